@@ -82,10 +82,11 @@ typedef struct pyvoc_model_info {
   uint32_t struct_size;
   const char* architecture;   /* "lpcnet" */
   const char* precision;      /* "f32", "bf16", "int8": what the file holds */
-  const char* feature_layout; /* "lpcnet36", "lpcnet55" */
+  const char* feature_layout; /* layout of the model's feature files: "lpcnet36", "lpcnet55" */
+  uint32_t layout_dims;       /* floats per frame in files of that layout: 36, 55 */
   uint32_t sample_rate;       /* Hz */
   uint32_t hop_length;        /* samples per frame */
-  uint32_t feature_dims;      /* floats per frame as pushed */
+  uint32_t feature_dims;      /* floats per frame that the model reads: the first 20, 38 */
   uint32_t lookahead_frames;  /* frames that must be pushed beyond the one being heard */
   uint32_t draws_per_sample;  /* uniforms per sample when draws are given; 0: not stochastic */
   uint32_t distribution_size; /* classes per sample of pyvoc_model_predict; 0: no such output */
@@ -107,13 +108,13 @@ PYVOC_API pyvoc_status pyvoc_model_get_info(const pyvoc_model* model, pyvoc_mode
 PYVOC_API pyvoc_status pyvoc_model_describe(const pyvoc_model* model, const char** json);
 
 /* Teacher-forced output distributions of an autoregressive model.
- * features [frames, feature_dims]; pcm: the signal that is fed back, n_samples floats in -1..1
+ * features: `frames` rows, `stride` floats apart (>= feature_dims); pcm: the signal that is fed back, n_samples floats in -1..1
  * aligned with the frames (sample i belongs to frame i / hop_length), n_samples <= frames *
  * hop_length. probabilities [n_samples, distribution_size]: P(class | the past), each row sums to
  * 1; classes are mu-law excitation codes for LPCNet. */
 PYVOC_API pyvoc_status pyvoc_model_predict(const pyvoc_model* model, const float* features,
-                                           size_t frames, const float* pcm, size_t n_samples,
-                                           float* probabilities);
+                                           size_t frames, size_t stride, const float* pcm,
+                                           size_t n_samples, float* probabilities);
 
 /* ---- streams: frames in, samples out ------------------------------------------------------------
  */
