@@ -1,5 +1,6 @@
-// Marks a function of the synthesis path: it does not allocate, lock, log, throw or block. Compilers
-// that know the attribute (clang 20) check it; a malloc-counting test checks it everywhere.
+// Marks a function of the synthesis path: it does not allocate, lock, log, throw or block.
+// Compilers that know the attribute (clang 20) check it; a malloc-counting test checks it
+// everywhere.
 #ifndef PYVOC_BASE_REALTIME_H_
 #define PYVOC_BASE_REALTIME_H_
 

@@ -1,4 +1,5 @@
-// Views of memory that somebody else owns: Span<T> (1-D) and Matrix<T> (row-major 2-D with a stride).
+// Views of memory that somebody else owns: Span<T> (1-D) and Matrix<T> (row-major 2-D with a
+// stride).
 #ifndef PYVOC_BASE_SPAN_H_
 #define PYVOC_BASE_SPAN_H_
 

@@ -1,4 +1,5 @@
-// Status: a code and a sentence; Result<T>: a value or a Status. Nothing in pyvoc throws across a layer.
+// Status: a code and a sentence; Result<T>: a value or a Status. Nothing in pyvoc throws across a
+// layer.
 #ifndef PYVOC_BASE_STATUS_H_
 #define PYVOC_BASE_STATUS_H_
 

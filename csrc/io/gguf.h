@@ -50,8 +50,8 @@ class Gguf {
                                                          std::string name = "<memory>");
   ~Gguf();
 
-  const std::string& name() const;                  // path, for messages
-  const std::vector<Tensor>& tensors() const;       // in file order
+  const std::string& name() const;                         // path, for messages
+  const std::vector<Tensor>& tensors() const;              // in file order
   const Tensor* find_tensor(std::string_view name) const;  // nullptr when absent
   const Value* find(std::string_view key) const;           // nullptr when absent
   const std::vector<std::pair<std::string, Value>>& metadata() const;

@@ -4,20 +4,20 @@
  *   pyvoc_model_load -> pyvoc_stream_open -> { pyvoc_stream_push, pyvoc_stream_pull }* ->
  *   pyvoc_stream_flush -> pyvoc_stream_pull until 0 -> pyvoc_stream_close -> pyvoc_model_release
  *
- * Ownership: every `*_load`/`*_open` result is released by the matching `*_release`/`*_close`, which
- * accept NULL. A stream keeps its model alive. Strings returned as `const char*` belong to the
- * library: they live as long as the object they came from (or, for pyvoc_last_error, until the next
- * call on the same thread).
+ * Ownership: every `*_load`/`*_open` result is released by the matching `*_release`/`*_close`,
+ * which accept NULL. A stream keeps its model alive. Strings returned as `const char*` belong to
+ * the library: they live as long as the object they came from (or, for pyvoc_last_error, until the
+ * next call on the same thread).
  *
- * Threads: a model is immutable and may be used from any number of threads. A stream or an extractor
- * belongs to one thread at a time; a concurrent call is refused with PYVOC_ERROR_BUSY.
+ * Threads: a model is immutable and may be used from any number of threads. A stream or an
+ * extractor belongs to one thread at a time; a concurrent call is refused with PYVOC_ERROR_BUSY.
  * Real time: the functions marked [real-time] do not allocate, lock, log or block.
  *
  * Errors: functions return PYVOC_OK (0) or a code; pyvoc_last_error() has the sentence. The out
  * parameters are written on success only, unless a function says otherwise.
  *
- * Structs that callers fill begin with `struct_size`: set it to sizeof(the struct) and zero the rest;
- * the *_INIT macros do so.
+ * Structs that callers fill begin with `struct_size`: set it to sizeof(the struct) and zero the
+ * rest; the *_INIT macros do so.
  */
 #ifndef PYVOC_PYVOC_H_
 #define PYVOC_PYVOC_H_
@@ -69,21 +69,24 @@ PYVOC_API const char* pyvoc_version(void);
 /* The last error of the calling thread as one sentence, or "" (never NULL). */
 PYVOC_API const char* pyvoc_last_error(void);
 
-/* A JSON object on this machine: cpu, tiers (built, supported, active), the kernel table slot by slot,
- * backends and why one is unavailable. Resolves the kernel table; fails with PYVOC_ERROR_UNSUPPORTED
- * when the environment variable PYVOC_ISA names an unknown or unsupported tier. */
+/* A JSON object on this machine: cpu, tiers (built, supported, active), the kernel table slot by
+ * slot, backends and why one is unavailable. Resolves the kernel table; fails with
+ * PYVOC_ERROR_UNSUPPORTED when the environment variable PYVOC_ISA names an unknown or unsupported
+ * tier. */
 PYVOC_API pyvoc_status pyvoc_system_info(const char** json);
 
-/* ---- models ------------------------------------------------------------------------------------ */
+/* ---- models ------------------------------------------------------------------------------------
+ */
 
 typedef struct pyvoc_model_info {
   uint32_t struct_size;
   const char* architecture;   /* "lpcnet" */
   const char* precision;      /* "f32", "bf16", "int8": what the file holds */
-  const char* feature_layout; /* "lpcnet36", "lpcnet55" */
+  const char* feature_layout; /* layout of the model's feature files: "lpcnet36", "lpcnet55" */
+  uint32_t layout_dims;       /* floats per frame in files of that layout: 36, 55 */
   uint32_t sample_rate;       /* Hz */
   uint32_t hop_length;        /* samples per frame */
-  uint32_t feature_dims;      /* floats per frame as pushed */
+  uint32_t feature_dims;      /* floats per frame that the model reads: the first 20, 38 */
   uint32_t lookahead_frames;  /* frames that must be pushed beyond the one being heard */
   uint32_t draws_per_sample;  /* uniforms per sample when draws are given; 0: not stochastic */
   uint32_t distribution_size; /* classes per sample of pyvoc_model_predict; 0: no such output */
@@ -100,19 +103,21 @@ PYVOC_API void pyvoc_model_release(pyvoc_model* model);
 /* Fills `info`; set info->struct_size before the call. */
 PYVOC_API pyvoc_status pyvoc_model_get_info(const pyvoc_model* model, pyvoc_model_info* info);
 
-/* A JSON object: metadata, the tensors, the plan (layer, shape, precision, backend, kernel, tier). */
+/* A JSON object: metadata, the tensors, the plan (layer, shape, precision, backend, kernel, tier).
+ */
 PYVOC_API pyvoc_status pyvoc_model_describe(const pyvoc_model* model, const char** json);
 
 /* Teacher-forced output distributions of an autoregressive model.
- * features [frames, feature_dims]; pcm: the signal that is fed back, n_samples floats in -1..1 aligned
- * with the frames (sample i belongs to frame i / hop_length), n_samples <= frames * hop_length.
- * probabilities [n_samples, distribution_size]: P(class | the past), each row sums to 1; classes are
- * mu-law excitation codes for LPCNet. */
+ * features: `frames` rows, `stride` floats apart (>= feature_dims); pcm: the signal that is fed back, n_samples floats in -1..1
+ * aligned with the frames (sample i belongs to frame i / hop_length), n_samples <= frames *
+ * hop_length. probabilities [n_samples, distribution_size]: P(class | the past), each row sums to
+ * 1; classes are mu-law excitation codes for LPCNet. */
 PYVOC_API pyvoc_status pyvoc_model_predict(const pyvoc_model* model, const float* features,
-                                           size_t frames, const float* pcm, size_t n_samples,
-                                           float* probabilities);
+                                           size_t frames, size_t stride, const float* pcm,
+                                           size_t n_samples, float* probabilities);
 
-/* ---- streams: frames in, samples out ------------------------------------------------------------ */
+/* ---- streams: frames in, samples out ------------------------------------------------------------
+ */
 
 typedef struct pyvoc_stream_options {
   uint32_t struct_size;
@@ -120,8 +125,7 @@ typedef struct pyvoc_stream_options {
   uint64_t seed;            /* of the random draws; 0 is upstream's fixed seed where there is one */
 } pyvoc_stream_options;
 
-#define PYVOC_STREAM_OPTIONS_INIT \
-  { sizeof(pyvoc_stream_options), 0, 0 }
+#define PYVOC_STREAM_OPTIONS_INIT {sizeof(pyvoc_stream_options), 0, 0}
 
 /* `options` may be NULL. */
 PYVOC_API pyvoc_status pyvoc_stream_open(pyvoc_model* model, const pyvoc_stream_options* options,
@@ -133,7 +137,8 @@ PYVOC_API pyvoc_status pyvoc_stream_reserve(pyvoc_stream* stream, size_t frames)
 
 /* [real-time] Appends frames [n_frames, feature_dims], row major: all of them or, with
  * PYVOC_ERROR_FULL or PYVOC_ERROR_FEATURE (NaN, Inf, absurd values), none. */
-PYVOC_API pyvoc_status pyvoc_stream_push(pyvoc_stream* stream, const float* frames, size_t n_frames);
+PYVOC_API pyvoc_status pyvoc_stream_push(pyvoc_stream* stream, const float* frames,
+                                         size_t n_frames);
 
 /* [real-time] Samples that pull can give now. */
 PYVOC_API size_t pyvoc_stream_available(const pyvoc_stream* stream);
@@ -144,9 +149,9 @@ PYVOC_API size_t pyvoc_stream_available(const pyvoc_stream* stream);
 PYVOC_API pyvoc_status pyvoc_stream_pull(pyvoc_stream* stream, float* samples, size_t capacity,
                                          size_t* written);
 
-/* [real-time] Pulls the same number of samples from `n` streams of ONE model in lockstep, sharing the
- * weights while they are in cache: samples[i] has room for `capacity`, written[i] is stored for each.
- * Each stream yields exactly what pyvoc_stream_pull would. */
+/* [real-time] Pulls the same number of samples from `n` streams of ONE model in lockstep, sharing
+ * the weights while they are in cache: samples[i] has room for `capacity`, written[i] is stored for
+ * each. Each stream yields exactly what pyvoc_stream_pull would. */
 PYVOC_API pyvoc_status pyvoc_stream_pull_batch(pyvoc_stream* const* streams, size_t n,
                                                float* const* samples, size_t capacity,
                                                size_t* written);
@@ -166,7 +171,8 @@ PYVOC_API size_t pyvoc_stream_latency_samples(const pyvoc_stream* stream);
  * on with its own generator. */
 PYVOC_API pyvoc_status pyvoc_stream_set_draws(pyvoc_stream* stream, const float* draws, size_t n);
 
-/* ---- feature extraction: PCM in, frames out ----------------------------------------------------- */
+/* ---- feature extraction: PCM in, frames out -----------------------------------------------------
+ */
 
 typedef struct pyvoc_extractor_info {
   uint32_t struct_size;
@@ -176,7 +182,8 @@ typedef struct pyvoc_extractor_info {
   uint32_t latency_samples; /* how far a frame's centre lies behind the newest sample it needed */
 } pyvoc_extractor_info;
 
-/* layout: "lpcnet36" (xiph/LPCNet latest, 36 floats), "lpcnet20" (its first 20) or "lpcnet55" (2019). */
+/* layout: "lpcnet36" (xiph/LPCNet latest, 36 floats), "lpcnet20" (its first 20) or "lpcnet55"
+ * (2019). */
 PYVOC_API pyvoc_status pyvoc_extractor_open(const char* layout, pyvoc_extractor** extractor);
 PYVOC_API void pyvoc_extractor_close(pyvoc_extractor* extractor);
 PYVOC_API pyvoc_status pyvoc_extractor_get_info(const pyvoc_extractor* extractor,
@@ -186,7 +193,8 @@ PYVOC_API pyvoc_status pyvoc_extractor_get_info(const pyvoc_extractor* extractor
 PYVOC_API size_t pyvoc_extractor_frames_after(const pyvoc_extractor* extractor, size_t n_samples);
 
 /* [real-time] Feeds PCM (float, -1..1, mono, any number of samples). Writes completed frames
- * [capacity_frames, feature_dims]; needs capacity_frames >= pyvoc_extractor_frames_after(n_samples). */
+ * [capacity_frames, feature_dims]; needs capacity_frames >=
+ * pyvoc_extractor_frames_after(n_samples). */
 PYVOC_API pyvoc_status pyvoc_extractor_push(pyvoc_extractor* extractor, const float* pcm,
                                             size_t n_samples, float* frames, size_t capacity_frames,
                                             size_t* written);

@@ -1,0 +1,36 @@
+// AtomicFile: an output file that appears complete or not at all.
+//
+// Bytes go to a temporary file beside the target; commit() makes them durable and renames it. Without
+// commit() the temporary file is removed and the target stays as it was. A target that is a device or
+// a pipe is written directly. One thread at a time; not real-time safe.
+#ifndef PYVOC_BASE_ATOMIC_FILE_H_
+#define PYVOC_BASE_ATOMIC_FILE_H_
+
+#include <cstddef>
+#include <cstdio>
+#include <string>
+
+#include "base/status.h"
+
+namespace pyvoc {
+
+class AtomicFile {
+ public:
+  AtomicFile() = default;
+  ~AtomicFile();
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+
+  Status open(const std::string& path);
+  Status write(const void* data, std::size_t bytes);
+  Status commit();
+
+ private:
+  Status failure(const char* action) const;
+
+  std::string path_, temporary_;  // temporary_ is empty when the target is written directly
+  std::FILE* file_ = nullptr;
+};
+
+}  // namespace pyvoc
+#endif  // PYVOC_BASE_ATOMIC_FILE_H_

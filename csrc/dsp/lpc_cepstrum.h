@@ -1,0 +1,42 @@
+// Bark-scale cepstrum and the 16th-order predictor that follows from it (Valin & Skoglund 2019).
+//
+// CepstralAnalysis turns a 320-sample window (s16 scale, pre-emphasised) into 18 cepstral
+// coefficients; predictor() turns 18 coefficients into LPC a1..a16 with prediction
+// -sum a_k x[t - k]. Immutable after construction: any number of threads; real-time safe.
+#ifndef PYVOC_DSP_LPC_CEPSTRUM_H_
+#define PYVOC_DSP_LPC_CEPSTRUM_H_
+
+#include "base/realtime.h"
+#include "dsp/fft320.h"
+
+namespace pyvoc::dsp {
+
+constexpr int kBands = 18;
+constexpr int kLpcOrder = 16;
+
+class CepstralAnalysis {
+ public:
+  CepstralAnalysis();
+
+  // frame [320]: previous 160 and current 160 samples -> cepstrum [18]; c0 has 4 subtracted.
+  void cepstrum(const float* frame, float* out) const PYVOC_RT;
+
+  // cepstrum [18] -> lpc [16]; returns the residual energy of the recursion.
+  float predictor(const float* cepstrum, float* lpc) const PYVOC_RT;
+
+ private:
+  void band_energies(const float* power, float* energy) const PYVOC_RT;
+
+  Fft320 fft_;
+  float window_[kFftSize / 2];
+  float rising_[kFftBins], falling_[kFftBins];  // weights of bin k in the bands above and below it
+  float dct_[kBands][kBands];                   // [band][coefficient]
+  float idct_[kBands][kBands];                  // [coefficient][band]
+};
+
+// Levinson-Durbin of order 16 on autocorrelation [17]; stops at 30 dB of gain. Returns the residual
+// energy.
+float levinson(const float* autocorrelation, float* lpc) PYVOC_RT;
+
+}  // namespace pyvoc::dsp
+#endif  // PYVOC_DSP_LPC_CEPSTRUM_H_

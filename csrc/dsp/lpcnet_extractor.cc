@@ -1,0 +1,93 @@
+#include "dsp/lpcnet_extractor.h"
+
+#include <algorithm>
+
+namespace pyvoc::dsp {
+namespace {
+
+constexpr float kPcmScale = 32768.0f;
+constexpr std::size_t kPlainDims = 20;
+
+}  // namespace
+
+std::optional<Layout> find_layout(std::string_view name) {
+  for (Layout layout : {Layout::kLpcnet36, Layout::kLpcnet20, Layout::kLpcnet55}) {
+    if (name == layout_name(layout)) return layout;
+  }
+  return std::nullopt;
+}
+
+const char* layout_name(Layout layout) {
+  switch (layout) {
+    case Layout::kLpcnet36:
+      return "lpcnet36";
+    case Layout::kLpcnet20:
+      return "lpcnet20";
+    case Layout::kLpcnet55:
+      break;
+  }
+  return "lpcnet55";
+}
+
+LpcnetExtractor::LpcnetExtractor(Layout layout)
+    : layout_(layout),
+      analysis_(layout == Layout::kLpcnet55 ? Recipe::k2019 : Recipe::kLatest) {
+  reset();
+}
+
+std::size_t LpcnetExtractor::dims() const {
+  return layout_ == Layout::kLpcnet20 ? kPlainDims : static_cast<std::size_t>(analysis_.row_size());
+}
+
+std::size_t LpcnetExtractor::latency_samples() const {
+  return static_cast<std::size_t>(analysis_.frames_per_decision()) * kFrame;
+}
+
+std::size_t LpcnetExtractor::frames_after(std::size_t n) const PYVOC_RT {
+  const std::size_t frames =
+      n / kFrame + (n % kFrame + static_cast<std::size_t>(filled_)) / kFrame;
+  const std::size_t group = static_cast<std::size_t>(analysis_.frames_per_decision());
+  return (frames + static_cast<std::size_t>(analysis_.waiting())) / group * group;
+}
+
+std::size_t LpcnetExtractor::push(Span<const float> pcm, float* out) PYVOC_RT {
+  const std::size_t row = static_cast<std::size_t>(analysis_.row_size());
+  const std::size_t width = dims();
+  std::size_t written = 0;
+  std::size_t at = 0;
+  while (at < pcm.size()) {
+    const int take = static_cast<int>(
+        std::min<std::size_t>(pcm.size() - at, static_cast<std::size_t>(kFrame - filled_)));
+    float memory = memory_;
+    for (int i = 0; i < take; ++i) {
+      const float x = pcm.data()[at + static_cast<std::size_t>(i)] * kPcmScale;
+      frame_[filled_ + i] = x + memory;
+      memory = -kPreemphasis * x;
+    }
+    memory_ = memory;
+    filled_ += take;
+    at += static_cast<std::size_t>(take);
+    if (filled_ < kFrame) break;
+    filled_ = 0;
+    const int rows = analysis_.frame(frame_);
+    for (int k = 0; k < rows; ++k) {
+      const float* source = analysis_.rows() + static_cast<std::size_t>(k) * row;
+      std::copy(source, source + width, out + written++ * width);
+    }
+  }
+  return written;
+}
+
+std::size_t LpcnetExtractor::flush(float* out) PYVOC_RT {
+  static_cast<void>(out);
+  filled_ = 0;
+  return 0;
+}
+
+void LpcnetExtractor::reset() PYVOC_RT {
+  analysis_.reset();
+  filled_ = 0;
+  memory_ = 0.0f;
+}
+
+}  // namespace pyvoc::dsp

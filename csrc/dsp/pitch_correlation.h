@@ -1,0 +1,47 @@
+// PitchCorrelation: normalised cross-correlation of the LPC residual with its own past.
+//
+// Per 10 ms frame and per 5 ms half-frame, 256 lag candidates: index i stands for a period of 256 - i
+// samples. State: residual history. One thread at a time; real-time safe.
+#ifndef PYVOC_DSP_PITCH_CORRELATION_H_
+#define PYVOC_DSP_PITCH_CORRELATION_H_
+
+#include "base/realtime.h"
+#include "dsp/lpc_cepstrum.h"
+
+namespace pyvoc::dsp {
+
+constexpr int kFrame = 160;      // samples per 10 ms frame
+constexpr int kHalfFrame = 80;
+constexpr int kMaxPeriod = 256;  // samples
+constexpr int kMinPeriod = 32;
+constexpr int kLags = kMaxPeriod - kMinPeriod;  // candidates of the tracker, indices 0..223
+
+// The two published recipes differ in details of the arithmetic.
+enum class Recipe {
+  kLatest,  // 36 floats per frame: one decision per 10 ms frame
+  k2019,    // 55 floats per frame: one decision per 40 ms superframe
+};
+
+class PitchCorrelation {
+ public:
+  explicit PitchCorrelation(Recipe recipe) : recipe_(recipe) { reset(); }
+  void reset() PYVOC_RT;
+
+  // aligned [160]: the input delayed by 80 samples; lpc [16] of the current frame.
+  // correlation: one row per half-frame; energy: of each half-frame's residual.
+  void frame(const float* aligned, const float* lpc, float (*correlation)[kMaxPeriod],
+             float* energy) PYVOC_RT;
+
+ private:
+  void residual(const float* aligned, const float* lpc) PYVOC_RT;
+  void latest_half(int offset, const float* xcorr, float energy, float* out) const PYVOC_RT;
+
+  Recipe recipe_;
+  float input_[kLpcOrder + kFrame];        // the last 16 inputs, then this frame
+  float filtered_;                         // the last residual
+  float excitation_[kMaxPeriod + kFrame];  // 256 samples of history, then this frame
+  float window_energy_[kMaxPeriod + kFrame];  // 2019: of the 80 samples from each position on
+};
+
+}  // namespace pyvoc::dsp
+#endif  // PYVOC_DSP_PITCH_CORRELATION_H_

@@ -1,0 +1,152 @@
+#include "dsp/pitch_tracker.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace pyvoc::dsp {
+namespace {
+
+constexpr float kNever = -1e15f;
+constexpr float kJumpCost = 6.0f;
+constexpr float kMoveCost = 0.02f;
+constexpr float kHalvingMargin = 1.1f;
+constexpr float kHalvingPenalty = 0.8f;
+constexpr double kHalvingMargin2019 = 1.1;  // rounded once, from double
+constexpr double kHalvingPenalty2019 = 0.8;
+constexpr int kGuarded = kMaxPeriod - 2 * kMinPeriod;  // candidates whose half period is one too
+
+float move_cost(int j) PYVOC_RT {
+  const float distance = static_cast<float>(j < 0 ? -j : j);
+  return kMoveCost * distance * distance;
+}
+
+// A lag whose half correlates nearly as well is a multiple of the period: weaken it.
+void weaken_multiples(Recipe recipe, float* xc) PYVOC_RT {
+  float half[kGuarded];
+  for (int k = 0; k < kGuarded / 2; ++k) {
+    const float pair = std::max(xc[128 + k], xc[129 + k]);
+    half[2 * k] = std::max(pair, xc[127 + k]);
+    half[2 * k + 1] = pair;
+  }
+  if (recipe == Recipe::kLatest) {
+    for (int i = 0; i < kGuarded; ++i) {
+      const float weak = xc[i] * kHalvingPenalty;
+      xc[i] = xc[i] < half[i] * kHalvingMargin ? weak : xc[i];
+    }
+  } else {
+    for (int i = 0; i < kGuarded; ++i) {
+      if (xc[i] < half[i] * kHalvingMargin2019) {
+        xc[i] = static_cast<float>(xc[i] * kHalvingPenalty2019);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+void PitchTracker::reset() PYVOC_RT {
+  std::memset(step_, 0, sizeof step_);
+  for (Step& step : step_) {
+    for (int i = 0; i < kReach; ++i) {
+      step.score[i] = step.score[kReach + kLags + i] = kNever;
+    }
+    step.jump = -kJumpCost;
+  }
+}
+
+void PitchTracker::advance_latest(const Step& from, const float* gain, Step& to) const PYVOC_RT {
+  const float* score = from.score + kReach;
+  float* next = to.score + kReach;
+  for (int i = 0; i < kLags; ++i) {
+    float best = from.jump;
+    for (int j = -kReach; j <= kReach; ++j) best = std::max(best, score[i + j] - move_cost(j));
+    next[i] = best + gain[i];
+  }
+}
+
+int PitchTracker::origin_latest(const Step& from, int candidate) const PYVOC_RT {
+  float best = from.jump;
+  int origin = from.jump_from;
+  for (int j = -kReach; j <= kReach; ++j) {
+    const float score = from.score[kReach + candidate + j] - move_cost(j);
+    if (score > best) {
+      best = score;
+      origin = candidate + j;
+    }
+  }
+  return origin;
+}
+
+// The 2019 search compares a predecessor's score before its cost is taken off, and looks back to
+// candidate 4 whatever the distance. Only the predecessors that can still matter are walked: beyond
+// a distance whose cost exceeds the spread of the scores, each one replaces the one before.
+void PitchTracker::advance_2019(const Step& from, const float* gain, Step& to) const PYVOC_RT {
+  float* next = to.score + kReach;
+  for (int i = 0; i < kLags; ++i) {
+    const int origin = origin_2019(from, i);
+    const float reached =
+        origin < 0 ? from.jump : from.score[kReach + origin] - move_cost(origin - i);
+    next[i] = reached + gain[i];
+  }
+}
+
+int PitchTracker::origin_2019(const Step& from, int candidate) const PYVOC_RT {
+  const float* score = from.score + kReach;
+  float best = from.jump;
+  int origin = -1;
+  const int last = std::min(candidate + kReach, kLags - 1);
+  for (int k = candidate <= kReach ? candidate : kReach; k <= last; ++k) {
+    if (score[k] > best) {
+      best = score[k] - move_cost(k - candidate);
+      origin = k;
+    }
+  }
+  return origin;
+}
+
+PitchDecision PitchTracker::decide(int halves, float (*correlation)[kMaxPeriod],
+                                   float* energy) PYVOC_RT {
+  float sum = 1e-15f;
+  for (int h = 0; h < halves; ++h) sum += energy[h];
+  const float scale = static_cast<float>(halves) / sum;
+  for (int h = 0; h < halves; ++h) energy[h] *= scale;
+
+  int best = 0;
+  for (int h = 0; h < halves; ++h) {
+    weaken_multiples(recipe_, correlation[h]);
+    float gain[kLags];
+    for (int i = 0; i < kLags; ++i) gain[i] = energy[h] * correlation[h][i];
+    Step& to = step_[h + 1];
+    if (recipe_ == Recipe::kLatest) {
+      advance_latest(step_[h], gain, to);
+    } else {
+      advance_2019(step_[h], gain, to);
+    }
+    float* score = to.score + kReach;
+    float top = kNever;
+    best = 0;
+    for (int i = 0; i < kLags; ++i) top = std::max(top, score[i]);
+    if (top > kNever) best = static_cast<int>(std::find(score, score + kLags, top) - score);
+    for (int i = 0; i < kLags; ++i) score[i] -= top;
+    to.jump = top - kJumpCost;
+    to.jump_from = best;
+  }
+
+  PitchDecision decision{};
+  decision.correlation = 0.0f;
+  for (int h = halves - 1; h >= 0; --h) {
+    decision.period[h] = kMaxPeriod - best;
+    decision.correlation += energy[h] * correlation[h][best];
+    if (recipe_ == Recipe::kLatest) {
+      best = origin_latest(step_[h], best);
+    } else {
+      const int origin = origin_2019(step_[h], best);
+      best = origin < 0 ? step_[h].jump_from : origin;
+    }
+  }
+  decision.correlation /= static_cast<float>(halves);
+  step_[0] = step_[halves];
+  return decision;
+}
+
+}  // namespace pyvoc::dsp

@@ -1,0 +1,112 @@
+// Dense matrix-vector products over panels of 16 rows: kPanels panels share each input broadcast, and
+// several column phases keep enough independent accumulators to cover the latency of the products.
+
+namespace pyvoc::kernels {
+namespace {
+
+constexpr int phases(int panels) {
+  return kAccumulators / panels < 1 ? 1 : (kAccumulators / panels > 8 ? 8 : kAccumulators / panels);
+}
+
+template <int kPanels, typename T>
+inline void dense_panels(const T* w, std::int32_t cols, const float* x, const float* init, float* y) {
+  constexpr int kPhases = phases(kPanels);
+  const std::int64_t panel = std::int64_t{16} * cols;
+  F32x16 acc[kPanels][kPhases];
+  for (int p = 0; p < kPanels; ++p) {
+    for (int f = 0; f < kPhases; ++f) acc[p][f] = zero();
+    if (init != nullptr) acc[p][0] = load(init + 16 * p);
+  }
+  std::int32_t c = 0;
+  for (; c + kPhases <= cols; c += kPhases) {
+    for (int f = 0; f < kPhases; ++f) {
+      const F32x16 input = set1(x[c + f]);
+      for (int p = 0; p < kPanels; ++p) {
+        acc[p][f] = fma(load(w + p * panel + 16 * (c + f)), input, acc[p][f]);
+      }
+    }
+  }
+  for (; c < cols; ++c) {
+    const F32x16 input = set1(x[c]);
+    for (int p = 0; p < kPanels; ++p) acc[p][0] = fma(load(w + p * panel + 16 * c), input, acc[p][0]);
+  }
+  for (int p = 0; p < kPanels; ++p) {
+    for (int f = 1; f < kPhases; ++f) acc[p][0] = add(acc[p][0], acc[p][f]);
+    store(y + 16 * p, acc[p][0]);
+  }
+}
+
+template <int kPanels>
+inline void dense_panels_i8(const std::int8_t* w, std::int32_t quads, const std::int32_t* row_sums,
+                            const std::uint8_t* u, std::int32_t* y) {
+  constexpr int kPhases = phases(kPanels);
+  const std::int64_t panel = std::int64_t{64} * quads;
+  I32x16 acc[kPanels][kPhases];
+  for (int p = 0; p < kPanels; ++p) {
+    for (int f = 0; f < kPhases; ++f) acc[p][f] = izero();
+  }
+  std::int32_t q = 0;
+  for (; q + kPhases <= quads; q += kPhases) {
+    for (int f = 0; f < kPhases; ++f) {
+      for (int p = 0; p < kPanels; ++p) {
+        acc[p][f] = dot_rows(acc[p][f], u + 4 * (q + f), w + p * panel + 64 * (q + f));
+      }
+    }
+  }
+  for (; q < quads; ++q) {
+    for (int p = 0; p < kPanels; ++p) {
+      acc[p][0] = dot_rows(acc[p][0], u + 4 * q, w + p * panel + 64 * q);
+    }
+  }
+  for (int p = 0; p < kPanels; ++p) {
+    for (int f = 1; f < kPhases; ++f) acc[p][0] = add(acc[p][0], acc[p][f]);
+    store(y + 16 * p, dot_finish(acc[p][0], row_sums + 16 * p, row_sums + 16 * p + 8));
+  }
+}
+
+// Calls run<kPanels>(first panel) for all panels, most of them kWide at a time.
+template <int kWide, typename Run>
+inline void for_panels(std::int32_t panels, Run run) {
+  std::int32_t p = 0;
+  for (; p + kWide <= panels; p += kWide) run.template call<kWide>(p);
+  for (; p < panels; ++p) run.template call<1>(p);
+}
+
+template <typename T>
+struct DenseRun {
+  const Dense<T>& w;
+  const float* x;
+  const float* init;
+  float* y;
+  template <int kPanels>
+  void call(std::int32_t p) const {
+    dense_panels<kPanels>(w.weights + std::int64_t{16} * w.cols * p, w.cols, x,
+                          init == nullptr ? nullptr : init + 16 * p, y + 16 * p);
+  }
+};
+
+struct DenseRunI8 {
+  const Dense<std::int8_t>& w;
+  const std::uint8_t* u;
+  std::int32_t* y;
+  template <int kPanels>
+  void call(std::int32_t p) const {
+    dense_panels_i8<kPanels>(w.weights + std::int64_t{16} * w.cols * p, w.cols / 4,
+                             w.row_sums + 16 * p, u, y + 16 * p);
+  }
+};
+
+inline void dense_f32(const Dense<float>& w, const float* x, const float* init, float* y) noexcept {
+  for_panels<4>(w.panels, DenseRun<float>{w, x, init, y});
+}
+
+inline void dense_bf16(const Dense<Bf16>& w, const float* x, const float* init, float* y) noexcept {
+  for_panels<4>(w.panels, DenseRun<Bf16>{w, x, init, y});
+}
+
+inline void dense_i8(const Dense<std::int8_t>& w, const std::uint8_t* u, std::int32_t* y) noexcept {
+  for_panels<3>(w.panels, DenseRunI8{w, u, y});
+}
+
+}  // namespace
+}  // namespace pyvoc::kernels

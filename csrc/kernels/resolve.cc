@@ -1,0 +1,116 @@
+#include "kernels/resolve.h"
+
+#include <array>
+#include <cstdlib>
+
+#include "base/cpu.h"
+
+namespace pyvoc::kernels {
+
+#define PYVOC_DECLARE_TIER(name) extern const KernelTable kTier_##name;
+PYVOC_DECLARE_TIER(scalar)
+PYVOC_DECLARE_TIER(avx2)
+PYVOC_DECLARE_TIER(avxvnni)
+PYVOC_DECLARE_TIER(avx512)
+PYVOC_DECLARE_TIER(avx512vnni)
+PYVOC_DECLARE_TIER(neon)
+PYVOC_DECLARE_TIER(neon_dotprod)
+#undef PYVOC_DECLARE_TIER
+
+namespace {
+
+std::vector<Tier> make_tiers() {
+  [[maybe_unused]] const CpuFeatures& cpu = cpu_features();
+  std::vector<Tier> list;
+#if PYVOC_HAVE_AVX512VNNI
+  list.push_back({"avx512vnni", &kTier_avx512vnni, cpu.avx512vnni});
+#endif
+#if PYVOC_HAVE_AVX512
+  list.push_back({"avx512", &kTier_avx512, cpu.avx512});
+#endif
+#if PYVOC_HAVE_AVXVNNI
+  list.push_back({"avxvnni", &kTier_avxvnni, cpu.avxvnni});
+#endif
+#if PYVOC_HAVE_AVX2
+  list.push_back({"avx2", &kTier_avx2, cpu.avx2});
+#endif
+#if PYVOC_HAVE_NEON_DOTPROD
+  list.push_back({"neon_dotprod", &kTier_neon_dotprod, cpu.dotprod});
+#endif
+#if PYVOC_HAVE_NEON
+  list.push_back({"neon", &kTier_neon, cpu.neon});
+#endif
+  list.push_back({"scalar", &kTier_scalar, true});
+  return list;
+}
+
+// Slot by slot from tier `first` down to scalar, skipping tiers that the processor lacks.
+KernelTable merge(std::size_t first) {
+  KernelTable merged{};
+  merged.tier = tiers()[first].name;
+  for (std::size_t i = first; i < tiers().size(); ++i) {
+    if (!tiers()[i].supported) continue;
+    const KernelTable& own = *tiers()[i].table;
+#define PYVOC_TAKE(name, args) \
+  if (merged.name == nullptr) merged.name = own.name;
+    PYVOC_KERNEL_SLOTS(PYVOC_TAKE)
+#undef PYVOC_TAKE
+  }
+  return merged;
+}
+
+const std::vector<KernelTable>& merged_tables() {
+  static const std::vector<KernelTable> tables = [] {
+    std::vector<KernelTable> t;
+    for (std::size_t i = 0; i < tiers().size(); ++i) t.push_back(merge(i));
+    return t;
+  }();
+  return tables;
+}
+
+Result<const KernelTable*> resolve_active() {
+  const char* forced = std::getenv("PYVOC_ISA");
+  if (forced != nullptr && *forced != '\0') return table_for(forced);
+  for (const Tier& tier : tiers()) {
+    if (tier.supported) return table_for(tier.name);
+  }
+  return Status(Code::kUnsupported, "no kernel tier");  // not reached: scalar is always there
+}
+
+}  // namespace
+
+const std::vector<Tier>& tiers() {
+  static const std::vector<Tier> list = make_tiers();
+  return list;
+}
+
+Result<const KernelTable*> table_for(const std::string& tier) {
+  std::string valid;
+  for (std::size_t i = 0; i < tiers().size(); ++i) {
+    if (tier == tiers()[i].name && tiers()[i].supported) return &merged_tables()[i];
+    if (tiers()[i].supported) valid += std::string(valid.empty() ? "" : ", ") + tiers()[i].name;
+  }
+  return Status(Code::kUnsupported,
+                "kernel tier \"" + tier + "\" is unknown or not supported here; valid: " + valid);
+}
+
+Result<const KernelTable*> active_table() {
+  static const Result<const KernelTable*> active = resolve_active();
+  return active;
+}
+
+std::vector<std::pair<std::string, std::string>> slot_origins(const KernelTable& table) {
+  std::vector<std::pair<std::string, std::string>> origins;
+#define PYVOC_ORIGIN(slot, args)                            \
+  for (const Tier& tier : tiers()) {                        \
+    if (tier.supported && tier.table->slot == table.slot) { \
+      origins.emplace_back(#slot, tier.name);               \
+      break;                                                \
+    }                                                       \
+  }
+  PYVOC_KERNEL_SLOTS(PYVOC_ORIGIN)
+#undef PYVOC_ORIGIN
+  return origins;
+}
+
+}  // namespace pyvoc::kernels

@@ -1,0 +1,123 @@
+// The vector vocabulary on AVX2 + FMA (and AVX-VNNI where the tier has it): 16 lanes are two
+// registers. See simd/scalar.h for what each function means.
+#ifndef PYVOC_KERNELS_SIMD_AVX2_H_
+#define PYVOC_KERNELS_SIMD_AVX2_H_
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+namespace pyvoc::kernels {
+namespace {
+
+constexpr int kAccumulators = 6;
+
+struct F32x16 {
+  __m256 a, b;
+};
+struct I32x16 {
+  __m256i a, b;
+};
+struct Quad {
+  __m256 a, b;
+};
+
+inline F32x16 zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
+inline F32x16 set1(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
+inline F32x16 load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+inline __m256 load_bf16x8(const std::uint16_t* p) {
+  const __m128i raw = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(raw), 16));
+}
+inline F32x16 load(const std::uint16_t* p) { return {load_bf16x8(p), load_bf16x8(p + 8)}; }
+inline __m256i load_i32x8(const void* p) {
+  return _mm256_loadu_si256(static_cast<const __m256i*>(p));
+}
+inline F32x16 load_float(const std::int32_t* p) {
+  return {_mm256_cvtepi32_ps(load_i32x8(p)), _mm256_cvtepi32_ps(load_i32x8(p + 8))};
+}
+inline I32x16 load_i16(const std::int16_t* p) {
+  return {_mm256_cvtepi16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))),
+          _mm256_cvtepi16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 8)))};
+}
+inline F32x16 to_float(I32x16 x) { return {_mm256_cvtepi32_ps(x.a), _mm256_cvtepi32_ps(x.b)}; }
+inline void store_halves(float* low, float* high, F32x16 x) {
+  _mm256_storeu_ps(low, x.a);
+  _mm256_storeu_ps(high, x.b);
+}
+inline void store(float* p, F32x16 x) { store_halves(p, p + 8, x); }
+
+inline F32x16 add(F32x16 x, F32x16 y) { return {_mm256_add_ps(x.a, y.a), _mm256_add_ps(x.b, y.b)}; }
+inline F32x16 sub(F32x16 x, F32x16 y) { return {_mm256_sub_ps(x.a, y.a), _mm256_sub_ps(x.b, y.b)}; }
+inline F32x16 mul(F32x16 x, F32x16 y) { return {_mm256_mul_ps(x.a, y.a), _mm256_mul_ps(x.b, y.b)}; }
+inline F32x16 fma(F32x16 x, F32x16 y, F32x16 z) {
+  return {_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)};
+}
+inline F32x16 min(F32x16 x, F32x16 y) { return {_mm256_min_ps(x.a, y.a), _mm256_min_ps(x.b, y.b)}; }
+inline F32x16 max(F32x16 x, F32x16 y) { return {_mm256_max_ps(x.a, y.a), _mm256_max_ps(x.b, y.b)}; }
+inline __m256 newton(__m256 x) {
+  const __m256 r = _mm256_rcp_ps(x);
+  return _mm256_mul_ps(r, _mm256_fnmadd_ps(x, r, _mm256_set1_ps(2.0f)));
+}
+// rcpps alone has 12 bits and differs between makers: always refined.
+inline F32x16 reciprocal_fast(F32x16 x) { return {newton(x.a), newton(x.b)}; }
+inline F32x16 reciprocal(F32x16 x) {
+  return {_mm256_div_ps(_mm256_set1_ps(1.0f), x.a), _mm256_div_ps(_mm256_set1_ps(1.0f), x.b)};
+}
+inline void store_u8(std::uint8_t* p, F32x16 x) {
+  const __m256i words = _mm256_permute4x64_epi64(
+      _mm256_packs_epi32(_mm256_cvtps_epi32(x.a), _mm256_cvtps_epi32(x.b)), 0xd8);
+  _mm_storeu_si128(
+      reinterpret_cast<__m128i*>(p),
+      _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
+}
+
+inline Quad load_quads(const float* low, const float* high) {
+  return {_mm256_broadcast_ps(reinterpret_cast<const __m128*>(low)),
+          _mm256_broadcast_ps(reinterpret_cast<const __m128*>(high))};
+}
+template <int kLane>
+inline F32x16 fma_lane(F32x16 w, Quad x, F32x16 acc) {
+  return {_mm256_fmadd_ps(w.a, _mm256_permute_ps(x.a, kLane * 0x55), acc.a),
+          _mm256_fmadd_ps(w.b, _mm256_permute_ps(x.b, kLane * 0x55), acc.b)};
+}
+
+inline I32x16 izero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }
+inline I32x16 add(I32x16 x, I32x16 y) {
+  return {_mm256_add_epi32(x.a, y.a), _mm256_add_epi32(x.b, y.b)};
+}
+inline void store_halves(std::int32_t* low, std::int32_t* high, I32x16 x) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(low), x.a);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(high), x.b);
+}
+inline void store(std::int32_t* p, I32x16 x) { store_halves(p, p + 8, x); }
+
+inline __m256i dot8(__m256i acc, __m256i u, const std::int8_t* w) {
+#if defined(__AVXVNNI__)
+  return _mm256_dpbusd_avx_epi32(acc, u, load_i32x8(w));
+#else
+  const __m256i pairs = _mm256_maddubs_epi16(u, load_i32x8(w));
+  return _mm256_add_epi32(acc, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+#endif
+}
+inline __m256i broadcast_quad(const std::uint8_t* u) {
+  int quad;
+  __builtin_memcpy(&quad, u, 4);
+  return _mm256_set1_epi32(quad);
+}
+inline I32x16 dot_rows(I32x16 acc, const std::uint8_t* u, const std::int8_t* w) {
+  const __m256i quad = broadcast_quad(u);
+  return {dot8(acc.a, quad, w), dot8(acc.b, quad, w + 32)};
+}
+inline I32x16 dot_halves(I32x16 acc, const std::uint8_t* low, const std::uint8_t* high,
+                         const std::int8_t* w) {
+  return {dot8(acc.a, broadcast_quad(low), w), dot8(acc.b, broadcast_quad(high), w + 32)};
+}
+inline I32x16 dot_finish(I32x16 acc, const std::int32_t* /*low_row_sums*/,
+                         const std::int32_t* /*high_row_sums*/) {
+  return acc;
+}
+
+}  // namespace
+}  // namespace pyvoc::kernels
+#endif  // PYVOC_KERNELS_SIMD_AVX2_H_

@@ -1,0 +1,108 @@
+// The vector vocabulary on AVX-512 (F, BW, DQ, VL; VNNI where the tier has it). See simd/scalar.h
+// for what each function means.
+#ifndef PYVOC_KERNELS_SIMD_AVX512_H_
+#define PYVOC_KERNELS_SIMD_AVX512_H_
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+namespace pyvoc::kernels {
+namespace {
+
+constexpr int kAccumulators = 12;
+
+struct F32x16 {
+  __m512 v;
+};
+struct I32x16 {
+  __m512i v;
+};
+struct Quad {
+  __m512 v;
+};
+
+inline F32x16 zero() { return {_mm512_setzero_ps()}; }
+inline F32x16 set1(float x) { return {_mm512_set1_ps(x)}; }
+inline F32x16 load(const float* p) { return {_mm512_loadu_ps(p)}; }
+inline F32x16 load(const std::uint16_t* p) {
+  const __m512i wide =
+      _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(wide, 16))};
+}
+inline F32x16 load_float(const std::int32_t* p) {
+  return {_mm512_cvtepi32_ps(_mm512_loadu_si512(p))};
+}
+inline I32x16 load_i16(const std::int16_t* p) {
+  return {_mm512_cvtepi16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
+}
+inline F32x16 to_float(I32x16 a) { return {_mm512_cvtepi32_ps(a.v)}; }
+inline void store(float* p, F32x16 a) { _mm512_storeu_ps(p, a.v); }
+inline void store_halves(float* low, float* high, F32x16 a) {
+  _mm256_storeu_ps(low, _mm512_castps512_ps256(a.v));
+  _mm256_storeu_ps(high, _mm512_extractf32x8_ps(a.v, 1));
+}
+
+inline F32x16 add(F32x16 a, F32x16 b) { return {_mm512_add_ps(a.v, b.v)}; }
+inline F32x16 sub(F32x16 a, F32x16 b) { return {_mm512_sub_ps(a.v, b.v)}; }
+inline F32x16 mul(F32x16 a, F32x16 b) { return {_mm512_mul_ps(a.v, b.v)}; }
+inline F32x16 fma(F32x16 a, F32x16 b, F32x16 c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+inline F32x16 min(F32x16 a, F32x16 b) { return {_mm512_min_ps(a.v, b.v)}; }
+inline F32x16 max(F32x16 a, F32x16 b) { return {_mm512_max_ps(a.v, b.v)}; }
+inline F32x16 reciprocal_fast(F32x16 a) { return {_mm512_rcp14_ps(a.v)}; }
+inline F32x16 reciprocal(F32x16 a) {
+  const __m512 r = _mm512_rcp14_ps(a.v);
+  return {_mm512_mul_ps(r, _mm512_fnmadd_ps(a.v, r, _mm512_set1_ps(2.0f)))};
+}
+inline void store_u8(std::uint8_t* p, F32x16 a) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(a.v)));
+}
+
+inline Quad load_quads(const float* low, const float* high) {
+  return {_mm512_mask_broadcast_f32x4(_mm512_broadcast_f32x4(_mm_loadu_ps(low)), 0xff00,
+                                      _mm_loadu_ps(high))};
+}
+template <int kLane>
+inline F32x16 fma_lane(F32x16 w, Quad x, F32x16 acc) {
+  return {_mm512_fmadd_ps(w.v, _mm512_permute_ps(x.v, kLane * 0x55), acc.v)};
+}
+
+inline I32x16 izero() { return {_mm512_setzero_si512()}; }
+inline I32x16 add(I32x16 a, I32x16 b) { return {_mm512_add_epi32(a.v, b.v)}; }
+inline void store(std::int32_t* p, I32x16 a) { _mm512_storeu_si512(p, a.v); }
+inline void store_halves(std::int32_t* low, std::int32_t* high, I32x16 a) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(low), _mm512_castsi512_si256(a.v));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(high), _mm512_extracti64x4_epi64(a.v, 1));
+}
+
+inline I32x16 dot(I32x16 acc, __m512i u, const std::int8_t* w) {
+  const __m512i weights = _mm512_loadu_si512(w);
+#if defined(__AVX512VNNI__)
+  return {_mm512_dpbusd_epi32(acc.v, u, weights)};
+#else
+  const __m512i pairs = _mm512_maddubs_epi16(u, weights);
+  return {_mm512_add_epi32(acc.v, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)))};
+#endif
+}
+inline int load_quad(const std::uint8_t* u) {
+  int quad;
+  __builtin_memcpy(&quad, u, 4);
+  return quad;
+}
+inline I32x16 dot_rows(I32x16 acc, const std::uint8_t* u, const std::int8_t* w) {
+  return dot(acc, _mm512_set1_epi32(load_quad(u)), w);
+}
+inline I32x16 dot_halves(I32x16 acc, const std::uint8_t* low, const std::uint8_t* high,
+                         const std::int8_t* w) {
+  const __m512i both =
+      _mm512_mask_set1_epi32(_mm512_set1_epi32(load_quad(low)), 0xff00, load_quad(high));
+  return dot(acc, both, w);
+}
+inline I32x16 dot_finish(I32x16 acc, const std::int32_t* /*low_row_sums*/,
+                         const std::int32_t* /*high_row_sums*/) {
+  return acc;
+}
+
+}  // namespace
+}  // namespace pyvoc::kernels
+#endif  // PYVOC_KERNELS_SIMD_AVX512_H_

@@ -1,0 +1,164 @@
+// The vector vocabulary on AArch64 NEON (and the dot-product extension where the tier has it): 16
+// lanes are four registers. NEON's products are signed by signed: activations are shifted by -127
+// here and dot_finish adds 127 * (sum of the row's weights). See simd/scalar.h for what each
+// function means.
+#ifndef PYVOC_KERNELS_SIMD_NEON_H_
+#define PYVOC_KERNELS_SIMD_NEON_H_
+
+#include <arm_neon.h>
+
+#include <cstdint>
+
+namespace pyvoc::kernels {
+namespace {
+
+constexpr int kAccumulators = 6;
+
+struct F32x16 {
+  float32x4_t v[4];
+};
+struct I32x16 {
+  int32x4_t v[4];
+};
+struct Quad {
+  float32x4_t low, high;
+};
+
+template <typename Op>
+inline F32x16 each(Op op) {
+  return {{op(0), op(1), op(2), op(3)}};
+}
+
+inline F32x16 set1(float x) {
+  return each([&](int) { return vdupq_n_f32(x); });
+}
+inline F32x16 zero() { return set1(0.0f); }
+inline F32x16 load(const float* p) {
+  return each([&](int i) { return vld1q_f32(p + 4 * i); });
+}
+inline F32x16 load(const std::uint16_t* p) {
+  return each([&](int i) { return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p + 4 * i), 16)); });
+}
+inline F32x16 load_float(const std::int32_t* p) {
+  return each([&](int i) { return vcvtq_f32_s32(vld1q_s32(p + 4 * i)); });
+}
+inline I32x16 load_i16(const std::int16_t* p) {
+  I32x16 r;
+  for (int i = 0; i < 4; ++i) r.v[i] = vmovl_s16(vld1_s16(p + 4 * i));
+  return r;
+}
+inline F32x16 to_float(I32x16 a) {
+  return each([&](int i) { return vcvtq_f32_s32(a.v[i]); });
+}
+inline void store_halves(float* low, float* high, F32x16 a) {
+  vst1q_f32(low, a.v[0]);
+  vst1q_f32(low + 4, a.v[1]);
+  vst1q_f32(high, a.v[2]);
+  vst1q_f32(high + 4, a.v[3]);
+}
+inline void store(float* p, F32x16 a) { store_halves(p, p + 8, a); }
+
+inline F32x16 add(F32x16 a, F32x16 b) {
+  return each([&](int i) { return vaddq_f32(a.v[i], b.v[i]); });
+}
+inline F32x16 sub(F32x16 a, F32x16 b) {
+  return each([&](int i) { return vsubq_f32(a.v[i], b.v[i]); });
+}
+inline F32x16 mul(F32x16 a, F32x16 b) {
+  return each([&](int i) { return vmulq_f32(a.v[i], b.v[i]); });
+}
+inline F32x16 fma(F32x16 a, F32x16 b, F32x16 c) {
+  return each([&](int i) { return vfmaq_f32(c.v[i], a.v[i], b.v[i]); });
+}
+inline F32x16 min(F32x16 a, F32x16 b) {
+  return each([&](int i) { return vminq_f32(a.v[i], b.v[i]); });
+}
+inline F32x16 max(F32x16 a, F32x16 b) {
+  return each([&](int i) { return vmaxq_f32(a.v[i], b.v[i]); });
+}
+inline F32x16 reciprocal(F32x16 a) {
+  return each([&](int i) { return vdivq_f32(vdupq_n_f32(1.0f), a.v[i]); });
+}
+inline F32x16 reciprocal_fast(F32x16 a) {
+  return each([&](int i) {
+    float32x4_t r = vrecpeq_f32(a.v[i]);
+    r = vmulq_f32(r, vrecpsq_f32(a.v[i], r));
+    return vmulq_f32(r, vrecpsq_f32(a.v[i], r));
+  });
+}
+inline void store_u8(std::uint8_t* p, F32x16 a) {
+  for (int half = 0; half < 2; ++half) {
+    const uint16x4_t x = vmovn_u32(vcvtnq_u32_f32(a.v[2 * half]));
+    const uint16x4_t y = vmovn_u32(vcvtnq_u32_f32(a.v[2 * half + 1]));
+    vst1_u8(p + 8 * half, vmovn_u16(vcombine_u16(x, y)));
+  }
+}
+
+inline Quad load_quads(const float* low, const float* high) {
+  return {vld1q_f32(low), vld1q_f32(high)};
+}
+template <int kLane>
+inline F32x16 fma_lane(F32x16 w, Quad x, F32x16 acc) {
+  return {{vfmaq_laneq_f32(acc.v[0], w.v[0], x.low, kLane),
+           vfmaq_laneq_f32(acc.v[1], w.v[1], x.low, kLane),
+           vfmaq_laneq_f32(acc.v[2], w.v[2], x.high, kLane),
+           vfmaq_laneq_f32(acc.v[3], w.v[3], x.high, kLane)}};
+}
+
+inline I32x16 izero() {
+  const int32x4_t z = vdupq_n_s32(0);
+  return {{z, z, z, z}};
+}
+inline I32x16 add(I32x16 a, I32x16 b) {
+  I32x16 r;
+  for (int i = 0; i < 4; ++i) r.v[i] = vaddq_s32(a.v[i], b.v[i]);
+  return r;
+}
+inline void store_halves(std::int32_t* low, std::int32_t* high, I32x16 a) {
+  vst1q_s32(low, a.v[0]);
+  vst1q_s32(low + 4, a.v[1]);
+  vst1q_s32(high, a.v[2]);
+  vst1q_s32(high + 4, a.v[3]);
+}
+inline void store(std::int32_t* p, I32x16 a) { store_halves(p, p + 8, a); }
+
+inline int8x16_t shifted_quad(const std::uint8_t* u) {
+  std::uint32_t quad;
+  __builtin_memcpy(&quad, u, 4);
+  const uint8x16_t all = vreinterpretq_u8_u32(vdupq_n_u32(quad));
+  return vreinterpretq_s8_u8(vsubq_u8(all, vdupq_n_u8(127)));
+}
+inline int32x4_t dot4(int32x4_t acc, int8x16_t x, const std::int8_t* w) {
+  const int8x16_t weights = vld1q_s8(w);
+#if defined(__ARM_FEATURE_DOTPROD)
+  return vdotq_s32(acc, x, weights);
+#else
+  // |x| <= 127 and |w| <= 127: a product fits 16 bits, and pairs are added in 32.
+  const int32x4_t low = vpaddlq_s16(vmull_s8(vget_low_s8(x), vget_low_s8(weights)));
+  const int32x4_t high = vpaddlq_s16(vmull_s8(vget_high_s8(x), vget_high_s8(weights)));
+  return vaddq_s32(acc, vpaddq_s32(low, high));
+#endif
+}
+inline I32x16 dot_halves(I32x16 acc, const std::uint8_t* low, const std::uint8_t* high,
+                         const std::int8_t* w) {
+  const int8x16_t x = shifted_quad(low), y = shifted_quad(high);
+  return {{dot4(acc.v[0], x, w), dot4(acc.v[1], x, w + 16), dot4(acc.v[2], y, w + 32),
+           dot4(acc.v[3], y, w + 48)}};
+}
+inline I32x16 dot_rows(I32x16 acc, const std::uint8_t* u, const std::int8_t* w) {
+  const int8x16_t x = shifted_quad(u);
+  return {{dot4(acc.v[0], x, w), dot4(acc.v[1], x, w + 16), dot4(acc.v[2], x, w + 32),
+           dot4(acc.v[3], x, w + 48)}};
+}
+inline I32x16 dot_finish(I32x16 acc, const std::int32_t* low_row_sums,
+                         const std::int32_t* high_row_sums) {
+  const int32x4_t offset = vdupq_n_s32(127);
+  return {{vmlaq_s32(acc.v[0], vld1q_s32(low_row_sums), offset),
+           vmlaq_s32(acc.v[1], vld1q_s32(low_row_sums + 4), offset),
+           vmlaq_s32(acc.v[2], vld1q_s32(high_row_sums), offset),
+           vmlaq_s32(acc.v[3], vld1q_s32(high_row_sums + 4), offset)}};
+}
+
+}  // namespace
+}  // namespace pyvoc::kernels
+#endif  // PYVOC_KERNELS_SIMD_NEON_H_

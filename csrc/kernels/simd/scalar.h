@@ -1,0 +1,140 @@
+// The vector vocabulary, in plain C++: the reference for every other header in this folder.
+//
+// One logical vector has 16 lanes on every tier (one AVX-512 register, two AVX2, four NEON), so
+// packed weights have one layout. "Halves" are lanes 0..7 and 8..15. Floats are float32; `load`
+// widens Bf16 (uint16) exactly. Int8 dots take activations u in 0..254 against int8 weights whose
+// neighbours keep |w[2i] + w[2i+1]| <= 129, so no tier saturates and all give the same int32 sums.
+#ifndef PYVOC_KERNELS_SIMD_SCALAR_H_
+#define PYVOC_KERNELS_SIMD_SCALAR_H_
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+namespace pyvoc::kernels {
+namespace {
+
+constexpr int kAccumulators = 2;  // independent chains that fit the registers
+
+struct F32x16 {
+  float v[16];
+};
+struct I32x16 {
+  std::int32_t v[16];
+};
+struct Quad {  // four neighbouring inputs for each half
+  float low[4], high[4];
+};
+
+template <typename Op>
+inline F32x16 each(Op op) {
+  F32x16 r;
+  for (int i = 0; i < 16; ++i) r.v[i] = op(i);
+  return r;
+}
+
+inline F32x16 zero() { return F32x16{}; }
+inline F32x16 set1(float x) {
+  return each([&](int) { return x; });
+}
+inline F32x16 load(const float* p) {
+  return each([&](int i) { return p[i]; });
+}
+inline F32x16 load(const std::uint16_t* p) {
+  return each([&](int i) {
+    const std::uint32_t bits = static_cast<std::uint32_t>(p[i]) << 16;
+    float x;
+    std::memcpy(&x, &bits, 4);
+    return x;
+  });
+}
+inline F32x16 load_float(const std::int32_t* p) {
+  return each([&](int i) { return static_cast<float>(p[i]); });
+}
+inline I32x16 load_i16(const std::int16_t* p) {
+  I32x16 r;
+  for (int i = 0; i < 16; ++i) r.v[i] = p[i];
+  return r;
+}
+inline F32x16 to_float(I32x16 a) {
+  return each([&](int i) { return static_cast<float>(a.v[i]); });
+}
+inline void store(float* p, F32x16 a) { std::memcpy(p, a.v, sizeof a.v); }
+inline void store_halves(float* low, float* high, F32x16 a) {
+  std::memcpy(low, a.v, 32);
+  std::memcpy(high, a.v + 8, 32);
+}
+
+inline F32x16 add(F32x16 a, F32x16 b) {
+  return each([&](int i) { return a.v[i] + b.v[i]; });
+}
+inline F32x16 sub(F32x16 a, F32x16 b) {
+  return each([&](int i) { return a.v[i] - b.v[i]; });
+}
+inline F32x16 mul(F32x16 a, F32x16 b) {
+  return each([&](int i) { return a.v[i] * b.v[i]; });
+}
+// a * b + c; rounded once where the tier has the instruction.
+inline F32x16 fma(F32x16 a, F32x16 b, F32x16 c) {
+  return each([&](int i) { return a.v[i] * b.v[i] + c.v[i]; });
+}
+inline F32x16 min(F32x16 a, F32x16 b) {
+  return each([&](int i) { return a.v[i] < b.v[i] ? a.v[i] : b.v[i]; });
+}
+inline F32x16 max(F32x16 a, F32x16 b) {
+  return each([&](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; });
+}
+// 1 / a to float precision, and to 13 bits or better.
+inline F32x16 reciprocal(F32x16 a) {
+  return each([&](int i) { return 1.0f / a.v[i]; });
+}
+inline F32x16 reciprocal_fast(F32x16 a) { return reciprocal(a); }
+// Round to nearest even and store as bytes; a is within 0..255.
+inline void store_u8(std::uint8_t* p, F32x16 a) {
+  for (int i = 0; i < 16; ++i) p[i] = static_cast<std::uint8_t>(std::nearbyint(a.v[i]));
+}
+
+inline Quad load_quads(const float* low, const float* high) {
+  Quad q;
+  std::memcpy(q.low, low, 16);
+  std::memcpy(q.high, high, 16);
+  return q;
+}
+// acc + w * x[kLane] of each half.
+template <int kLane>
+inline F32x16 fma_lane(F32x16 w, Quad x, F32x16 acc) {
+  return each([&](int i) { return w.v[i] * (i < 8 ? x.low[kLane] : x.high[kLane]) + acc.v[i]; });
+}
+
+inline I32x16 izero() { return I32x16{}; }
+inline I32x16 add(I32x16 a, I32x16 b) {
+  I32x16 r;
+  for (int i = 0; i < 16; ++i) r.v[i] = a.v[i] + b.v[i];
+  return r;
+}
+inline void store(std::int32_t* p, I32x16 a) { std::memcpy(p, a.v, sizeof a.v); }
+inline void store_halves(std::int32_t* low, std::int32_t* high, I32x16 a) {
+  std::memcpy(low, a.v, 32);
+  std::memcpy(high, a.v + 8, 32);
+}
+// acc[row] += sum over 4 inputs of u * w[row][input], w [16][4]; the halves may see different
+// inputs. A tier without unsigned-by-signed products may leave out a term that dot_finish adds.
+inline I32x16 dot_halves(I32x16 acc, const std::uint8_t* low, const std::uint8_t* high,
+                         const std::int8_t* w) {
+  for (int row = 0; row < 16; ++row) {
+    const std::uint8_t* u = row < 8 ? low : high;
+    for (int k = 0; k < 4; ++k) acc.v[row] += u[k] * w[4 * row + k];
+  }
+  return acc;
+}
+inline I32x16 dot_rows(I32x16 acc, const std::uint8_t* u, const std::int8_t* w) {
+  return dot_halves(acc, u, u, w);
+}
+inline I32x16 dot_finish(I32x16 acc, const std::int32_t* /*low_row_sums*/,
+                         const std::int32_t* /*high_row_sums*/) {
+  return acc;
+}
+
+}  // namespace
+}  // namespace pyvoc::kernels
+#endif  // PYVOC_KERNELS_SIMD_SCALAR_H_

@@ -1,0 +1,110 @@
+// Block-sparse matrix-vector products: only the non-zero blocks are stored and multiplied.
+
+namespace pyvoc::kernels {
+namespace {
+
+template <typename T>
+inline F32x16 block_f32(F32x16 acc, const float* x, std::uint32_t offset, const T* w) {
+  const Quad in = load_quads(x + (offset & 0xffffu), x + (offset >> 16));
+  acc = fma_lane<0>(load(w), in, acc);
+  acc = fma_lane<1>(load(w + 16), in, acc);
+  acc = fma_lane<2>(load(w + 32), in, acc);
+  return fma_lane<3>(load(w + 48), in, acc);
+}
+
+template <typename T>
+inline void sparse8x4(const Sparse8x4<T>& s, const float* x, float* y) {
+  const T* w = s.weights;
+  const std::uint32_t* offset = s.offsets;
+  for (std::int32_t pair = 0; pair < s.pairs; ++pair) {
+    const std::int32_t n = s.counts[pair];
+    F32x16 even = zero(), odd = zero();
+    std::int32_t i = 0;
+    for (; i + 2 <= n; i += 2, w += 128) {
+      even = block_f32(even, x, offset[i], w);
+      odd = block_f32(odd, x, offset[i + 1], w + 64);
+    }
+    if (i < n) {
+      even = block_f32(even, x, offset[i], w);
+      w += 64;
+    }
+    offset += n;
+    store_halves(y + s.rows[2 * pair], y + s.rows[2 * pair + 1], add(even, odd));
+  }
+}
+
+inline void sparse8x4_f32(const Sparse8x4<float>& w, const float* x, float* y) noexcept {
+  sparse8x4(w, x, y);
+}
+
+inline void sparse8x4_bf16(const Sparse8x4<Bf16>& w, const float* x, float* y) noexcept {
+  sparse8x4(w, x, y);
+}
+
+inline I32x16 block_i8(I32x16 acc, const std::uint8_t* u, std::uint32_t offset,
+                       const std::int8_t* w) {
+  return dot_halves(acc, u + (offset & 0xffffu), u + (offset >> 16), w);
+}
+
+inline void sparse8x4_i8(const Sparse8x4<std::int8_t>& s, const std::uint8_t* u,
+                         std::int32_t* y) noexcept {
+  const std::int8_t* w = s.weights;
+  const std::uint32_t* offset = s.offsets;
+  for (std::int32_t pair = 0; pair < s.pairs; ++pair) {
+    const std::int32_t n = s.counts[pair];
+    I32x16 even = izero(), odd = izero();
+    std::int32_t i = 0;
+    for (; i + 2 <= n; i += 2, w += 128) {
+      even = block_i8(even, u, offset[i], w);
+      odd = block_i8(odd, u, offset[i + 1], w + 64);
+    }
+    if (i < n) {
+      even = block_i8(even, u, offset[i], w);
+      w += 64;
+    }
+    offset += n;
+    const std::int32_t low = s.rows[2 * pair], high = s.rows[2 * pair + 1];
+    store_halves(y + low, y + high, dot_finish(add(even, odd), s.row_sums + low, s.row_sums + high));
+  }
+}
+
+inline void sparse8x4_i8_x4(const Sparse8x4<std::int8_t>& s, const std::uint8_t* const* u,
+                            std::int32_t* const* y) noexcept {
+  const std::int8_t* w = s.weights;
+  const std::uint32_t* offset = s.offsets;
+  const std::uint8_t *u0 = u[0], *u1 = u[1], *u2 = u[2], *u3 = u[3];
+  for (std::int32_t pair = 0; pair < s.pairs; ++pair) {
+    I32x16 a = izero(), b = izero(), c = izero(), d = izero();
+    for (std::int32_t i = s.counts[pair]; i > 0; --i, w += 64, ++offset) {
+      a = block_i8(a, u0, *offset, w);
+      b = block_i8(b, u1, *offset, w);
+      c = block_i8(c, u2, *offset, w);
+      d = block_i8(d, u3, *offset, w);
+    }
+    const std::int32_t low = s.rows[2 * pair], high = s.rows[2 * pair + 1];
+    const std::int32_t *low_sums = s.row_sums + low, *high_sums = s.row_sums + high;
+    store_halves(y[0] + low, y[0] + high, dot_finish(a, low_sums, high_sums));
+    store_halves(y[1] + low, y[1] + high, dot_finish(b, low_sums, high_sums));
+    store_halves(y[2] + low, y[2] + high, dot_finish(c, low_sums, high_sums));
+    store_halves(y[3] + low, y[3] + high, dot_finish(d, low_sums, high_sums));
+  }
+}
+
+inline void sparse16x1_f32(const Sparse16x1& s, const float* x, float* y) noexcept {
+  const float* w = s.weights;
+  const std::uint16_t* offset = s.offsets;
+  for (std::int32_t group = 0; group < s.groups; ++group) {
+    const std::int32_t n = s.counts[group];
+    F32x16 acc[4] = {zero(), zero(), zero(), zero()};
+    std::int32_t i = 0;
+    for (; i + 4 <= n; i += 4, w += 64) {
+      for (int k = 0; k < 4; ++k) acc[k] = fma(load(w + 16 * k), set1(x[offset[i + k]]), acc[k]);
+    }
+    for (; i < n; ++i, w += 16) acc[0] = fma(load(w), set1(x[offset[i]]), acc[0]);
+    offset += n;
+    store(y + 16 * group, add(add(acc[0], acc[1]), add(acc[2], acc[3])));
+  }
+}
+
+}  // namespace
+}  // namespace pyvoc::kernels

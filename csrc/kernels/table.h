@@ -1,0 +1,52 @@
+// The kernel table: one function pointer per op, filled tier by tier, resolved once.
+//
+// A tier (kernels/tiers/<tier>.cc) is this table with the slots that it is best at; the resolver
+// takes each slot from the best tier that the processor has. Kernels are total and real-time safe:
+// sizes were checked when the weights were packed. They read whole vectors: see views.h for the
+// padding.
+#ifndef PYVOC_KERNELS_TABLE_H_
+#define PYVOC_KERNELS_TABLE_H_
+
+#include <cstdint>
+
+#include "kernels/views.h"
+
+// K(name, (arguments)): every kernel returns void.
+#define PYVOC_KERNEL_SLOTS(K)                                                                \
+  /* y[0 .. 16 panels) = init + W x; init may be null (zeros). */                            \
+  K(dense_f32, (const Dense<float>& w, const float* x, const float* init, float* y))         \
+  K(dense_bf16, (const Dense<Bf16>& w, const float* x, const float* init, float* y))         \
+  /* y = W u with u in 0..254: exact int32 sums, the same on every tier. */                  \
+  K(dense_i8, (const Dense<std::int8_t>& w, const std::uint8_t* u, std::int32_t* y))         \
+  K(sparse8x4_f32, (const Sparse8x4<float>& w, const float* x, float* y))                    \
+  K(sparse8x4_bf16, (const Sparse8x4<Bf16>& w, const float* x, float* y))                    \
+  K(sparse8x4_i8, (const Sparse8x4<std::int8_t>& w, const std::uint8_t* u, std::int32_t* y)) \
+  /* The same for four inputs u[0..3] at once, sharing the weights. */                       \
+  K(sparse8x4_i8_x4,                                                                         \
+    (const Sparse8x4<std::int8_t>& w, const std::uint8_t* const* u, std::int32_t* const* y)) \
+  K(sparse16x1_f32, (const Sparse16x1& w, const float* x, float* y))                         \
+  /* x[i] = tanh(x[i]), in place; n is padded to 16. */                                      \
+  K(tanh_f32, (float* x, std::int32_t n))                                                    \
+  /* GRU gates: <rows>_<recurrent>; "none": no table rows. */                                \
+  K(gru_none_f32, (const GruGates& g))                                                       \
+  K(gru_f32_f32, (const GruGates& g))                                                        \
+  K(gru_bf16_f32, (const GruGates& g))                                                       \
+  K(gru_i16_f32, (const GruGates& g))                                                        \
+  K(gru_none_i32, (const GruGates& g))                                                       \
+  K(gru_f32_i32, (const GruGates& g))                                                        \
+  K(gru_bf16_i32, (const GruGates& g))                                                       \
+  K(gru_i16_i32, (const GruGates& g))                                                        \
+  /* logits[16] of the 15 nodes. */                                                          \
+  K(dual_fc_tree, (const DualFcTree& t, const float* x, float* logits))
+
+namespace pyvoc::kernels {
+
+struct KernelTable {
+  const char* tier;
+#define PYVOC_KERNEL_MEMBER(name, args) void(*name) args noexcept;
+  PYVOC_KERNEL_SLOTS(PYVOC_KERNEL_MEMBER)
+#undef PYVOC_KERNEL_MEMBER
+};
+
+}  // namespace pyvoc::kernels
+#endif  // PYVOC_KERNELS_TABLE_H_

@@ -1,0 +1,43 @@
+// The ops and the macros that a tier file puts its table together with. Include one simd/ header
+// first. Everything in these files has internal linkage: a tier object exports its table and
+// nothing else.
+#ifndef PYVOC_KERNELS_TIER_H_
+#define PYVOC_KERNELS_TIER_H_
+
+#include <cstdint>
+#include <type_traits>
+
+#include "kernels/table.h"
+//
+#include "kernels/activation.inl"
+#include "kernels/dense.inl"
+#include "kernels/gru.inl"
+#include "kernels/sparse.inl"
+#include "kernels/tree.inl"
+
+// A table with every slot.
+#define PYVOC_KERNEL_ENTRY(slot, args) slot,
+#define PYVOC_FULL_TIER(name)                                                       \
+  namespace pyvoc::kernels {                                                        \
+  extern const KernelTable kTier_##name;                                            \
+  const KernelTable kTier_##name = {#name, PYVOC_KERNEL_SLOTS(PYVOC_KERNEL_ENTRY)}; \
+  }
+
+// A table with the int8 products only; the other slots are left to the tier below.
+#define PYVOC_INT8_TIER(name)                         \
+  namespace pyvoc::kernels {                          \
+  namespace {                                         \
+  constexpr KernelTable make_int8_table() {           \
+    KernelTable t{};                                  \
+    t.tier = #name;                                   \
+    t.dense_i8 = dense_i8;                            \
+    t.sparse8x4_i8 = sparse8x4_i8;                    \
+    t.sparse8x4_i8_x4 = sparse8x4_i8_x4;              \
+    return t;                                         \
+  }                                                   \
+  }                                                   \
+  extern const KernelTable kTier_##name;              \
+  const KernelTable kTier_##name = make_int8_table(); \
+  }
+
+#endif  // PYVOC_KERNELS_TIER_H_

@@ -1,0 +1,6 @@
+// AVX-512 VNNI: int8 products.
+#include "kernels/simd/avx512.h"
+//
+#include "kernels/tier.h"
+
+PYVOC_INT8_TIER(avx512vnni)

@@ -1,0 +1,6 @@
+// AArch64 with the dot-product extension (Armv8.2 and later).
+#include "kernels/simd/neon.h"
+//
+#include "kernels/tier.h"
+
+PYVOC_INT8_TIER(neon_dotprod)

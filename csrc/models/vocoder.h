@@ -1,0 +1,89 @@
+// What every model implements: Vocoder (immutable, shared by all streams) and Session (what one stream
+// remembers). A session takes feature frames one hop at a time and gives samples; the stream in api/
+// queues frames and cuts samples to size, so a model never sees how its caller chunks.
+#ifndef PYVOC_MODELS_VOCODER_H_
+#define PYVOC_MODELS_VOCODER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/realtime.h"
+#include "base/span.h"
+#include "base/status.h"
+
+namespace pyvoc::models {
+
+struct VocoderInfo {
+  std::string architecture;    // "lpcnet"
+  std::string precision;       // "f32", "bf16", "int8"
+  std::string feature_layout;  // "lpcnet36"
+  int layout_dims = 0;         // floats per frame in files of that layout
+  int feature_dims = 0;        // how many of them the model reads
+  int sample_rate = 0;
+  int hop_length = 0;
+  int lookahead_frames = 0;
+  int draws_per_sample = 0;
+  int distribution_size = 0;
+};
+
+struct PlanEntry {  // one line of `pyvoc info MODEL`
+  std::string layer, op, weights, backend;
+  int rows = 0, cols = 0;
+};
+
+class Session {
+ public:
+  virtual ~Session() = default;
+
+  // Back to the beginning, with a new seed; forgets the draws.
+  virtual void reset(std::uint64_t seed) PYVOC_RT = 0;
+
+  // Uniforms in [0, 1) to use before the session's own generator; borrowed.
+  virtual void set_draws(Span<const float> draws) PYVOC_RT = 0;
+
+  // Takes one frame [feature_dims]; writes hop_length samples (-1..1) and returns true, or returns
+  // false while look-ahead is filling.
+  virtual bool process(const float* frame, float* samples) PYVOC_RT = 0;
+
+  // After the last frame: as process, but the model supplies what lies beyond the end.
+  virtual bool finish(float* samples) PYVOC_RT = 0;
+};
+
+class Vocoder {
+ public:
+  virtual ~Vocoder() = default;
+
+  virtual const VocoderInfo& info() const = 0;
+  virtual const std::vector<PlanEntry>& plan() const = 0;
+  virtual std::size_t packed_bytes() const = 0;
+
+  // May throw std::bad_alloc.
+  virtual std::unique_ptr<Session> open(std::uint64_t seed) const = 0;
+
+  // Session::process for n sessions of this model in lockstep, sharing the weights while they are in
+  // cache; frames[i] == nullptr means finish. produced[i] is what process would return.
+  virtual void process_batch(Session* const* sessions, const float* const* frames,
+                             float* const* samples, bool* produced, std::size_t n) const PYVOC_RT {
+    for (std::size_t i = 0; i < n; ++i) {
+      produced[i] = frames[i] != nullptr ? sessions[i]->process(frames[i], samples[i])
+                                         : sessions[i]->finish(samples[i]);
+    }
+  }
+
+  // Checks the values of one frame [feature_dims]; the message of an error names the value.
+  virtual bool valid_frame(const float* frame) const PYVOC_RT = 0;
+
+  // Teacher-forced distributions; see pyvoc_model_predict. probabilities [pcm.size(),
+  // distribution_size].
+  virtual Status predict(Matrix<const float> features, Span<const float> pcm,
+                         float* probabilities) const {
+    (void)features, (void)pcm, (void)probabilities;
+    return Status(Code::kUnsupported, info().architecture + " has no teacher-forced distribution");
+  }
+};
+
+}  // namespace pyvoc::models
+#endif  // PYVOC_MODELS_VOCODER_H_
