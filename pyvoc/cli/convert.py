@@ -1,0 +1,66 @@
+"""``pyvoc convert``: an upstream checkpoint to a model file."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from typing import Any
+
+from pyvoc.convert.run import ARCHITECTURES, Conversion, convert
+from pyvoc.specs.base import PRECISIONS
+
+
+def add_parser(subparsers: Any) -> argparse.ArgumentParser:
+    """Add the sub-command's arguments."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "convert",
+        help="convert an upstream checkpoint to a model file",
+        description="Convert an upstream checkpoint (Keras .h5, DNNw weight blob; recognised by "
+        "content) to a GGUF model file, reload it and print what the precision costs.",
+    )
+    parser.add_argument("checkpoint", metavar="CKPT", help="the upstream checkpoint")
+    parser.add_argument(
+        "-o", "--output", metavar="MODEL.gguf", required=True, help="the model file to write"
+    )
+    parser.add_argument(
+        "--precision", choices=PRECISIONS, default="f32", help="element types (default: f32)"
+    )
+    parser.add_argument(
+        "--arch", choices=("auto", *ARCHITECTURES), default="auto", help="default: auto"
+    )
+    parser.add_argument("--json", action="store_true", help="print a JSON object")
+    return parser
+
+
+def run(args: argparse.Namespace) -> int:
+    """Convert and print; raises what `pyvoc.convert.convert` raises."""
+    import pyvoc
+
+    result = convert(
+        args.checkpoint, args.output, precision=args.precision, arch=args.arch, load=pyvoc.load
+    )
+    if args.json:
+        json.dump(dataclasses.asdict(result), sys.stdout, indent=2)
+        sys.stdout.write("\n")
+    else:
+        print("\n".join(summary(result)))
+    return 0
+
+
+def summary(result: Conversion) -> list[str]:
+    """The conversion in lines for people."""
+    lines = [
+        f"{result.source} ({result.format}) -> {result.target}",
+        f"{result.architecture}, {result.precision}, {result.bytes / 1e6:.2f} MB",
+        *(f"note: {note}" for note in result.notes),
+    ]
+    report = result.report
+    if report is not None:
+        snr = "exact" if report.logit_snr_db is None else f"{report.logit_snr_db:.1f} dB"
+        lines.append(
+            f"against float, teacher-forced on {report.samples} probe samples: "
+            f"KL {report.kl_mean:.2e} nats (worst {report.kl_max:.2e}), logit SNR {snr}"
+        )
+    return lines

@@ -1,0 +1,158 @@
+"""The conversion itself: recognise, read, quantise, save, and measure what the precision costs."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyvoc.convert.checkpoint import Checkpoint
+from pyvoc.convert.detect import detect
+from pyvoc.errors import Error, ModelError
+from pyvoc.quant import encode
+from pyvoc.quant.report import PrecisionReport, Predictor, compare
+from pyvoc.specs import Container, write_container
+from pyvoc.specs.base import PRECISIONS
+
+ARCHITECTURES = ("lpcnet",)
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What `convert` did.
+
+    Parameters
+    ----------
+    source, target
+        The checkpoint and the model file.
+    format
+        The upstream format that was recognised.
+    architecture, precision
+        Of the model file.
+    bytes
+        Size of the model file.
+    notes
+        Sentences that the user should read.
+    report
+        Error of the precision against float; None when it was not measured.
+    """
+
+    source: str
+    target: str
+    format: str
+    architecture: str
+    precision: str
+    bytes: int
+    notes: tuple[str, ...]
+    report: PrecisionReport | None
+
+
+def convert(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    precision: str = "f32",
+    arch: str = "auto",
+    load: Callable[[str], Predictor] | None = None,
+) -> Conversion:
+    """Convert an upstream checkpoint to a model file.
+
+    Parameters
+    ----------
+    source
+        Keras HDF5 or a weight blob; recognised by content.
+    target
+        Where to save; replaced only when the conversion has succeeded.
+    precision
+        ``f32``, ``bf16`` or ``int8``.
+    arch
+        ``auto`` or ``lpcnet``.
+    load
+        Opens a model file in the runtime (`pyvoc.load`), to measure the error of the precision.
+        None leaves the measurement out.
+
+    Returns
+    -------
+    Conversion
+        What was done, and the measured error.
+
+    Raises
+    ------
+    ModelError
+        The checkpoint is damaged or not known.
+    UnsupportedError
+        A package of the extra ``convert`` is missing.
+    Error
+        A file cannot be read or written.
+    """
+    if precision not in PRECISIONS:
+        raise Error(f"precision '{precision}' is unknown, expected {', '.join(PRECISIONS)}")
+    if arch != "auto" and arch not in ARCHITECTURES:
+        raise Error(f"architecture '{arch}' is unknown, expected auto, {', '.join(ARCHITECTURES)}")
+    digest = _sha256(source)
+    checkpoint = detect(source)(source)
+    if Path(source).resolve() == Path(target).resolve():
+        raise Error(f"{target}: the model would overwrite its checkpoint")
+    container = _encode(checkpoint, Path(source).stem, digest, precision, str(source))
+    report = None
+    folder = Path(target).parent
+    if not folder.is_dir():
+        raise Error(f"{target}: cannot be written: its folder does not exist")
+    if load is None:
+        write_container(target, container, spec=checkpoint.spec)
+    else:
+        with tempfile.TemporaryDirectory(prefix="pyvoc-convert-") as scratch:
+            trial = Path(scratch) / "model.gguf"
+            write_container(trial, container, spec=checkpoint.spec)
+            exact = trial
+            if precision != "f32":
+                exact = Path(scratch) / "float.gguf"
+                reference = _encode(checkpoint, "float", digest, "f32", str(source))
+                write_container(exact, reference, spec=checkpoint.spec)
+            report = compare(load(str(exact)), load(str(trial)), metadata=container.metadata)
+        write_container(target, container, spec=checkpoint.spec)
+    return Conversion(
+        source=str(source),
+        target=str(target),
+        format=checkpoint.format,
+        architecture=checkpoint.spec.architecture,
+        precision=precision,
+        bytes=Path(target).stat().st_size,
+        notes=checkpoint.notes,
+        report=report,
+    )
+
+
+def _encode(
+    checkpoint: Checkpoint, name: str, digest: str, precision: str, source: str
+) -> Container:
+    metadata = {
+        "general.name": name.encode("utf-8", "replace").decode("utf-8")[:64] or "model",
+        "pyvoc.source.format": checkpoint.format,
+        "pyvoc.source.sha256": digest,
+        **checkpoint.metadata,
+    }
+    try:
+        return encode(
+            checkpoint.spec,
+            checkpoint.arrays,
+            metadata=metadata,
+            precision=precision,
+            kept=checkpoint.kept,
+        )
+    except ModelError as error:
+        raise ModelError(f"{source}: {error}") from error
+
+
+def _sha256(path: str | os.PathLike[str]) -> str:
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            while chunk := file.read(1 << 20):
+                digest.update(chunk)
+    except OSError as error:
+        raise Error(f"{path}: cannot be read: {error.strerror}") from error
+    return digest.hexdigest()

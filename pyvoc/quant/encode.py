@@ -1,0 +1,170 @@
+"""From float arrays to a container of a chosen precision, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyvoc.errors import ModelError
+from pyvoc.quant.bf16 import from_bf16, to_bf16
+from pyvoc.quant.integers import Quantized, keeps_rules, quantize_rows, quantize_table
+from pyvoc.quant.sparse import choose_block, cut_blocks, used_blocks
+from pyvoc.specs.base import (
+    BF16,
+    F32,
+    FORMAT_VERSION,
+    I8,
+    I16,
+    I32,
+    PRECISIONS,
+    ModelSpec,
+    TensorSpec,
+)
+from pyvoc.specs.blocks import expand_blocks, square_diagonals
+from pyvoc.specs.tensors import AnyArray, Container, ElementType, Scalar, Tensor
+
+
+def encode(
+    spec: ModelSpec,
+    arrays: Mapping[str, AnyArray],
+    *,
+    metadata: Mapping[str, Scalar],
+    precision: str,
+    kept: Mapping[str, Quantized] | None = None,
+) -> Container:
+    """Store a model's float arrays at a precision.
+
+    Parameters
+    ----------
+    spec
+        The model's layout.
+    arrays
+        Every tensor of the spec by name, dense and with its diagonal, finite.
+    metadata
+        The model's own entries, ``general.name`` and ``pyvoc.source.*``.
+    precision
+        ``f32``, ``bf16`` or ``int8``.
+    kept
+        Matrices that were int8 in the source; at ``int8`` they are stored as they are, if they keep
+        the container's rules. Where the matrix is sparse in the source, its diagonal is apart in
+        `arrays` and zero in ``q``.
+
+    Returns
+    -------
+    Container
+        Ready to be written; the writer checks it against the spec.
+
+    Raises
+    ------
+    ModelError
+        A value does not fit float32, or is not finite.
+    """
+    if precision not in PRECISIONS:
+        raise ValueError(f"precision '{precision}' is not one of {', '.join(PRECISIONS)}")
+    tensors: dict[str, Tensor] = {}
+    for item in spec.tensors:
+        array = arrays[item.name]
+        with np.errstate(over="ignore"):
+            single = np.asarray(array, "<f4")
+        if not np.isfinite(single).all():
+            raise ModelError(f"tensor '{item.name}' has values that are NaN, infinite or too large")
+        _encode_tensor(tensors, item, single, precision, (kept or {}).get(item.name))
+    entries: dict[str, Scalar] = {
+        "general.architecture": spec.architecture,
+        "general.alignment": 64,
+        "pyvoc.format_version": FORMAT_VERSION,
+        "pyvoc.spec_revision": spec.revision,
+        "pyvoc.precision": precision,
+    }
+    return Container({**entries, **metadata}, tensors)
+
+
+def _encode_tensor(
+    tensors: dict[str, Tensor],
+    spec: TensorSpec,
+    array: NDArray[np.float32],
+    precision: str,
+    kept: Quantized | None,
+) -> None:
+    element = spec.type_for(precision)
+    matrix = array
+    if spec.blocks and spec.diagonal is not None:
+        matrix = array.copy()
+        at = np.arange(matrix.shape[0])
+        matrix[at, at % matrix.shape[1]] = 0
+    block = choose_block(matrix, spec.blocks) if spec.blocks else None
+    if block is None and kept is not None and spec.diagonal is not None and element is I8:
+        block = spec.blocks[0]  # a dense int8 matrix would have to take up the diagonal
+    if block is None:
+        matrix = array
+    quantized = _quantize(matrix, element, kept)
+    stored = _store(matrix, element, quantized)
+    if block is not None:
+        stored, index = cut_blocks(stored, block, used_blocks(matrix, block))
+        tensors[spec.name] = Tensor(element, stored)
+        tensors[f"{spec.name}.block_index"] = Tensor(I32, index)
+        if spec.diagonal is not None:
+            tensors[spec.diagonal] = Tensor(F32, square_diagonals(array).astype("<f4"))
+    else:
+        tensors[spec.name] = Tensor(element, stored)
+    if quantized is not None:
+        tensors[f"{spec.name}.scale"] = Tensor(F32, quantized.scale)
+
+
+def _quantize(
+    matrix: NDArray[np.float32], element: ElementType, kept: Quantized | None
+) -> Quantized | None:
+    if element is I8:
+        if kept is not None and keeps_rules(kept.q) and np.array_equal(kept.to_float(), matrix):
+            return kept
+        return quantize_rows(matrix)
+    return quantize_table(matrix) if element is I16 else None
+
+
+def _store(
+    array: NDArray[np.float32], element: ElementType, quantized: Quantized | None
+) -> AnyArray:
+    if quantized is not None:
+        return np.ascontiguousarray(quantized.q, element.dtype)
+    stored = to_bf16(array) if element is BF16 else array
+    return np.ascontiguousarray(stored, element.dtype)
+
+
+def decode(spec: ModelSpec, container: Container) -> dict[str, NDArray[np.float64]]:
+    """The real values of a valid container: every tensor of the spec, dense, diagonals in place.
+
+    Parameters
+    ----------
+    spec
+        The model's layout; the container was checked against it.
+    container
+        A model of any precision.
+
+    Returns
+    -------
+    dict
+        float64 arrays by name, in the spec's dense shapes.
+    """
+    dims = spec.dimensions(container)
+    arrays = {}
+    for item in spec.tensors:
+        tensor = container.tensors[item.name]
+        shape = tuple(int(n or 0) for n in item.resolve(dims))
+        data: AnyArray = tensor.data
+        if tensor.type is BF16:
+            data = from_bf16(data)
+        sparse = item.blocks and data.ndim == 3
+        if sparse:
+            index = container.tensors[f"{item.name}.block_index"].data
+            data = expand_blocks(data, index, (shape[0], shape[1]))
+        values = data.astype(np.float64)
+        if tensor.type in (I8, I16):
+            scale = container.tensors[f"{item.name}.scale"].data.astype(np.float64)
+            values *= scale[:, None] if tensor.type is I8 else scale[0]
+        if sparse and item.diagonal is not None and item.diagonal in container.tensors:
+            at = np.arange(shape[0])
+            values[at, at % shape[1]] += container.tensors[item.diagonal].data
+        arrays[item.name] = values
+    return arrays

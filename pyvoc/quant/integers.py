@@ -1,0 +1,96 @@
+"""Symmetric integer quantisation: int8 matrices with a scale per output row, int16 tables.
+
+The rules are the container's: |q| <= 127 and |q[2i] + q[2i+1]| <= 129 for neighbouring inputs, so
+that unsigned activations up to 254 cannot saturate the 16-bit pair sums of AVX2; scales are bf16
+numbers, rounded up before the division so that no value is clipped.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pyvoc.quant.bf16 import ceil_bf16
+from pyvoc.specs.base import MAX_PAIR
+from pyvoc.specs.tensors import AnyArray
+
+MAX_Q8 = 127
+MAX_Q16 = 32767
+_LEAST_SCALE = np.float32(2.0**-100)
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """Integers and their scale: real value = q * scale.
+
+    Parameters
+    ----------
+    q
+        int8 ``[outputs, inputs]`` or int16 of any shape.
+    scale
+        float32 ``[outputs]`` (int8) or ``[1]`` (int16).
+    """
+
+    q: AnyArray
+    scale: NDArray[np.float32]
+
+    def to_float(self) -> NDArray[np.float64]:
+        """The real values."""
+        scale = self.scale.astype(np.float64)
+        return self.q * (scale[:, None] if self.q.dtype == np.int8 else scale[0])
+
+
+def quantize_rows(matrix: AnyArray) -> Quantized:
+    """Quantise a finite ``[outputs, inputs]`` matrix to int8, one scale per output row.
+
+    Raises
+    ------
+    ValueError
+        The number of inputs is odd.
+    """
+    w = np.asarray(matrix, np.float64)
+    if w.shape[1] % 2:
+        raise ValueError(f"an odd number of inputs: {w.shape}")
+    most = np.abs(w).max(axis=1) / MAX_Q8
+    pairs = np.abs(w[:, 0::2] + w[:, 1::2]).max(axis=1) / MAX_PAIR
+    scale = _scale(np.maximum(most, pairs))
+    exact = w / scale[:, None].astype(np.float64)
+    q = np.rint(exact)
+    _mend_pairs(q, exact)
+    return Quantized(q.astype(np.int8), scale)
+
+
+def quantize_table(table: AnyArray) -> Quantized:
+    """Quantise a finite array to int16 with one scale."""
+    t = np.asarray(table, np.float64)
+    scale = _scale(np.abs(t).max(keepdims=True).reshape(1) / MAX_Q16)
+    return Quantized(np.rint(t / float(scale[0])).astype("<i2"), scale)
+
+
+def keeps_rules(q: AnyArray) -> bool:
+    """Whether an int8 ``[outputs, inputs]`` matrix is within the container's bounds."""
+    wide = q.astype(np.int16)
+    pairs = np.abs(wide[:, 0::2] + wide[:, 1::2]).max(initial=0)
+    return bool(np.abs(wide).max(initial=0) <= MAX_Q8 and pairs <= MAX_PAIR)
+
+
+def _scale(least: AnyArray) -> NDArray[np.float32]:
+    """bf16 scales that are not below `least` (float64); 1 for rows of zeros."""
+    single = least.astype(np.float32)
+    single = np.where(single < least, np.nextafter(single, np.float32(np.inf)), single)
+    scale = ceil_bf16(np.maximum(single, _LEAST_SCALE))
+    return np.where(least > 0, scale, np.float32(1)).astype("<f4")
+
+
+def _mend_pairs(q: NDArray[np.float64], exact: NDArray[np.float64]) -> None:
+    """Take back the rounding that made a pair exceed the bound: of the value rounded furthest."""
+    even, odd = q[:, 0::2], q[:, 1::2]
+    total = even + odd
+    over = np.abs(total) > MAX_PAIR
+    sign = np.sign(total)
+    excess_even = (even - exact[:, 0::2]) * sign
+    excess_odd = (odd - exact[:, 1::2]) * sign
+    even -= np.where(over & (excess_even >= excess_odd), sign, 0)
+    odd -= np.where(over & (excess_even < excess_odd), sign, 0)
