@@ -1,0 +1,25 @@
+"""The exceptions pyvoc raises for what a user can get wrong."""
+
+from __future__ import annotations
+
+__all__ = ["AudioError", "Error", "FeatureError", "ModelError", "UnsupportedError"]
+
+
+class Error(Exception):
+    """Base of every pyvoc error; the message is one sentence that names file, expected and found."""
+
+
+class ModelError(Error):
+    """A model or checkpoint is damaged, incomplete or not what it says it is."""
+
+
+class FeatureError(Error):
+    """Features have the wrong layout, size or values."""
+
+
+class AudioError(Error):
+    """Audio has the wrong format, rate, size or values."""
+
+
+class UnsupportedError(Error):
+    """The request is valid, but this build or installation does not do it."""
