@@ -92,10 +92,12 @@ class Model {
     return json;
   }
 
-  // Teacher-forced distributions, probabilities [n_samples, distribution_size].
-  void predict(const float* features, std::size_t frames, const float* pcm, std::size_t n_samples,
-               float* probabilities) const {
-    check(pyvoc_model_predict(handle_.get(), features, frames, pcm, n_samples, probabilities));
+  // Teacher-forced distributions, probabilities [n_samples, distribution_size]; rows of `features`
+  // are `stride` floats apart.
+  void predict(const float* features, std::size_t frames, std::size_t stride, const float* pcm,
+               std::size_t n_samples, float* probabilities) const {
+    check(pyvoc_model_predict(handle_.get(), features, frames, stride, pcm, n_samples,
+                              probabilities));
   }
 
   pyvoc_model* get() const noexcept { return handle_.get(); }
