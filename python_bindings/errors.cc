@@ -24,10 +24,17 @@ const char* class_name(pyvoc_status status) {
 
 }  // namespace
 
-void raise(pyvoc_status status, const std::string& message) {
-  if (status == PYVOC_ERROR_MEMORY) throw std::bad_alloc();
+void set_error(pyvoc_status status, const std::string& message) {
+  if (status == PYVOC_ERROR_MEMORY) {
+    PyErr_SetString(PyExc_MemoryError, message.c_str());
+    return;
+  }
   const py::object type = py::module_::import("pyvoc.errors").attr(class_name(status));
   PyErr_SetString(type.ptr(), message.c_str());
+}
+
+void raise(pyvoc_status status, const std::string& message) {
+  set_error(status, message);
   throw py::error_already_set();
 }
 

@@ -8,6 +8,9 @@
 
 namespace pyvoc::python {
 
+// Sets the Python error for `status` without throwing; the GIL is held.
+void set_error(pyvoc_status status, const std::string& message);
+
 // Raises the Python exception for `status`; the GIL is held.
 [[noreturn]] void raise(pyvoc_status status, const std::string& message);
 

@@ -9,15 +9,15 @@
 #include <string>
 
 #include "dsp/dump_files.h"
+#include "arrays.h"
 #include "errors.h"
+#include "model.h"
 #include "pyvoc/pyvoc.h"
 
 namespace py = pybind11;
 
 namespace pyvoc::python {
 namespace {
-
-using FloatArray = py::array_t<float, py::array::c_style>;
 
 class Extractor {
  public:

@@ -7,7 +7,7 @@
 //
 //   pyvoc::Model model("voice.gguf");
 //   pyvoc::Stream stream(model);
-//   stream.push(frames, n_frames);
+//   stream.push(frames, n_frames, stride);
 //   const std::size_t n = stream.pull(samples, capacity);
 #ifndef PYVOC_PYVOC_HPP_
 #define PYVOC_PYVOC_HPP_
@@ -123,8 +123,10 @@ class Stream {
   // Allocates: not for the audio thread.
   void reserve(std::size_t frames) { check(pyvoc_stream_reserve(handle_.get(), frames)); }
 
-  // frames [n_frames, feature_dims]: all of them, or an exception and none.
-  void push(const float* frames, std::size_t n_frames) { check(try_push(frames, n_frames)); }
+  // `n_frames` rows, `stride` floats apart: all of them, or an exception and none.
+  void push(const float* frames, std::size_t n_frames, std::size_t stride) {
+    check(try_push(frames, n_frames, stride));
+  }
 
   // Up to `capacity` samples; how many were written.
   std::size_t pull(float* samples, std::size_t capacity) {
@@ -137,8 +139,9 @@ class Stream {
   void reset(std::uint64_t seed = 0) { check(try_reset(seed)); }
 
   // [real-time] The same without exceptions.
-  [[nodiscard]] pyvoc_status try_push(const float* frames, std::size_t n_frames) noexcept {
-    return pyvoc_stream_push(handle_.get(), frames, n_frames);
+  [[nodiscard]] pyvoc_status try_push(const float* frames, std::size_t n_frames,
+                                      std::size_t stride) noexcept {
+    return pyvoc_stream_push(handle_.get(), frames, n_frames, stride);
   }
   [[nodiscard]] pyvoc_status try_pull(float* samples, std::size_t capacity,
                                       std::size_t* written) noexcept {
