@@ -17,7 +17,8 @@ from pyvoc.specs.base import MAX_PAIR
 from pyvoc.specs.tensors import AnyArray
 
 MAX_Q8 = 127
-MAX_Q16 = 32767
+MAX_Q16 = 10922
+"""Of a table: three rows are added in 16 bits."""
 _LEAST_SCALE = np.float32(2.0**-100)
 
 
@@ -62,10 +63,10 @@ def quantize_rows(matrix: AnyArray) -> Quantized:
     return Quantized(q.astype(np.int8), scale)
 
 
-def quantize_table(table: AnyArray) -> Quantized:
-    """Quantise a finite array to int16 with one scale."""
+def quantize_table(table: AnyArray, peak: float) -> Quantized:
+    """Quantise a finite array to int16; `peak` is the largest magnitude of all tables that are added."""
     t = np.asarray(table, np.float64)
-    scale = _scale(np.abs(t).max(keepdims=True).reshape(1) / MAX_Q16)
+    scale = _scale(np.array([peak]) / MAX_Q16)
     return Quantized(np.rint(t / float(scale[0])).astype("<i2"), scale)
 
 

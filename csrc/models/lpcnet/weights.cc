@@ -10,6 +10,8 @@ namespace {
 using io::TensorType;
 using Shape = std::vector<std::size_t>;
 
+constexpr int kTableLimit = 10922;  // three rows add up in 16 bits
+
 std::size_t size(int n) { return static_cast<std::size_t>(n); }
 
 // Validates first, packs second: nothing is packed unless every tensor is as it should be.
@@ -66,6 +68,13 @@ class Loader {
           tensors_.problem("the scales of the three gru_a.embed_* tables differ");
         }
         if (scale != nullptr) w_.tables.scale = *scale;
+        const auto* q = reinterpret_cast<const std::int16_t*>(tables_[i]->data);
+        for (std::size_t k = 0; k < tables_[i]->elements; ++k) {
+          if (q[k] > kTableLimit || q[k] < -kTableLimit) {
+            tensors_.problem(std::string("tensor ") + names[i] + " has values beyond +-10922");
+            break;
+          }
+        }
       }
     }
     gru_a_cond_ = tensors_.matrix("gru_a.cond.weight", 3 * c_.gru_a, c_.cond, 3, false, false);
