@@ -62,7 +62,7 @@ def parse_blob(data: bytes, source: str) -> dict[str, Record]:
             raise ModelError(f"{source}: more than {MAX_RECORDS} records")
         if len(data) - at < HEADER.size:
             raise ModelError(
-                f"{where}: truncated, {len(data) - at} bytes are left of the {HEADER.size} of a header"
+                f"{where}: truncated, {len(data) - at} of a header's {HEADER.size} bytes are left"
             )
         magic, version, kind, size, block, raw_name = HEADER.unpack_from(data, at)
         if magic != MAGIC:
