@@ -47,7 +47,7 @@ def parse_blob(data: bytes, source: str) -> dict[str, Record]:
     Returns
     -------
     dict
-        Records by name, in file order.
+        Records by name, in file order; at least one.
 
     Raises
     ------
@@ -56,6 +56,8 @@ def parse_blob(data: bytes, source: str) -> dict[str, Record]:
     """
     records: dict[str, Record] = {}
     at = 0
+    if not data:
+        raise ModelError(f"{source}: the file is empty")
     while at < len(data):
         where = f"{source}: record {len(records)} at byte {at}"
         if len(records) == MAX_RECORDS:

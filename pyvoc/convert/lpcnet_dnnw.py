@@ -276,7 +276,7 @@ class _Reader:
                 )
                 return None
             if len(np.unique(offsets)) != count:
-                self.problems.append(f"array '{name}' names a block twice in row {row} of blocks")
+                self.problems.append(f"array '{name}' names a block twice in block row {row}")
                 return None
             rows.append(np.stack([np.full(count, row), offsets // _BLOCK[1]], axis=1))
             at += 1 + count
