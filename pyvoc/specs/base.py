@@ -19,6 +19,8 @@ FORMAT_VERSION = 1
 PRECISIONS = ("f32", "bf16", "int8")
 MAX_PAIR = 129
 """Bound of |q[2i] + q[2i+1]| in int8 matrices: 254 * 129 fits in 16 bits."""
+MAX_MATRIX = 1 << 27
+"""Elements of the largest matrix that a block-sparse tensor may stand for."""
 
 Dims = Mapping[str, int]
 F32 = ElementType.F32
@@ -224,7 +226,7 @@ def _tensor_problems(
                     f"tensor '{scale.name}' has scales that are not positive bf16 numbers"
                 ]
         found += scale_problems
-    if tensor.type is I8 and not found:
+    if tensor.type is I8 and not found and None not in shape:
         found += _int8_problems(spec, tensors, shape)
     return found
 
@@ -255,7 +257,12 @@ def _block_problems(
         ]
     if None in shape:
         return []
-    limits = [int(n or 0) // b for n, b in zip(shape, block, strict=True)]
+    dense = (int(shape[0] or 0), int(shape[1] or 0))
+    if dense[0] * dense[1] > MAX_MATRIX or any(
+        n < b or n % b for n, b in zip(dense, block, strict=True)
+    ):
+        return [f"tensor '{spec.name}' would be {_shape_text(dense)}, which its blocks do not fit"]
+    limits = [n // b for n, b in zip(dense, block, strict=True)]
     at = index.data.astype(np.int64)
     if (at < 0).any() or (at >= np.array(limits)).any():
         return [
@@ -264,10 +271,9 @@ def _block_problems(
     flat = at[:, 0] * limits[1] + at[:, 1]
     if (np.diff(flat) <= 0).any():
         return [f"tensor '{name}' is not sorted by row then column, without duplicates"]
-    if spec.diagonal in tensors:
-        dense = expand_blocks(tensor.data, index.data, (int(shape[0] or 0), int(shape[1] or 0)))
-        if square_diagonals(dense).any():
-            return [f"tensor '{spec.name}' is not zero where '{spec.diagonal}' has its diagonal"]
+    apart = spec.diagonal in tensors
+    if apart and square_diagonals(expand_blocks(tensor.data, index.data, dense)).any():
+        return [f"tensor '{spec.name}' is not zero where '{spec.diagonal}' has its diagonal"]
     return []
 
 
