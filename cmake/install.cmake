@@ -18,6 +18,15 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/pyvocConfigVersion.cmake
   COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/pyvocConfig.cmake ${PROJECT_BINARY_DIR}/pyvocConfigVersion.cmake
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/pyvoc COMPONENT devel)
+# Paths relative to the .pc file, so that the tree may be installed with --prefix or moved.
+file(RELATIVE_PATH PYVOC_PC_TO_PREFIX
+  ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
+set(PYVOC_PC_RUNTIME "")
+foreach(lib ${PYVOC_RUNTIME_LIBRARIES})
+  string(REGEX REPLACE "^-l" "" lib ${lib})
+  string(APPEND PYVOC_PC_RUNTIME " -l${lib}")
+endforeach()
+string(STRIP "${PYVOC_PC_RUNTIME}" PYVOC_PC_RUNTIME)
 configure_file(cmake/pyvoc.pc.in ${PROJECT_BINARY_DIR}/pyvoc.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/pyvoc.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig
   COMPONENT devel)

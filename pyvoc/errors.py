@@ -1,23 +1,25 @@
-"""The exceptions of pyvoc."""
+"""The exceptions pyvoc raises for what a user can get wrong."""
 
 from __future__ import annotations
 
+__all__ = ["AudioError", "Error", "FeatureError", "ModelError", "UnsupportedError"]
+
 
 class Error(Exception):
-    """What every pyvoc exception derives from."""
+    """Base of every pyvoc error; the message is one sentence that names file, expected and found."""
 
 
 class ModelError(Error):
-    """A model file or checkpoint that is damaged, or not what it says it is."""
+    """A model or checkpoint is damaged, incomplete or not what it says it is."""
 
 
 class FeatureError(Error):
-    """Features of the wrong layout, size or value."""
+    """Features have the wrong layout, size or values."""
 
 
 class AudioError(Error):
-    """Audio of the wrong layout, rate or value."""
+    """Audio has the wrong format, rate, size or values."""
 
 
 class UnsupportedError(Error):
-    """Valid, but this installation or machine does not do it."""
+    """The request is valid, but this build or installation does not do it."""

@@ -43,5 +43,13 @@ inline void tanh_f32(float* x, std::int32_t n) noexcept {
   for (std::int32_t i = 0; i < n; i += 16) store(x + i, tanh<Precision::kPrecise>(load(x + i)));
 }
 
+inline void scale_i32(const std::int32_t* sums, const float* scale, const float* offset,
+                      const float* init, float* y, std::int32_t n) noexcept {
+  for (std::int32_t i = 0; i < n; i += 16) {
+    const F32x16 constant = add(load(init + i), load(offset + i));
+    store(y + i, fma(load_float(sums + i), load(scale + i), constant));
+  }
+}
+
 }  // namespace
 }  // namespace pyvoc::kernels

@@ -34,7 +34,7 @@ struct Sparse8x4 {
   const std::int32_t* row_sums = nullptr;  // int8: sum of a row's weights, by output row
 };
 
-// Columns of 16 rows (the 2019 LPCNet's sparsity): a column is 16 weights and one input offset.
+// Columns of 16 rows: a column is 16 weights and one input offset.
 struct Sparse16x1 {
   std::int32_t groups = 0;
   const std::int32_t* counts = nullptr;    // [groups] columns

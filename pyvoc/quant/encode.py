@@ -63,14 +63,13 @@ def encode(
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision '{precision}' is not one of {', '.join(PRECISIONS)}")
+    singles = {item.name: _finite(item.name, arrays[item.name]) for item in spec.tensors}
+    tables = [t.name for t in spec.tensors if t.type_for(precision) is I16]
+    peak = max((float(np.abs(singles[name]).max(initial=0)) for name in tables), default=0.0)
     tensors: dict[str, Tensor] = {}
     for item in spec.tensors:
-        array = arrays[item.name]
-        with np.errstate(over="ignore"):
-            single = np.asarray(array, "<f4")
-        if not np.isfinite(single).all():
-            raise ModelError(f"tensor '{item.name}' has values that are NaN, infinite or too large")
-        _encode_tensor(tensors, item, single, precision, (kept or {}).get(item.name))
+        mine = (kept or {}).get(item.name)
+        _encode_tensor(tensors, item, singles[item.name], precision, mine, peak)
     entries: dict[str, Scalar] = {
         "general.architecture": spec.architecture,
         "general.alignment": 64,
@@ -81,12 +80,21 @@ def encode(
     return Container({**entries, **metadata}, tensors)
 
 
+def _finite(name: str, array: AnyArray) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):
+        single = np.asarray(array, "<f4")
+    if not np.isfinite(single).all():
+        raise ModelError(f"tensor '{name}' has values that are NaN, infinite or too large")
+    return single
+
+
 def _encode_tensor(
     tensors: dict[str, Tensor],
     spec: TensorSpec,
     array: NDArray[np.float32],
     precision: str,
     kept: Quantized | None,
+    peak: float,
 ) -> None:
     element = spec.type_for(precision)
     matrix = array
@@ -99,7 +107,7 @@ def _encode_tensor(
         block = spec.blocks[0]  # a dense int8 matrix would have to take up the diagonal
     if block is None:
         matrix = array
-    quantized = _quantize(matrix, element, kept)
+    quantized = _quantize(matrix, element, kept, peak)
     stored = _store(matrix, element, quantized)
     if block is not None:
         stored, index = cut_blocks(stored, block, used_blocks(matrix, block))
@@ -114,13 +122,13 @@ def _encode_tensor(
 
 
 def _quantize(
-    matrix: NDArray[np.float32], element: ElementType, kept: Quantized | None
+    matrix: NDArray[np.float32], element: ElementType, kept: Quantized | None, peak: float
 ) -> Quantized | None:
     if element is I8:
         if kept is not None and keeps_rules(kept.q) and np.array_equal(kept.to_float(), matrix):
             return kept
         return quantize_rows(matrix)
-    return quantize_table(matrix) if element is I16 else None
+    return quantize_table(matrix, peak) if element is I16 else None
 
 
 def _store(

@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyvoc.quant.bf16 import ceil_bf16
-from pyvoc.specs.base import MAX_PAIR
+from pyvoc.specs.base import MAX_PAIR, MAX_TABLE
 from pyvoc.specs.tensors import AnyArray
 
 MAX_Q8 = 127
-MAX_Q16 = 32767
 _LEAST_SCALE = np.float32(2.0**-100)
 
 
@@ -62,10 +61,18 @@ def quantize_rows(matrix: AnyArray) -> Quantized:
     return Quantized(q.astype(np.int8), scale)
 
 
-def quantize_table(table: AnyArray) -> Quantized:
-    """Quantise a finite array to int16 with one scale."""
+def quantize_table(table: AnyArray, peak: float) -> Quantized:
+    """Quantise a finite array to int16.
+
+    Parameters
+    ----------
+    table
+        Any shape.
+    peak
+        The largest magnitude of all the tables that share the scale.
+    """
     t = np.asarray(table, np.float64)
-    scale = _scale(np.abs(t).max(keepdims=True).reshape(1) / MAX_Q16)
+    scale = _scale(np.array([peak]) / MAX_TABLE)
     return Quantized(np.rint(t / float(scale[0])).astype("<i2"), scale)
 
 

@@ -19,6 +19,8 @@ FORMAT_VERSION = 1
 PRECISIONS = ("f32", "bf16", "int8")
 MAX_PAIR = 129
 """Bound of |q[2i] + q[2i+1]| in int8 matrices: 254 * 129 fits in 16 bits."""
+MAX_TABLE = 10922
+"""Bound of int16 tables: three rows add up in 16 bits."""
 MAX_MATRIX = 1 << 27
 """Elements of the largest matrix that a block-sparse tensor may stand for."""
 
@@ -164,6 +166,7 @@ class ModelSpec:
         for name in container.tensors:
             if name not in expected:
                 found.append(f"tensor '{name}' is unexpected")
+        found += _table_problems(self.tensors, container.tensors)
         return found + self.extra(container, dims)
 
 
@@ -275,6 +278,24 @@ def _block_problems(
     if apart and square_diagonals(expand_blocks(tensor.data, index.data, dense)).any():
         return [f"tensor '{spec.name}' is not zero where '{spec.diagonal}' has its diagonal"]
     return []
+
+
+def _table_problems(specs: Sequence[TensorSpec], tensors: Mapping[str, Tensor]) -> list[str]:
+    """Check that the int16 tables can be added: their range, and one scale for all."""
+    found, scales = [], set()
+    for spec in specs:
+        table = tensors.get(spec.name)
+        if table is None or table.type is not I16:
+            continue
+        worst = int(np.abs(table.data.astype(np.int32)).max(initial=0))
+        if worst > MAX_TABLE:
+            found.append(f"tensor '{spec.name}' has the value {worst}, at most {MAX_TABLE} may be")
+        scale = tensors.get(f"{spec.name}.scale")
+        if scale is not None:
+            scales.add(scale.data.tobytes())
+    if len(scales) > 1:
+        found.append("the int16 tables have different scales, expected one for all")
+    return found
 
 
 def _int8_problems(

@@ -20,7 +20,7 @@ constexpr int kMutations = 2000;  // of every model
 const char* const kModels[] = {"tree_sparse.int8.gguf", "end_to_end.bf16.gguf"};
 
 std::string read_model(const std::string& name) {
-  std::ifstream file(std::string(PYVOC_TEST_MODELS) + "/" + name, std::ios::binary);
+  std::ifstream file(std::string(PYVOC_TEST_DATA) + "/" + name, std::ios::binary);
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 

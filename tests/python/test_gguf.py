@@ -208,6 +208,24 @@ def test_int8_rules_are_checked(container: Container, value: int, expected: str)
     assert any(expected in p for p in LPCNET.problems(broken))
 
 
+def test_int16_tables_must_add_up(container: Container) -> None:
+    name = "gru_a.embed_pred"
+    q = container.tensors[name].data.copy()
+    q[7, 7] = -10923
+    scale = container.tensors[f"{name}.scale"].data * 2
+    broken = changed(
+        container,
+        tensors={
+            **replace_data(container, name, q),
+            **replace_data(container, f"{name}.scale", scale),
+        },
+    )
+    assert LPCNET.problems(broken) == [
+        "tensor 'gru_a.embed_pred' has the value 10923, at most 10922 may be",
+        "the int16 tables have different scales, expected one for all",
+    ]
+
+
 def test_sparse_diagonal_and_blocks_are_checked(container: Container) -> None:
     name = "gru_a.weight_hh"
     q, index = container.tensors[name].data.copy(), container.tensors[f"{name}.block_index"].data

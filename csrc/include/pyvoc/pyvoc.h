@@ -135,10 +135,10 @@ PYVOC_API void pyvoc_stream_close(pyvoc_stream* stream);
 /* Makes room for `frames` more frames beyond those waiting. Allocates: not for the audio thread. */
 PYVOC_API pyvoc_status pyvoc_stream_reserve(pyvoc_stream* stream, size_t frames);
 
-/* [real-time] Appends frames [n_frames, feature_dims], row major: all of them or, with
- * PYVOC_ERROR_FULL or PYVOC_ERROR_FEATURE (NaN, Inf, absurd values), none. */
+/* [real-time] Appends `n_frames` rows, `stride` floats apart, of which the first feature_dims are
+ * read: all rows or, with PYVOC_ERROR_FULL or PYVOC_ERROR_FEATURE (NaN, Inf, absurd values), none. */
 PYVOC_API pyvoc_status pyvoc_stream_push(pyvoc_stream* stream, const float* frames,
-                                         size_t n_frames);
+                                         size_t n_frames, size_t stride);
 
 /* [real-time] Samples that pull can give now. */
 PYVOC_API size_t pyvoc_stream_available(const pyvoc_stream* stream);

@@ -1,0 +1,148 @@
+// pyvoc.h: streams.
+
+
+#include "api/error.h"
+#include "api/guard.h"
+#include "api/handles.h"
+
+namespace {
+
+using pyvoc::Code;
+using pyvoc::Status;
+using pyvoc::api::fail;
+using pyvoc::api::Stream;
+
+constexpr std::size_t kDefaultCapacity = 64;
+constexpr std::size_t kBatchLimit = 1024;
+
+// The sentences are literals: the real-time calls allocate nothing for an error.
+pyvoc_status fail_rt(Code code) {
+  switch (code) {
+    case Code::kOk:
+      return PYVOC_OK;
+    case Code::kFull:
+      return fail(code, "no room for these frames: pull first, or reserve more");
+    case Code::kFeature:
+      return fail(code, "a frame holds a NaN, an infinity or an absurd value");
+    case Code::kState:
+      return fail(code, "frames were pushed after flush: reset the stream first");
+    case Code::kBusy:
+      return fail(code, "the stream is in use by another thread");
+    default:
+      return fail(code, "a null pointer or a bad size was given");
+  }
+}
+
+}  // namespace
+
+pyvoc_status pyvoc_stream_open(pyvoc_model* model, const pyvoc_stream_options* options,
+                               pyvoc_stream** stream) {
+  if (model == nullptr || stream == nullptr) {
+    return fail(Status(Code::kArgument, "model or stream is a null pointer"));
+  }
+  pyvoc_stream_options given = PYVOC_STREAM_OPTIONS_INIT;
+  if (options != nullptr) {
+    const pyvoc_status status =
+        pyvoc::api::copy_struct(*options, &given, options->struct_size);
+    if (status != PYVOC_OK) return status;
+  }
+  const std::size_t capacity =
+      given.capacity_frames == 0 ? kDefaultCapacity : given.capacity_frames;
+  return pyvoc::api::guarded([&] {
+    *stream = new pyvoc_stream{Stream(model->vocoder, given.seed, capacity)};
+    return PYVOC_OK;
+  });
+}
+
+void pyvoc_stream_close(pyvoc_stream* stream) { delete stream; }
+
+pyvoc_status pyvoc_stream_reserve(pyvoc_stream* stream, size_t frames) {
+  if (stream == nullptr) return fail_rt(Code::kArgument);
+  const Stream::Use use(stream->stream);
+  if (!use.entered()) return fail_rt(Code::kBusy);
+  return pyvoc::api::guarded([&] {
+    stream->stream.reserve(frames);
+    return PYVOC_OK;
+  });
+}
+
+pyvoc_status pyvoc_stream_push(pyvoc_stream* stream, const float* frames, size_t n_frames,
+                               size_t stride) {
+  if (stream == nullptr || (frames == nullptr && n_frames > 0)) return fail_rt(Code::kArgument);
+  const std::size_t dims =
+      static_cast<std::size_t>(stream->stream.vocoder().info().feature_dims);
+  if (stride < dims) return fail_rt(Code::kArgument);
+  const Stream::Use use(stream->stream);
+  if (!use.entered()) return fail_rt(Code::kBusy);
+  return fail_rt(stream->stream.push({frames, n_frames, dims, stride}));
+}
+
+size_t pyvoc_stream_available(const pyvoc_stream* stream) {
+  return stream == nullptr ? 0 : stream->stream.available();
+}
+
+pyvoc_status pyvoc_stream_pull(pyvoc_stream* stream, float* samples, size_t capacity,
+                               size_t* written) {
+  if (stream == nullptr || written == nullptr || (samples == nullptr && capacity > 0)) {
+    return fail_rt(Code::kArgument);
+  }
+  const Stream::Use use(stream->stream);
+  if (!use.entered()) return fail_rt(Code::kBusy);
+  *written = stream->stream.pull({samples, capacity});
+  return PYVOC_OK;
+}
+
+pyvoc_status pyvoc_stream_pull_batch(pyvoc_stream* const* streams, size_t n,
+                                     float* const* samples, size_t capacity, size_t* written) {
+  if (n == 0) return PYVOC_OK;
+  if (streams == nullptr || samples == nullptr || written == nullptr || n > kBatchLimit) {
+    return fail_rt(Code::kArgument);
+  }
+  Stream* inner[kBatchLimit];
+  for (size_t i = 0; i < n; ++i) {
+    if (streams[i] == nullptr || samples[i] == nullptr ||
+        &streams[i]->stream.vocoder() != &streams[0]->stream.vocoder()) {
+      return fail_rt(Code::kArgument);
+    }
+    inner[i] = &streams[i]->stream;
+  }
+  size_t entered = 0;
+  while (entered < n && inner[entered]->enter()) ++entered;
+  if (entered == n) Stream::pull_batch(inner, n, samples, capacity, written);
+  for (size_t i = 0; i < entered; ++i) inner[i]->leave();
+  return entered == n ? PYVOC_OK : fail_rt(Code::kBusy);
+}
+
+pyvoc_status pyvoc_stream_flush(pyvoc_stream* stream) {
+  if (stream == nullptr) return fail_rt(Code::kArgument);
+  const Stream::Use use(stream->stream);
+  if (!use.entered()) return fail_rt(Code::kBusy);
+  stream->stream.flush();
+  return PYVOC_OK;
+}
+
+pyvoc_status pyvoc_stream_reset(pyvoc_stream* stream, uint64_t seed) {
+  if (stream == nullptr) return fail_rt(Code::kArgument);
+  const Stream::Use use(stream->stream);
+  if (!use.entered()) return fail_rt(Code::kBusy);
+  stream->stream.reset(seed);
+  return PYVOC_OK;
+}
+
+size_t pyvoc_stream_latency_samples(const pyvoc_stream* stream) {
+  return stream == nullptr ? 0 : stream->stream.latency_samples();
+}
+
+pyvoc_status pyvoc_stream_set_draws(pyvoc_stream* stream, const float* draws, size_t n) {
+  if (stream == nullptr || (draws == nullptr && n > 0)) return fail_rt(Code::kArgument);
+  for (size_t i = 0; i < n; ++i) {
+    if (!(draws[i] >= 0.0f && draws[i] <= 1.0f)) {
+      return fail(Status(Code::kArgument, "draw " + std::to_string(i) +
+                                                          " is not within 0..1"));
+    }
+  }
+  const Stream::Use use(stream->stream);
+  if (!use.entered()) return fail_rt(Code::kBusy);
+  stream->stream.set_draws({draws, n});
+  return PYVOC_OK;
+}

@@ -1,0 +1,21 @@
+// What the opaque handles of pyvoc.h point to. Tests and the Python module's testing hooks look inside.
+#ifndef PYVOC_API_HANDLES_H_
+#define PYVOC_API_HANDLES_H_
+
+#include <memory>
+#include <string>
+
+#include "api/stream.h"
+#include "models/vocoder.h"
+#include "pyvoc/pyvoc.h"
+
+struct pyvoc_model {
+  std::shared_ptr<const pyvoc::models::Vocoder> vocoder;
+  std::string description;  // JSON
+};
+
+struct pyvoc_stream {
+  pyvoc::api::Stream stream;
+};
+
+#endif  // PYVOC_API_HANDLES_H_

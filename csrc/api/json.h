@@ -1,0 +1,84 @@
+// Just enough JSON writing for the descriptions that the C ABI hands out.
+#ifndef PYVOC_API_JSON_H_
+#define PYVOC_API_JSON_H_
+
+#include <cstdio>
+#include <string>
+
+namespace pyvoc::api {
+
+class JsonWriter {
+ public:
+  JsonWriter& open(char bracket) {  // '{' or '['
+    separate();
+    text_ += bracket;
+    first_ = true;
+    return *this;
+  }
+  JsonWriter& close(char bracket) {
+    text_ += bracket;
+    first_ = false;
+    return *this;
+  }
+  JsonWriter& key(const std::string& name) {
+    separate();
+    quote(name);
+    text_ += ": ";
+    first_ = true;
+    return *this;
+  }
+  JsonWriter& value(const std::string& s) {
+    separate();
+    quote(s);
+    return *this;
+  }
+  JsonWriter& value(const char* s) { return value(std::string(s)); }
+  JsonWriter& value(bool b) { return raw(b ? "true" : "false"); }
+  JsonWriter& value(int i) { return raw(std::to_string(i)); }
+  JsonWriter& value(unsigned long long u) { return raw(std::to_string(u)); }
+  JsonWriter& value(long long i) { return raw(std::to_string(i)); }
+  JsonWriter& value(double x) {
+    char buffer[32];
+    std::snprintf(buffer, sizeof buffer, "%.9g", x);
+    const std::string s = buffer;
+    return raw(s.find_first_of("in") == std::string::npos ? s : "null");  // no inf, no nan
+  }
+  template <typename T>
+  JsonWriter& field(const std::string& name, const T& x) {
+    return key(name).value(x);
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  JsonWriter& raw(const std::string& s) {
+    separate();
+    text_ += s;
+    return *this;
+  }
+  void separate() {
+    if (!first_) text_ += ", ";
+    first_ = false;
+  }
+  void quote(const std::string& s) {
+    text_ += '"';
+    for (const char c : s) {
+      if (c == '"' || c == '\\') {
+        text_ += '\\';
+        text_ += c;
+      } else if (static_cast<unsigned char>(c) < 0x20) {
+        char buffer[8];
+        std::snprintf(buffer, sizeof buffer, "\\u%04x", static_cast<unsigned>(c));
+        text_ += buffer;
+      } else {
+        text_ += c;
+      }
+    }
+    text_ += '"';
+  }
+
+  std::string text_;
+  bool first_ = true;
+};
+
+}  // namespace pyvoc::api
+#endif  // PYVOC_API_JSON_H_

@@ -1,0 +1,48 @@
+#include "api/registry.h"
+
+#include <string>
+
+#include "kernels/resolve.h"
+#include "models/lpcnet/lpcnet.h"
+
+namespace pyvoc::api {
+namespace {
+
+constexpr std::uint64_t kFormatVersion = 1;
+
+struct Entry {
+  const char* architecture;
+  Result<std::unique_ptr<models::Vocoder>> (*load)(const io::Gguf&, const kernels::KernelTable&);
+};
+
+constexpr Entry kModels[] = {
+    {"pyvoc.lpcnet", models::lpcnet::Lpcnet::load},
+};
+
+}  // namespace
+
+Result<std::unique_ptr<models::Vocoder>> load_vocoder(const io::Gguf& file) {
+  Result<std::string> architecture = file.get_string("general.architecture");
+  if (!architecture.ok()) return architecture.status();
+  Result<std::uint64_t> version = file.get_uint("pyvoc.format_version");
+  if (!version.ok() && architecture.value().rfind("pyvoc.", 0) == 0) return version.status();
+  if (version.ok() && version.value() > kFormatVersion) {
+    return Status(Code::kUnsupported,
+                  file.name() + ": container format " + std::to_string(version.value()) +
+                      " is newer than this build reads (" + std::to_string(kFormatVersion) +
+                      "); upgrade pyvoc");
+  }
+  std::string known;
+  for (const Entry& entry : kModels) {
+    if (architecture.value() == entry.architecture) {
+      Result<const kernels::KernelTable*> kernels = kernels::active_table();
+      if (!kernels.ok()) return kernels.status();
+      return entry.load(file, *kernels.value());
+    }
+    known += std::string(known.empty() ? "" : ", ") + entry.architecture;
+  }
+  return Status(Code::kUnsupported, file.name() + ": architecture \"" + architecture.value() +
+                                        "\" is not one this build runs (" + known + ")");
+}
+
+}  // namespace pyvoc::api

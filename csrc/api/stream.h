@@ -1,0 +1,73 @@
+// A stream: frames are queued by push and turned into samples by pull, one hop at a time, so that the
+// samples do not depend on how either side was cut into pieces. One thread at a time.
+#ifndef PYVOC_API_STREAM_H_
+#define PYVOC_API_STREAM_H_
+
+#include <atomic>
+#include <memory>
+#include <vector>
+
+#include "base/realtime.h"
+#include "models/vocoder.h"
+
+namespace pyvoc::api {
+
+class Stream {
+ public:
+  // May throw std::bad_alloc.
+  Stream(std::shared_ptr<const models::Vocoder> vocoder, std::uint64_t seed,
+         std::size_t capacity_frames);
+
+  const models::Vocoder& vocoder() const { return *vocoder_; }
+
+  void reserve(std::size_t frames);  // allocates
+  // kOk, kFull, kFeature or kState; takes all frames or none.
+  Code push(Matrix<const float> frames) PYVOC_RT;
+  std::size_t available() const PYVOC_RT;
+  std::size_t pull(Span<float> samples) PYVOC_RT;
+  // written[i] <= capacity for each of n streams of one model.
+  static void pull_batch(Stream* const* streams, std::size_t n, float* const* samples,
+                         std::size_t capacity, std::size_t* written) PYVOC_RT;
+  void flush() PYVOC_RT { flushed_ = true; }
+  void reset(std::uint64_t seed) PYVOC_RT;
+  void set_draws(Span<const float> draws) PYVOC_RT { session_->set_draws(draws); }
+  std::size_t latency_samples() const PYVOC_RT;
+
+  // A second caller is refused instead of letting two threads into one state.
+  bool enter() PYVOC_RT { return !busy_.test_and_set(std::memory_order_acquire); }
+  void leave() PYVOC_RT { busy_.clear(std::memory_order_release); }
+  class Use {
+   public:
+    explicit Use(Stream& stream) noexcept : stream_(stream), entered_(stream.enter()) {}
+    ~Use() {
+      if (entered_) stream_.leave();
+    }
+    Use(const Use&) = delete;
+    Use& operator=(const Use&) = delete;
+    bool entered() const { return entered_; }
+
+   private:
+    Stream& stream_;
+    const bool entered_;
+  };
+
+ private:
+  bool has_work() const PYVOC_RT;            // a hop can be computed
+  const float* next_frame() PYVOC_RT;        // nullptr: beyond the end
+  std::size_t take(Span<float> samples) PYVOC_RT;  // from the buffered hop
+  void synthesize_hop() PYVOC_RT;
+
+  std::shared_ptr<const models::Vocoder> vocoder_;
+  std::unique_ptr<models::Session> session_;
+  std::atomic_flag busy_ = ATOMIC_FLAG_INIT;
+  std::size_t dims_, hop_;
+  std::vector<float> queue_;     // ring of capacity_ frames
+  std::size_t capacity_ = 0, head_ = 0, waiting_ = 0;
+  std::vector<float> hop_buffer_;
+  std::size_t hop_used_;         // samples of hop_buffer_ that were given out
+  std::uint64_t pushed_ = 0, produced_ = 0;  // frames in, hops out
+  bool flushed_ = false;
+};
+
+}  // namespace pyvoc::api
+#endif  // PYVOC_API_STREAM_H_

@@ -1,0 +1,224 @@
+// pyvoc.hpp: C++17 over pyvoc.h, header only. Owners (Model, Stream, Extractor) release in their
+// destructors and can be moved, not copied; every failure is thrown as pyvoc::Exception.
+//
+// Shapes, units, threads and the real-time promises are those of pyvoc.h. Arrays are a pointer and
+// a size and stay the caller's. The audio thread, which must not throw, calls the try_* functions:
+// they are noexcept and return the status.
+//
+//   pyvoc::Model model("voice.gguf");
+//   pyvoc::Stream stream(model);
+//   stream.push(frames, n_frames, stride);
+//   const std::size_t n = stream.pull(samples, capacity);
+#ifndef PYVOC_PYVOC_HPP_
+#define PYVOC_PYVOC_HPP_
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "pyvoc/pyvoc.h"
+
+namespace pyvoc {
+// The runtime's own classes live in namespace pyvoc too; the inline namespace keeps the linker from
+// taking one for the other when both are in a program.
+inline namespace cpp_v0 {
+
+// A status other than PYVOC_OK, with the sentence of pyvoc_last_error.
+class Exception : public std::runtime_error {
+ public:
+  Exception(pyvoc_status status, const std::string& message)
+      : std::runtime_error(message), status_(status) {}
+  pyvoc_status status() const noexcept { return status_; }
+
+ private:
+  pyvoc_status status_;
+};
+
+// Throws unless `status` is PYVOC_OK. Call it on the thread that made the call, right after it.
+inline void check(pyvoc_status status) {
+  if (status != PYVOC_OK) throw Exception(status, pyvoc_last_error());
+}
+
+inline std::string version() { return pyvoc_version(); }
+
+// JSON; see pyvoc_system_info.
+inline std::string system_info() {
+  const char* json = nullptr;
+  check(pyvoc_system_info(&json));
+  return json;
+}
+
+namespace detail {
+template <typename T, void (*kRelease)(T*)>
+struct Releaser {
+  void operator()(T* handle) const noexcept { kRelease(handle); }
+};
+template <typename T, void (*kRelease)(T*)>
+using Handle = std::unique_ptr<T, Releaser<T, kRelease>>;
+}  // namespace detail
+
+// A loaded model: immutable, may be used from any number of threads.
+class Model {
+ public:
+  explicit Model(const char* path) {
+    pyvoc_model* model = nullptr;
+    check(pyvoc_model_load(path, &model));
+    handle_.reset(model);
+  }
+  explicit Model(const std::string& path) : Model(path.c_str()) {}
+
+  // From memory that outlives the model, 64-byte aligned.
+  static Model from_memory(const void* data, std::size_t size) {
+    pyvoc_model* model = nullptr;
+    check(pyvoc_model_load_memory(data, size, &model));
+    return Model(model);
+  }
+
+  // The strings in it live as long as the model.
+  pyvoc_model_info info() const {
+    pyvoc_model_info info{};
+    info.struct_size = sizeof info;
+    check(pyvoc_model_get_info(handle_.get(), &info));
+    return info;
+  }
+
+  // JSON; see pyvoc_model_describe.
+  std::string describe() const {
+    const char* json = nullptr;
+    check(pyvoc_model_describe(handle_.get(), &json));
+    return json;
+  }
+
+  // Teacher-forced distributions, probabilities [n_samples, distribution_size]; rows of `features`
+  // are `stride` floats apart.
+  void predict(const float* features, std::size_t frames, std::size_t stride, const float* pcm,
+               std::size_t n_samples, float* probabilities) const {
+    check(pyvoc_model_predict(handle_.get(), features, frames, stride, pcm, n_samples,
+                              probabilities));
+  }
+
+  pyvoc_model* get() const noexcept { return handle_.get(); }
+
+ private:
+  explicit Model(pyvoc_model* model) : handle_(model) {}
+
+  detail::Handle<pyvoc_model, pyvoc_model_release> handle_;
+};
+
+// Frames in, samples out. One thread at a time. Keeps its model alive.
+class Stream {
+ public:
+  explicit Stream(const Model& model, std::uint64_t seed = 0, std::uint32_t capacity_frames = 0) {
+    pyvoc_stream_options options = PYVOC_STREAM_OPTIONS_INIT;
+    options.capacity_frames = capacity_frames;
+    options.seed = seed;
+    pyvoc_stream* stream = nullptr;
+    check(pyvoc_stream_open(model.get(), &options, &stream));
+    handle_.reset(stream);
+  }
+
+  // Allocates: not for the audio thread.
+  void reserve(std::size_t frames) { check(pyvoc_stream_reserve(handle_.get(), frames)); }
+
+  // `n_frames` rows, `stride` floats apart: all of them, or an exception and none.
+  void push(const float* frames, std::size_t n_frames, std::size_t stride) {
+    check(try_push(frames, n_frames, stride));
+  }
+
+  // Up to `capacity` samples; how many were written.
+  std::size_t pull(float* samples, std::size_t capacity) {
+    std::size_t written = 0;
+    check(try_pull(samples, capacity, &written));
+    return written;
+  }
+
+  void flush() { check(try_flush()); }
+  void reset(std::uint64_t seed = 0) { check(try_reset(seed)); }
+
+  // [real-time] The same without exceptions.
+  [[nodiscard]] pyvoc_status try_push(const float* frames, std::size_t n_frames,
+                                      std::size_t stride) noexcept {
+    return pyvoc_stream_push(handle_.get(), frames, n_frames, stride);
+  }
+  [[nodiscard]] pyvoc_status try_pull(float* samples, std::size_t capacity,
+                                      std::size_t* written) noexcept {
+    return pyvoc_stream_pull(handle_.get(), samples, capacity, written);
+  }
+  [[nodiscard]] pyvoc_status try_flush() noexcept { return pyvoc_stream_flush(handle_.get()); }
+  [[nodiscard]] pyvoc_status try_reset(std::uint64_t seed) noexcept {
+    return pyvoc_stream_reset(handle_.get(), seed);
+  }
+
+  std::size_t available() const noexcept { return pyvoc_stream_available(handle_.get()); }
+  std::size_t latency_samples() const noexcept {
+    return pyvoc_stream_latency_samples(handle_.get());
+  }
+
+  // Uniforms in [0, 1), borrowed until they are used up, reset or the stream closes.
+  void set_draws(const float* draws, std::size_t n) {
+    check(pyvoc_stream_set_draws(handle_.get(), draws, n));
+  }
+
+  pyvoc_stream* get() const noexcept { return handle_.get(); }
+
+ private:
+  detail::Handle<pyvoc_stream, pyvoc_stream_close> handle_;
+};
+
+// Pulls from `n` streams of one model in lockstep: samples[i] has room for `capacity`, written[i]
+// is stored for each.
+inline void pull_batch(Stream* const* streams, std::size_t n, float* const* samples,
+                       std::size_t capacity, std::size_t* written) {
+  std::vector<pyvoc_stream*> handles(n);
+  for (std::size_t i = 0; i < n; ++i) handles[i] = streams[i]->get();
+  check(pyvoc_stream_pull_batch(handles.data(), n, samples, capacity, written));
+}
+
+// PCM in, frames out. One thread at a time.
+class Extractor {
+ public:
+  explicit Extractor(const char* layout) {
+    pyvoc_extractor* extractor = nullptr;
+    check(pyvoc_extractor_open(layout, &extractor));
+    handle_.reset(extractor);
+  }
+  explicit Extractor(const std::string& layout) : Extractor(layout.c_str()) {}
+
+  pyvoc_extractor_info info() const {
+    pyvoc_extractor_info info{};
+    info.struct_size = sizeof info;
+    check(pyvoc_extractor_get_info(handle_.get(), &info));
+    return info;
+  }
+
+  // The most frames that pushing `n_samples` now (or, with 0, flushing) can complete.
+  std::size_t frames_after(std::size_t n_samples) const noexcept {
+    return pyvoc_extractor_frames_after(handle_.get(), n_samples);
+  }
+
+  // Writes completed frames [capacity_frames, feature_dims]; how many.
+  std::size_t push(const float* pcm, std::size_t n_samples, float* frames,
+                   std::size_t capacity_frames) {
+    std::size_t written = 0;
+    check(pyvoc_extractor_push(handle_.get(), pcm, n_samples, frames, capacity_frames, &written));
+    return written;
+  }
+  std::size_t flush(float* frames, std::size_t capacity_frames) {
+    std::size_t written = 0;
+    check(pyvoc_extractor_flush(handle_.get(), frames, capacity_frames, &written));
+    return written;
+  }
+  void reset() { check(pyvoc_extractor_reset(handle_.get())); }
+
+  pyvoc_extractor* get() const noexcept { return handle_.get(); }
+
+ private:
+  detail::Handle<pyvoc_extractor, pyvoc_extractor_close> handle_;
+};
+
+}  // namespace cpp_v0
+}  // namespace pyvoc
+#endif  // PYVOC_PYVOC_HPP_

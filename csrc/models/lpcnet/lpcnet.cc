@@ -1,0 +1,84 @@
+#include "models/lpcnet/lpcnet.h"
+
+#include <cmath>
+
+namespace pyvoc::models::lpcnet {
+namespace {
+
+// Far beyond what any sound gives (cepstra reach about 15, pitch and correlation about 3).
+constexpr float kAbsurd = 100.0f;
+
+}  // namespace
+
+Result<std::unique_ptr<Vocoder>> Lpcnet::load(const io::Gguf& file,
+                                              const kernels::KernelTable& kernels) {
+  Result<Config> config = read_config(file);
+  if (!config.ok()) return config.status();
+  std::unique_ptr<Lpcnet> model(new Lpcnet(kernels));
+  model->config_ = config.value();
+  const Config& c = model->config_;
+  Status status = load_weights(file, c, kernels, model->weights_);
+  if (!status.ok()) return status;
+  model->info_ = {"lpcnet",
+                  c.precision,
+                  c.layout,
+                  c.layout_dims,
+                  c.feature_dims,
+                  kSampleRate,
+                  kFrameSize,
+                  c.lookahead,
+                  c.sampling == Sampling::kTree ? 8 : 1,
+                  kLevels};
+  return std::unique_ptr<Vocoder>(std::move(model));
+}
+
+bool Lpcnet::valid_frame(const float* frame) const PYVOC_RT {
+  for (int i = 0; i < config_.feature_dims; ++i) {
+    if (!(std::fabs(frame[i]) <= kAbsurd)) return false;  // NaN too
+  }
+  return true;
+}
+
+void Lpcnet::process_batch(Session* const* sessions, const float* const* frames,
+                           float* const* samples, bool* produced, std::size_t n) const PYVOC_RT {
+  Synthesis* group[kLockstep];
+  float* outputs[kLockstep];
+  std::size_t waiting = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    Synthesis* session = static_cast<Synthesis*>(sessions[i]);
+    produced[i] = session->begin_frame(frames[i]);
+    if (!produced[i]) continue;
+    group[waiting] = session;
+    outputs[waiting] = samples[i];
+    if (++waiting == kLockstep) {
+      Synthesis::run_frames(group, outputs, waiting);
+      waiting = 0;
+    }
+  }
+  for (std::size_t i = 0; i < waiting; ++i) Synthesis::run_frames(group + i, outputs + i, 1);
+}
+
+Status Lpcnet::predict(Matrix<const float> features, Span<const float> pcm,
+                       float* probabilities) const {
+  std::unique_ptr<Synthesis> session = start(0);
+  std::size_t frame = 0;  // the next one to push
+  float previous = 0.0f;
+  float logits[kLevels];
+  for (std::size_t i = 0; i < pcm.size(); ++i) {
+    if (i % kFrameSize == 0) {
+      bool ready = false;
+      while (!ready) {
+        ready = session->begin_frame(frame < features.rows() ? features[frame].data() : nullptr);
+        ++frame;
+      }
+    }
+    Step step;
+    const float sample = pcm[i] * 32768.0f;
+    session->force(sample - kPreemphasis * previous, step);
+    previous = sample;
+    session->distribution(logits, probabilities + i * kLevels);
+  }
+  return Status();
+}
+
+}  // namespace pyvoc::models::lpcnet

@@ -1,0 +1,165 @@
+#include "models/lpcnet/synthesis.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "dsp/mulaw.h"
+
+namespace pyvoc::models::lpcnet {
+namespace {
+
+// An unstable predictor (features of no real sound) must not run away to infinity.
+constexpr float kSignalLimit = 1e6f;
+
+struct DecodeTable {
+  DecodeTable() {
+    for (int i = 0; i < kLevels; ++i) value[i] = dsp::mulaw_decode(static_cast<float>(i));
+  }
+  float value[kLevels];
+};
+
+const DecodeTable& decode_table() {
+  static const DecodeTable table;
+  return table;
+}
+
+}  // namespace
+
+Synthesis::Synthesis(const Config& config, const Weights& weights,
+                     const kernels::KernelTable& kernels, const dsp::CepstralAnalysis& analysis,
+                     std::uint64_t seed)
+    : config_(config),
+      weights_(weights),
+      kernels_(kernels),
+      condition_(config, weights, kernels, analysis, arena_),
+      sampler_(config, weights, kernels, arena_),
+      a_(weights.gru_a.make_state(arena_)),
+      b_(weights.gru_b.make_state(arena_)) {
+  b_input_sums_ = arena_.allocate<float>(weights.gru_b_input.outputs() + nn::kVector);
+  b_input_ = arena_.allocate<float>(weights.gru_b_input.outputs());
+  last_frame_ = arena_.allocate<float>(config.feature_dims);
+  decode_table();  // built here, not on the audio thread
+  reset(seed);
+}
+
+void Synthesis::reset(std::uint64_t seed) PYVOC_RT {
+  condition_.reset();
+  weights_.gru_a.reset(a_);
+  weights_.gru_b.reset(b_);
+  draws_.reset(seed);
+  std::memset(last_frame_, 0, sizeof(float) * config_.feature_dims);
+  std::memset(signal_, 0, sizeof signal_);
+  deemphasis_ = 0.0f;
+  excitation_code_ = kSilence;
+  signal_code_ = kSilence;
+  prediction_code_ = kSilence;
+  prediction_ = 0.0f;
+}
+
+// prediction_ and its code from the signal; the order of the sum is upstream's, so that codes agree.
+void Synthesis::predict_next() PYVOC_RT {
+  const float* lpc = condition_.lpc();
+  float prediction = 0.0f;
+  for (int k = 0; k < kLpcOrder; ++k) prediction -= signal_[k] * lpc[k];
+  prediction_ = std::min(kSignalLimit, std::max(-kSignalLimit, prediction));
+  prediction_code_ = dsp::mulaw_encode(prediction_);
+}
+
+void Synthesis::update_gru_a() PYVOC_RT {
+  const void* rows[3];
+  weights_.tables.rows(signal_code_, prediction_code_, excitation_code_, rows);
+  weights_.gru_a.update(a_, condition_.gru_a_input(), rows);
+}
+
+// GRU B from GRU A's new state.
+void Synthesis::finish_step_gru_b() PYVOC_RT {
+  const nn::Linear& input = weights_.gru_b_input;
+  if (input.integer()) {
+    std::int32_t* sums = static_cast<std::int32_t*>(b_input_sums_);
+    input.run(a_.h_u8, sums);
+    kernels_.scale_i32(sums, input.scale(), input.offset(), condition_.gru_b_input(), b_input_,
+                       input.outputs());
+  } else if (input.description().op == backends::Op::kDense) {
+    input.run(a_.h, condition_.gru_b_input(), b_input_);
+  } else {
+    float* sums = static_cast<float*>(b_input_sums_);
+    input.run(a_.h, nullptr, sums);
+    for (int i = 0; i < input.outputs(); ++i) b_input_[i] = sums[i] + condition_.gru_b_input()[i];
+  }
+  weights_.gru_b.update(b_, b_input_, nullptr);
+}
+
+void Synthesis::push_signal(float x, int code) PYVOC_RT {
+  std::memmove(signal_ + 1, signal_, sizeof(float) * (kLpcOrder - 1));
+  signal_[0] = x;
+  excitation_code_ = code;
+  signal_code_ = dsp::mulaw_encode(x);
+}
+
+// The drawn code becomes a sample (-1..1).
+float Synthesis::accept(int code) PYVOC_RT {
+  const float x = prediction_ + decode_table().value[code];
+  push_signal(x, code);
+  deemphasis_ = x + kPreemphasis * deemphasis_;
+  return std::min(32767.0f, std::max(-32767.0f, deemphasis_)) * (1.0f / 32768.0f);
+}
+
+bool Synthesis::begin_frame(const float* frame) PYVOC_RT {
+  if (frame != nullptr) std::memcpy(last_frame_, frame, sizeof(float) * config_.feature_dims);
+  return condition_.process(last_frame_);
+}
+
+bool Synthesis::process(const float* frame, float* samples) PYVOC_RT {
+  if (!begin_frame(frame)) return false;
+  Synthesis* self = this;
+  run_frames(&self, &samples, 1);
+  return true;
+}
+
+bool Synthesis::finish(float* samples) PYVOC_RT { return process(nullptr, samples); }
+
+void Synthesis::run_frames(Synthesis* const* sessions, float* const* samples,
+                           std::size_t n) PYVOC_RT {
+  const Weights& weights = sessions[0]->weights_;
+  const bool together = n == kLockstep && weights.gru_a.integer() &&
+                        weights.gru_a.recurrent().description().op == backends::Op::kSparse8x4;
+  const std::uint8_t* states[kLockstep] = {};
+  std::int32_t* sums[kLockstep] = {};
+  for (std::size_t s = 0; s < n; ++s) {
+    sessions[s]->predict_next();
+    if (together) {
+      states[s] = sessions[s]->a_.h_u8;
+      sums[s] = static_cast<std::int32_t*>(sessions[s]->a_.sums);
+    }
+  }
+  for (int t = 0; t < kFrameSize; ++t) {
+    for (std::size_t s = 0; s < n; ++s) {
+      Synthesis& session = *sessions[s];
+      session.update_gru_a();
+      session.finish_step_gru_b();
+      const int code = session.sampler_.sample(
+          session.b_.h, session.condition_.pitch_correlation(), session.draws_);
+      samples[s][t] = session.accept(code);
+      session.predict_next();
+      // The products for the next step, here so that they overlap the scalar chain above.
+      weights.gru_b.multiply(session.b_);
+      if (!together) weights.gru_a.multiply(session.a_);
+    }
+    if (together) weights.gru_a.recurrent().run_x4(states, sums);
+  }
+}
+
+int Synthesis::force(float target, Step& step) PYVOC_RT {
+  predict_next();
+  step = {signal_code_, prediction_code_, excitation_code_, prediction_, a_.h, b_.h};
+  update_gru_a();
+  finish_step_gru_b();
+  const int code = dsp::mulaw_encode(target - prediction_);
+  push_signal(target, code);
+  weights_.gru_b.multiply(b_);
+  weights_.gru_a.multiply(a_);
+  return code;
+}
+
+}  // namespace pyvoc::models::lpcnet

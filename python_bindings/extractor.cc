@@ -1,0 +1,118 @@
+// Feature extraction and dump_data in Python. The GIL is released around native work.
+#include <pybind11/functional.h>
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "dsp/dump_files.h"
+#include "arrays.h"
+#include "errors.h"
+#include "model.h"
+#include "pyvoc/pyvoc.h"
+
+namespace py = pybind11;
+
+namespace pyvoc::python {
+namespace {
+
+class Extractor {
+ public:
+  explicit Extractor(const std::string& layout) {
+    pyvoc_extractor* opened = nullptr;
+    check(pyvoc_extractor_open(layout.c_str(), &opened));
+    handle_.reset(opened);
+    info_.struct_size = sizeof info_;
+    check(pyvoc_extractor_get_info(opened, &info_));
+  }
+
+  FloatArray push(const FloatArray& pcm) {
+    const auto samples = static_cast<std::size_t>(pcm.size());
+    const std::size_t frames = pyvoc_extractor_frames_after(handle_.get(), samples);
+    FloatArray out({frames, static_cast<std::size_t>(info_.feature_dims)});
+    const float* in = pcm.data();
+    float* rows = out.mutable_data();
+    std::size_t written = 0;
+    pyvoc_status status;
+    std::string message;
+    {
+      const py::gil_scoped_release release;
+      status = pyvoc_extractor_push(handle_.get(), in, samples, rows, frames, &written);
+      if (status != PYVOC_OK) message = pyvoc_last_error();
+    }
+    if (status != PYVOC_OK) raise(status, message);
+    return out;
+  }
+
+  FloatArray flush() {
+    std::size_t written = 0;
+    check(pyvoc_extractor_flush(handle_.get(), nullptr, 0, &written));
+    return FloatArray({written, static_cast<std::size_t>(info_.feature_dims)});
+  }
+
+  void reset() { check(pyvoc_extractor_reset(handle_.get())); }
+
+  const pyvoc_extractor_info& info() const { return info_; }
+
+ private:
+  struct Close {
+    void operator()(pyvoc_extractor* e) const { pyvoc_extractor_close(e); }
+  };
+  std::unique_ptr<pyvoc_extractor, Close> handle_;
+  pyvoc_extractor_info info_{};
+};
+
+// The progress callback is also where Ctrl-C takes effect; the outputs are then left as they were.
+py::dict dump_data(const std::string& speech, const std::string& features,
+                   const std::optional<std::string>& data, const std::string& layout,
+                   std::uint32_t seed, std::uint64_t frames, const py::object& progress) {
+  dsp::DumpOptions options;
+  if (layout != "lpcnet36" && layout != "lpcnet55") {
+    raise(PYVOC_ERROR_ARGUMENT, "layout is '" + layout + "'; expected lpcnet36 or lpcnet55");
+  }
+  options.recipe = layout == "lpcnet36" ? dsp::Recipe::kLatest : dsp::Recipe::k2019;
+  options.seed = seed;
+  options.frames = frames;
+  options.progress = [&progress](std::uint64_t done, std::uint64_t expected) {
+    const py::gil_scoped_acquire acquire;
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    if (!progress.is_none()) progress(done, expected);
+  };
+  const auto result = [&] {
+    const py::gil_scoped_release release;
+    return data ? dsp::dump_train(speech, features, *data, options)
+                : dsp::dump_test(speech, features, options);
+  }();
+  if (!result.ok()) {
+    raise(static_cast<pyvoc_status>(result.status().code()), result.status().message());
+  }
+  const dsp::DumpReport& report = result.value();
+  py::dict out;
+  out["frames"] = report.frames;
+  out["rows"] = report.rows;
+  out["passes"] = report.passes;
+  out["dims"] = report.row_size;
+  return out;
+}
+
+}  // namespace
+
+void bind_extractor(py::module_& module) {
+  py::class_<Extractor>(module, "Extractor")
+      .def(py::init<const std::string&>(), py::arg("layout"))
+      .def("push", &Extractor::push, py::arg("pcm").noconvert())
+      .def("flush", &Extractor::flush)
+      .def("reset", &Extractor::reset)
+      .def_property_readonly("sample_rate", [](const Extractor& e) { return e.info().sample_rate; })
+      .def_property_readonly("hop_length", [](const Extractor& e) { return e.info().hop_length; })
+      .def_property_readonly("dims", [](const Extractor& e) { return e.info().feature_dims; })
+      .def_property_readonly("latency_samples",
+                             [](const Extractor& e) { return e.info().latency_samples; });
+  module.def("dump_data", &dump_data, py::arg("speech"), py::arg("features"), py::arg("data"),
+             py::arg("layout"), py::arg("seed"), py::arg("frames"), py::arg("progress"));
+}
+
+}  // namespace pyvoc::python

@@ -1,0 +1,17 @@
+// The Python classes over the C++ wrappers; shared by model.cc, stream.cc and testing.cc.
+#ifndef PYVOC_PYTHON_MODEL_H_
+#define PYVOC_PYTHON_MODEL_H_
+
+#include <pybind11/pybind11.h>
+
+#include "pyvoc/pyvoc.hpp"
+
+namespace pyvoc::python {
+
+void bind_model(pybind11::module_& module);
+void bind_stream(pybind11::module_& module);
+void bind_testing(pybind11::module_& module);
+void bind_extractor(pybind11::module_& module);
+
+}  // namespace pyvoc::python
+#endif  // PYVOC_PYTHON_MODEL_H_

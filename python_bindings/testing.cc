@@ -1,0 +1,132 @@
+// pyvoc._pyvoc.testing: what parity tests need to see of a model's inside. Not part of the API.
+#include <pybind11/numpy.h>
+
+#include <cstring>
+#include <string>
+
+#include "api/handles.h"
+#include "arrays.h"
+#include "model.h"
+#include "models/lpcnet/lpcnet.h"
+
+namespace py = pybind11;
+
+namespace pyvoc::python {
+namespace {
+
+using models::lpcnet::Condition;
+using models::lpcnet::Config;
+using models::lpcnet::kFrameSize;
+using models::lpcnet::kLevels;
+using models::lpcnet::kLpcOrder;
+using models::lpcnet::Lpcnet;
+using models::lpcnet::Step;
+using models::lpcnet::Synthesis;
+
+const Lpcnet& lpcnet(const Model& model) {
+  const auto* inner = dynamic_cast<const Lpcnet*>(model.get()->vocoder.get());
+  if (inner == nullptr) raise(PYVOC_ERROR_ARGUMENT, "not an LPCNet model");
+  return *inner;
+}
+
+// Rows of `width` floats.
+struct Rows {
+  Rows(std::size_t n, int width) : array({n, static_cast<std::size_t>(width)}), width_(width) {}
+  void put(std::size_t row, const float* from) {
+    std::memcpy(array.mutable_data(static_cast<py::ssize_t>(row), 0), from,
+                sizeof(float) * static_cast<std::size_t>(width_));
+  }
+  // Three gates of a padded [3 * stride] array.
+  void put_gates(std::size_t row, const float* from, int stride) {
+    const int n = width_ / 3;
+    for (int gate = 0; gate < 3; ++gate) {
+      std::memcpy(array.mutable_data(static_cast<py::ssize_t>(row), gate * n), from + gate * stride,
+                  sizeof(float) * static_cast<std::size_t>(n));
+    }
+  }
+  FloatArray array;
+  int width_;
+};
+
+// The condition network's tensors for every frame, warm-up included; gate order r, z, n.
+py::dict lpcnet_frames(const Model& model, const FloatArray& features) {
+  const Lpcnet& net = lpcnet(model);
+  const Config& c = net.config();
+  check_frames(features, static_cast<std::size_t>(c.feature_dims));
+  const auto n = static_cast<std::size_t>(features.shape(0));
+  Rows conv1(n, c.cond), conv2(n, c.cond), dense1(n, c.cond), cond(n, c.cond);
+  Rows gru_a(n, 3 * c.gru_a), gru_b(n, 3 * c.gru_b), lpc(n, kLpcOrder);
+  const auto session = net.start(0);
+  for (std::size_t i = 0; i < n; ++i) {
+    session->begin_frame(features.data(static_cast<py::ssize_t>(i), 0));
+    const Condition& state = session->condition();
+    conv1.put(i, state.conv1());
+    conv2.put(i, state.conv2());
+    dense1.put(i, state.dense1());
+    cond.put(i, state.cond());
+    gru_a.put_gates(i, state.gru_a_input(), nn::padded(c.gru_a));
+    gru_b.put_gates(i, state.gru_b_input(), nn::padded(c.gru_b));
+    lpc.put(i, state.lpc());
+  }
+  py::dict out;
+  out["conv1"] = conv1.array;
+  out["conv2"] = conv2.array;
+  out["dense1"] = dense1.array;
+  out["cond"] = cond.array;
+  out["gru_a_input"] = gru_a.array;
+  out["gru_b_input"] = gru_b.array;
+  out["lpc"] = lpc.array;
+  return out;
+}
+
+// Teacher-forced states and logits; `pcm` as for Model.predict.
+py::dict lpcnet_steps(const Model& model, const FloatArray& features, const FloatArray& pcm) {
+  const Lpcnet& net = lpcnet(model);
+  const Config& c = net.config();
+  check_frames(features, static_cast<std::size_t>(c.feature_dims));
+  const auto n = static_cast<std::size_t>(pcm.size());
+  Rows gru_a(n, c.gru_a), gru_b(n, c.gru_b), logits(n, kLevels), probabilities(n, kLevels);
+  Rows prediction(n, 1);
+  py::array_t<int> codes({n, std::size_t{4}});
+  const auto session = net.start(0);
+  py::ssize_t frame = 0;
+  float previous = 0.0f;
+  for (std::size_t i = 0; i < n; ++i) {
+    if (i % kFrameSize == 0) {
+      while (!session->begin_frame(frame < features.shape(0) ? features.data(frame, 0) : nullptr)) {
+        ++frame;
+      }
+      ++frame;
+    }
+    const float sample = pcm.data()[i] * 32768.0f;
+    Step step;
+    const int code = session->force(sample - models::lpcnet::kPreemphasis * previous, step);
+    previous = sample;
+    gru_a.put(i, step.gru_a);
+    gru_b.put(i, step.gru_b);
+    prediction.put(i, &step.prediction);
+    session->distribution(logits.array.mutable_data(static_cast<py::ssize_t>(i), 0),
+                          probabilities.array.mutable_data(static_cast<py::ssize_t>(i), 0));
+    int* row = codes.mutable_data(static_cast<py::ssize_t>(i), 0);
+    row[0] = step.sig, row[1] = step.pred, row[2] = step.exc, row[3] = code;
+  }
+  py::dict out;
+  out["codes"] = codes;
+  out["prediction"] = prediction.array;
+  out["gru_a"] = gru_a.array;
+  out["gru_b"] = gru_b.array;
+  out["logits"] = logits.array;
+  out["probabilities"] = probabilities.array;
+  return out;
+}
+
+}  // namespace
+
+void bind_testing(py::module_& module) {
+  py::module_ testing = module.def_submodule("testing");
+  testing.def("lpcnet_frames", &lpcnet_frames, py::arg("model"), py::arg("features").noconvert());
+  testing.def("lpcnet_steps", &lpcnet_steps, py::arg("model"), py::arg("features").noconvert(),
+              py::arg("pcm").noconvert());
+}
+
+}  // namespace pyvoc::python

@@ -1,0 +1,1 @@
+"""Real-time neural vocoders on a CPU core."""

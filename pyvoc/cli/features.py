@@ -1,0 +1,229 @@
+"""``pyvoc features``: LPCNet features of audio files."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from pyvoc._atomic import atomic_open
+from pyvoc.audio import AUDIO_SUFFIXES
+from pyvoc.errors import AudioError, Error
+from pyvoc.features import HOP_LENGTH, LAYOUTS, SAMPLE_RATE, Extractor, read_pcm, save
+
+__all__ = ["add_parser", "run"]
+
+_CHUNK = 10 * SAMPLE_RATE
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the sub-command to argparse's sub-parsers."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "features",
+        help="extract LPCNet features from speech",
+        description="Extract LPCNet features. Several inputs are one signal, in the order given, "
+        "unless the output is a directory. Other rates than 16 kHz need the soxr extra.",
+    )
+    parser.add_argument(
+        "inputs",
+        nargs="+",
+        metavar="IN",
+        help="audio file (.wav, .flac, ...), raw 16 kHz PCM (.s16), directory, list of files "
+        "(.txt, one per line), or - for raw PCM on stdin",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        required=True,
+        metavar="OUT",
+        help="feature file (.f32 or .npy), directory (ends in / or exists: one .f32 per input), "
+        "or - for stdout",
+    )
+    parser.add_argument("--layout", choices=list(LAYOUTS), default="lpcnet36")
+    parser.add_argument("--json", action="store_true", help="print a report as JSON")
+    parser.set_defaults(run=run, parser=parser)
+
+
+def _expand(names: list[str]) -> list[str]:
+    """Turn directories and lists into files."""
+    files: list[str] = []
+    for name in names:
+        path = Path(name)
+        if name == "-":
+            files.append(name)
+        elif path.is_dir():
+            found = sorted(p for p in path.iterdir() if p.suffix.lower() in AUDIO_SUFFIXES)
+            if not found:
+                raise AudioError(f"'{name}' is a directory without audio files")
+            files.extend(str(p) for p in found)
+        elif path.suffix.lower() == ".txt":
+            files.extend(_read_list(path))
+        else:
+            files.append(name)
+    return files
+
+
+def _read_list(path: Path) -> list[str]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise Error(f"cannot read '{path}': {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise AudioError(f"'{path}' is no list of files: it is not UTF-8 text") from error
+    entries = [line.strip() for line in lines]
+    files = [str(path.parent / entry) for entry in entries if entry and not entry.startswith("#")]
+    if not files:
+        raise AudioError(f"'{path}' lists no files")
+    return files
+
+
+def _read(name: str) -> npt.NDArray[np.int16]:
+    if name != "-":
+        return read_pcm(name)
+    data = sys.stdin.buffer.read()
+    if not data:
+        raise AudioError("standard input is empty; expected raw 16-bit PCM at 16 kHz")
+    if len(data) % 2:
+        raise AudioError(f"standard input has {len(data)} bytes, an odd number; expected 16-bit PCM")
+    return np.frombuffer(data, dtype="<i2").astype(np.int16)
+
+
+class _Progress:
+    """A line on a terminal's stderr; silent elsewhere."""
+
+    def __init__(self, total: int) -> None:
+        self._total = total
+        self._shown = sys.stderr.isatty()
+
+    def show(self, done: int, seconds: float) -> None:
+        if self._shown:
+            line = f"\r{done}/{self._total} files, {seconds / 60:.1f} min of audio"
+            print(line, end="", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        if self._shown:
+            print(file=sys.stderr)
+
+
+@contextmanager
+def _open_output(output: str) -> Iterator[BinaryIO]:
+    if output == "-":
+        yield sys.stdout.buffer
+        sys.stdout.buffer.flush()
+    else:
+        with atomic_open(output) as stream:
+            yield stream
+
+
+def _push(extractor: Extractor, pcm: npt.NDArray[np.int16]) -> Iterator[npt.NDArray[np.float32]]:
+    for start in range(0, len(pcm), _CHUNK):
+        yield extractor.push(pcm[start : start + _CHUNK])
+
+
+def _too_short(files: list[str], samples: int, extractor: Extractor) -> AudioError:
+    what = f"'{files[0]}'" if len(files) == 1 else f"the {len(files)} inputs"
+    need = HOP_LENGTH * (4 if extractor.layout.name == "lpcnet55" else 1)
+    return AudioError(
+        f"{what}: {samples} samples are too short; {extractor.layout.name} needs at least {need}"
+    )
+
+
+def _run_one_output(
+    files: list[str], output: str, extractor: Extractor, progress: _Progress
+) -> tuple[int, int]:
+    """Concatenate the inputs into one feature file; returns samples and frames."""
+    samples = frames = 0
+    kept: list[npt.NDArray[np.float32]] = []
+    as_npy = Path(output).suffix.lower() == ".npy"
+    with _open_output(os.devnull if as_npy else output) as stream:
+        for index, name in enumerate(files):
+            pcm = _read(name)
+            samples += len(pcm)
+            for rows in _push(extractor, pcm):
+                frames += len(rows)
+                if as_npy:
+                    kept.append(rows)
+                else:
+                    stream.write(np.ascontiguousarray(rows, dtype="<f4").tobytes())
+            progress.show(index + 1, samples / SAMPLE_RATE)
+        if frames == 0:
+            raise _too_short(files, samples, extractor)
+    if as_npy:
+        save(output, np.concatenate(kept))
+    return samples, frames
+
+
+def _run_directory(
+    files: list[str], output: Path, extractor: Extractor, progress: _Progress
+) -> tuple[int, int]:
+    """Write one feature file per input; returns samples and frames."""
+    targets: dict[Path, str] = {}
+    for name in files:
+        target = output / f"{Path(name).stem}.f32"
+        if target in targets:
+            raise AudioError(f"'{targets[target]}' and '{name}' would both become '{target}'")
+        targets[target] = name
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Error(f"cannot create '{output}': {error.strerror}") from error
+    samples = frames = 0
+    for index, (target, name) in enumerate(targets.items()):
+        extractor.reset()
+        pcm = _read(name)
+        rows = np.concatenate(list(_push(extractor, pcm)))
+        if not len(rows):
+            raise _too_short([name], len(pcm), extractor)
+        save(target, rows)
+        samples += len(pcm)
+        frames += len(rows)
+        progress.show(index + 1, samples / SAMPLE_RATE)
+    return samples, frames
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the sub-command; raises :class:`pyvoc.Error`."""
+    into_directory = args.output.endswith(("/", os.sep)) or Path(args.output).is_dir()
+    if into_directory and "-" in args.inputs:
+        args.parser.error("standard input needs a file as output")
+    if args.json and args.output == "-":
+        args.parser.error("--json and -o - both want standard output")
+    files = _expand(args.inputs)
+    extractor = Extractor(args.layout)
+    progress = _Progress(len(files))
+    started = time.perf_counter()
+    try:
+        if into_directory:
+            samples, frames = _run_directory(files, Path(args.output), extractor, progress)
+        else:
+            samples, frames = _run_one_output(files, args.output, extractor, progress)
+    finally:
+        progress.close()
+    elapsed = time.perf_counter() - started
+    seconds = samples / SAMPLE_RATE
+    if args.json:
+        report = {
+            "inputs": len(files),
+            "output": args.output,
+            "layout": args.layout,
+            "dims": extractor.dims,
+            "frames": frames,
+            "audio_seconds": round(seconds, 3),
+            "elapsed_seconds": round(elapsed, 3),
+        }
+        print(json.dumps(report))
+    elif args.output != "-":
+        print(
+            f"{args.output}: {frames} frames of {extractor.dims} floats ({args.layout}) from "
+            f"{len(files)} file{'s' if len(files) > 1 else ''}, {seconds:.1f} s of audio"
+        )
+    return 0

@@ -1,0 +1,73 @@
+// tanh over its whole range, and the tree of dual fully-connected nodes.
+#include <limits>
+
+#include "kernel_checks.h"
+
+namespace pyvoc::kernels::testing {
+
+void check_tanh_f32(const KernelTable& table) {
+  // Sizes: a kernel call handles n padded to 16; lanes behind that stay as they are.
+  for (const int n : {1, 15, 16, 17, 48, 100}) {
+    const int padded = (n + 15) / 16 * 16;
+    Fenced<float> x(padded, 1);
+    for (int i = 0; i < padded; ++i) x.data()[i] = 0.25f * static_cast<float>(i - 8);
+    table.tanh_f32(x.data(), n);
+    x.expect_fences_intact();
+    for (int i = 0; i < padded; ++i) {
+      ASSERT_NEAR(x[i], std::tanh(0.25 * (i - 8)), kTanhPrecise) << i << " of " << n;
+    }
+  }
+  // Accuracy: a fine sweep over the clamp, and the ends of the float range.
+  Buffer<float> x(16 * 1250), y(16 * 1250);
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] = -10.0f + 1e-3f * static_cast<float>(i);
+  const float special[] = {0.0f,
+                           -0.0f,
+                           1e-30f,
+                           -1e-30f,
+                           std::numeric_limits<float>::denorm_min(),
+                           std::numeric_limits<float>::max(),
+                           std::numeric_limits<float>::lowest(),
+                           std::numeric_limits<float>::infinity(),
+                           -std::numeric_limits<float>::infinity()};
+  std::copy(std::begin(special), std::end(special), x.data());
+  std::copy(x.data(), x.data() + x.size(), y.data());
+  table.tanh_f32(y.data(), static_cast<std::int32_t>(y.size()));
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    ASSERT_NEAR(y[i], std::tanh(static_cast<double>(x[i])), kTanhPrecise) << "x = " << x[i];
+  }
+  // Small arguments keep their relative accuracy (the odd rational has no constant term).
+  for (std::size_t i = 2; i < 4; ++i) ASSERT_NEAR(y[i] / x[i], 1.0, 1e-5) << "x = " << x[i];
+}
+
+void check_dual_fc_tree(const KernelTable& table) {
+  Random random(7);
+  for (const int inputs : {1, 2, 3, 4, 15, 16, 17, 32}) {
+    Buffer<float> weights(std::size_t(32) * inputs + 64), x(inputs, 1);
+    random.fill(weights, -1.0f, 1.0f);
+    random.fill(x, -1.0f, 1.0f);
+    Fenced<float> logits(16, 1);
+    DualFcTree tree;
+    tree.inputs = inputs;
+    tree.weights = weights.data();
+    table.dual_fc_tree(tree, x.data(), logits.data());
+
+    logits.expect_fences_intact();
+    const float* bias = weights.data() + 32 * inputs;
+    const float* factor = bias + 32;
+    for (int node = 1; node < 16; ++node) {
+      double expected = 0.0, error = 4 * kUnitRoundoff;
+      for (int k = 0; k < 2; ++k) {
+        Sum sum;
+        sum.add(bias[16 * k + node]);
+        for (int i = 0; i < inputs; ++i) {
+          sum.add(static_cast<double>(weights[32 * i + 16 * k + node]) * x[i]);
+        }
+        expected += factor[16 * k + node] * std::tanh(sum.value);
+        error += std::fabs(factor[16 * k + node]) * (kTanhPrecise + sum.bound());
+      }
+      ASSERT_NEAR(logits[node], expected, error) << "node " << node << ", inputs " << inputs;
+    }
+  }
+}
+
+}  // namespace pyvoc::kernels::testing
