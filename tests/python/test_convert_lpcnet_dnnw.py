@@ -174,7 +174,7 @@ def value_on_the_diagonal(records) -> None:
         (resize("gru_b_recurrent_weights", 64), "array 'gru_b_recurrent_weights' has"),
         (resize("dual_fc_weights", -4), "array 'dual_fc_weights' has 32764 bytes, expected"),
         (resize("feature_conv1_weights", 4), "array 'feature_conv1_weights' has"),
-        (resize(f"{GRU_A}_diag", 12), "GRU A has size 33, expected a multiple of 16"),
+        (resize(f"{GRU_A}_diag", 12), "GRU A has size 33, expected a multiple of 8"),
         (retype("gru_b_bias", 1), "array 'gru_b_bias' is of type int32, expected float"),
         (retype(f"{GRU_A}_idx", 0), f"array '{GRU_A}_idx' is of type float, expected int32"),
         (retype(GRU_A, 3), "of type int8"),

@@ -25,7 +25,7 @@ def assert_arrays(found, expected) -> None:
 @pytest.mark.parametrize("cudnn", [True, False])
 @pytest.mark.parametrize("block", [None, (8, 4), (16, 1)])
 def test_layouts_give_the_same_tensors(tmp_path: Path, cudnn: bool, block) -> None:
-    upstream = Upstream(n=48, c=12, block=block)
+    upstream = Upstream(n=48, m=24, c=13, p=5, block=block)
     checkpoint = read_lpcnet_h5(upstream.write_h5(tmp_path / "m.h5", cudnn=cudnn))
     assert_arrays(checkpoint.arrays, upstream.arrays())
     metadata = {
@@ -99,7 +99,7 @@ def test_all_problems_come_in_one_error(tmp_path: Path) -> None:
     ("name", "shape", "expected"),
     [
         ("gru_a/recurrent_kernel:0", (32, 95), "'gru_a/recurrent_kernel:0' has shape [32, 95]"),
-        ("gru_a/recurrent_kernel:0", (33, 99), "GRU A has size 33, expected a multiple of 16"),
+        ("gru_a/recurrent_kernel:0", (33, 99), "GRU A has size 33, expected a multiple of 8"),
         ("gru_a/kernel:0", (31, 96), "'gru_a/kernel:0' has shape [31, 96], expected [32, 96]"),
         ("feature_conv1/kernel:0", (3, 25, 8), "21 features beside the pitch embedding's 4"),
         ("feature_conv1/kernel:0", (2, 24, 8), "conv1 has kernel size 2"),
