@@ -1,42 +1,48 @@
 // tanh and sigmoid as odd rational functions, our own minimax fits (degree 7/6 and 5/6 on a clamped
-// range). Two precisions: kPrecise (1.4e-6 absolute; float layers) and kFast (8e-6 plus the tier's fast
-// reciprocal, at most 6e-5; beside int8 products, whose rounding is far coarser).
+// range). Two precisions: kPrecise (1.4e-6 absolute; float layers) and kFast (8e-6 plus the tier's
+// fast reciprocal, at most 6e-5; beside int8 products, whose rounding is far coarser).
 
 namespace pyvoc::kernels {
 namespace {
 
 enum class Precision { kPrecise, kFast };
 
+// x P(x^2) / Q(x^2) with x clamped to +-limit.
 template <Precision kPrecision>
-inline F32x16 tanh(F32x16 x) {
-  if constexpr (kPrecision == Precision::kPrecise) {
-    constexpr float kClamp = 7.2f;
-    x = max(min(x, set1(kClamp)), set1(-kClamp));
-    const F32x16 u = mul(x, x);
-    F32x16 p = fma(u, set1(3.821386144409189e-06f), set1(0.0022537293843925f));
-    p = fma(p, u, set1(0.122759610414505f));
-    p = fma(p, u, set1(0.999994695186615f));
-    F32x16 q = fma(u, set1(0.0001398363965563476f), set1(0.02096332050859928f));
-    q = fma(q, u, set1(0.4560750126838684f));
-    q = fma(q, u, set1(1.0f));
-    return mul(mul(x, p), reciprocal(q));
-  } else {
-    constexpr float kClamp = 6.2f;
-    x = max(min(x, set1(kClamp)), set1(-kClamp));
-    const F32x16 u = mul(x, x);
-    F32x16 p = fma(u, set1(0.0014703947817906737f), set1(0.11406761407852173f));
-    p = fma(p, u, set1(0.9999644756317139f));
-    F32x16 q = fma(u, set1(5.3619620302924886e-05f), set1(0.017336750403046608f));
-    q = fma(q, u, set1(0.44729018211364746f));
-    q = fma(q, u, set1(1.0f));
-    return mul(mul(x, p), reciprocal_fast(q));
-  }
+inline F32x16 odd_rational(F32x16 x, float limit, const float* p, const float* q) {
+  constexpr bool kPrecise = kPrecision == Precision::kPrecise;
+  x = clamp(x, set1(limit));
+  const F32x16 u = mul(x, x);
+  F32x16 top = kPrecise ? fma(u, set1(p[3]), set1(p[2])) : set1(p[2]);
+  top = fma(top, u, set1(p[1]));
+  top = fma(top, u, set1(p[0]));
+  F32x16 bottom = fma(u, set1(q[3]), set1(q[2]));
+  bottom = fma(bottom, u, set1(q[1]));
+  bottom = fma(bottom, u, set1(1.0f));
+  return mul(mul(x, top), kPrecise ? reciprocal(bottom) : reciprocal_fast(bottom));
 }
 
+// [0]: degree 7/6, [1]: degree 5/6.
+constexpr float kTanhLimit[2] = {7.2f, 6.2f};
+constexpr float kTanhP[2][4] = {{0.9999947f, 0.12275961f, 0.0022537294f, 3.821386e-06f},
+                                {0.9999645f, 0.114067614f, 0.0014703948f}};
+constexpr float kTanhQ[2][4] = {{1.0f, 0.456075f, 0.02096332f, 0.0001398364f},
+                                {1.0f, 0.44729018f, 0.01733675f, 5.361962e-05f}};
+
+template <Precision kPrecision>
+inline F32x16 tanh(F32x16 x) {
+  constexpr int k = kPrecision == Precision::kPrecise ? 0 : 1;
+  return odd_rational<kPrecision>(x, kTanhLimit[k], kTanhP[k], kTanhQ[k]);
+}
+
+// s(x) = 1/2 + tanh(x / 2) / 2, the halves taken into the coefficients (exact: powers of two).
 template <Precision kPrecision>
 inline F32x16 sigmoid(F32x16 x) {
-  const F32x16 half = set1(0.5f);
-  return fma(tanh<kPrecision>(mul(x, half)), half, half);
+  constexpr int k = kPrecision == Precision::kPrecise ? 0 : 1;
+  constexpr float p[4] = {kTanhP[k][0] / 4, kTanhP[k][1] / 16, kTanhP[k][2] / 64,
+                          kTanhP[k][3] / 256};
+  constexpr float q[4] = {1.0f, kTanhQ[k][1] / 4, kTanhQ[k][2] / 16, kTanhQ[k][3] / 64};
+  return add(odd_rational<kPrecision>(x, 2 * kTanhLimit[k], p, q), set1(0.5f));
 }
 
 inline void tanh_f32(float* x, std::int32_t n) noexcept {

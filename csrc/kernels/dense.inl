@@ -1,5 +1,6 @@
-// Dense matrix-vector products over panels of 16 rows: kPanels panels share each input broadcast, and
-// several column phases keep enough independent accumulators to cover the latency of the products.
+// Dense matrix-vector products over panels of 16 rows: kPanels panels share each input broadcast,
+// and several column phases keep enough independent accumulators to cover the latency of the
+// products.
 
 namespace pyvoc::kernels {
 namespace {
@@ -9,7 +10,8 @@ constexpr int phases(int panels) {
 }
 
 template <int kPanels, typename T>
-inline void dense_panels(const T* w, std::int32_t cols, const float* x, const float* init, float* y) {
+inline void dense_panels(const T* w, std::int32_t cols, const float* x, const float* init,
+                         float* y) {
   constexpr int kPhases = phases(kPanels);
   const std::int64_t panel = std::int64_t{16} * cols;
   F32x16 acc[kPanels][kPhases];
@@ -28,7 +30,8 @@ inline void dense_panels(const T* w, std::int32_t cols, const float* x, const fl
   }
   for (; c < cols; ++c) {
     const F32x16 input = set1(x[c]);
-    for (int p = 0; p < kPanels; ++p) acc[p][0] = fma(load(w + p * panel + 16 * c), input, acc[p][0]);
+    for (int p = 0; p < kPanels; ++p)
+      acc[p][0] = fma(load(w + p * panel + 16 * c), input, acc[p][0]);
   }
   for (int p = 0; p < kPanels; ++p) {
     for (int f = 1; f < kPhases; ++f) acc[p][0] = add(acc[p][0], acc[p][f]);

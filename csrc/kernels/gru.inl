@@ -6,6 +6,7 @@ namespace {
 
 struct NoRows {};
 
+// input + the three table rows.
 template <typename Row>
 inline F32x16 input_sum(const GruGates& g, std::int32_t at) {
   const F32x16 input = load(g.input + at);
@@ -16,21 +17,24 @@ inline F32x16 input_sum(const GruGates& g, std::int32_t at) {
     const Row* b = static_cast<const Row*>(g.rows[1]) + at;
     const Row* c = static_cast<const Row*>(g.rows[2]) + at;
     if constexpr (std::is_same<Row, std::int16_t>::value) {
-      return fma(to_float(add(add(load_i16(a), load_i16(b)), load_i16(c))), set1(g.row_scale), input);
+      return fma(sum_i16(a, b, c), set1(g.row_scale), input);
     } else {
       return add(add(input, load(a)), add(load(b), load(c)));
     }
   }
 }
 
-template <typename Sum>
-inline F32x16 recurrent_sum(const GruGates& g, std::int32_t at) {
+// base + U h, the diagonal included.
+template <typename Sum, bool kDiag>
+inline F32x16 add_recurrent(const GruGates& g, std::int32_t at, F32x16 h, F32x16 base) {
   const Sum* sums = static_cast<const Sum*>(g.recurrent) + at;
   if constexpr (std::is_same<Sum, float>::value) {
-    return load(sums);
+    base = add(load(sums), base);
   } else {
-    return mul(load_float(sums), load(g.scale + at));
+    base = fma(load_float(sums), load(g.scale + at), base);
   }
+  if constexpr (kDiag) base = fma(load(g.diag + at), h, base);
+  return base;
 }
 
 template <typename Row, typename Sum, bool kDiag>
@@ -41,15 +45,11 @@ inline void gru_gates(const GruGates& g) {
   for (std::int32_t i = 0; i < stride; i += 16) {
     const std::int32_t ri = i, zi = stride + i, ni = 2 * stride + i;
     const F32x16 h = load(g.state + i);
-    F32x16 mr = recurrent_sum<Sum>(g, ri), mz = recurrent_sum<Sum>(g, zi),
-           mn = add(recurrent_sum<Sum>(g, ni), load(g.bias_n + i));
-    if constexpr (kDiag) {
-      mr = fma(load(g.diag + ri), h, mr);
-      mz = fma(load(g.diag + zi), h, mz);
-      mn = fma(load(g.diag + ni), h, mn);
-    }
-    const F32x16 r = sigmoid<kPrecision>(add(input_sum<Row>(g, ri), mr));
-    const F32x16 z = sigmoid<kPrecision>(add(input_sum<Row>(g, zi), mz));
+    const F32x16 r =
+        sigmoid<kPrecision>(add_recurrent<Sum, kDiag>(g, ri, h, input_sum<Row>(g, ri)));
+    const F32x16 z =
+        sigmoid<kPrecision>(add_recurrent<Sum, kDiag>(g, zi, h, input_sum<Row>(g, zi)));
+    const F32x16 mn = add_recurrent<Sum, kDiag>(g, ni, h, load(g.bias_n + i));
     const F32x16 n = tanh<kPrecision>(fma(r, mn, input_sum<Row>(g, ni)));
     const F32x16 next = fma(z, sub(h, n), n);
     store(g.state + i, next);

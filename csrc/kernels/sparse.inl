@@ -50,21 +50,20 @@ inline void sparse8x4_i8(const Sparse8x4<std::int8_t>& s, const std::uint8_t* u,
                          std::int32_t* y) noexcept {
   const std::int8_t* w = s.weights;
   const std::uint32_t* offset = s.offsets;
-  for (std::int32_t pair = 0; pair < s.pairs; ++pair) {
-    const std::int32_t n = s.counts[pair];
+  const std::int32_t *rows = s.rows, *count = s.counts, *last = s.counts + s.pairs;
+  const std::int32_t* row_sums = s.row_sums;
+  for (; count != last; ++count, rows += 2) {
+    const std::uint32_t* end = offset + *count;
     I32x16 even = izero(), odd = izero();
-    std::int32_t i = 0;
-    for (; i + 2 <= n; i += 2, w += 128) {
-      even = block_i8(even, u, offset[i], w);
-      odd = block_i8(odd, u, offset[i + 1], w + 64);
+    for (; end - offset >= 4; offset += 4, w += 256) {
+      even = block_i8(even, u, offset[0], w);
+      odd = block_i8(odd, u, offset[1], w + 64);
+      even = block_i8(even, u, offset[2], w + 128);
+      odd = block_i8(odd, u, offset[3], w + 192);
     }
-    if (i < n) {
-      even = block_i8(even, u, offset[i], w);
-      w += 64;
-    }
-    offset += n;
-    const std::int32_t low = s.rows[2 * pair], high = s.rows[2 * pair + 1];
-    store_halves(y + low, y + high, dot_finish(add(even, odd), s.row_sums + low, s.row_sums + high));
+    for (; offset != end; ++offset, w += 64) even = block_i8(even, u, *offset, w);
+    store_halves(y + rows[0], y + rows[1],
+                 dot_finish(add(even, odd), row_sums + rows[0], row_sums + rows[1]));
   }
 }
 

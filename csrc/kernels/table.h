@@ -36,9 +36,9 @@
   K(gru_f32_i32, (const GruGates& g))                                                        \
   K(gru_bf16_i32, (const GruGates& g))                                                       \
   K(gru_i16_i32, (const GruGates& g))                                                        \
-  /* y[i] = init[i] + offset[i] + sums[i] * scale[i]; n is padded to 16. */                          \
-  K(scale_i32, (const std::int32_t* sums, const float* scale, const float* offset,                   \
-                const float* init, float* y, std::int32_t n))                                        \
+  /* y[i] = init[i] + offset[i] + sums[i] * scale[i]; n is padded to 16. */                  \
+  K(scale_i32, (const std::int32_t* sums, const float* scale, const float* offset,           \
+                const float* init, float* y, std::int32_t n))                                \
   /* logits[16] of the 15 nodes. */                                                          \
   K(dual_fc_tree, (const DualFcTree& t, const float* x, float* logits))
 

@@ -36,11 +36,12 @@ inline __m256i load_i32x8(const void* p) {
 inline F32x16 load_float(const std::int32_t* p) {
   return {_mm256_cvtepi32_ps(load_i32x8(p)), _mm256_cvtepi32_ps(load_i32x8(p + 8))};
 }
-inline I32x16 load_i16(const std::int16_t* p) {
-  return {_mm256_cvtepi16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))),
-          _mm256_cvtepi16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 8)))};
+inline F32x16 sum_i16(const std::int16_t* a, const std::int16_t* b, const std::int16_t* c) {
+  const __m256i sum =
+      _mm256_add_epi16(_mm256_add_epi16(load_i32x8(a), load_i32x8(b)), load_i32x8(c));
+  return {_mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(_mm256_castsi256_si128(sum))),
+          _mm256_cvtepi32_ps(_mm256_cvtepi16_epi32(_mm256_extracti128_si256(sum, 1)))};
 }
-inline F32x16 to_float(I32x16 x) { return {_mm256_cvtepi32_ps(x.a), _mm256_cvtepi32_ps(x.b)}; }
 inline void store_halves(float* low, float* high, F32x16 x) {
   _mm256_storeu_ps(low, x.a);
   _mm256_storeu_ps(high, x.b);
@@ -53,8 +54,11 @@ inline F32x16 mul(F32x16 x, F32x16 y) { return {_mm256_mul_ps(x.a, y.a), _mm256_
 inline F32x16 fma(F32x16 x, F32x16 y, F32x16 z) {
   return {_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)};
 }
-inline F32x16 min(F32x16 x, F32x16 y) { return {_mm256_min_ps(x.a, y.a), _mm256_min_ps(x.b, y.b)}; }
-inline F32x16 max(F32x16 x, F32x16 y) { return {_mm256_max_ps(x.a, y.a), _mm256_max_ps(x.b, y.b)}; }
+inline F32x16 clamp(F32x16 x, F32x16 limit) {
+  const __m256 sign = _mm256_set1_ps(-0.0f);
+  return {_mm256_min_ps(_mm256_max_ps(x.a, _mm256_xor_ps(limit.a, sign)), limit.a),
+          _mm256_min_ps(_mm256_max_ps(x.b, _mm256_xor_ps(limit.b, sign)), limit.b)};
+}
 inline __m256 newton(__m256 x) {
   const __m256 r = _mm256_rcp_ps(x);
   return _mm256_mul_ps(r, _mm256_fnmadd_ps(x, r, _mm256_set1_ps(2.0f)));

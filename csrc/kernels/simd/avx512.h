@@ -33,10 +33,13 @@ inline F32x16 load(const std::uint16_t* p) {
 inline F32x16 load_float(const std::int32_t* p) {
   return {_mm512_cvtepi32_ps(_mm512_loadu_si512(p))};
 }
-inline I32x16 load_i16(const std::int16_t* p) {
-  return {_mm512_cvtepi16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)))};
+inline __m256i load_i16(const std::int16_t* p) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
 }
-inline F32x16 to_float(I32x16 a) { return {_mm512_cvtepi32_ps(a.v)}; }
+inline F32x16 sum_i16(const std::int16_t* a, const std::int16_t* b, const std::int16_t* c) {
+  const __m256i sum = _mm256_add_epi16(_mm256_add_epi16(load_i16(a), load_i16(b)), load_i16(c));
+  return {_mm512_cvtepi32_ps(_mm512_cvtepi16_epi32(sum))};
+}
 inline void store(float* p, F32x16 a) { _mm512_storeu_ps(p, a.v); }
 inline void store_halves(float* low, float* high, F32x16 a) {
   _mm256_storeu_ps(low, _mm512_castps512_ps256(a.v));
@@ -47,8 +50,8 @@ inline F32x16 add(F32x16 a, F32x16 b) { return {_mm512_add_ps(a.v, b.v)}; }
 inline F32x16 sub(F32x16 a, F32x16 b) { return {_mm512_sub_ps(a.v, b.v)}; }
 inline F32x16 mul(F32x16 a, F32x16 b) { return {_mm512_mul_ps(a.v, b.v)}; }
 inline F32x16 fma(F32x16 a, F32x16 b, F32x16 c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
-inline F32x16 min(F32x16 a, F32x16 b) { return {_mm512_min_ps(a.v, b.v)}; }
-inline F32x16 max(F32x16 a, F32x16 b) { return {_mm512_max_ps(a.v, b.v)}; }
+// vrangeps: the smaller magnitude with the sign of x; of a NaN and a number, the number.
+inline F32x16 clamp(F32x16 x, F32x16 limit) { return {_mm512_range_ps(x.v, limit.v, 0b0010)}; }
 inline F32x16 reciprocal_fast(F32x16 a) { return {_mm512_rcp14_ps(a.v)}; }
 inline F32x16 reciprocal(F32x16 a) {
   const __m512 r = _mm512_rcp14_ps(a.v);
@@ -76,11 +79,14 @@ inline void store_halves(std::int32_t* low, std::int32_t* high, I32x16 a) {
 }
 
 inline I32x16 dot(I32x16 acc, __m512i u, const std::int8_t* w) {
-  const __m512i weights = _mm512_loadu_si512(w);
-#if defined(__AVX512VNNI__)
-  return {_mm512_dpbusd_epi32(acc.v, u, weights)};
+#if defined(__AVX512VNNI__) && defined(__GNUC__)
+  // As an instruction, because GCC 12 copies the accumulator around the intrinsic.
+  asm("vpdpbusd %2, %1, %0" : "+v"(acc.v) : "v"(u), "m"(*reinterpret_cast<const __m512i_u*>(w)));
+  return acc;
+#elif defined(__AVX512VNNI__)
+  return {_mm512_dpbusd_epi32(acc.v, u, _mm512_loadu_si512(w))};
 #else
-  const __m512i pairs = _mm512_maddubs_epi16(u, weights);
+  const __m512i pairs = _mm512_maddubs_epi16(u, _mm512_loadu_si512(w));
   return {_mm512_add_epi32(acc.v, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)))};
 #endif
 }

@@ -42,13 +42,12 @@ inline F32x16 load(const std::uint16_t* p) {
 inline F32x16 load_float(const std::int32_t* p) {
   return each([&](int i) { return vcvtq_f32_s32(vld1q_s32(p + 4 * i)); });
 }
-inline I32x16 load_i16(const std::int16_t* p) {
-  I32x16 r;
-  for (int i = 0; i < 4; ++i) r.v[i] = vmovl_s16(vld1_s16(p + 4 * i));
-  return r;
-}
-inline F32x16 to_float(I32x16 a) {
-  return each([&](int i) { return vcvtq_f32_s32(a.v[i]); });
+inline F32x16 sum_i16(const std::int16_t* a, const std::int16_t* b, const std::int16_t* c) {
+  return each([&](int i) {
+    const int16x4_t sum =
+        vadd_s16(vadd_s16(vld1_s16(a + 4 * i), vld1_s16(b + 4 * i)), vld1_s16(c + 4 * i));
+    return vcvtq_f32_s32(vmovl_s16(sum));
+  });
 }
 inline void store_halves(float* low, float* high, F32x16 a) {
   vst1q_f32(low, a.v[0]);
@@ -70,11 +69,9 @@ inline F32x16 mul(F32x16 a, F32x16 b) {
 inline F32x16 fma(F32x16 a, F32x16 b, F32x16 c) {
   return each([&](int i) { return vfmaq_f32(c.v[i], a.v[i], b.v[i]); });
 }
-inline F32x16 min(F32x16 a, F32x16 b) {
-  return each([&](int i) { return vminq_f32(a.v[i], b.v[i]); });
-}
-inline F32x16 max(F32x16 a, F32x16 b) {
-  return each([&](int i) { return vmaxq_f32(a.v[i], b.v[i]); });
+inline F32x16 clamp(F32x16 a, F32x16 limit) {
+  return each(
+      [&](int i) { return vminnmq_f32(vmaxnmq_f32(a.v[i], vnegq_f32(limit.v[i])), limit.v[i]); });
 }
 inline F32x16 reciprocal(F32x16 a) {
   return each([&](int i) { return vdivq_f32(vdupq_n_f32(1.0f), a.v[i]); });

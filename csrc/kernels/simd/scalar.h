@@ -51,13 +51,9 @@ inline F32x16 load(const std::uint16_t* p) {
 inline F32x16 load_float(const std::int32_t* p) {
   return each([&](int i) { return static_cast<float>(p[i]); });
 }
-inline I32x16 load_i16(const std::int16_t* p) {
-  I32x16 r;
-  for (int i = 0; i < 16; ++i) r.v[i] = p[i];
-  return r;
-}
-inline F32x16 to_float(I32x16 a) {
-  return each([&](int i) { return static_cast<float>(a.v[i]); });
+// a + b + c, which fits 16 bits.
+inline F32x16 sum_i16(const std::int16_t* a, const std::int16_t* b, const std::int16_t* c) {
+  return each([&](int i) { return static_cast<float>(a[i] + b[i] + c[i]); });
 }
 inline void store(float* p, F32x16 a) { std::memcpy(p, a.v, sizeof a.v); }
 inline void store_halves(float* low, float* high, F32x16 a) {
@@ -78,11 +74,12 @@ inline F32x16 mul(F32x16 a, F32x16 b) {
 inline F32x16 fma(F32x16 a, F32x16 b, F32x16 c) {
   return each([&](int i) { return a.v[i] * b.v[i] + c.v[i]; });
 }
-inline F32x16 min(F32x16 a, F32x16 b) {
-  return each([&](int i) { return a.v[i] < b.v[i] ? a.v[i] : b.v[i]; });
-}
-inline F32x16 max(F32x16 a, F32x16 b) {
-  return each([&](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; });
+// x within -limit..limit; a NaN becomes a limit.
+inline F32x16 clamp(F32x16 a, F32x16 limit) {
+  return each([&](int i) {
+    const float low = a.v[i] > -limit.v[i] ? a.v[i] : -limit.v[i];
+    return low < limit.v[i] ? low : limit.v[i];
+  });
 }
 // 1 / a to float precision, and to 13 bits or better.
 inline F32x16 reciprocal(F32x16 a) {
