@@ -47,7 +47,7 @@ def parse_blob(data: bytes, source: str) -> dict[str, Record]:
     Returns
     -------
     dict
-        Records by name, in file order.
+        Records by name, in file order; at least one.
 
     Raises
     ------
@@ -56,13 +56,15 @@ def parse_blob(data: bytes, source: str) -> dict[str, Record]:
     """
     records: dict[str, Record] = {}
     at = 0
+    if not data:
+        raise ModelError(f"{source}: the file is empty")
     while at < len(data):
         where = f"{source}: record {len(records)} at byte {at}"
         if len(records) == MAX_RECORDS:
             raise ModelError(f"{source}: more than {MAX_RECORDS} records")
         if len(data) - at < HEADER.size:
             raise ModelError(
-                f"{where}: truncated, {len(data) - at} bytes are left of the {HEADER.size} of a header"
+                f"{where}: truncated, {len(data) - at} of a header's {HEADER.size} bytes are left"
             )
         magic, version, kind, size, block, raw_name = HEADER.unpack_from(data, at)
         if magic != MAGIC:

@@ -155,7 +155,7 @@ class _Reader:
             "dual_fc.factor": floats["dual_fc_factor"],
         }
         notes = (
-            "a blob does not say look-ahead, LPC gamma and end-to-end: assumed are 2 frames, 1 and no",
+            "a blob lacks look-ahead, LPC gamma and end-to-end: assumed are 2 frames, 1 and no",
         )
         return Checkpoint(
             LPCNET,
@@ -276,7 +276,7 @@ class _Reader:
                 )
                 return None
             if len(np.unique(offsets)) != count:
-                self.problems.append(f"array '{name}' names a block twice in row {row} of blocks")
+                self.problems.append(f"array '{name}' names a block twice in block row {row}")
                 return None
             rows.append(np.stack([np.full(count, row), offsets // _BLOCK[1]], axis=1))
             at += 1 + count
@@ -320,7 +320,8 @@ class _Reader:
 
     def keep(self, ours: str, matrix: AnyArray, quantised: bool) -> AnyArray:
         if not quantised:
-            return matrix.copy()
+            plain: AnyArray = matrix.copy()
+            return plain
         scale = np.full(matrix.shape[0], QSCALE, "<f4")
         self.kept[ours] = Quantized(reorder_gates(matrix), scale)
         real: AnyArray = matrix * QSCALE

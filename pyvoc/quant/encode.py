@@ -63,16 +63,13 @@ def encode(
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision '{precision}' is not one of {', '.join(PRECISIONS)}")
-    tensors: dict[str, Tensor] = {}
+    singles = {item.name: _finite(item.name, arrays[item.name]) for item in spec.tensors}
     tables = [t.name for t in spec.tensors if t.type_for(precision) is I16]
-    peak = max((float(np.abs(arrays[name]).max(initial=0)) for name in tables), default=0.0)
+    peak = max((float(np.abs(singles[name]).max(initial=0)) for name in tables), default=0.0)
+    tensors: dict[str, Tensor] = {}
     for item in spec.tensors:
-        array = arrays[item.name]
-        with np.errstate(over="ignore"):
-            single = np.asarray(array, "<f4")
-        if not np.isfinite(single).all():
-            raise ModelError(f"tensor '{item.name}' has values that are NaN, infinite or too large")
-        _encode_tensor(tensors, item, single, precision, (kept or {}).get(item.name), peak)
+        mine = (kept or {}).get(item.name)
+        _encode_tensor(tensors, item, singles[item.name], precision, mine, peak)
     entries: dict[str, Scalar] = {
         "general.architecture": spec.architecture,
         "general.alignment": 64,
@@ -81,6 +78,14 @@ def encode(
         "pyvoc.precision": precision,
     }
     return Container({**entries, **metadata}, tensors)
+
+
+def _finite(name: str, array: AnyArray) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):
+        single = np.asarray(array, "<f4")
+    if not np.isfinite(single).all():
+        raise ModelError(f"tensor '{name}' has values that are NaN, infinite or too large")
+    return single
 
 
 def _encode_tensor(

@@ -13,12 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyvoc.quant.bf16 import ceil_bf16
-from pyvoc.specs.base import MAX_PAIR
+from pyvoc.specs.base import MAX_PAIR, MAX_TABLE
 from pyvoc.specs.tensors import AnyArray
 
 MAX_Q8 = 127
-MAX_Q16 = 10922
-"""Of a table: three rows are added in 16 bits."""
 _LEAST_SCALE = np.float32(2.0**-100)
 
 
@@ -64,9 +62,17 @@ def quantize_rows(matrix: AnyArray) -> Quantized:
 
 
 def quantize_table(table: AnyArray, peak: float) -> Quantized:
-    """Quantise a finite array to int16; `peak` is the largest magnitude of all tables that are added."""
+    """Quantise a finite array to int16.
+
+    Parameters
+    ----------
+    table
+        Any shape.
+    peak
+        The largest magnitude of all the tables that share the scale.
+    """
     t = np.asarray(table, np.float64)
-    scale = _scale(np.array([peak]) / MAX_Q16)
+    scale = _scale(np.array([peak]) / MAX_TABLE)
     return Quantized(np.rint(t / float(scale[0])).astype("<i2"), scale)
 
 

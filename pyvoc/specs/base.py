@@ -19,6 +19,10 @@ FORMAT_VERSION = 1
 PRECISIONS = ("f32", "bf16", "int8")
 MAX_PAIR = 129
 """Bound of |q[2i] + q[2i+1]| in int8 matrices: 254 * 129 fits in 16 bits."""
+MAX_TABLE = 10922
+"""Bound of int16 tables: three rows add up in 16 bits."""
+MAX_MATRIX = 1 << 27
+"""Elements of the largest matrix that a block-sparse tensor may stand for."""
 
 Dims = Mapping[str, int]
 F32 = ElementType.F32
@@ -162,6 +166,7 @@ class ModelSpec:
         for name in container.tensors:
             if name not in expected:
                 found.append(f"tensor '{name}' is unexpected")
+        found += _table_problems(self.tensors, container.tensors)
         return found + self.extra(container, dims)
 
 
@@ -224,7 +229,7 @@ def _tensor_problems(
                     f"tensor '{scale.name}' has scales that are not positive bf16 numbers"
                 ]
         found += scale_problems
-    if tensor.type is I8 and not found:
+    if tensor.type is I8 and not found and None not in shape:
         found += _int8_problems(spec, tensors, shape)
     return found
 
@@ -255,7 +260,12 @@ def _block_problems(
         ]
     if None in shape:
         return []
-    limits = [int(n or 0) // b for n, b in zip(shape, block, strict=True)]
+    dense = (int(shape[0] or 0), int(shape[1] or 0))
+    if dense[0] * dense[1] > MAX_MATRIX or any(
+        n < b or n % b for n, b in zip(dense, block, strict=True)
+    ):
+        return [f"tensor '{spec.name}' would be {_shape_text(dense)}, which its blocks do not fit"]
+    limits = [n // b for n, b in zip(dense, block, strict=True)]
     at = index.data.astype(np.int64)
     if (at < 0).any() or (at >= np.array(limits)).any():
         return [
@@ -264,11 +274,28 @@ def _block_problems(
     flat = at[:, 0] * limits[1] + at[:, 1]
     if (np.diff(flat) <= 0).any():
         return [f"tensor '{name}' is not sorted by row then column, without duplicates"]
-    if spec.diagonal in tensors:
-        dense = expand_blocks(tensor.data, index.data, (int(shape[0] or 0), int(shape[1] or 0)))
-        if square_diagonals(dense).any():
-            return [f"tensor '{spec.name}' is not zero where '{spec.diagonal}' has its diagonal"]
+    apart = spec.diagonal in tensors
+    if apart and square_diagonals(expand_blocks(tensor.data, index.data, dense)).any():
+        return [f"tensor '{spec.name}' is not zero where '{spec.diagonal}' has its diagonal"]
     return []
+
+
+def _table_problems(specs: Sequence[TensorSpec], tensors: Mapping[str, Tensor]) -> list[str]:
+    """Check that the int16 tables can be added: their range, and one scale for all."""
+    found, scales = [], set()
+    for spec in specs:
+        table = tensors.get(spec.name)
+        if table is None or table.type is not I16:
+            continue
+        worst = int(np.abs(table.data.astype(np.int32)).max(initial=0))
+        if worst > MAX_TABLE:
+            found.append(f"tensor '{spec.name}' has the value {worst}, at most {MAX_TABLE} may be")
+        scale = tensors.get(f"{spec.name}.scale")
+        if scale is not None:
+            scales.add(scale.data.tobytes())
+    if len(scales) > 1:
+        found.append("the int16 tables have different scales, expected one for all")
+    return found
 
 
 def _int8_problems(

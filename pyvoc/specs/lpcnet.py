@@ -16,6 +16,7 @@ LEVELS = 256
 LPC_ORDER = 16
 MAX_GRU = 4096
 MAX_COND = 1024
+MAX_KERNEL = 9
 BLOCKS = ((8, 4), (16, 1))
 """Sparse blocks (outputs, inputs): upstream's of today and of 2019."""
 
@@ -143,18 +144,19 @@ def size_problems(dims: Dims) -> list[str]:
     """Sentences about sizes that no runtime can take."""
     found = []
     for name, what, step, most in (
-        ("N", "GRU A", 16, MAX_GRU),
-        ("M", "GRU B", 16, MAX_GRU),
-        ("C", "the condition network", 4, MAX_COND),
-        ("P", "the pitch embedding", 4, MAX_COND),
+        ("N", "GRU A", 8, MAX_GRU),
+        ("M", "GRU B", 8, MAX_GRU),
+        ("C", "the condition network", 1, MAX_COND),
+        ("P", "the pitch embedding", 1, MAX_COND),
     ):
         if name in dims and (dims[name] % step or not 0 < dims[name] <= most):
-            found.append(
-                f"{what} has size {dims[name]}, expected a multiple of {step} up to {most}"
-            )
+            of = f"a multiple of {step}" if step > 1 else "at least 1 and"
+            found.append(f"{what} has size {dims[name]}, expected {of} up to {most}")
     for name in ("K1", "K2"):
-        if name in dims and dims[name] not in (1, 3, 5, 7):
-            found.append(f"conv{name[1]} has kernel size {dims[name]}, expected 1, 3, 5 or 7")
+        if name in dims and (dims[name] % 2 == 0 or dims[name] > MAX_KERNEL):
+            found.append(
+                f"conv{name[1]} has kernel size {dims[name]}, expected odd, up to {MAX_KERNEL}"
+            )
     return found
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from pyvoc.errors import Error, UnsupportedError
 from pyvoc.specs.base import ModelSpec
+from pyvoc.specs.reader import read_container
 from pyvoc.specs.tensors import Container
 
 ALIGNMENT = 64
@@ -53,6 +54,7 @@ def write_container(path: str | os.PathLike[str], container: Container, *, spec:
     try:
         os.close(descriptor)
         _write(temporary, container)
+        _verify(temporary, container, spec)
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         os.chmod(temporary, 0o666 & ~_umask())
@@ -101,6 +103,18 @@ def _write(path: Path, container: Container) -> None:
         writer.write_tensors_to_file()
     finally:
         writer.close()
+
+
+def _verify(path: Path, container: Container, spec: ModelSpec) -> None:
+    """Read the file back: what is saved is what was meant."""
+    found = read_container(path)
+    spec.validate(found, str(path))
+    same = found.tensors.keys() == container.tensors.keys() and all(
+        np.array_equal(found.tensors[name].data, tensor.data)
+        for name, tensor in container.tensors.items()
+    )
+    if not same:
+        raise Error(f"{path}: the saved tensors differ from those that were to be saved")
 
 
 def _umask() -> int:

@@ -1,7 +1,7 @@
 """LPCNet in float64 numpy, straight from the tensors of the spec: slow, plain, and the truth.
 
-Works on what `pyvoc.quant.decode` gives of any model file (any precision, sparse or dense), so that a
-runtime tensor can be compared with the exact arithmetic of the same weights. Signals are on the
+Works on what `pyvoc.quant.decode` gives of any model file (any precision, sparse or dense), so that
+a runtime tensor can be compared with the exact arithmetic of the same weights. Signals are on the
 scale of 16-bit samples; frames are causal as in the runtime: frame n's condition is computed from
 frames up to n, and its LPC is that of frame n - lookahead (frames before the first have LPC 0).
 """
@@ -61,7 +61,7 @@ class Steps:
     gru_a, gru_b
         ``[samples, N]`` and ``[samples, M]``.
     logits
-        ``[samples, 256]``; tree: by node, node 0 unused (as computed, 0 stays what the layer gives).
+        ``[samples, 256]``; tree: by node, and what node 0 gives is not used.
     """
 
     sig: NDArray[np.int64]
