@@ -40,7 +40,21 @@
   K(scale_i32, (const std::int32_t* sums, const float* scale, const float* offset,                   \
                 const float* init, float* y, std::int32_t n))                                        \
   /* logits[16] of the 15 nodes. */                                                          \
-  K(dual_fc_tree, (const DualFcTree& t, const float* x, float* logits))
+  K(dual_fc_tree, (const DualFcTree& t, const float* x, float* logits)) \
+  /* out[l] = sum over j < n of x[j] y[j + l], l < lags, a multiple of 16. The same bits on   \
+   * every tier, as all that follow. */                                                        \
+  K(correlate_f32,                                                                           \
+    (const float* x, const float* y, std::int32_t n, std::int32_t lags, float* out))         \
+  /* y[i] = x[i] + sum over k of taps[k] x[i - 1 - k], i < n, a multiple of 16. */           \
+  K(fir_f32,                                                                                 \
+    (const float* x, const float* taps, std::int32_t n_taps, std::int32_t n, float* y))      \
+  /* out[i] = sum over j < n of x[i + j]^2, i < count, a multiple of 16. */                  \
+  K(window_energy_f32, (const float* x, std::int32_t n, std::int32_t count, float* out))     \
+  /* y[i] = max(x[i], sum over j < 7 of taps[j] x[i - 3 + j], the same with x[i + 3 - j]). */ \
+  K(sharpen_f32, (const float* x, const float* taps, std::int32_t n, float* y))              \
+  /* next[i] = gain[i] + max(jump, score[i + j] - cost[|j|] for |j| <= reach); cost[0] is 0. */ \
+  K(path_step_f32, (const float* score, float jump, const float* cost, std::int32_t reach,   \
+                    const float* gain, std::int32_t n, float* next))
 
 namespace pyvoc::kernels {
 
