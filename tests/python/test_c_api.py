@@ -81,14 +81,14 @@ def programs(
             call(["cc", *STRICT, source, *flags, "-lm", rpath, "-o", made[name]])
         return Programs(**made)
     static = "ON" if flavour == "static" else "OFF"
-    for folder, option in (
+    for project, option in (
         ("tests/capi", "CONSUMER_STATIC"),
         ("examples/c", "PYVOC_EXAMPLES_STATIC"),
     ):
-        build = out / folder.replace("/", "-")
+        build = out / project.replace("/", "-")
         call(
             [
-                *("cmake", "-S", ROOT / folder, "-B", build, f"-DCMAKE_PREFIX_PATH={prefix}"),
+                *("cmake", "-S", ROOT / project, "-B", build, f"-DCMAKE_PREFIX_PATH={prefix}"),
                 *("-DCMAKE_C_FLAGS=" + " ".join(STRICT), f"-D{option}={static}"),
             ]
         )
