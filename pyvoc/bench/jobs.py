@@ -83,6 +83,7 @@ def synthesis(job: Job) -> Job:
         "load_ms": 1e3 * statistics.median(loads),
         "macs": work.total_macs,
         "bytes": work.total_bytes,
+        "macs_by_part": work.macs,
         "bytes_by_part": work.bytes,
         "sample_rate": model.sample_rate,
         "tier": slots[slot],

@@ -116,7 +116,10 @@ class Result:
     bytes_per_sample
         What one sample of one stream reads (docs/performance.md).
     l2_fraction
-        Bytes read per second over the machine's L2 bandwidth.
+        Bytes read per second over the machine's L2 bandwidth; None with several streams, which
+        share what they read.
+    macs_by_part, bytes_by_part
+        Multiply-adds and bytes per sample, part by part.
     tier
         Kernel tier of the matrix products.
     peer, ratio
@@ -140,6 +143,8 @@ class Result:
     peak_fraction: float | None
     bytes_per_sample: int | None
     l2_fraction: float | None
+    macs_by_part: dict[str, float] | None
+    bytes_by_part: dict[str, float] | None
     tier: str
     peer: Peer | None
     ratio: float | None
@@ -197,11 +202,11 @@ def _result_lines(r: Result) -> list[str]:
         rss = "" if r.rss_mb is None else f", resident {r.rss_mb:.1f} MB above the interpreter"
         c = "" if r.c_rss_mb is None else f", C example {r.c_rss_mb:.1f} MB in all"
         lines.append(f"  load {r.load_ms:.1f} ms, file {r.model_mb:.1f} MB{rss}{c}")
-    if r.gmacs is not None and r.peak_fraction is not None and r.l2_fraction is not None:
-        lines.append(
-            f"  {r.gmacs:.1f} GMAC/s, {r.peak_fraction:.0%} of the peak; {r.bytes_per_sample} "
-            f"bytes per sample, {r.l2_fraction:.0%} of the L2 bandwidth"
-        )
+    if r.gmacs is not None and r.peak_fraction is not None:
+        line = f"  {r.gmacs:.1f} GMAC/s, {r.peak_fraction:.0%} of the peak"
+        if r.l2_fraction is not None:
+            line += f"; {r.bytes_per_sample} bytes per sample, {r.l2_fraction:.0%} of L2 bandwidth"
+        lines.append(line)
     if r.peer is not None and r.ratio is not None:
         p, q = r.peer.xrt, r.peer.pair_ratios
         name = f"{r.peer.name} {r.peer.weights}" if r.peer.weights else r.peer.name

@@ -25,6 +25,8 @@ from pyvoc.errors import Error, UnsupportedError
 from pyvoc.features import extract, save
 from pyvoc.specs.base import PRECISIONS
 
+native: Any = _pyvoc
+
 TARGETS = ("lpcnet", "features")
 _FEATURE_FACTOR = 20
 """Feature extraction is an order of magnitude faster, and gets as much more signal."""
@@ -105,8 +107,7 @@ def run(options: Options, *, progress: Callable[[str], None] | None = None) -> R
         if "features" in options.targets:
             results.append(session.features())
     today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
-    version: str = _pyvoc.version()  # type: ignore[attr-defined, unused-ignore]
-    return Report(machine, results, today, version)
+    return Report(machine, results, today, native.version())
 
 
 class _Session:
@@ -188,7 +189,9 @@ class _Session:
             gmacs=gmacs,
             peak_fraction=gmacs / (machine.peak_gmacs[precision] * threads),
             bytes_per_sample=round(m["bytes"]),
-            l2_fraction=read / (machine.l2_gbytes * threads),
+            l2_fraction=read / (machine.l2_gbytes * threads) if streams == 1 else None,
+            macs_by_part=m["macs_by_part"],
+            bytes_by_part=m["bytes_by_part"],
             tier=m["tier"],
             peer=peer,
             ratio=None if peer is None else xrt.median / peer.xrt.median,
@@ -222,13 +225,14 @@ class _Session:
             peak_fraction=None,
             bytes_per_sample=None,
             l2_fraction=None,
+            macs_by_part=None,
+            bytes_by_part=None,
             tier=m["tier"],
             peer=peer,
             ratio=None if peer is None else xrt.median / peer.xrt.median,
         )
 
     def _precision(self, path: Path) -> str:
-        native: Any = _pyvoc
         model = native.Model(str(path))
         if model.architecture != "lpcnet":
             raise UnsupportedError(f"{path}: pyvoc bench measures LPCNet, not {model.architecture}")
