@@ -40,7 +40,7 @@
   K(scale_i32, (const std::int32_t* sums, const float* scale, const float* offset,               \
                 const float* init, float* y, std::int32_t n))                                    \
   /* path = the four decisions (first one highest) down the tree; a node's branch is taken when  \
-     its logit is above thresholds[node's lane], [16]. */                                                \
+     its logit is above thresholds[node's lane], [16]. */                                        \
   K(dual_fc_path,                                                                                \
     (const DualFcTree& t, const float* x, const float* thresholds, std::int32_t* path))          \
   /* logits[16] of the 15 nodes. */                                                              \
