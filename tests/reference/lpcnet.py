@@ -117,7 +117,7 @@ def rc2lpc(reflection: Array) -> Array:
 def lpc_from_cepstrum(cepstrum: Array, *, compensate: bool = True) -> Array:
     """LPC a_1..a_16 from 18 Bark cepstra (c0 less 4).
 
-    Band energies times `COMPENSATION` (which 2019's synthesis leaves out), linear interpolation over
+    Band energies times `COMPENSATION` (2019's synthesis leaves it out), linear interpolation over
     the spectrum, autocorrelation, noise floor and lag window, Levinson until the gain is 30 dB.
     """
     c = np.array(cepstrum, np.float64)
