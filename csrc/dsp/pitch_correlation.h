@@ -1,16 +1,17 @@
 // PitchCorrelation: normalised cross-correlation of the LPC residual with its own past.
 //
-// Per 10 ms frame and per 5 ms half-frame, 256 lag candidates: index i stands for a period of 256 - i
-// samples. State: residual history. One thread at a time; real-time safe.
+// Per 10 ms frame and per 5 ms half-frame, 256 lag candidates: index i stands for a period of 256 -
+// i samples. State: residual history. One thread at a time; real-time safe.
 #ifndef PYVOC_DSP_PITCH_CORRELATION_H_
 #define PYVOC_DSP_PITCH_CORRELATION_H_
 
 #include "base/realtime.h"
 #include "dsp/lpc_cepstrum.h"
+#include "kernels/table.h"
 
 namespace pyvoc::dsp {
 
-constexpr int kFrame = 160;      // samples per 10 ms frame
+constexpr int kFrame = 160;  // samples per 10 ms frame
 constexpr int kHalfFrame = 80;
 constexpr int kMaxPeriod = 256;  // samples
 constexpr int kMinPeriod = 32;
@@ -24,7 +25,10 @@ enum class Recipe {
 
 class PitchCorrelation {
  public:
-  explicit PitchCorrelation(Recipe recipe) : recipe_(recipe) { reset(); }
+  PitchCorrelation(Recipe recipe, const kernels::KernelTable& table)
+      : recipe_(recipe), kernels_(&table) {
+    reset();
+  }
   void reset() PYVOC_RT;
 
   // aligned [160]: the input delayed by 80 samples; lpc [16] of the current frame.
@@ -34,12 +38,13 @@ class PitchCorrelation {
 
  private:
   void residual(const float* aligned, const float* lpc) PYVOC_RT;
-  void latest_half(int offset, const float* xcorr, float energy, float* out) const PYVOC_RT;
+  void lagged_norms(const float* energy, float (*norm)[kMaxPeriod]) const PYVOC_RT;
 
   Recipe recipe_;
-  float input_[kLpcOrder + kFrame];        // the last 16 inputs, then this frame
-  float filtered_;                         // the last residual
-  float excitation_[kMaxPeriod + kFrame];  // 256 samples of history, then this frame
+  const kernels::KernelTable* kernels_;
+  float input_[kLpcOrder + kFrame];           // the last 16 inputs, then this frame
+  float filtered_;                            // the last residual
+  float excitation_[kMaxPeriod + kFrame];     // 256 samples of history, then this frame
   float window_energy_[kMaxPeriod + kFrame];  // 2019: of the 80 samples from each position on
 };
 

@@ -1,13 +1,14 @@
 // PitchTracker: the best path through the lag candidates of successive 5 ms half-frames (Viterbi).
 //
 // Candidates are indices 0..223 (period 256 - index). Moving by j lags between half-frames costs
-// 0.02 j^2, jumping anywhere costs 6; a half-frame's correlations count in proportion to its share of
-// the energy. One thread at a time; real-time safe.
+// 0.02 j^2, jumping anywhere costs 6; a half-frame's correlations count in proportion to its share
+// of the energy. One thread at a time; real-time safe.
 #ifndef PYVOC_DSP_PITCH_TRACKER_H_
 #define PYVOC_DSP_PITCH_TRACKER_H_
 
 #include "base/realtime.h"
 #include "dsp/pitch_correlation.h"
+#include "kernels/table.h"
 
 namespace pyvoc::dsp {
 
@@ -20,7 +21,7 @@ struct PitchDecision {
 
 class PitchTracker {
  public:
-  explicit PitchTracker(Recipe recipe) : recipe_(recipe) { reset(); }
+  PitchTracker(Recipe recipe, const kernels::KernelTable& table);
   void reset() PYVOC_RT;
 
   // halves: 2 or 8; correlation [halves][256] (modified), energy [halves] (modified).
@@ -33,12 +34,13 @@ class PitchTracker {
     float jump;                            // score of a jump: the best score minus its cost
     int jump_from;                         // the candidate a jump starts at
   };
-  void advance_latest(const Step& from, const float* gain, Step& to) const PYVOC_RT;
   void advance_2019(const Step& from, const float* gain, Step& to) const PYVOC_RT;
   int origin_latest(const Step& from, int candidate) const PYVOC_RT;
   int origin_2019(const Step& from, int candidate) const PYVOC_RT;
 
   Recipe recipe_;
+  const kernels::KernelTable* kernels_;
+  float cost_[kLags];  // of a move by so many lags
   Step step_[kMaxHalves + 1];
 };
 

@@ -9,9 +9,20 @@ constexpr int phases(int panels) {
   return kAccumulators / panels < 1 ? 1 : (kAccumulators / panels > 8 ? 8 : kAccumulators / panels);
 }
 
+// acc += W x for `kGroup` neighbouring columns of one panel.
+inline F32x16 multiply_columns(const float* w, const F32x16* x, F32x16 acc) {
+  return fma(load(w), x[0], acc);
+}
+inline F32x16 multiply_columns(const Bf16* w, const F32x16* x, F32x16 acc) {
+  F32x16 first, second;
+  load_pairs(w, first, second);
+  return fma(second, x[1], fma(first, x[0], acc));
+}
+
 template <int kPanels, typename T>
 inline void dense_panels(const T* w, std::int32_t cols, const float* x, const float* init,
                          float* y) {
+  constexpr int kGroup = std::is_same<T, float>::value ? 1 : 2;
   constexpr int kPhases = phases(kPanels);
   const std::int64_t panel = std::int64_t{16} * cols;
   F32x16 acc[kPanels][kPhases];
@@ -20,18 +31,20 @@ inline void dense_panels(const T* w, std::int32_t cols, const float* x, const fl
     if (init != nullptr) acc[p][0] = load(init + 16 * p);
   }
   std::int32_t c = 0;
-  for (; c + kPhases <= cols; c += kPhases) {
+  for (; c + kPhases * kGroup <= cols; c += kPhases * kGroup) {
     for (int f = 0; f < kPhases; ++f) {
-      const F32x16 input = set1(x[c + f]);
+      const std::int32_t at = c + f * kGroup;
+      const F32x16 input[2] = {set1(x[at]), set1(x[at + kGroup - 1])};
       for (int p = 0; p < kPanels; ++p) {
-        acc[p][f] = fma(load(w + p * panel + 16 * (c + f)), input, acc[p][f]);
+        acc[p][f] = multiply_columns(w + p * panel + 16 * at, input, acc[p][f]);
       }
     }
   }
-  for (; c < cols; ++c) {
-    const F32x16 input = set1(x[c]);
-    for (int p = 0; p < kPanels; ++p)
-      acc[p][0] = fma(load(w + p * panel + 16 * c), input, acc[p][0]);
+  for (; c < cols; c += kGroup) {
+    const F32x16 input[2] = {set1(x[c]), set1(x[c + kGroup - 1])};
+    for (int p = 0; p < kPanels; ++p) {
+      acc[p][0] = multiply_columns(w + p * panel + 16 * c, input, acc[p][0]);
+    }
   }
   for (int p = 0; p < kPanels; ++p) {
     for (int f = 1; f < kPhases; ++f) acc[p][0] = add(acc[p][0], acc[p][f]);

@@ -3,26 +3,38 @@
 namespace pyvoc::kernels {
 namespace {
 
-inline void dual_fc_tree(const DualFcTree& t, const float* x, float* logits) noexcept {
+inline F32x16 tree_logits(const DualFcTree& t, const float* x) {
   const float* w = t.weights;
   const float* bias = w + 32 * t.inputs;
-  F32x16 a = load(bias), b = load(bias + 16), c = zero(), d = zero();
+  const float* factor = bias + 32;
+  F32x16 first[2] = {load(bias), zero()}, second[2] = {load(bias + 16), zero()};
   std::int32_t i = 0;
   for (; i + 2 <= t.inputs; i += 2, w += 64) {
-    const F32x16 even = set1(x[i]), odd = set1(x[i + 1]);
-    a = fma(load(w), even, a);
-    b = fma(load(w + 16), even, b);
-    c = fma(load(w + 32), odd, c);
-    d = fma(load(w + 48), odd, d);
+    for (int k = 0; k < 2; ++k) {
+      const F32x16 input = set1(x[i + k]);
+      first[k] = fma(load(w + 32 * k), input, first[k]);
+      second[k] = fma(load(w + 32 * k + 16), input, second[k]);
+    }
   }
   if (i < t.inputs) {
-    a = fma(load(w), set1(x[i]), a);
-    b = fma(load(w + 16), set1(x[i]), b);
+    first[0] = fma(load(w), set1(x[i]), first[0]);
+    second[0] = fma(load(w + 16), set1(x[i]), second[0]);
   }
-  a = tanh<Precision::kPrecise>(add(a, c));
-  b = tanh<Precision::kPrecise>(add(b, d));
-  const float* factor = bias + 32;
-  store(logits, fma(a, load(factor), mul(b, load(factor + 16))));
+  const F32x16 a = tanh<Precision::kPrecise>(add(first[0], first[1]));
+  const F32x16 b = tanh<Precision::kPrecise>(add(second[0], second[1]));
+  return fma(a, load(factor), mul(b, load(factor + 16)));
+}
+
+inline void dual_fc_tree(const DualFcTree& t, const float* x, float* logits) noexcept {
+  store(logits, tree_logits(t, x));
+}
+
+inline void dual_fc_path(const DualFcTree& t, const float* x, const float* thresholds,
+                         std::int32_t* path) noexcept {
+  const std::uint32_t taken = greater_bits(tree_logits(t, x), load(thresholds));
+  std::uint32_t node = 1;
+  for (int level = 0; level < 4; ++level) node = 2 * node + (taken >> node & 1u);
+  *path = static_cast<std::int32_t>(node) - 16;
 }
 
 }  // namespace

@@ -11,11 +11,13 @@ namespace pyvoc::kernels {
 using Bf16 = std::uint16_t;  // the upper half of a float
 
 // Dense [rows, cols], rows padded to panels of 16.
-//   float, Bf16: [panel][col][16];  int8: [panel][col / 4][16][4], cols padded to a multiple of 4.
+//   float [panel][col][16];  Bf16 [panel][col / 2][16][2], cols padded to even;
+//   int8 [panel][col / 4][16][4], cols padded to a multiple of 4. Inputs x are readable up to the
+//   padding.
 template <typename T>
 struct Dense {
   std::int32_t panels = 0;
-  std::int32_t cols = 0;  // padded to a multiple of 4 for int8
+  std::int32_t cols = 0;  // padded as above
   const T* weights = nullptr;
   const std::int32_t* row_sums = nullptr;  // int8: sum of a row's weights, [panels * 16]
 };

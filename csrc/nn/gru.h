@@ -13,19 +13,19 @@ namespace pyvoc::nn {
 enum class RowType { kNone, kF32, kBf16, kI16 };
 
 struct GruSource {
-  LinearSource recurrent;            // gates = 3
-  const float* diag = nullptr;       // [3 N] or null
-  const float* bias_hh = nullptr;    // [3 N]
-  const float* bias_ih = nullptr;    // [3 N]
-  RowType rows = RowType::kNone;     // type of the table rows that are added to the input
-  float row_scale = 1.0f;            // kI16
+  LinearSource recurrent;          // gates = 3
+  const float* diag = nullptr;     // [3 N] or null
+  const float* bias_hh = nullptr;  // [3 N]
+  const float* bias_ih = nullptr;  // [3 N]
+  RowType rows = RowType::kNone;   // type of the table rows that are added to the input
+  float row_scale = 1.0f;          // kI16
 };
 
 // What a stream keeps of one GRU; memory from the stream's arena.
 struct GruState {
-  float* h = nullptr;          // [stride]
+  float* h = nullptr;            // [stride]
   std::uint8_t* h_u8 = nullptr;  // [stride] round(127 h) + 127
-  void* sums = nullptr;        // [3 * stride + kVector] U h: float, or int32 for int8 weights
+  void* sums = nullptr;          // [3 * stride + kVector] U h: float, or int32 for int8 weights
 };
 
 class Gru {
@@ -50,6 +50,15 @@ class Gru {
       recurrent_.run(state.h_u8, static_cast<std::int32_t*>(state.sums));
     } else {
       recurrent_.run(state.h, nullptr, static_cast<float*>(state.sums));
+    }
+  }
+
+  // One of kParts pieces of multiply.
+  void multiply_part(int part, const GruState& state) const PYVOC_RT {
+    if (integer()) {
+      recurrent_.run_part(part, state.h_u8, static_cast<std::int32_t*>(state.sums));
+    } else {
+      recurrent_.run_part(part, state.h, static_cast<float*>(state.sums));
     }
   }
 

@@ -29,7 +29,10 @@ void Linear::pack_scales(const LinearSource& source, const std::int32_t* row_sum
 
 template <typename T>
 void Linear::pack_dense(const LinearSource& source, Arena& arena, kernels::Dense<T>& view) {
-  constexpr int kGroup = std::is_same<T, std::int8_t>::value ? 4 : 1;  // cols side by side in a lane
+  // Columns side by side in a lane.
+  constexpr int kGroup = std::is_same<T, std::int8_t>::value ? 4
+                         : std::is_same<T, float>::value     ? 1
+                                                             : 2;
   const int cols = (source.cols + kGroup - 1) / kGroup * kGroup;
   view.panels = outputs_ / kVector;
   view.cols = cols;
@@ -53,7 +56,8 @@ void Linear::pack_dense(const LinearSource& source, Arena& arena, kernels::Dense
 }
 
 template <typename T>
-void Linear::pack_sparse8x4(const LinearSource& source, Arena& arena, kernels::Sparse8x4<T>& view) {
+void Linear::pack_sparse8x4(const LinearSource& source, Arena& arena,
+                            kernels::Sparse8x4<T>* views) {
   constexpr bool kInt8 = std::is_same<T, std::int8_t>::value;
   const int groups = source.rows / 8;
   std::vector<std::vector<int>> blocks(groups);
@@ -100,20 +104,24 @@ void Linear::pack_sparse8x4(const LinearSource& source, Arena& arena, kernels::S
     }
     at += counts[p];
   }
-  view.pairs = pairs;
-  view.rows = rows;
-  view.counts = counts;
-  view.offsets = offsets;
-  view.weights = weights;
-  if constexpr (kInt8) {
-    view.row_sums = row_sums;
-    pack_scales(source, row_sums, arena);
+  views[0] = {pairs, rows, counts, offsets, weights, row_sums};
+  std::size_t done = 0;
+  int pair = 0;
+  for (int part = 1; part <= kParts; ++part) {
+    views[part] = {0,       rows + 2 * pair, counts + pair, offsets + done, weights + 64 * done,
+                   row_sums};
+    const std::size_t until = total * static_cast<std::size_t>(part) / kParts;
+    while (pair < pairs && (done < until || part == kParts)) {
+      done += static_cast<std::size_t>(counts[pair++]);
+      ++views[part].pairs;
+    }
   }
+  if constexpr (kInt8) pack_scales(source, row_sums, arena);
 }
 
 void Linear::pack_sparse16x1(const LinearSource& source, Arena& arena) {
-  // The file's groups of 16 rows may straddle the padding between gates; outputs are packed in whole
-  // panels, so rows are a multiple of 16 per gate here (checked by the caller).
+  // The file's groups of 16 rows may straddle the padding between gates; outputs are packed in
+  // whole panels, so rows are a multiple of 16 per gate here (checked by the caller).
   const int groups = source.rows / 16;
   std::int32_t* counts = arena.allocate<std::int32_t>(groups);
   std::uint16_t* offsets = arena.allocate<std::uint16_t>(source.n_blocks);
@@ -130,9 +138,9 @@ Result<Linear> Linear::pack(const LinearSource& source, const kernels::KernelTab
                             Arena& arena) {
   Linear linear;
   linear.kernels_ = &kernels;
-  linear.layer_.op = source.block_rows == 0    ? Op::kDense
-                     : source.block_rows == 8  ? Op::kSparse8x4
-                                               : Op::kSparse16x1;
+  linear.layer_.op = source.block_rows == 0   ? Op::kDense
+                     : source.block_rows == 8 ? Op::kSparse8x4
+                                              : Op::kSparse16x1;
   linear.layer_.weights = source.type;
   linear.layer_.rows = source.rows;
   linear.layer_.cols = source.cols;
@@ -164,8 +172,8 @@ void Linear::run(const float* x, const float* init, float* y) const PYVOC_RT {
       if (layer_.weights == Weights::kF32) return kernels_->dense_f32(dense_f32_, x, init, y);
       return kernels_->dense_bf16(dense_bf16_, x, init, y);
     case Op::kSparse8x4:
-      if (layer_.weights == Weights::kF32) return kernels_->sparse8x4_f32(sparse_f32_, x, y);
-      return kernels_->sparse8x4_bf16(sparse_bf16_, x, y);
+      if (layer_.weights == Weights::kF32) return kernels_->sparse8x4_f32(sparse_f32_[0], x, y);
+      return kernels_->sparse8x4_bf16(sparse_bf16_[0], x, y);
     case Op::kSparse16x1:
       return kernels_->sparse16x1_f32(sparse16x1_, x, y);
   }
@@ -173,11 +181,29 @@ void Linear::run(const float* x, const float* init, float* y) const PYVOC_RT {
 
 void Linear::run(const std::uint8_t* u, std::int32_t* y) const PYVOC_RT {
   if (layer_.op == Op::kDense) return kernels_->dense_i8(dense_i8_, u, y);
-  kernels_->sparse8x4_i8(sparse_i8_, u, y);
+  kernels_->sparse8x4_i8(sparse_i8_[0], u, y);
+}
+
+void Linear::run_part(int part, const float* x, float* y) const PYVOC_RT {
+  if (layer_.op != Op::kSparse8x4) {
+    if (part == 0) run(x, nullptr, y);
+  } else if (layer_.weights == Weights::kF32) {
+    kernels_->sparse8x4_f32(sparse_f32_[1 + part], x, y);
+  } else {
+    kernels_->sparse8x4_bf16(sparse_bf16_[1 + part], x, y);
+  }
+}
+
+void Linear::run_part(int part, const std::uint8_t* u, std::int32_t* y) const PYVOC_RT {
+  if (layer_.op != Op::kSparse8x4) {
+    if (part == 0) run(u, y);
+  } else {
+    kernels_->sparse8x4_i8(sparse_i8_[1 + part], u, y);
+  }
 }
 
 void Linear::run_x4(const std::uint8_t* const* u, std::int32_t* const* y) const PYVOC_RT {
-  kernels_->sparse8x4_i8_x4(sparse_i8_, u, y);
+  kernels_->sparse8x4_i8_x4(sparse_i8_[0], u, y);
 }
 
 }  // namespace pyvoc::nn

@@ -36,6 +36,14 @@ inline __m256i load_i32x8(const void* p) {
 inline F32x16 load_float(const std::int32_t* p) {
   return {_mm256_cvtepi32_ps(load_i32x8(p)), _mm256_cvtepi32_ps(load_i32x8(p + 8))};
 }
+inline void load_pairs(const std::uint16_t* p, F32x16& first, F32x16& second) {
+  const __m256i mask = _mm256_set1_epi32(static_cast<int>(0xffff0000u));
+  const __m256i a = load_i32x8(p), b = load_i32x8(p + 16);
+  first = {_mm256_castsi256_ps(_mm256_slli_epi32(a, 16)),
+           _mm256_castsi256_ps(_mm256_slli_epi32(b, 16))};
+  second = {_mm256_castsi256_ps(_mm256_and_si256(a, mask)),
+            _mm256_castsi256_ps(_mm256_and_si256(b, mask))};
+}
 inline F32x16 sum_i16(const std::int16_t* a, const std::int16_t* b, const std::int16_t* c) {
   const __m256i sum =
       _mm256_add_epi16(_mm256_add_epi16(load_i32x8(a), load_i32x8(b)), load_i32x8(c));
@@ -54,10 +62,18 @@ inline F32x16 mul(F32x16 x, F32x16 y) { return {_mm256_mul_ps(x.a, y.a), _mm256_
 inline F32x16 fma(F32x16 x, F32x16 y, F32x16 z) {
   return {_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)};
 }
+inline F32x16 max(F32x16 x, F32x16 y) {
+  return {_mm256_max_ps(x.a, y.a), _mm256_max_ps(x.b, y.b)};
+}
 inline F32x16 clamp(F32x16 x, F32x16 limit) {
   const __m256 sign = _mm256_set1_ps(-0.0f);
   return {_mm256_min_ps(_mm256_max_ps(x.a, _mm256_xor_ps(limit.a, sign)), limit.a),
           _mm256_min_ps(_mm256_max_ps(x.b, _mm256_xor_ps(limit.b, sign)), limit.b)};
+}
+inline std::uint32_t greater_bits(F32x16 x, F32x16 y) {
+  const int low = _mm256_movemask_ps(_mm256_cmp_ps(x.a, y.a, _CMP_GT_OQ));
+  const int high = _mm256_movemask_ps(_mm256_cmp_ps(x.b, y.b, _CMP_GT_OQ));
+  return static_cast<std::uint32_t>(low | high << 8);
 }
 inline __m256 newton(__m256 x) {
   const __m256 r = _mm256_rcp_ps(x);

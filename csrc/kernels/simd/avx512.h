@@ -33,6 +33,12 @@ inline F32x16 load(const std::uint16_t* p) {
 inline F32x16 load_float(const std::int32_t* p) {
   return {_mm512_cvtepi32_ps(_mm512_loadu_si512(p))};
 }
+inline void load_pairs(const std::uint16_t* p, F32x16& first, F32x16& second) {
+  const __m512i both = _mm512_loadu_si512(p);
+  first = {_mm512_castsi512_ps(_mm512_slli_epi32(both, 16))};
+  second = {_mm512_castsi512_ps(
+      _mm512_and_si512(both, _mm512_set1_epi32(static_cast<int>(0xffff0000u))))};
+}
 inline __m256i load_i16(const std::int16_t* p) {
   return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
 }
@@ -50,8 +56,12 @@ inline F32x16 add(F32x16 a, F32x16 b) { return {_mm512_add_ps(a.v, b.v)}; }
 inline F32x16 sub(F32x16 a, F32x16 b) { return {_mm512_sub_ps(a.v, b.v)}; }
 inline F32x16 mul(F32x16 a, F32x16 b) { return {_mm512_mul_ps(a.v, b.v)}; }
 inline F32x16 fma(F32x16 a, F32x16 b, F32x16 c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+inline F32x16 max(F32x16 a, F32x16 b) { return {_mm512_max_ps(a.v, b.v)}; }
 // vrangeps: the smaller magnitude with the sign of x; of a NaN and a number, the number.
 inline F32x16 clamp(F32x16 x, F32x16 limit) { return {_mm512_range_ps(x.v, limit.v, 0b0010)}; }
+inline std::uint32_t greater_bits(F32x16 a, F32x16 b) {
+  return _mm512_cmp_ps_mask(a.v, b.v, _CMP_GT_OQ);
+}
 inline F32x16 reciprocal_fast(F32x16 a) { return {_mm512_rcp14_ps(a.v)}; }
 inline F32x16 reciprocal(F32x16 a) {
   const __m512 r = _mm512_rcp14_ps(a.v);

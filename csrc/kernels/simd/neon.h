@@ -42,6 +42,13 @@ inline F32x16 load(const std::uint16_t* p) {
 inline F32x16 load_float(const std::int32_t* p) {
   return each([&](int i) { return vcvtq_f32_s32(vld1q_s32(p + 4 * i)); });
 }
+inline void load_pairs(const std::uint16_t* p, F32x16& first, F32x16& second) {
+  for (int i = 0; i < 4; ++i) {
+    const uint32x4_t both = vreinterpretq_u32_u16(vld1q_u16(p + 8 * i));
+    first.v[i] = vreinterpretq_f32_u32(vshlq_n_u32(both, 16));
+    second.v[i] = vreinterpretq_f32_u32(vandq_u32(both, vdupq_n_u32(0xffff0000u)));
+  }
+}
 inline F32x16 sum_i16(const std::int16_t* a, const std::int16_t* b, const std::int16_t* c) {
   return each([&](int i) {
     const int16x4_t sum =
@@ -69,9 +76,21 @@ inline F32x16 mul(F32x16 a, F32x16 b) {
 inline F32x16 fma(F32x16 a, F32x16 b, F32x16 c) {
   return each([&](int i) { return vfmaq_f32(c.v[i], a.v[i], b.v[i]); });
 }
+inline F32x16 max(F32x16 a, F32x16 b) {
+  return each([&](int i) { return vmaxq_f32(a.v[i], b.v[i]); });
+}
 inline F32x16 clamp(F32x16 a, F32x16 limit) {
   return each(
       [&](int i) { return vminnmq_f32(vmaxnmq_f32(a.v[i], vnegq_f32(limit.v[i])), limit.v[i]); });
+}
+inline std::uint32_t greater_bits(F32x16 a, F32x16 b) {
+  const std::uint32_t weights[4] = {1, 2, 4, 8};
+  const uint32x4_t weight = vld1q_u32(weights);
+  std::uint32_t bits = 0;
+  for (int i = 0; i < 4; ++i) {
+    bits |= vaddvq_u32(vandq_u32(vcgtq_f32(a.v[i], b.v[i]), weight)) << (4 * i);
+  }
+  return bits;
 }
 inline F32x16 reciprocal(F32x16 a) {
   return each([&](int i) { return vdivq_f32(vdupq_n_f32(1.0f), a.v[i]); });

@@ -51,6 +51,15 @@ inline F32x16 load(const std::uint16_t* p) {
 inline F32x16 load_float(const std::int32_t* p) {
   return each([&](int i) { return static_cast<float>(p[i]); });
 }
+// 16 neighbouring pairs of bfloat16: the first and the second of each.
+inline void load_pairs(const std::uint16_t* p, F32x16& first, F32x16& second) {
+  for (int i = 0; i < 16; ++i) {
+    const std::uint32_t bits[2] = {static_cast<std::uint32_t>(p[2 * i]) << 16,
+                                   static_cast<std::uint32_t>(p[2 * i + 1]) << 16};
+    std::memcpy(&first.v[i], &bits[0], 4);
+    std::memcpy(&second.v[i], &bits[1], 4);
+  }
+}
 // a + b + c, which fits 16 bits.
 inline F32x16 sum_i16(const std::int16_t* a, const std::int16_t* b, const std::int16_t* c) {
   return each([&](int i) { return static_cast<float>(a[i] + b[i] + c[i]); });
@@ -74,12 +83,21 @@ inline F32x16 mul(F32x16 a, F32x16 b) {
 inline F32x16 fma(F32x16 a, F32x16 b, F32x16 c) {
   return each([&](int i) { return a.v[i] * b.v[i] + c.v[i]; });
 }
+inline F32x16 max(F32x16 a, F32x16 b) {
+  return each([&](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; });
+}
 // x within -limit..limit; a NaN becomes a limit.
 inline F32x16 clamp(F32x16 a, F32x16 limit) {
   return each([&](int i) {
     const float low = a.v[i] > -limit.v[i] ? a.v[i] : -limit.v[i];
     return low < limit.v[i] ? low : limit.v[i];
   });
+}
+// Bit i is set when a > b in lane i.
+inline std::uint32_t greater_bits(F32x16 a, F32x16 b) {
+  std::uint32_t bits = 0;
+  for (int i = 0; i < 16; ++i) bits |= (a.v[i] > b.v[i] ? 1u : 0u) << i;
+  return bits;
 }
 // 1 / a to float precision, and to 13 bits or better.
 inline F32x16 reciprocal(F32x16 a) {

@@ -41,8 +41,8 @@ class Condition {
   const Weights& weights_;
   const kernels::KernelTable& kernels_;
   const dsp::CepstralAnalysis& analysis_;
-  int inputs_ = 0;         // F + P
-  int conv1_newest_ = 0;   // offset of the newest row in conv1_history_
+  int inputs_ = 0;        // F + P
+  int conv1_newest_ = 0;  // offset of the newest row in conv1_history_
   long frames_ = 0;
   float* input_history_ = nullptr;  // [K1][F + P], oldest first
   float* conv1_history_ = nullptr;  // [K2][C]

@@ -60,10 +60,10 @@ Result<Config> read_config(const io::Gguf& file) {
   Problems problems(file);
   std::uint64_t revision = 0;
   if (problems.take(file.get_uint("pyvoc.spec_revision"), revision) && revision > kSpecRevision) {
-    return Status(Code::kUnsupported,
-                  file.name() + ": lpcnet spec revision " + std::to_string(revision) +
-                      " is newer than this build reads (" + std::to_string(kSpecRevision) +
-                      "); upgrade pyvoc");
+    return Status(Code::kUnsupported, file.name() + ": lpcnet spec revision " +
+                                          std::to_string(revision) +
+                                          " is newer than this build reads (" +
+                                          std::to_string(kSpecRevision) + "); upgrade pyvoc");
   }
   problems.expect("pyvoc.features.sample_rate", kSampleRate);
   problems.expect("pyvoc.features.hop_length", kFrameSize);

@@ -13,9 +13,9 @@ constexpr int kFrameSize = 160;
 constexpr int kSampleRate = 16000;
 constexpr int kLpcOrder = 16;
 constexpr int kBands = 18;
-constexpr int kLevels = 256;        // mu-law codes
-constexpr int kSilence = 128;       // the code of zero
-constexpr int kMaxLookahead = 8;    // frames
+constexpr int kLevels = 256;           // mu-law codes
+constexpr int kSilence = 128;          // the code of zero
+constexpr int kMaxLookahead = 8;       // frames
 constexpr float kPreemphasis = 0.85f;  // Valin & Skoglund 2019
 
 enum class Sampling {

@@ -1,5 +1,5 @@
-// Where LPCNet's random numbers come from: the caller's uniforms first, then KISS99 (Marsaglia 1999,
-// with the shifts of upstream LPCNet). Seed 0 is upstream's own seeding. Real-time safe.
+// Where LPCNet's random numbers come from: the caller's uniforms first, then KISS99 (Marsaglia
+// 1999, with the shifts of upstream LPCNet). Seed 0 is upstream's own seeding. Real-time safe.
 #ifndef PYVOC_MODELS_LPCNET_DRAWS_H_
 #define PYVOC_MODELS_LPCNET_DRAWS_H_
 
@@ -79,15 +79,18 @@ class Draws {
     used_ = 0;
   }
 
-  // Eight logit thresholds, most significant bit first.
+  // Logit thresholds of four decisions, spread over the lanes of a sub-tree: level l is lanes
+  // 2^l .. 2^(l+1) - 1 of out [16].
   void thresholds(const ThresholdTable& table, float* out) PYVOC_RT {
-    if (given_.size() - used_ >= 8) {
-      for (int b = 0; b < 8; ++b) out[b] = logit_threshold(given_[used_++]);
-      return;
-    }
-    for (int half = 0; half < 2; ++half) {
+    float level[4];
+    if (given_.size() - used_ >= 4) {
+      for (float& t : level) t = logit_threshold(given_[used_++]);
+    } else {
       const std::uint32_t r = kiss_.next();
-      for (int b = 0; b < 4; ++b) out[4 * half + b] = table.value[r >> (8 * b) & 0xffu];
+      for (int l = 0; l < 4; ++l) level[l] = table.value[r >> (8 * l) & 0xffu];
+    }
+    for (int l = 0; l < 4; ++l) {
+      for (int lane = 1 << l; lane < 2 << l; ++lane) out[lane] = level[l];
     }
   }
 

@@ -19,15 +19,9 @@ Result<std::unique_ptr<Vocoder>> Lpcnet::load(const io::Gguf& file,
   const Config& c = model->config_;
   Status status = load_weights(file, c, kernels, model->weights_);
   if (!status.ok()) return status;
-  model->info_ = {"lpcnet",
-                  c.precision,
-                  c.layout,
-                  c.layout_dims,
-                  c.feature_dims,
-                  kSampleRate,
-                  kFrameSize,
-                  c.lookahead,
-                  c.sampling == Sampling::kTree ? 8 : 1,
+  model->info_ = {"lpcnet",      c.precision,    c.layout,
+                  c.layout_dims, c.feature_dims, kSampleRate,
+                  kFrameSize,    c.lookahead,    c.sampling == Sampling::kTree ? 8 : 1,
                   kLevels};
   return std::unique_ptr<Vocoder>(std::move(model));
 }
@@ -43,19 +37,24 @@ void Lpcnet::process_batch(Session* const* sessions, const float* const* frames,
                            float* const* samples, bool* produced, std::size_t n) const PYVOC_RT {
   Synthesis* group[kLockstep];
   float* outputs[kLockstep];
-  std::size_t waiting = 0;
+  int waiting = 0;
+  const bool lockstep = Synthesis::lockstep(weights_);
   for (std::size_t i = 0; i < n; ++i) {
     Synthesis* session = static_cast<Synthesis*>(sessions[i]);
     produced[i] = session->begin_frame(frames[i]);
     if (!produced[i]) continue;
+    if (!lockstep) {
+      session->run_frame(samples[i]);
+      continue;
+    }
     group[waiting] = session;
     outputs[waiting] = samples[i];
     if (++waiting == kLockstep) {
-      Synthesis::run_frames(group, outputs, waiting);
+      Synthesis::run_lockstep(group, outputs);
       waiting = 0;
     }
   }
-  for (std::size_t i = 0; i < waiting; ++i) Synthesis::run_frames(group + i, outputs + i, 1);
+  for (int i = 0; i < waiting; ++i) group[i]->run_frame(outputs[i]);
 }
 
 Status Lpcnet::predict(Matrix<const float> features, Span<const float> pcm,

@@ -13,15 +13,6 @@ const ThresholdTable& threshold_table() {
   return table;
 }
 
-// Four levels down a sub-tree; returns four bits.
-int descend(const float* logits, const float* thresholds) PYVOC_RT {
-  int node = 1;
-  for (int level = 0; level < 4; ++level) {
-    node = 2 * node + (logits[node] > thresholds[level] ? 1 : 0);
-  }
-  return node - 16;
-}
-
 float finite_or_zero(float x) { return std::isfinite(x) ? x : 0.0f; }
 
 }  // namespace
@@ -30,21 +21,22 @@ Sampler::Sampler(const Config& config, const Weights& weights, const kernels::Ke
                  Arena& arena)
     : config_(config), weights_(weights), kernels_(kernels) {
   logits_ = arena.allocate<float>(2 * kLevels);
+  thresholds_ = arena.allocate<float>(16);
   threshold_table();  // built here, not on the audio thread
 }
 
-int Sampler::sample(const float* h, float pitch_correlation, Draws& draws) PYVOC_RT {
-  return config_.sampling == Sampling::kTree ? sample_tree(h, draws)
-                                             : sample_softmax(h, pitch_correlation, draws);
+void Sampler::begin(const float* h, Draws& draws) PYVOC_RT {
+  if (config_.sampling != Sampling::kTree) return;
+  draws.thresholds(threshold_table(), thresholds_);
+  kernels_.dual_fc_path(weights_.trees[0], h, thresholds_, &high_);
 }
 
-int Sampler::sample_tree(const float* h, Draws& draws) PYVOC_RT {
-  float thresholds[8];
-  draws.thresholds(threshold_table(), thresholds);
-  kernels_.dual_fc_tree(weights_.trees[0], h, logits_);
-  const int high = descend(logits_, thresholds);
-  kernels_.dual_fc_tree(weights_.trees[static_cast<std::size_t>(1 + high)], h, logits_);
-  return 16 * high + descend(logits_, thresholds + 4);
+int Sampler::finish(const float* h, float pitch_correlation, Draws& draws) PYVOC_RT {
+  if (config_.sampling != Sampling::kTree) return sample_softmax(h, pitch_correlation, draws);
+  std::int32_t low = 0;
+  draws.thresholds(threshold_table(), thresholds_);
+  kernels_.dual_fc_path(weights_.trees[static_cast<std::size_t>(1 + high_)], h, thresholds_, &low);
+  return 16 * high_ + low;
 }
 
 // logits_[0..255] = the class logits.
@@ -53,8 +45,8 @@ void Sampler::softmax_logits(const float* h) PYVOC_RT {
   kernels_.tanh_f32(logits_, 2 * kLevels);
   const float* factor = weights_.dual_fc_factor;
   for (int i = 0; i < kLevels; ++i) {
-    logits_[i] = finite_or_zero(factor[i] * logits_[i] +
-                                factor[kLevels + i] * logits_[kLevels + i]);
+    logits_[i] =
+        finite_or_zero(factor[i] * logits_[i] + factor[kLevels + i] * logits_[kLevels + i]);
   }
 }
 
@@ -109,8 +101,8 @@ void Sampler::distribution(const float* h, float* logits, float* probabilities) 
     for (int level = 0; level < 8; ++level) {
       const int node = (1 << level) | (code >> (8 - level));
       const bool taken = (code >> (7 - level)) & 1;
-      p /= 1.0 + std::exp(taken ? -static_cast<double>(logits[node])
-                                : static_cast<double>(logits[node]));
+      p /= 1.0 +
+           std::exp(taken ? -static_cast<double>(logits[node]) : static_cast<double>(logits[node]));
     }
     probabilities[code] = static_cast<float>(p);
   }

@@ -15,21 +15,25 @@ class Sampler {
   Sampler(const Config& config, const Weights& weights, const kernels::KernelTable& kernels,
           Arena& arena);
 
-  // h [stride of B] -> a code 0..255. `pitch_correlation` sets the 2019 model's temperature.
-  int sample(const float* h, float pitch_correlation, Draws& draws) PYVOC_RT;
+  // h [stride of B] -> a code 0..255, in two halves so that a caller can put other work between
+  // them: begin, then finish. `pitch_correlation` sets the 2019 model's temperature.
+  void begin(const float* h, Draws& draws) PYVOC_RT;
+  int finish(const float* h, float pitch_correlation, Draws& draws) PYVOC_RT;
 
-  // All 256 logits (kTree: of the nodes, [0] unused) and the distribution, no temperature, no floor.
+  // All 256 logits (kTree: of the nodes, [0] unused) and the distribution, no temperature, no
+  // floor.
   void distribution(const float* h, float* logits, float* probabilities) PYVOC_RT;
 
  private:
-  int sample_tree(const float* h, Draws& draws) PYVOC_RT;
   int sample_softmax(const float* h, float pitch_correlation, Draws& draws) PYVOC_RT;
   void softmax_logits(const float* h) PYVOC_RT;
 
   const Config& config_;
   const Weights& weights_;
   const kernels::KernelTable& kernels_;
-  float* logits_ = nullptr;  // kTree: [16]; kSoftmax: [512]
+  float* logits_ = nullptr;      // kTree: [16]; kSoftmax: [512]
+  float* thresholds_ = nullptr;  // [16]
+  std::int32_t high_ = 0;        // kTree: the first four decisions
 };
 
 }  // namespace pyvoc::models::lpcnet

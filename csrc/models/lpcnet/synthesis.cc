@@ -57,7 +57,8 @@ void Synthesis::reset(std::uint64_t seed) PYVOC_RT {
   prediction_ = 0.0f;
 }
 
-// prediction_ and its code from the signal; the order of the sum is upstream's, so that codes agree.
+// prediction_ and its code from the signal; the order of the sum is upstream's, so that codes
+// agree.
 void Synthesis::predict_next() PYVOC_RT {
   const float* lpc = condition_.lpc();
   float prediction = 0.0f;
@@ -73,7 +74,7 @@ void Synthesis::update_gru_a() PYVOC_RT {
 }
 
 // GRU B from GRU A's new state.
-void Synthesis::finish_step_gru_b() PYVOC_RT {
+void Synthesis::update_gru_b() PYVOC_RT {
   const nn::Linear& input = weights_.gru_b_input;
   if (input.integer()) {
     std::int32_t* sums = static_cast<std::int32_t*>(b_input_sums_);
@@ -112,41 +113,61 @@ bool Synthesis::begin_frame(const float* frame) PYVOC_RT {
 
 bool Synthesis::process(const float* frame, float* samples) PYVOC_RT {
   if (!begin_frame(frame)) return false;
-  Synthesis* self = this;
-  run_frames(&self, &samples, 1);
+  run_frame(samples);
   return true;
 }
 
 bool Synthesis::finish(float* samples) PYVOC_RT { return process(nullptr, samples); }
 
-void Synthesis::run_frames(Synthesis* const* sessions, float* const* samples,
-                           std::size_t n) PYVOC_RT {
-  const Weights& weights = sessions[0]->weights_;
-  const bool together = n == kLockstep && weights.gru_a.integer() &&
-                        weights.gru_a.recurrent().description().op == backends::Op::kSparse8x4;
-  const std::uint8_t* states[kLockstep] = {};
-  std::int32_t* sums[kLockstep] = {};
-  for (std::size_t s = 0; s < n; ++s) {
+// One stream. The product for the next step is cut in pieces that go between the dependent scalar
+// chain from GRU B's state to the next codes, where the processor would otherwise wait.
+void Synthesis::run_frame(float* samples) PYVOC_RT {
+  const nn::Gru& gru_a = weights_.gru_a;
+  predict_next();
+  for (int t = 0; t < kFrameSize; ++t) {
+    update_gru_a();
+    update_gru_b();
+    gru_a.multiply_part(0, a_);
+    sampler_.begin(b_.h, draws_);
+    gru_a.multiply_part(1, a_);
+    const int code = sampler_.finish(b_.h, condition_.pitch_correlation(), draws_);
+    gru_a.multiply_part(2, a_);
+    samples[t] = accept(code);
+    predict_next();
+    weights_.gru_b.multiply(b_);
+    gru_a.multiply_part(3, a_);
+  }
+}
+
+bool Synthesis::lockstep(const Weights& weights) PYVOC_RT {
+  return weights.gru_a.integer() &&
+         weights.gru_a.recurrent().description().op == backends::Op::kSparse8x4;
+}
+
+// Stage by stage over the streams: their chains overlap, and a stage's weights stay in L1.
+void Synthesis::run_lockstep(Synthesis* const* sessions, float* const* samples) PYVOC_RT {
+  const nn::Gru& gru_a = sessions[0]->weights_.gru_a;
+  const std::uint8_t* states[kLockstep];
+  std::int32_t* sums[kLockstep];
+  for (int s = 0; s < kLockstep; ++s) {
     sessions[s]->predict_next();
-    if (together) {
-      states[s] = sessions[s]->a_.h_u8;
-      sums[s] = static_cast<std::int32_t*>(sessions[s]->a_.sums);
-    }
+    states[s] = sessions[s]->a_.h_u8;
+    sums[s] = static_cast<std::int32_t*>(sessions[s]->a_.sums);
   }
   for (int t = 0; t < kFrameSize; ++t) {
-    for (std::size_t s = 0; s < n; ++s) {
+    for (int s = 0; s < kLockstep; ++s) sessions[s]->update_gru_a();
+    for (int s = 0; s < kLockstep; ++s) sessions[s]->update_gru_b();
+    for (int s = 0; s < kLockstep; ++s)
+      sessions[s]->sampler_.begin(sessions[s]->b_.h, sessions[s]->draws_);
+    for (int s = 0; s < kLockstep; ++s) {
       Synthesis& session = *sessions[s];
-      session.update_gru_a();
-      session.finish_step_gru_b();
-      const int code = session.sampler_.sample(
-          session.b_.h, session.condition_.pitch_correlation(), session.draws_);
+      const int code = session.sampler_.finish(session.b_.h, session.condition_.pitch_correlation(),
+                                               session.draws_);
       samples[s][t] = session.accept(code);
       session.predict_next();
-      // The products for the next step, here so that they overlap the scalar chain above.
-      weights.gru_b.multiply(session.b_);
-      if (!together) weights.gru_a.multiply(session.a_);
+      session.weights_.gru_b.multiply(session.b_);
     }
-    if (together) weights.gru_a.recurrent().run_x4(states, sums);
+    gru_a.recurrent().run_x4(states, sums);
   }
 }
 
@@ -154,7 +175,7 @@ int Synthesis::force(float target, Step& step) PYVOC_RT {
   predict_next();
   step = {signal_code_, prediction_code_, excitation_code_, prediction_, a_.h, b_.h};
   update_gru_a();
-  finish_step_gru_b();
+  update_gru_b();
   const int code = dsp::mulaw_encode(target - prediction_);
   push_signal(target, code);
   weights_.gru_b.multiply(b_);

@@ -15,10 +15,10 @@ constexpr int kLockstep = 4;  // streams that one pass over GRU A's weights serv
 
 // What a teacher-forced step saw and computed; for predict and for tests.
 struct Step {
-  int sig, pred, exc;          // mu-law indices of the inputs
-  float prediction;            // s16 scale
-  const float* gru_a;          // [N] states after the step
-  const float* gru_b;          // [M]
+  int sig, pred, exc;  // mu-law indices of the inputs
+  float prediction;    // s16 scale
+  const float* gru_a;  // [N] states after the step
+  const float* gru_b;  // [M]
 };
 
 class Synthesis final : public Session {
@@ -33,8 +33,10 @@ class Synthesis final : public Session {
 
   // The two halves of process, so that sessions can run in lockstep.
   bool begin_frame(const float* frame) PYVOC_RT;  // nullptr: the last frame again
-  static void run_frames(Synthesis* const* sessions, float* const* samples,
-                         std::size_t n) PYVOC_RT;
+  void run_frame(float* samples) PYVOC_RT;
+  // kLockstep sessions at once, where lockstep() says that the weights allow it.
+  static bool lockstep(const Weights& weights) PYVOC_RT;
+  static void run_lockstep(Synthesis* const* sessions, float* const* samples) PYVOC_RT;
 
   // One teacher-forced sample; `target` is the pre-emphasised signal, s16 scale. Returns the
   // excitation code that leads there. distribution() is valid until the next step.
@@ -46,7 +48,7 @@ class Synthesis final : public Session {
 
  private:
   void update_gru_a() PYVOC_RT;
-  void finish_step_gru_b() PYVOC_RT;
+  void update_gru_b() PYVOC_RT;
   void predict_next() PYVOC_RT;
   float accept(int code) PYVOC_RT;
   void push_signal(float x, int code) PYVOC_RT;

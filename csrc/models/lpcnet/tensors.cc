@@ -81,8 +81,7 @@ const float* Tensors::f32(const std::string& name, const std::vector<std::size_t
   return t == nullptr ? nullptr : reinterpret_cast<const float*>(t->data);
 }
 
-const float* Tensors::optional_f32(const std::string& name,
-                                   const std::vector<std::size_t>& shape) {
+const float* Tensors::optional_f32(const std::string& name, const std::vector<std::size_t>& shape) {
   return file_.find_tensor(name) == nullptr ? nullptr : f32(name, shape);
 }
 
@@ -102,7 +101,8 @@ bool Tensors::read_blocks(const Tensor& tensor, nn::LinearSource& source) {
   const std::int32_t* p = reinterpret_cast<const std::int32_t*>(index->data);
   const std::int32_t rows = source.rows / source.block_rows, cols = source.cols / source.block_cols;
   for (std::size_t b = 0; b < n; ++b) {
-    const bool inside = p[2 * b] >= 0 && p[2 * b] < rows && p[2 * b + 1] >= 0 && p[2 * b + 1] < cols;
+    const bool inside =
+        p[2 * b] >= 0 && p[2 * b] < rows && p[2 * b + 1] >= 0 && p[2 * b + 1] < cols;
     const bool sorted = b == 0 || p[2 * b - 2] < p[2 * b] ||
                         (p[2 * b - 2] == p[2 * b] && p[2 * b - 1] < p[2 * b + 1]);
     if (!inside || !sorted) {

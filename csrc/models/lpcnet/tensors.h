@@ -1,4 +1,5 @@
-// Takes tensors out of a model file by name, shape and type, and remembers everything that is wrong.
+// Takes tensors out of a model file by name, shape and type, and remembers everything that is
+// wrong.
 #ifndef PYVOC_MODELS_LPCNET_TENSORS_H_
 #define PYVOC_MODELS_LPCNET_TENSORS_H_
 

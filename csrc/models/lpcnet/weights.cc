@@ -263,8 +263,8 @@ class Loader {
 
 }  // namespace
 
-Status load_weights(const io::Gguf& file, const Config& config,
-                    const kernels::KernelTable& kernels, Weights& weights) {
+Status load_weights(const io::Gguf& file, const Config& config, const kernels::KernelTable& kernels,
+                    Weights& weights) {
   return Loader(file, config, kernels, weights).run();
 }
 

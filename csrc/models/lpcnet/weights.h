@@ -56,8 +56,8 @@ struct Weights {
 };
 
 // Lists everything that is missing, unexpected or misshapen in one message. May throw bad_alloc.
-Status load_weights(const io::Gguf& file, const Config& config,
-                    const kernels::KernelTable& kernels, Weights& weights);
+Status load_weights(const io::Gguf& file, const Config& config, const kernels::KernelTable& kernels,
+                    Weights& weights);
 
 }  // namespace pyvoc::models::lpcnet
 #endif  // PYVOC_MODELS_LPCNET_WEIGHTS_H_
