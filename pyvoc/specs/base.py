@@ -254,10 +254,9 @@ def _block_problems(
     block = tensor.shape[1:]
     allowed = spec.blocks_for(tensor.type)
     if block not in allowed:
-        return [
-            f"tensor '{spec.name}' is {tensor.type.name} in blocks of {_shape_text(block)}, expected "
-            + " or ".join(_shape_text(b) for b in allowed)
-        ]
+        expected_blocks = " or ".join(_shape_text(b) for b in allowed)
+        kind = f"{tensor.type.name} in blocks of {_shape_text(block)}"
+        return [f"tensor '{spec.name}' is {kind}, expected {expected_blocks}"]
     if name not in tensors:
         return [f"tensor '{name}' [n, 2] is missing"]
     index = tensors[name]
