@@ -11,7 +11,14 @@ import numpy.typing as npt
 from pyvoc._atomic import atomic_open
 from pyvoc.errors import AudioError, Error, UnsupportedError
 
-__all__ = ["AUDIO_SUFFIXES", "RAW_RATE", "RAW_SUFFIXES", "read", "resample", "write_wav"]
+__all__ = [
+    "AUDIO_SUFFIXES",
+    "RAW_RATE",
+    "RAW_SUFFIXES",
+    "read",
+    "read_int16",
+    "write_wav",
+]
 
 RAW_RATE = 16000
 """Rate in Hz that files without a header have."""
@@ -21,6 +28,7 @@ AUDIO_SUFFIXES = RAW_SUFFIXES | {".wav", ".flac", ".ogg", ".aiff", ".aif"}
 """Suffixes that a directory is searched for."""
 
 Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
 
 
 def read(path: str | os.PathLike[str], *, rate: int | None = None) -> tuple[Float32, int]:
@@ -50,7 +58,29 @@ def read(path: str | os.PathLike[str], *, rate: int | None = None) -> tuple[Floa
     Error
         The operating system refused the file.
     """
-    source = Path(path)
+    samples, found = _load(Path(path), rate)
+    return samples.astype(np.float32), found
+
+
+def read_int16(path: str | os.PathLike[str], *, rate: int) -> npt.NDArray[np.int16]:
+    """Read an audio file as mono 16-bit samples at a rate, the form speech corpora come in.
+
+    Resampling and averaging are done in double precision before rounding to nearest.
+
+    Returns
+    -------
+    int16 [samples]
+
+    Raises
+    ------
+    Error
+        As :func:`read`.
+    """
+    samples, _ = _load(Path(path), rate)
+    return np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
+
+
+def _load(source: Path, rate: int | None) -> tuple[Float64, int]:
     if source.is_dir():
         raise Error(f"cannot read '{source}': it is a directory")
     if source.suffix.lower() in RAW_SUFFIXES:
@@ -61,13 +91,20 @@ def read(path: str | os.PathLike[str], *, rate: int | None = None) -> tuple[Floa
         raise AudioError(f"'{source}' holds no samples")
     if not np.isfinite(samples).all():
         raise AudioError(f"'{source}' holds NaN or infinite samples")
-    if rate is not None and rate != found:
-        samples = resample(samples, found, rate, name=str(source))
-        found = rate
-    return samples, found
+    if rate is None or rate == found:
+        return samples, found
+    try:
+        import soxr
+    except ImportError as error:
+        raise UnsupportedError(
+            f"'{source}' is at {found} Hz and {rate} Hz is needed: resampling needs the soxr "
+            "extra (pip install pyvoc[soxr])"
+        ) from error
+    resampled = soxr.resample(samples, found, rate, quality="VHQ")
+    return np.asarray(resampled, dtype=np.float64), rate
 
 
-def _read_raw(source: Path) -> Float32:
+def _read_raw(source: Path) -> Float64:
     try:
         data = source.read_bytes()
     except OSError as error:
@@ -78,53 +115,23 @@ def _read_raw(source: Path) -> Float32:
         raise AudioError(
             f"'{source}' is named as raw PCM but starts like a {data[:4].decode()} file; rename it"
         )
-    return np.frombuffer(data, dtype="<i2").astype(np.float32) / np.float32(32768.0)
+    return np.frombuffer(data, dtype="<i2").astype(np.float64) / 32768.0
 
 
-def _read_sound_file(source: Path) -> tuple[Float32, int]:
+def _read_sound_file(source: Path) -> tuple[Float64, int]:
     import soundfile
 
     try:
         with open(source, "rb") as stream:
-            samples, rate = soundfile.read(stream, dtype="float32", always_2d=True)
+            samples, rate = soundfile.read(stream, dtype="float64", always_2d=True)
     except OSError as error:
         raise Error(f"cannot read '{source}': {error.strerror or error}") from error
-    except (soundfile.SoundFileError, RuntimeError, TypeError, ValueError) as error:
+    except soundfile.LibsndfileError as error:
+        reason = error.error_string
+        raise AudioError(f"'{source}' is no audio file that libsndfile reads: {reason}") from error
+    except (RuntimeError, TypeError, ValueError) as error:
         raise AudioError(f"'{source}' is no audio file that libsndfile reads: {error}") from error
-    mono = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float64)
-    return np.ascontiguousarray(mono, dtype=np.float32), int(rate)
-
-
-def resample(
-    samples: Float32, source_rate: int, target_rate: int, *, name: str = "the audio"
-) -> Float32:
-    """Resample mono audio with soxr's very high quality filter.
-
-    Parameters
-    ----------
-    samples
-        float32 [samples].
-    source_rate, target_rate
-        Hz.
-    name
-        What to call the audio in an error.
-
-    Raises
-    ------
-    UnsupportedError
-        The ``soxr`` extra is not installed.
-    """
-    if source_rate == target_rate:
-        return samples
-    try:
-        import soxr
-    except ImportError as error:
-        raise UnsupportedError(
-            f"'{name}' is at {source_rate} Hz and {target_rate} Hz is needed: resampling needs "
-            "the soxr extra (pip install pyvoc[soxr])"
-        ) from error
-    resampled = soxr.resample(samples, source_rate, target_rate, quality="VHQ")
-    return np.ascontiguousarray(resampled, dtype=np.float32)
+    return samples.mean(axis=1), int(rate)
 
 
 def write_wav(path: str | os.PathLike[str], samples: npt.ArrayLike, rate: int) -> None:

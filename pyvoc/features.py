@@ -199,11 +199,9 @@ def read_pcm(path: str | os.PathLike[str]) -> npt.NDArray[np.int16]:
     Raises
     ------
     Error
-        As :func:`pyvoc.audio.read`.
+        As :func:`pyvoc.audio.read_int16`.
     """
-    samples, _ = audio.read(path, rate=SAMPLE_RATE)
-    scaled = np.rint(samples.astype(np.float64) * 32768.0)
-    return np.clip(scaled, -32768, 32767).astype(np.int16)
+    return audio.read_int16(path, rate=SAMPLE_RATE)
 
 
 def layout_of(features: npt.NDArray[np.floating]) -> Layout:
