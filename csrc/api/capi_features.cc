@@ -7,6 +7,7 @@
 
 #include "api/error.h"
 #include "dsp/lpcnet_extractor.h"
+#include "kernels/resolve.h"
 #include "pyvoc/pyvoc.h"
 
 using pyvoc::Code;
@@ -20,7 +21,8 @@ constexpr float kMaxAmplitude = 16.0f;
 }  // namespace
 
 struct pyvoc_extractor {
-  explicit pyvoc_extractor(pyvoc::dsp::Layout layout) : extractor(layout) {}
+  pyvoc_extractor(pyvoc::dsp::Layout layout, const pyvoc::kernels::KernelTable& table)
+      : extractor(layout, table) {}
 
   pyvoc::dsp::LpcnetExtractor extractor;
   std::atomic_flag busy = ATOMIC_FLAG_INIT;
@@ -65,7 +67,9 @@ pyvoc_status pyvoc_extractor_open(const char* layout, pyvoc_extractor** extracto
                                                      "'; expected one of " +
                                                      pyvoc::dsp::kLayoutNames));
     }
-    *extractor = new pyvoc_extractor(*found);
+    const auto table = pyvoc::kernels::active_table();
+    if (!table.ok()) return fail(table.status());
+    *extractor = new pyvoc_extractor(*found, *table.value());
     return PYVOC_OK;
   } catch (const std::bad_alloc&) {
     return fail(Code::kMemory, "out of memory while opening a feature extractor");

@@ -9,6 +9,7 @@
 
 #include "base/atomic_file.h"
 #include "dsp/train_dump.h"
+#include "kernels/resolve.h"
 
 namespace pyvoc::dsp {
 namespace {
@@ -127,6 +128,8 @@ Result<DumpReport> dump(const std::string& speech_path, const std::string& featu
       return Status(Code::kArgument, "'" + out + "' is the input; expected another output");
     }
   }
+  const auto table = kernels::active_table();
+  if (!table.ok()) return table.status();
   SpeechFile speech;
   if (Status s = speech.open(speech_path); !s.ok()) return s;
   AtomicFile features, data;
@@ -135,7 +138,7 @@ Result<DumpReport> dump(const std::string& speech_path, const std::string& featu
     if (Status s = data.open(data_path); !s.ok()) return s;
   }
 
-  const auto dump = std::make_unique<TrainDump>(options.recipe, training, options.seed);
+  const auto dump = std::make_unique<TrainDump>(options.recipe, training, options.seed, *table.value());
   const std::uint64_t expected =
       training ? std::max(options.frames, speech.frames()) : speech.frames();
   DumpReport report;

@@ -26,8 +26,8 @@ constexpr float kPreemphasis = 0.85f;
 
 class LpcnetAnalysis {
  public:
-  explicit LpcnetAnalysis(Recipe recipe)
-      : recipe_(recipe), correlator_(recipe), tracker_(recipe) {
+  LpcnetAnalysis(Recipe recipe, const kernels::KernelTable& table)
+      : recipe_(recipe), correlator_(recipe, table), tracker_(recipe, table) {
     reset();
   }
   void reset() PYVOC_RT;

@@ -29,9 +29,9 @@ const char* layout_name(Layout layout) {
   return "lpcnet55";
 }
 
-LpcnetExtractor::LpcnetExtractor(Layout layout)
+LpcnetExtractor::LpcnetExtractor(Layout layout, const kernels::KernelTable& table)
     : layout_(layout),
-      analysis_(layout == Layout::kLpcnet55 ? Recipe::k2019 : Recipe::kLatest) {
+      analysis_(layout == Layout::kLpcnet55 ? Recipe::k2019 : Recipe::kLatest, table) {
   reset();
 }
 

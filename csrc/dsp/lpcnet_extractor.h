@@ -28,7 +28,7 @@ constexpr const char* kLayoutNames = "lpcnet36, lpcnet20, lpcnet55";
 
 class LpcnetExtractor {
  public:
-  explicit LpcnetExtractor(Layout layout);
+  LpcnetExtractor(Layout layout, const kernels::KernelTable& table);
 
   Layout layout() const { return layout_; }
   std::size_t dims() const;

@@ -12,39 +12,13 @@ constexpr double kResidualMemory2019 = 0.7;  // the 2019 recipe rounds once, fro
 constexpr int kTaps = 7;
 constexpr float kThird[kTaps] = {0.026184f,  -0.098339f, 0.369938f, 0.837891f,
                                  -0.184969f, 0.070242f,  -0.020947f};
-constexpr int kEdge = 4;  // lags at both ends that are left as they are
-
-// out[l] = sum_j x[j] y[j + l], j in order.
-template <int kLength>
-void correlate(const float* x, const float* y, int lags, float* out) PYVOC_RT {
-  for (int l = 0; l < lags; l += 16) {
-    float acc[16] = {};
-    for (int j = 0; j < kLength; ++j) {
-      for (int k = 0; k < 16; ++k) acc[k] += x[j] * y[j + l + k];
-    }
-    std::copy(acc, acc + 16, out + l);
-  }
-}
+constexpr int kEdge = 4;                          // lags at both ends that are left as they are
+constexpr int kTail = kMaxPeriod - kEdge - 16;  // the last 16 lags that are not
 
 float dot(const float* x, int n) PYVOC_RT {
   float sum = 0.0f;
   for (int i = 0; i < n; ++i) sum += x[i] * x[i];
   return sum;
-}
-
-// The larger of each value and its neighbours a third of a sample away.
-void sharpen(float* xc) PYVOC_RT {
-  float best[kMaxPeriod];
-  for (int i = kEdge; i < kMaxPeriod - kEdge; ++i) {
-    float after = 0.0f, before = 0.0f;
-    for (int j = 0; j < kTaps; ++j) {
-      after += xc[i - 3 + j] * kThird[j];
-      before += xc[i + 3 - j] * kThird[j];
-    }
-    const float side = after > before ? after : before;
-    best[i] = xc[i] > side ? xc[i] : side;
-  }
-  std::copy(best + kEdge, best + kMaxPeriod - kEdge, xc + kEdge);
 }
 
 }  // namespace
@@ -59,11 +33,7 @@ void PitchCorrelation::reset() PYVOC_RT {
 void PitchCorrelation::residual(const float* aligned, const float* lpc) PYVOC_RT {
   float sum[kFrame];
   std::copy(aligned, aligned + kFrame, input_ + kLpcOrder);
-  std::copy(aligned, aligned + kFrame, sum);
-  for (int j = 0; j < kLpcOrder; ++j) {
-    const float* past = input_ + kLpcOrder - 1 - j;
-    for (int i = 0; i < kFrame; ++i) sum[i] += lpc[j] * past[i];
-  }
+  kernels_->fir_f32(input_ + kLpcOrder, lpc, kLpcOrder, kFrame, sum);
   std::copy(input_ + kFrame, input_ + kFrame + kLpcOrder, input_);
 
   std::copy(excitation_ + kFrame, excitation_ + kFrame + kMaxPeriod, excitation_);
@@ -80,19 +50,23 @@ void PitchCorrelation::residual(const float* aligned, const float* lpc) PYVOC_RT
   filtered_ = sum[kFrame - 1];
 }
 
-void PitchCorrelation::latest_half(int offset, const float* xcorr, float energy,
-                                   float* out) const PYVOC_RT {
-  // The energy of the lagged window slides in double precision from a single-precision start.
-  const float* past = excitation_ + offset;
-  double lagged = dot(past, kHalfFrame - 1);
-  float norm[kMaxPeriod];
+void PitchCorrelation::lagged_norms(const float* energy,
+                                    float (*norm)[kMaxPeriod]) const PYVOC_RT {
+  // The energy of the lagged window slides in double precision from a single-precision start; the
+  // two halves are independent chains, walked together.
+  const float* x0 = excitation_;
+  const float* x1 = excitation_ + kHalfFrame;
+  double lagged0 = dot(x0, kHalfFrame - 1), lagged1 = dot(x1, kHalfFrame - 1);
+  const double base0 = 1.0f + energy[0], base1 = 1.0f + energy[1];
   for (int i = 0; i < kMaxPeriod; ++i) {
-    lagged += past[i + kHalfFrame - 1] * past[i + kHalfFrame - 1];
-    norm[i] = static_cast<float>(static_cast<double>(1.0f + energy) + lagged);
-    lagged -= past[i] * past[i];
+    const int last = i + kHalfFrame - 1;
+    lagged0 += x0[last] * x0[last];
+    lagged1 += x1[last] * x1[last];
+    norm[0][i] = static_cast<float>(base0 + lagged0);
+    norm[1][i] = static_cast<float>(base1 + lagged1);
+    lagged0 -= x0[i] * x0[i];
+    lagged1 -= x1[i] * x1[i];
   }
-  for (int i = 0; i < kMaxPeriod; ++i) out[i] = 2.0f * xcorr[i] / norm[i];
-  sharpen(out);
 }
 
 void PitchCorrelation::frame(const float* aligned, const float* lpc,
@@ -102,25 +76,30 @@ void PitchCorrelation::frame(const float* aligned, const float* lpc,
     // Window energies belong to a position, not to a lag: 160 are new per frame.
     std::copy(window_energy_ + kFrame, window_energy_ + kFrame + kMaxPeriod, window_energy_);
     const int first = kMaxPeriod - kHalfFrame + 1;
-    float* fresh = window_energy_ + first;
-    std::fill(fresh, fresh + kFrame, 0.0f);
-    for (int k = 0; k < kHalfFrame; ++k) {
-      const float* x = excitation_ + first + k;
-      for (int i = 0; i < kFrame; ++i) fresh[i] += x[i] * x[i];
-    }
+    kernels_->window_energy_f32(excitation_ + first, kHalfFrame, kFrame, window_energy_ + first);
   }
   for (int half = 0; half < 2; ++half) {
+    energy[half] = dot(excitation_ + kMaxPeriod + half * kHalfFrame, kHalfFrame);
+  }
+  float norm[2][kMaxPeriod];
+  if (recipe_ == Recipe::kLatest) lagged_norms(energy, norm);
+  for (int half = 0; half < 2; ++half) {
     const int offset = half * kHalfFrame;
-    const float* now = excitation_ + kMaxPeriod + offset;
+    float* out = correlation[half];
     float xcorr[kMaxPeriod];
-    correlate<kHalfFrame>(now, excitation_ + offset, kMaxPeriod, xcorr);
-    energy[half] = dot(now, kHalfFrame);
+    kernels_->correlate_f32(excitation_ + kMaxPeriod + offset, excitation_ + offset, kHalfFrame,
+                            kMaxPeriod, xcorr);
     if (recipe_ == Recipe::kLatest) {
-      latest_half(offset, xcorr, energy[half], correlation[half]);
+      for (int i = 0; i < kMaxPeriod; ++i) xcorr[i] = 2.0f * xcorr[i] / norm[half][i];
+      // Only lags that have both neighbourhoods are sharpened; the ends stay as they are.
+      float sharp[kMaxPeriod];
+      kernels_->sharpen_f32(xcorr + kEdge, kThird, kMaxPeriod - 16, sharp + kEdge);
+      kernels_->sharpen_f32(xcorr + kTail, kThird, 16, sharp + kTail);
+      std::copy(xcorr, xcorr + kMaxPeriod, out);
+      std::copy(sharp + kEdge, sharp + kMaxPeriod - kEdge, out + kEdge);
     } else {
       for (int i = 0; i < kMaxPeriod; ++i) {
-        correlation[half][i] =
-            2.0f * xcorr[i] / (1.0f + energy[half] + window_energy_[offset + i]);
+        out[i] = 2.0f * xcorr[i] / (1.0f + energy[half] + window_energy_[offset + i]);
       }
     }
   }

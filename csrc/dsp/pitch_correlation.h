@@ -7,6 +7,7 @@
 
 #include "base/realtime.h"
 #include "dsp/lpc_cepstrum.h"
+#include "kernels/table.h"
 
 namespace pyvoc::dsp {
 
@@ -24,7 +25,10 @@ enum class Recipe {
 
 class PitchCorrelation {
  public:
-  explicit PitchCorrelation(Recipe recipe) : recipe_(recipe) { reset(); }
+  PitchCorrelation(Recipe recipe, const kernels::KernelTable& table)
+      : recipe_(recipe), kernels_(&table) {
+    reset();
+  }
   void reset() PYVOC_RT;
 
   // aligned [160]: the input delayed by 80 samples; lpc [16] of the current frame.
@@ -34,9 +38,10 @@ class PitchCorrelation {
 
  private:
   void residual(const float* aligned, const float* lpc) PYVOC_RT;
-  void latest_half(int offset, const float* xcorr, float energy, float* out) const PYVOC_RT;
+  void lagged_norms(const float* energy, float (*norm)[kMaxPeriod]) const PYVOC_RT;
 
   Recipe recipe_;
+  const kernels::KernelTable* kernels_;
   float input_[kLpcOrder + kFrame];        // the last 16 inputs, then this frame
   float filtered_;                         // the last residual
   float excitation_[kMaxPeriod + kFrame];  // 256 samples of history, then this frame

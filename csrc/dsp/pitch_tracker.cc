@@ -15,11 +15,6 @@ constexpr double kHalvingMargin2019 = 1.1;  // rounded once, from double
 constexpr double kHalvingPenalty2019 = 0.8;
 constexpr int kGuarded = kMaxPeriod - 2 * kMinPeriod;  // candidates whose half period is one too
 
-float move_cost(int j) PYVOC_RT {
-  const float distance = static_cast<float>(j < 0 ? -j : j);
-  return kMoveCost * distance * distance;
-}
-
 // A lag whose half correlates nearly as well is a multiple of the period: weaken it.
 void weaken_multiples(Recipe recipe, float* xc) PYVOC_RT {
   float half[kGuarded];
@@ -44,6 +39,15 @@ void weaken_multiples(Recipe recipe, float* xc) PYVOC_RT {
 
 }  // namespace
 
+PitchTracker::PitchTracker(Recipe recipe, const kernels::KernelTable& table)
+    : recipe_(recipe), kernels_(&table) {
+  for (int j = 0; j < kLags; ++j) {
+    const float distance = static_cast<float>(j);
+    cost_[j] = kMoveCost * distance * distance;
+  }
+  reset();
+}
+
 void PitchTracker::reset() PYVOC_RT {
   std::memset(step_, 0, sizeof step_);
   for (Step& step : step_) {
@@ -54,21 +58,11 @@ void PitchTracker::reset() PYVOC_RT {
   }
 }
 
-void PitchTracker::advance_latest(const Step& from, const float* gain, Step& to) const PYVOC_RT {
-  const float* score = from.score + kReach;
-  float* next = to.score + kReach;
-  for (int i = 0; i < kLags; ++i) {
-    float best = from.jump;
-    for (int j = -kReach; j <= kReach; ++j) best = std::max(best, score[i + j] - move_cost(j));
-    next[i] = best + gain[i];
-  }
-}
-
 int PitchTracker::origin_latest(const Step& from, int candidate) const PYVOC_RT {
   float best = from.jump;
   int origin = from.jump_from;
   for (int j = -kReach; j <= kReach; ++j) {
-    const float score = from.score[kReach + candidate + j] - move_cost(j);
+    const float score = from.score[kReach + candidate + j] - cost_[j < 0 ? -j : j];
     if (score > best) {
       best = score;
       origin = candidate + j;
@@ -77,16 +71,38 @@ int PitchTracker::origin_latest(const Step& from, int candidate) const PYVOC_RT 
   return origin;
 }
 
-// The 2019 search compares a predecessor's score before its cost is taken off, and looks back to
-// candidate 4 whatever the distance. Only the predecessors that can still matter are walked: beyond
-// a distance whose cost exceeds the spread of the scores, each one replaces the one before.
+// The 2019 search, for each candidate, walks predecessors from candidate 4 (from the candidate itself
+// if that is less) up to 4 beyond, and compares a predecessor's score before its cost is taken off with
+// the best after. Beyond a distance whose cost exceeds the spread of the scores every predecessor
+// replaces the one before, if any has beaten the jump: the walk starts there.
 void PitchTracker::advance_2019(const Step& from, const float* gain, Step& to) const PYVOC_RT {
-  float* next = to.score + kReach;
+  const float* score = from.score + kReach;
+  const auto [low, high] = std::minmax_element(score, score + kLags);
+  const float spread = (*high - *low) * 1.001f + 1e-3f;
+  int far = kReach;
+  while (far < kLags - 1 && cost_[far] <= spread) ++far;
+
+  float padded[kLags + kLags + kReach];  // candidates below 4 are no predecessors here
+  float* past = padded + kLags;
+  std::fill(padded, past + kReach, kNever);
+  std::copy(score + kReach, score + kLags + kReach, past + kReach);
+  float best[kLags];
+  float before = kNever;  // the best score up to the candidate `far` back
   for (int i = 0; i < kLags; ++i) {
+    const int k = i - far;
+    if (k >= kReach) before = std::max(before, past[k]);
+    best[i] = before > from.jump ? past[k] - cost_[far] : from.jump;
+  }
+  for (int j = 1 - far; j <= kReach; ++j) {
+    const float cost = cost_[j < 0 ? -j : j];
+    const float* x = past + j;
+    for (int i = 0; i < kLags; ++i) best[i] = x[i] > best[i] ? x[i] - cost : best[i];
+  }
+  float* next = to.score + kReach;
+  for (int i = 0; i < kLags; ++i) next[i] = best[i] + gain[i];
+  for (int i = 0; i <= kReach; ++i) {
     const int origin = origin_2019(from, i);
-    const float reached =
-        origin < 0 ? from.jump : from.score[kReach + origin] - move_cost(origin - i);
-    next[i] = reached + gain[i];
+    next[i] = (origin < 0 ? from.jump : score[origin] - cost_[origin - i]) + gain[i];
   }
 }
 
@@ -97,7 +113,7 @@ int PitchTracker::origin_2019(const Step& from, int candidate) const PYVOC_RT {
   const int last = std::min(candidate + kReach, kLags - 1);
   for (int k = candidate <= kReach ? candidate : kReach; k <= last; ++k) {
     if (score[k] > best) {
-      best = score[k] - move_cost(k - candidate);
+      best = score[k] - cost_[k < candidate ? candidate - k : k - candidate];
       origin = k;
     }
   }
@@ -118,7 +134,8 @@ PitchDecision PitchTracker::decide(int halves, float (*correlation)[kMaxPeriod],
     for (int i = 0; i < kLags; ++i) gain[i] = energy[h] * correlation[h][i];
     Step& to = step_[h + 1];
     if (recipe_ == Recipe::kLatest) {
-      advance_latest(step_[h], gain, to);
+      kernels_->path_step_f32(step_[h].score + kReach, step_[h].jump, cost_, kReach, gain, kLags,
+                              to.score + kReach);
     } else {
       advance_2019(step_[h], gain, to);
     }

@@ -8,6 +8,7 @@
 
 #include "base/realtime.h"
 #include "dsp/pitch_correlation.h"
+#include "kernels/table.h"
 
 namespace pyvoc::dsp {
 
@@ -20,7 +21,7 @@ struct PitchDecision {
 
 class PitchTracker {
  public:
-  explicit PitchTracker(Recipe recipe) : recipe_(recipe) { reset(); }
+  PitchTracker(Recipe recipe, const kernels::KernelTable& table);
   void reset() PYVOC_RT;
 
   // halves: 2 or 8; correlation [halves][256] (modified), energy [halves] (modified).
@@ -33,12 +34,13 @@ class PitchTracker {
     float jump;                            // score of a jump: the best score minus its cost
     int jump_from;                         // the candidate a jump starts at
   };
-  void advance_latest(const Step& from, const float* gain, Step& to) const PYVOC_RT;
   void advance_2019(const Step& from, const float* gain, Step& to) const PYVOC_RT;
   int origin_latest(const Step& from, int candidate) const PYVOC_RT;
   int origin_2019(const Step& from, int candidate) const PYVOC_RT;
 
   Recipe recipe_;
+  const kernels::KernelTable* kernels_;
+  float cost_[kLags];  // of a move by so many lags
   Step step_[kMaxHalves + 1];
 };
 

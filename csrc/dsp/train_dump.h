@@ -23,8 +23,8 @@ constexpr int kDumpBytesPerFrame = 640;
 
 class TrainDump {
  public:
-  TrainDump(Recipe recipe, bool training, std::uint32_t seed)
-      : recipe_(recipe), training_(training), random_(seed), analysis_(recipe) {
+  TrainDump(Recipe recipe, bool training, std::uint32_t seed, const kernels::KernelTable& table)
+      : recipe_(recipe), training_(training), random_(seed), analysis_(recipe, table) {
     excitation_ = recipe == Recipe::kLatest ? kSilence : 0;
   }
 

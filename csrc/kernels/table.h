@@ -11,6 +11,23 @@
 
 #include "kernels/views.h"
 
+// Signal analysis, for feature extraction. Sums are taken in order without fused products, so every
+// tier gives the same bits. Counts of results are multiples of 16.
+#define PYVOC_SIGNAL_SLOTS(K)                                                                    \
+  /* out[l] = sum over j < n of x[j] y[j + l], l < lags. */                                      \
+  K(correlate_f32,                                                                               \
+    (const float* x, const float* y, std::int32_t n, std::int32_t lags, float* out))             \
+  /* y[i] = x[i] + sum over k of taps[k] x[i - 1 - k], i < n. */                                 \
+  K(fir_f32,                                                                                     \
+    (const float* x, const float* taps, std::int32_t n_taps, std::int32_t n, float* y))          \
+  /* out[i] = sum over j < n of x[i + j]^2, i < count. */                                        \
+  K(window_energy_f32, (const float* x, std::int32_t n, std::int32_t count, float* out))         \
+  /* y[i] = max(x[i], sum over j < 7 of taps[j] x[i - 3 + j], the same with x[i + 3 - j]). */    \
+  K(sharpen_f32, (const float* x, const float* taps, std::int32_t n, float* y))                  \
+  /* next[i] = gain[i] + max(jump, score[i + j] - cost[|j|] for |j| <= reach); cost[0] is 0. */  \
+  K(path_step_f32, (const float* score, float jump, const float* cost, std::int32_t reach,       \
+                    const float* gain, std::int32_t n, float* next))
+
 // K(name, (arguments)): every kernel returns void.
 #define PYVOC_KERNEL_SLOTS(K)                                                                   \
   /* y[0 .. 16 panels) = init + W x; init may be null (zeros). */                               \
@@ -44,7 +61,8 @@
   K(dual_fc_path,                                                                               \
     (const DualFcTree& t, const float* x, const float* thresholds, std::int32_t* path))         \
   /* logits[16] of the 15 nodes. */                                                             \
-  K(dual_fc_tree, (const DualFcTree& t, const float* x, float* logits))
+  K(dual_fc_tree, (const DualFcTree& t, const float* x, float* logits)) \
+  PYVOC_SIGNAL_SLOTS(K)
 
 namespace pyvoc::kernels {
 

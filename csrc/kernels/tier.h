@@ -12,6 +12,7 @@
 #include "kernels/activation.inl"
 #include "kernels/dense.inl"
 #include "kernels/gru.inl"
+#include "kernels/signal.inl"
 #include "kernels/sparse.inl"
 #include "kernels/tree.inl"
 

@@ -1,0 +1,78 @@
+// Signal analysis over 16 positions at a time. Every sum is taken in the order of its index with
+// separate multiplication and addition, so all tiers give the same bits: features do not depend on
+// the machine that extracted them.
+
+namespace pyvoc::kernels {
+namespace {
+
+constexpr int correlation_blocks() {
+  return kAccumulators >= 8 ? 8 : (kAccumulators >= 4 ? 4 : 2);
+}
+
+template <int kBlocks>
+inline void correlate_blocks(const float* x, const float* y, std::int32_t n, float* out) {
+  F32x16 acc[kBlocks];
+  for (int b = 0; b < kBlocks; ++b) acc[b] = zero();
+  for (std::int32_t j = 0; j < n; ++j) {
+    const F32x16 value = set1(x[j]);
+    for (int b = 0; b < kBlocks; ++b) acc[b] = add(acc[b], mul(value, load(y + j + 16 * b)));
+  }
+  for (int b = 0; b < kBlocks; ++b) store(out + 16 * b, acc[b]);
+}
+
+inline void correlate_f32(const float* x, const float* y, std::int32_t n, std::int32_t lags,
+                   float* out) noexcept {
+  constexpr int kBlocks = correlation_blocks();
+  std::int32_t l = 0;
+  for (; l + 16 * kBlocks <= lags; l += 16 * kBlocks) correlate_blocks<kBlocks>(x, y + l, n, out + l);
+  for (; l < lags; l += 16) correlate_blocks<1>(x, y + l, n, out + l);
+}
+
+inline void fir_f32(const float* x, const float* taps, std::int32_t n_taps, std::int32_t n,
+             float* y) noexcept {
+  for (std::int32_t i = 0; i < n; i += 16) {
+    F32x16 acc = load(x + i);
+    for (std::int32_t k = 0; k < n_taps; ++k) {
+      acc = add(acc, mul(set1(taps[k]), load(x + i - 1 - k)));
+    }
+    store(y + i, acc);
+  }
+}
+
+inline void window_energy_f32(const float* x, std::int32_t n, std::int32_t count, float* out) noexcept {
+  for (std::int32_t i = 0; i < count; i += 16) {
+    F32x16 acc = zero();
+    for (std::int32_t j = 0; j < n; ++j) {
+      const F32x16 value = load(x + i + j);
+      acc = add(acc, mul(value, value));
+    }
+    store(out + i, acc);
+  }
+}
+
+inline void sharpen_f32(const float* x, const float* taps, std::int32_t n, float* y) noexcept {
+  for (std::int32_t i = 0; i < n; i += 16) {
+    F32x16 after = zero(), before = zero();
+    for (std::int32_t j = 0; j < 7; ++j) {
+      const F32x16 tap = set1(taps[j]);
+      after = add(after, mul(load(x + i - 3 + j), tap));
+      before = add(before, mul(load(x + i + 3 - j), tap));
+    }
+    store(y + i, max(load(x + i), max(after, before)));
+  }
+}
+
+inline void path_step_f32(const float* score, float jump, const float* cost, std::int32_t reach,
+                          const float* gain, std::int32_t n, float* next) noexcept {
+  for (std::int32_t i = 0; i < n; i += 16) {
+    F32x16 best = max(set1(jump), load(score + i));
+    for (std::int32_t j = 1; j <= reach; ++j) {
+      const F32x16 step = set1(cost[j]);
+      best = max(best, sub(max(load(score + i - j), load(score + i + j)), step));
+    }
+    store(next + i, add(best, load(gain + i)));
+  }
+}
+
+}  // namespace
+}  // namespace pyvoc::kernels
