@@ -1,8 +1,8 @@
 // AtomicFile: an output file that appears complete or not at all.
 //
-// Bytes go to a temporary file beside the target; commit() makes them durable and renames it. Without
-// commit() the temporary file is removed and the target stays as it was. A target that is a device or
-// a pipe is written directly. One thread at a time; not real-time safe.
+// Bytes go to a temporary file beside the target; commit() makes them durable and renames it.
+// Without commit() the temporary file is removed and the target stays as it was. A target that is a
+// device or a pipe is written directly. One thread at a time; not real-time safe.
 #ifndef PYVOC_BASE_ATOMIC_FILE_H_
 #define PYVOC_BASE_ATOMIC_FILE_H_
 

@@ -50,13 +50,13 @@ class SpeechFile {
     std::rewind(file_.get());
     for (const char* magic : {"RIFF", "fLaC", "OggS", "FORM"}) {
       if (got == sizeof head && std::memcmp(head, magic, sizeof head) == 0) {
-        return audio_error(path, "is a " + std::string(magic) +
-                                     " audio file; expected raw 16-bit PCM at 16 kHz");
+        return audio_error(
+            path, "is a " + std::string(magic) + " audio file; expected raw 16-bit PCM at 16 kHz");
       }
     }
     if (bytes % 2 != 0) {
-      return audio_error(path, "has " + std::to_string(bytes) +
-                                   " bytes, an odd number; expected 16-bit PCM");
+      return audio_error(
+          path, "has " + std::to_string(bytes) + " bytes, an odd number; expected 16-bit PCM");
     }
     frames_ = bytes / kFrameBytes;
     if (frames_ == 0) {
@@ -120,8 +120,8 @@ Result<DumpReport> dump(const std::string& speech_path, const std::string& featu
                         const std::string& data_path, const DumpOptions& options) {
   const bool training = !data_path.empty();
   if (training && same_file(features_path, data_path)) {
-    return Status(Code::kArgument, "the features and the data cannot both go to '" +
-                                       features_path + "'");
+    return Status(Code::kArgument,
+                  "the features and the data cannot both go to '" + features_path + "'");
   }
   for (const std::string& out : {features_path, data_path}) {
     if (!out.empty() && same_file(speech_path, out)) {
@@ -138,7 +138,8 @@ Result<DumpReport> dump(const std::string& speech_path, const std::string& featu
     if (Status s = data.open(data_path); !s.ok()) return s;
   }
 
-  const auto dump = std::make_unique<TrainDump>(options.recipe, training, options.seed, *table.value());
+  const auto dump =
+      std::make_unique<TrainDump>(options.recipe, training, options.seed, *table.value());
   const std::uint64_t expected =
       training ? std::max(options.frames, speech.frames()) : speech.frames();
   DumpReport report;

@@ -1,9 +1,10 @@
 // Fft320: the discrete Fourier transform of 320 real samples, scaled by 1/320.
 //
-// Decimation in time, radices 4, 4, 4, 5, split real and imaginary parts. The rounding order is part of
-// the contract: each butterfly is evaluated in single precision without fused operations, so the
-// result is the same on every machine and equals the transform that published LPCNet features were
-// made with. Immutable after construction: any number of threads; the calls are real-time safe.
+// Decimation in time, radices 4, 4, 4, 5, split real and imaginary parts. The rounding order is
+// part of the contract: each butterfly is evaluated in single precision without fused operations,
+// so the result is the same on every machine and equals the transform that published LPCNet
+// features were made with. Immutable after construction: any number of threads; the calls are
+// real-time safe.
 #ifndef PYVOC_DSP_FFT320_H_
 #define PYVOC_DSP_FFT320_H_
 
@@ -37,12 +38,12 @@ class Fft320 {
   };
   void first_two_passes(const float* x, Half& out) const PYVOC_RT;
 
-  Twiddle second_[4][4];         // [branch][frequency], length 16
-  float third_re_[4][16];        // length 64
+  Twiddle second_[4][4];   // [branch][frequency], length 16
+  float third_re_[4][16];  // length 64
   float third_im_[4][16];
-  float last_re_[5][64];         // length 320
+  float last_re_[5][64];  // length 320
   float last_im_[5][64];
-  Twiddle fifth_, two_fifths_;   // exp(-2 pi i / 5), exp(-4 pi i / 5)
+  Twiddle fifth_, two_fifths_;  // exp(-2 pi i / 5), exp(-4 pi i / 5)
 };
 
 }  // namespace pyvoc::dsp

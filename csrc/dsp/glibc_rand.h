@@ -1,8 +1,8 @@
 // GlibcRand: the sequence of glibc's rand() for a seed, on any system.
 //
 // Additive feedback of degree 31, r[i] = r[i-3] + r[i-31] mod 2^32, output r[i] >> 1; the first 31
-// words come from the Lehmer generator 16807 mod 2^31 - 1, and 310 outputs are thrown away. Training
-// data made by upstream's dump_data depend on it. One thread at a time; real-time safe.
+// words come from the Lehmer generator 16807 mod 2^31 - 1, and 310 outputs are thrown away.
+// Training data made by upstream's dump_data depend on it. One thread at a time; real-time safe.
 #ifndef PYVOC_DSP_GLIBC_RAND_H_
 #define PYVOC_DSP_GLIBC_RAND_H_
 
@@ -33,8 +33,8 @@ class GlibcRand {
 
   // 0..kMax.
   std::int32_t next() PYVOC_RT {
-    const int back3 = oldest_ >= kSeparation ? oldest_ - kSeparation
-                                             : oldest_ + kDegree - kSeparation;
+    const int back3 =
+        oldest_ >= kSeparation ? oldest_ - kSeparation : oldest_ + kDegree - kSeparation;
     const std::uint32_t word = state_[oldest_] + state_[back3];
     state_[oldest_] = word;
     if (++oldest_ == kDegree) oldest_ = 0;

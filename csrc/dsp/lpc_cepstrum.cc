@@ -12,9 +12,9 @@ constexpr int kOverlap = kFftSize / 2;
 constexpr int kCentre[kBands] = {0,  4,  8,  12, 16, 20, 24,  28,  32,
                                  40, 48, 56, 64, 80, 96, 112, 136, 160};
 // Power per bin from energy per band: 4 / (band width in bins), tuned at the edges.
-constexpr float kCompensation[kBands] = {0.8f,      1.f,   1.f,  1.f,  1.f,       1.f,
-                                         1.f,       1.f,   0.666667f, 0.5f, 0.5f, 0.5f,
-                                         0.333333f, 0.25f, 0.25f, 0.2f, 0.166667f, 0.173913f};
+constexpr float kCompensation[kBands] = {0.8f,      1.f,   1.f,       1.f,  1.f,       1.f,
+                                         1.f,       1.f,   0.666667f, 0.5f, 0.5f,      0.5f,
+                                         0.333333f, 0.25f, 0.25f,     0.2f, 0.166667f, 0.173913f};
 constexpr float kC0Offset = 4.0f;
 constexpr float kLogDynamicRange = 8.0f;  // decades below the loudest band so far
 constexpr float kLogFollow = 2.5f;        // decades that the floor falls per band
@@ -80,7 +80,8 @@ void CepstralAnalysis::cepstrum(const float* frame, float* out) const PYVOC_RT {
   float sum[kBands] = {};
   for (int i = 0; i < kBands; ++i) {
     const float level = static_cast<float>(std::log10(1e-2 + static_cast<double>(energy[i])));
-    const float clipped = std::max(loudest - kLogDynamicRange, std::max(follow - kLogFollow, level));
+    const float clipped =
+        std::max(loudest - kLogDynamicRange, std::max(follow - kLogFollow, level));
     loudest = std::max(loudest, clipped);
     follow = std::max(follow - kLogFollow, clipped);
     for (int j = 0; j < kBands; ++j) sum[j] += clipped * dct_[i][j];

@@ -7,7 +7,7 @@
 namespace pyvoc::dsp {
 namespace {
 
-constexpr int kMinPeriodSum = 66;   // of two half-frames; the latest recipe clamps
+constexpr int kMinPeriodSum = 66;  // of two half-frames; the latest recipe clamps
 constexpr int kMaxPeriodSum = 510;
 constexpr int kPeriodOffset = 200;
 constexpr float kPitchScale = 0.01f;

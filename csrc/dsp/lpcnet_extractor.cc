@@ -44,8 +44,7 @@ std::size_t LpcnetExtractor::latency_samples() const {
 }
 
 std::size_t LpcnetExtractor::frames_after(std::size_t n) const PYVOC_RT {
-  const std::size_t frames =
-      n / kFrame + (n % kFrame + static_cast<std::size_t>(filled_)) / kFrame;
+  const std::size_t frames = n / kFrame + (n % kFrame + static_cast<std::size_t>(filled_)) / kFrame;
   const std::size_t group = static_cast<std::size_t>(analysis_.frames_per_decision());
   return (frames + static_cast<std::size_t>(analysis_.waiting())) / group * group;
 }

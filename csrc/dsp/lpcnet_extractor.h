@@ -1,8 +1,8 @@
 // LpcnetExtractor: PCM in any chunk sizes -> LPCNet features (pre-emphasis and LpcnetAnalysis).
 //
-// PCM is 16 kHz mono float in -1..1; a 16-bit sample divided by 32768 gives exactly what the integer
-// would. Any split of the same signal gives the same frames, bit for bit. Nothing is allocated after
-// construction. One thread at a time; real-time safe.
+// PCM is 16 kHz mono float in -1..1; a 16-bit sample divided by 32768 gives exactly what the
+// integer would. Any split of the same signal gives the same frames, bit for bit. Nothing is
+// allocated after construction. One thread at a time; real-time safe.
 #ifndef PYVOC_DSP_LPCNET_EXTRACTOR_H_
 #define PYVOC_DSP_LPCNET_EXTRACTOR_H_
 
@@ -39,8 +39,8 @@ class LpcnetExtractor {
 
   // out [frames_after(pcm.size()), dims()]; returns the frames written. The PCM is finite.
   std::size_t push(Span<const float> pcm, float* out) PYVOC_RT;
-  // Ends the signal. An incomplete frame or (2019) superframe is dropped, as upstream does, so there
-  // is nothing to write: returns 0.
+  // Ends the signal. An incomplete frame or (2019) superframe is dropped, as upstream does, so
+  // there is nothing to write: returns 0.
   std::size_t flush(float* out) PYVOC_RT;
   void reset() PYVOC_RT;
 

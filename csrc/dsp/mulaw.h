@@ -1,6 +1,7 @@
 // Mu-law as LPCNet uses it: 8-bit codes of s16-scaled values, code 128 is silence.
 //
-// The logarithm is upstream's polynomial approximation, so codes agree index by index. Real-time safe.
+// The logarithm is upstream's polynomial approximation, so codes agree index by index. Real-time
+// safe.
 #ifndef PYVOC_DSP_MULAW_H_
 #define PYVOC_DSP_MULAW_H_
 
@@ -23,8 +24,7 @@ inline float log_approx(float x) PYVOC_RT {
   float mantissa;
   std::memcpy(&mantissa, &bits, sizeof mantissa);
   const float f = mantissa - 1.5f;
-  const float poly =
-      -0.41445418f + f * (0.95909232f + f * (-0.33951290f + f * 0.16541097f));
+  const float poly = -0.41445418f + f * (0.95909232f + f * (-0.33951290f + f * 0.16541097f));
   return 0.69315f * (static_cast<float>(1 + exponent) + poly);
 }
 
@@ -42,8 +42,8 @@ inline int mulaw_encode(float x) PYVOC_RT {
 inline float mulaw_decode(float code) PYVOC_RT {
   const float u = code - 128.0f;
   const float scale = (u >= 0.0f ? 1.0f : -1.0f) * (32768.0f / 255.0f);
-  const double magnitude = std::exp(static_cast<double>(std::fabs(u)) / 128.0 *
-                                    static_cast<double>(kLog256));
+  const double magnitude =
+      std::exp(static_cast<double>(std::fabs(u)) / 128.0 * static_cast<double>(kLog256));
   return static_cast<float>(static_cast<double>(scale) * (magnitude - 1.0));
 }
 

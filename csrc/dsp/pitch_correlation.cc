@@ -12,7 +12,7 @@ constexpr double kResidualMemory2019 = 0.7;  // the 2019 recipe rounds once, fro
 constexpr int kTaps = 7;
 constexpr float kThird[kTaps] = {0.026184f,  -0.098339f, 0.369938f, 0.837891f,
                                  -0.184969f, 0.070242f,  -0.020947f};
-constexpr int kEdge = 4;                          // lags at both ends that are left as they are
+constexpr int kEdge = 4;                        // lags at both ends that are left as they are
 constexpr int kTail = kMaxPeriod - kEdge - 16;  // the last 16 lags that are not
 
 float dot(const float* x, int n) PYVOC_RT {
@@ -50,8 +50,7 @@ void PitchCorrelation::residual(const float* aligned, const float* lpc) PYVOC_RT
   filtered_ = sum[kFrame - 1];
 }
 
-void PitchCorrelation::lagged_norms(const float* energy,
-                                    float (*norm)[kMaxPeriod]) const PYVOC_RT {
+void PitchCorrelation::lagged_norms(const float* energy, float (*norm)[kMaxPeriod]) const PYVOC_RT {
   // The energy of the lagged window slides in double precision from a single-precision start; the
   // two halves are independent chains, walked together.
   const float* x0 = excitation_;

@@ -1,7 +1,7 @@
 // PitchCorrelation: normalised cross-correlation of the LPC residual with its own past.
 //
-// Per 10 ms frame and per 5 ms half-frame, 256 lag candidates: index i stands for a period of 256 - i
-// samples. State: residual history. One thread at a time; real-time safe.
+// Per 10 ms frame and per 5 ms half-frame, 256 lag candidates: index i stands for a period of 256 -
+// i samples. State: residual history. One thread at a time; real-time safe.
 #ifndef PYVOC_DSP_PITCH_CORRELATION_H_
 #define PYVOC_DSP_PITCH_CORRELATION_H_
 
@@ -11,7 +11,7 @@
 
 namespace pyvoc::dsp {
 
-constexpr int kFrame = 160;      // samples per 10 ms frame
+constexpr int kFrame = 160;  // samples per 10 ms frame
 constexpr int kHalfFrame = 80;
 constexpr int kMaxPeriod = 256;  // samples
 constexpr int kMinPeriod = 32;
@@ -42,9 +42,9 @@ class PitchCorrelation {
 
   Recipe recipe_;
   const kernels::KernelTable* kernels_;
-  float input_[kLpcOrder + kFrame];        // the last 16 inputs, then this frame
-  float filtered_;                         // the last residual
-  float excitation_[kMaxPeriod + kFrame];  // 256 samples of history, then this frame
+  float input_[kLpcOrder + kFrame];           // the last 16 inputs, then this frame
+  float filtered_;                            // the last residual
+  float excitation_[kMaxPeriod + kFrame];     // 256 samples of history, then this frame
   float window_energy_[kMaxPeriod + kFrame];  // 2019: of the 80 samples from each position on
 };
 

@@ -71,10 +71,10 @@ int PitchTracker::origin_latest(const Step& from, int candidate) const PYVOC_RT 
   return origin;
 }
 
-// The 2019 search, for each candidate, walks predecessors from candidate 4 (from the candidate itself
-// if that is less) up to 4 beyond, and compares a predecessor's score before its cost is taken off with
-// the best after. Beyond a distance whose cost exceeds the spread of the scores every predecessor
-// replaces the one before, if any has beaten the jump: the walk starts there.
+// The 2019 search, for each candidate, walks predecessors from candidate 4 (from the candidate
+// itself if that is less) up to 4 beyond, and compares a predecessor's score before its cost is
+// taken off with the best after. Beyond a distance whose cost exceeds the spread of the scores
+// every predecessor replaces the one before, if any has beaten the jump: the walk starts there.
 void PitchTracker::advance_2019(const Step& from, const float* gain, Step& to) const PYVOC_RT {
   const float* score = from.score + kReach;
   const auto [low, high] = std::minmax_element(score, score + kLags);

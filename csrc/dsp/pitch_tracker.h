@@ -1,8 +1,8 @@
 // PitchTracker: the best path through the lag candidates of successive 5 ms half-frames (Viterbi).
 //
 // Candidates are indices 0..223 (period 256 - index). Moving by j lags between half-frames costs
-// 0.02 j^2, jumping anywhere costs 6; a half-frame's correlations count in proportion to its share of
-// the energy. One thread at a time; real-time safe.
+// 0.02 j^2, jumping anywhere costs 6; a half-frame's correlations count in proportion to its share
+// of the energy. One thread at a time; real-time safe.
 #ifndef PYVOC_DSP_PITCH_TRACKER_H_
 #define PYVOC_DSP_PITCH_TRACKER_H_
 

@@ -1,10 +1,10 @@
 // TrainDump: speech frames -> feature rows, and for training the matching sample stream.
 //
 // What upstream's dump_data does between its files: one frame of delay, high-pass, augmentation
-// (spectral tilt, gain, drawn anew every 2822 frames), pre-emphasis, dither, features; and in training
-// the signal as the model will hear it, with quantisation noise fed back through the predictor.
-// All draws come from one GlibcRand in upstream's order, so a seed fixes the output byte by byte.
-// One thread at a time; real-time safe.
+// (spectral tilt, gain, drawn anew every 2822 frames), pre-emphasis, dither, features; and in
+// training the signal as the model will hear it, with quantisation noise fed back through the
+// predictor. All draws come from one GlibcRand in upstream's order, so a seed fixes the output byte
+// by byte. One thread at a time; real-time safe.
 //
 // Sample stream per sample: latest 2 x s16 (noisy signal t-1, clean signal t), 2019 4 x u8 mu-law
 // (signal t-1, prediction t, excitation t-1 with noise, excitation t): 640 bytes per frame in both.
@@ -32,8 +32,8 @@ class TrainDump {
   // training data as silence; otherwise process() is due.
   bool accept(const std::int16_t* pcm) PYVOC_RT;
 
-  // Processes the accepted frame; returns the rows completed (0, 1 or 4), to be read from rows() and,
-  // in training, data().
+  // Processes the accepted frame; returns the rows completed (0, 1 or 4), to be read from rows()
+  // and, in training, data().
   int process() PYVOC_RT;
 
   const float* rows() const { return analysis_.rows(); }
@@ -70,12 +70,12 @@ class TrainDump {
   float noise_std_ = 0.0f;
   int since_redraw_ = 0;
 
-  int slot_ = 0;                                 // frame within its group of four
-  std::int16_t late_[kHalfFrame] = {};           // the second half of the last frame, as PCM
-  std::int16_t pcm_[kSuperframe][kFrame] = {};   // delayed by half a frame
+  int slot_ = 0;                                // frame within its group of four
+  std::int16_t late_[kHalfFrame] = {};          // the second half of the last frame, as PCM
+  std::int16_t pcm_[kSuperframe][kFrame] = {};  // delayed by half a frame
   int noise_[kSuperframe][kFrame] = {};
-  float group_lpc_[kLpcOrder] = {};              // of the group's first frame
-  float signal_[kLpcOrder] = {};                 // newest first
+  float group_lpc_[kLpcOrder] = {};  // of the group's first frame
+  float signal_[kLpcOrder] = {};     // newest first
   int excitation_;
   std::uint8_t data_[kSuperframe * kDumpBytesPerFrame] = {};
 };

@@ -85,8 +85,8 @@ int run(const std::vector<std::string>& args) {
         if (value != "lpcnet36" && value != "lpcnet55") {
           return usage_error("--layout is '" + value + "'; expected lpcnet36 or lpcnet55");
         }
-        options.recipe = value == "lpcnet36" ? pyvoc::dsp::Recipe::kLatest
-                                             : pyvoc::dsp::Recipe::k2019;
+        options.recipe =
+            value == "lpcnet36" ? pyvoc::dsp::Recipe::kLatest : pyvoc::dsp::Recipe::k2019;
       } else if (name == "--seed") {
         if (!parse_number(value, 0, std::numeric_limits<std::uint32_t>::max(), &number)) {
           return usage_error("--seed is '" + value + "'; expected 0..4294967295");
@@ -94,7 +94,8 @@ int run(const std::vector<std::string>& args) {
         options.seed = static_cast<std::uint32_t>(number);
       } else {
         if (!parse_number(value, 1, std::uint64_t{1} << 48, &number)) {
-          return usage_error("--frames is '" + value + "'; expected a number of frames, at least 1");
+          return usage_error("--frames is '" + value +
+                             "'; expected a number of frames, at least 1");
         }
         options.frames = number;
       }
