@@ -9,6 +9,7 @@
 #include <string>
 
 #include "dsp/dump_files.h"
+#include "dsp/lpc_cepstrum.h"
 #include "arrays.h"
 #include "errors.h"
 #include "model.h"
@@ -65,6 +66,21 @@ class Extractor {
   pyvoc_extractor_info info_{};
 };
 
+// cepstrum [frames, 18] -> LPC [frames, 16].
+FloatArray lpc_from_cepstrum(const FloatArray& cepstrum) {
+  if (cepstrum.ndim() != 2 || cepstrum.shape(1) != dsp::kBands) {
+    throw py::value_error("expected cepstra [frames, 18]");
+  }
+  const dsp::CepstralAnalysis analysis;
+  const auto frames = static_cast<std::size_t>(cepstrum.shape(0));
+  FloatArray lpc({frames, static_cast<std::size_t>(dsp::kLpcOrder)});
+  for (std::size_t i = 0; i < frames; ++i) {
+    analysis.predictor(cepstrum.data() + i * dsp::kBands,
+                       lpc.mutable_data() + i * dsp::kLpcOrder);
+  }
+  return lpc;
+}
+
 // The progress callback is also where Ctrl-C takes effect; the outputs are then left as they were.
 py::dict dump_data(const std::string& speech, const std::string& features,
                    const std::optional<std::string>& data, const std::string& layout,
@@ -111,6 +127,7 @@ void bind_extractor(py::module_& module) {
       .def_property_readonly("dims", [](const Extractor& e) { return e.info().feature_dims; })
       .def_property_readonly("latency_samples",
                              [](const Extractor& e) { return e.info().latency_samples; });
+  module.def("lpc_from_cepstrum", &lpc_from_cepstrum, py::arg("cepstrum").noconvert());
   module.def("dump_data", &dump_data, py::arg("speech"), py::arg("features"), py::arg("data"),
              py::arg("layout"), py::arg("seed"), py::arg("frames"), py::arg("progress"));
 }

@@ -17,6 +17,7 @@ class Extractor:
     @property
     def latency_samples(self) -> int: ...
 
+def lpc_from_cepstrum(cepstrum: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]: ...
 def dump_data(
     speech: bytes | str,
     features: bytes | str,

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import io
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +25,7 @@ import numpy.typing as npt
 
 from pyvoc import _pyvoc, audio
 from pyvoc._atomic import atomic_open
+from pyvoc._layouts import LAYOUTS, Layout, check, find_layout, layout_of, objection
 from pyvoc.errors import AudioError, Error, FeatureError
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "SAMPLE_RATE",
     "Extractor",
     "Layout",
+    "add_lpc",
     "check",
     "extract",
     "layout_of",
@@ -46,52 +47,9 @@ SAMPLE_RATE = 16000
 """Hz."""
 HOP_LENGTH = 160
 """Samples per row."""
+_LPC_AGREEMENT = 0.05  # rounding and compilers account for 0.01
 
 Float32 = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Where a layout keeps what.
-
-    Attributes
-    ----------
-    name, dims
-        Name and floats per row.
-    pitch, correlation
-        Columns.
-    lpc
-        First of the 16 LPC columns, or None.
-    """
-
-    name: str
-    dims: int
-    pitch: int
-    correlation: int
-    lpc: int | None
-
-
-LAYOUTS = {
-    layout.name: layout
-    for layout in (
-        Layout("lpcnet36", 36, 18, 19, 20),
-        Layout("lpcnet20", 20, 18, 19, None),
-        Layout("lpcnet55", 55, 36, 37, 39),
-    )
-}
-_BY_DIMS = {layout.dims: layout for layout in LAYOUTS.values()}
-
-# What extraction can yield, with a margin for features that a network predicted.
-_PITCH_RANGE = (-1.6, 3.4)
-_CORRELATION_RANGE = (-1.6, 0.8)
-_CEPSTRUM_LIMIT = 40.0
-_LPC_LIMIT = 1000.0
-
-
-def _find_layout(name: str) -> Layout:
-    if name not in LAYOUTS:
-        raise FeatureError(f"unknown feature layout '{name}'; expected one of {', '.join(LAYOUTS)}")
-    return LAYOUTS[name]
 
 
 def _as_pcm(pcm: npt.ArrayLike) -> Float32:
@@ -99,10 +57,11 @@ def _as_pcm(pcm: npt.ArrayLike) -> Float32:
     if array.ndim != 1:
         raise AudioError(f"expected mono PCM of shape [samples], got shape {array.shape}")
     if array.dtype == np.int16:
-        return array.astype(np.float32) / np.float32(32768.0)
+        return np.asarray(array.astype(np.float32) / np.float32(32768.0))
     if array.dtype.kind != "f":
         raise AudioError(f"expected PCM as floats in -1..1 or as int16, got {array.dtype}")
-    return np.ascontiguousarray(array, dtype=np.float32)
+    samples: Float32 = np.ascontiguousarray(array, dtype=np.float32)
+    return samples
 
 
 class Extractor:
@@ -118,7 +77,7 @@ class Extractor:
     """
 
     def __init__(self, layout: str = "lpcnet36") -> None:
-        self.layout = _find_layout(layout)
+        self.layout = find_layout(layout)
         self._native = _pyvoc.Extractor(layout)
 
     @property
@@ -189,6 +148,43 @@ def extract(pcm: npt.ArrayLike, *, layout: str = "lpcnet36") -> Float32:
     return frames
 
 
+def add_lpc(features: npt.NDArray[np.floating]) -> Float32:
+    """Complete ``lpcnet20`` features, such as a network predicts, to ``lpcnet36``.
+
+    Parameters
+    ----------
+    features
+        [frames, 20]; only the cepstrum decides about the LPC.
+
+    Returns
+    -------
+    float32 [frames, 36]
+
+    Raises
+    ------
+    FeatureError
+        The features are of another layout, or do not pass :func:`check`.
+    """
+    layout = check(features)
+    if layout.name != "lpcnet20":
+        raise FeatureError(f"the features are {layout.name}; expected lpcnet20")
+    rows = np.ascontiguousarray(features, dtype=np.float32)
+    return np.concatenate([rows, _predictors(rows)], axis=1)
+
+
+def _predictors(rows: Float32) -> Float32:
+    """LPC [frames, 16] that follow from the cepstra."""
+    return _pyvoc.lpc_from_cepstrum(np.ascontiguousarray(rows[:, :18]))
+
+
+def _lpc_agree(rows: Float32, layout: Layout) -> bool:
+    """Whether the LPC columns are what the cepstra say, as in every extracted file."""
+    if layout.lpc is None:
+        return False
+    error = np.abs(rows[:, layout.lpc : layout.lpc + 16] - _predictors(rows)).max(axis=1)
+    return bool(np.mean(error < _LPC_AGREEMENT) > 0.9)
+
+
 def read_pcm(path: str | os.PathLike[str]) -> npt.NDArray[np.int16]:
     """Read an audio file as LPCNet sees speech: 16 kHz, mono, rounded to 16 bits.
 
@@ -204,88 +200,11 @@ def read_pcm(path: str | os.PathLike[str]) -> npt.NDArray[np.int16]:
     return audio.read_int16(path, rate=SAMPLE_RATE)
 
 
-def layout_of(features: npt.NDArray[np.floating]) -> Layout:
-    """Tell the layout of an array [frames, dims] by its width.
-
-    Raises
-    ------
-    FeatureError
-        The array is not two-dimensional, transposed, or of no known width.
-    """
-    if features.ndim != 2:
-        raise FeatureError(f"expected features [frames, dims], got shape {features.shape}")
-    layout = _BY_DIMS.get(features.shape[1])
-    if layout is not None:
-        return layout
-    if features.shape[0] in _BY_DIMS:
-        raise FeatureError(
-            f"features of shape {features.shape} look transposed; expected [frames, dims]"
-        )
-    widths = ", ".join(str(width) for width in sorted(_BY_DIMS))
-    raise FeatureError(f"features have {features.shape[1]} floats per frame; expected {widths}")
-
-
-def _objection(rows: Float32, layout: Layout) -> str | None:
-    """Why finite rows cannot be of a layout, or None."""
-    cepstrum = np.abs(rows[:, :18]).max()
-    if cepstrum > _CEPSTRUM_LIMIT:
-        return f"the cepstrum reaches {cepstrum:.4g}, beyond +-{_CEPSTRUM_LIMIT:g}"
-    for name, column, (low, high) in (
-        ("pitch", layout.pitch, _PITCH_RANGE),
-        ("correlation", layout.correlation, _CORRELATION_RANGE),
-    ):
-        values = rows[:, column]
-        if values.min() < low or values.max() > high:
-            return (
-                f"{name} (column {column}) spans {values.min():.4g}..{values.max():.4g}, "
-                f"outside {low:g}..{high:g}"
-            )
-    if layout.name == "lpcnet55" and np.any(rows[:, 18:36]):
-        return "columns 18..35 are not zero"
-    if layout.lpc is not None:
-        largest = np.abs(rows[:, layout.lpc : layout.lpc + 16]).max()
-        if largest > _LPC_LIMIT:
-            return f"the LPC reach {largest:.4g}, beyond +-{_LPC_LIMIT:g}"
-    return None
-
-
-def check(features: npt.NDArray[np.floating], *, name: str = "the features") -> Layout:
-    """Check values and shape of features [frames, dims].
-
-    Parameters
-    ----------
-    features
-        Array to check.
-    name
-        What to call it in an error.
-
-    Returns
-    -------
-    Layout
-
-    Raises
-    ------
-    FeatureError
-        No frames, NaN or Inf, values that no extraction yields, unknown width, transposed.
-    """
-    layout = layout_of(features)
-    if not len(features):
-        raise FeatureError(f"{name} hold no frames")
-    rows = np.asarray(features, dtype=np.float32)
-    if not np.isfinite(rows).all():
-        frame = int(np.argmin(np.isfinite(rows).all(axis=1)))
-        raise FeatureError(f"{name} hold NaN or infinite values, first in frame {frame}")
-    objection = _objection(rows, layout)
-    if objection is not None:
-        raise FeatureError(f"{name} are no {layout.name} features: {objection}")
-    return layout
-
-
 def load(path: str | os.PathLike[str], *, layout: str | None = None) -> Float32:
     """Load a feature file.
 
-    A ``.f32`` file (any suffix but ``.npy``) is headerless: the layout is recognised by its size and
-    values.
+    A ``.f32`` file (any suffix but ``.npy``) is headerless: the layout is recognised by its size,
+    its values, and whether LPC columns follow from the cepstra.
 
     Parameters
     ----------
@@ -307,7 +226,7 @@ def load(path: str | os.PathLike[str], *, layout: str | None = None) -> Float32:
         The operating system refused the file.
     """
     source = Path(path)
-    wanted = None if layout is None else _find_layout(layout)
+    wanted = None if layout is None else find_layout(layout)
     try:
         data = source.read_bytes()
     except OSError as error:
@@ -351,8 +270,11 @@ def _parse_raw(data: bytes, source: Path, wanted: Layout | None) -> Float32:
         raise FeatureError(
             f"'{source}' has {flat.size} floats, no whole number of frames of {widths} floats"
         )
-    objections = {layout: _objection(flat.reshape(-1, layout.dims), layout) for layout in fitting}
+    objections = {layout: objection(flat.reshape(-1, layout.dims), layout) for layout in fitting}
     good = [layout for layout, objection in objections.items() if objection is None]
+    if len(good) > 1:
+        agreeing = [lay for lay in good if _lpc_agree(flat.reshape(-1, lay.dims), lay)]
+        good = agreeing if len(agreeing) == 1 else good
     if len(good) == 1:
         return flat.reshape(-1, good[0].dims)
     if good:

@@ -93,7 +93,9 @@ def _read(name: str) -> npt.NDArray[np.int16]:
     if not data:
         raise AudioError("standard input is empty; expected raw 16-bit PCM at 16 kHz")
     if len(data) % 2:
-        raise AudioError(f"standard input has {len(data)} bytes, an odd number; expected 16-bit PCM")
+        raise AudioError(
+            f"standard input has {len(data)} bytes, an odd number; expected 16-bit PCM"
+        )
     return np.frombuffer(data, dtype="<i2").astype(np.int16)
 
 

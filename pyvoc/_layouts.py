@@ -1,0 +1,142 @@
+"""Feature layouts: where each keeps what, and how to tell and check them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pyvoc.errors import FeatureError
+
+__all__ = ["LAYOUTS", "Layout", "check", "find_layout", "layout_of", "objection"]
+
+Float32 = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where a layout keeps what.
+
+    Attributes
+    ----------
+    name, dims
+        Name and floats per row.
+    pitch, correlation
+        Columns.
+    lpc
+        First of the 16 LPC columns, or None.
+    """
+
+    name: str
+    dims: int
+    pitch: int
+    correlation: int
+    lpc: int | None
+
+
+LAYOUTS = {
+    layout.name: layout
+    for layout in (
+        Layout("lpcnet36", 36, 18, 19, 20),
+        Layout("lpcnet20", 20, 18, 19, None),
+        Layout("lpcnet55", 55, 36, 37, 39),
+    )
+}
+_BY_DIMS = {layout.dims: layout for layout in LAYOUTS.values()}
+
+# What extraction can yield, with a margin for features that a network predicted.
+_PITCH_RANGE = (-1.6, 3.4)
+_CORRELATION_RANGE = (-1.6, 0.8)
+_CEPSTRUM_LIMIT = 40.0
+_LPC_LIMIT = 1000.0
+
+
+def find_layout(name: str) -> Layout:
+    """Look a layout up by name.
+
+    Raises
+    ------
+    FeatureError
+        There is none of that name; the message lists them.
+    """
+    if name not in LAYOUTS:
+        raise FeatureError(f"unknown feature layout '{name}'; expected one of {', '.join(LAYOUTS)}")
+    return LAYOUTS[name]
+
+
+def layout_of(features: npt.NDArray[np.floating]) -> Layout:
+    """Tell the layout of an array [frames, dims] by its width.
+
+    Raises
+    ------
+    FeatureError
+        The array is not two-dimensional, transposed, or of no known width.
+    """
+    if features.ndim != 2:
+        raise FeatureError(f"expected features [frames, dims], got shape {features.shape}")
+    layout = _BY_DIMS.get(features.shape[1])
+    if layout is not None:
+        return layout
+    if features.shape[0] in _BY_DIMS:
+        raise FeatureError(
+            f"features of shape {features.shape} look transposed; expected [frames, dims]"
+        )
+    widths = ", ".join(str(width) for width in sorted(_BY_DIMS))
+    raise FeatureError(f"features have {features.shape[1]} floats per frame; expected {widths}")
+
+
+def objection(rows: Float32, layout: Layout) -> str | None:
+    """Why finite rows cannot be of a layout, or None."""
+    cepstrum = np.abs(rows[:, :18]).max()
+    if cepstrum > _CEPSTRUM_LIMIT:
+        return f"the cepstrum reaches {cepstrum:.4g}, beyond +-{_CEPSTRUM_LIMIT:g}"
+    for name, column, (low, high) in (
+        ("pitch", layout.pitch, _PITCH_RANGE),
+        ("correlation", layout.correlation, _CORRELATION_RANGE),
+    ):
+        values = rows[:, column]
+        if values.min() < low or values.max() > high:
+            return (
+                f"{name} (column {column}) spans {values.min():.4g}..{values.max():.4g}, "
+                f"outside {low:g}..{high:g}"
+            )
+    if layout.name == "lpcnet55" and np.any(rows[:, 18:36]):
+        return "columns 18..35 are not zero"
+    if layout.lpc is not None:
+        largest = np.abs(rows[:, layout.lpc : layout.lpc + 16]).max()
+        if largest > _LPC_LIMIT:
+            return f"the LPC reach {largest:.4g}, beyond +-{_LPC_LIMIT:g}"
+    return None
+
+
+def check(features: npt.NDArray[np.floating], *, name: str = "the features") -> Layout:
+    """Check values and shape of features [frames, dims].
+
+    Parameters
+    ----------
+    features
+        Array to check.
+    name
+        What to call it in an error.
+
+    Returns
+    -------
+    Layout
+
+    Raises
+    ------
+    FeatureError
+        No frames, NaN or Inf, values that no extraction yields, unknown width, transposed.
+    """
+    layout = layout_of(features)
+    if not len(features):
+        raise FeatureError(f"{name} hold no frames")
+    rows = np.asarray(features, dtype=np.float32)
+    if not np.isfinite(rows).all():
+        frame = int(np.argmin(np.isfinite(rows).all(axis=1)))
+        raise FeatureError(f"{name} hold NaN or infinite values, first in frame {frame}")
+    reason = objection(rows, layout)
+    if reason is not None:
+        raise FeatureError(f"{name} are no {layout.name} features: {reason}")
+    return layout
