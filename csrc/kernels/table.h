@@ -24,9 +24,12 @@
   K(window_energy_f32, (const float* x, std::int32_t n, std::int32_t count, float* out))         \
   /* y[i] = max(x[i], sum over j < 7 of taps[j] x[i - 3 + j], the same with x[i + 3 - j]). */    \
   K(sharpen_f32, (const float* x, const float* taps, std::int32_t n, float* y))                  \
-  /* next[i] = gain[i] + max(jump, score[i + j] - cost[|j|] for |j| <= reach); cost[0] is 0. */  \
+  /* next[i] = weight gain[i] + max(jump, score[i + j] - cost[|j|] for |j| <= reach), i < n;      \
+   * cost[0] is 0. */                                                                            \
   K(path_step_f32, (const float* score, float jump, const float* cost, std::int32_t reach,       \
-                    const float* gain, std::int32_t n, float* next))
+                    const float* gain, float weight, std::int32_t n, float* next))               \
+  /* top[0] = max of x[i], i < n; then x[i] -= top[0]. */                                        \
+  K(lower_f32, (float* x, std::int32_t n, float* top))
 
 // K(name, (arguments)): every kernel returns void.
 #define PYVOC_KERNEL_SLOTS(K)                                                                   \
