@@ -21,6 +21,7 @@ install(FILES ${PROJECT_BINARY_DIR}/pyvocConfig.cmake ${PROJECT_BINARY_DIR}/pyvo
 # Paths relative to the .pc file, so that the tree may be installed with --prefix or moved.
 file(RELATIVE_PATH PYVOC_PC_TO_PREFIX
   ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})
+string(REGEX REPLACE "/$" "" PYVOC_PC_TO_PREFIX "${PYVOC_PC_TO_PREFIX}")
 set(PYVOC_PC_RUNTIME "")
 foreach(lib ${PYVOC_RUNTIME_LIBRARIES})
   string(REGEX REPLACE "^-l" "" lib ${lib})

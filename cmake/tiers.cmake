@@ -12,7 +12,8 @@ function(pyvoc_add_tier name)
   target_compile_definitions(pyvoc_tier_${name} PRIVATE PYVOC_TIER_${upper}=1)
   if(NOT MSVC)
     target_compile_options(pyvoc_tier_${name} PRIVATE
-      -O3 -ffp-contract=off -fno-exceptions -fno-rtti -fno-lto
+      $<IF:$<BOOL:${PYVOC_SANITIZE}>,-O1,-O3>  # instrumented -O3 takes minutes and proves no more
+      -ffp-contract=off -fno-exceptions -fno-rtti -fno-lto
       -Wno-uninitialized -Wno-maybe-uninitialized  # GCC 12's own AVX-512 headers
       ${ARGN})
   else()

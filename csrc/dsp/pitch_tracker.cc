@@ -133,8 +133,8 @@ PitchDecision PitchTracker::decide(int halves, float (*correlation)[kMaxPeriod],
     Step& to = step_[h + 1];
     float* score = to.score + kReach;
     if (recipe_ == Recipe::kLatest) {
-      kernels_->path_step_f32(step_[h].score + kReach, step_[h].jump, cost_, kReach,
-                              correlation[h], energy[h], kLags, score);
+      kernels_->path_step_f32(step_[h].score + kReach, step_[h].jump, cost_, kReach, correlation[h],
+                              energy[h], kLags, score);
     } else {
       advance_2019(step_[h], correlation[h], energy[h], score);
     }

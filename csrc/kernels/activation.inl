@@ -1,5 +1,5 @@
-// tanh and sigmoid as odd rational functions, our own minimax fits (degree 7/6 and 5/6 on a clamped
-// range). Two precisions: kPrecise (1.4e-6 absolute; float layers) and kFast (8e-6 plus the tier's
+// tanh and sigmoid as odd rational functions, our own minimax fits (degree 7/8 and 5/6 on a clamped
+// range). Two precisions: kPrecise (8e-7 absolute; float layers) and kFast (8e-6 plus the tier's
 // fast reciprocal, at most 6e-5; beside int8 products, whose rounding is far coarser).
 
 namespace pyvoc::kernels {
@@ -16,17 +16,18 @@ inline F32x16 odd_rational(F32x16 x, float limit, const float* p, const float* q
   F32x16 top = kPrecise ? fma(u, set1(p[3]), set1(p[2])) : set1(p[2]);
   top = fma(top, u, set1(p[1]));
   top = fma(top, u, set1(p[0]));
-  F32x16 bottom = fma(u, set1(q[3]), set1(q[2]));
+  F32x16 bottom = kPrecise ? fma(u, set1(q[4]), set1(q[3])) : set1(q[3]);
+  bottom = fma(bottom, u, set1(q[2]));
   bottom = fma(bottom, u, set1(q[1]));
   bottom = fma(bottom, u, set1(1.0f));
   return mul(mul(x, top), kPrecise ? reciprocal(bottom) : reciprocal_fast(bottom));
 }
 
-// [0]: degree 7/6, [1]: degree 5/6.
-constexpr float kTanhLimit[2] = {7.2f, 6.2f};
-constexpr float kTanhP[2][4] = {{0.9999947f, 0.12275961f, 0.0022537294f, 3.821386e-06f},
+// [0] kPrecise, [1] kFast.
+constexpr float kTanhLimit[2] = {7.4f, 6.2f};
+constexpr float kTanhP[2][4] = {{0.9999997f, 0.12966973f, 0.0029963658f, 1.19438155e-05f},
                                 {0.9999645f, 0.114067614f, 0.0014703948f}};
-constexpr float kTanhQ[2][4] = {{1.0f, 0.456075f, 0.02096332f, 0.0001398364f},
+constexpr float kTanhQ[2][5] = {{1.0f, 0.4630018f, 0.023998393f, 0.00024522044f, 2.6295672e-07f},
                                 {1.0f, 0.44729018f, 0.01733675f, 5.361962e-05f}};
 
 template <Precision kPrecision>
@@ -41,7 +42,8 @@ inline F32x16 sigmoid(F32x16 x) {
   constexpr int k = kPrecision == Precision::kPrecise ? 0 : 1;
   constexpr float p[4] = {kTanhP[k][0] / 4, kTanhP[k][1] / 16, kTanhP[k][2] / 64,
                           kTanhP[k][3] / 256};
-  constexpr float q[4] = {1.0f, kTanhQ[k][1] / 4, kTanhQ[k][2] / 16, kTanhQ[k][3] / 64};
+  constexpr float q[5] = {1.0f, kTanhQ[k][1] / 4, kTanhQ[k][2] / 16, kTanhQ[k][3] / 64,
+                          kTanhQ[k][4] / 256};
   return add(odd_rational<kPrecision>(x, 2 * kTanhLimit[k], p, q), set1(0.5f));
 }
 

@@ -5,9 +5,7 @@
 namespace pyvoc::kernels {
 namespace {
 
-constexpr int correlation_blocks() {
-  return kAccumulators >= 8 ? 8 : (kAccumulators >= 4 ? 4 : 2);
-}
+constexpr int correlation_blocks() { return kAccumulators >= 8 ? 8 : (kAccumulators >= 4 ? 4 : 2); }
 
 template <int kBlocks>
 inline void correlate_blocks(const float* x, const float* y, std::int32_t n, float* out) {
@@ -21,15 +19,16 @@ inline void correlate_blocks(const float* x, const float* y, std::int32_t n, flo
 }
 
 inline void correlate_f32(const float* x, const float* y, std::int32_t n, std::int32_t lags,
-                   float* out) noexcept {
+                          float* out) noexcept {
   constexpr int kBlocks = correlation_blocks();
   std::int32_t l = 0;
-  for (; l + 16 * kBlocks <= lags; l += 16 * kBlocks) correlate_blocks<kBlocks>(x, y + l, n, out + l);
+  for (; l + 16 * kBlocks <= lags; l += 16 * kBlocks)
+    correlate_blocks<kBlocks>(x, y + l, n, out + l);
   for (; l < lags; l += 16) correlate_blocks<1>(x, y + l, n, out + l);
 }
 
 inline void fir_f32(const float* x, const float* taps, std::int32_t n_taps, std::int32_t n,
-             float* y) noexcept {
+                    float* y) noexcept {
   for (std::int32_t i = 0; i < n; i += 16) {
     F32x16 acc = load(x + i);
     for (std::int32_t k = 0; k < n_taps; ++k) {
@@ -39,7 +38,8 @@ inline void fir_f32(const float* x, const float* taps, std::int32_t n_taps, std:
   }
 }
 
-inline void window_energy_f32(const float* x, std::int32_t n, std::int32_t count, float* out) noexcept {
+inline void window_energy_f32(const float* x, std::int32_t n, std::int32_t count,
+                              float* out) noexcept {
   for (std::int32_t i = 0; i < count; i += 16) {
     F32x16 acc = zero();
     for (std::int32_t j = 0; j < n; ++j) {

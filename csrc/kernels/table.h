@@ -18,13 +18,12 @@
   K(correlate_f32,                                                                               \
     (const float* x, const float* y, std::int32_t n, std::int32_t lags, float* out))             \
   /* y[i] = x[i] + sum over k of taps[k] x[i - 1 - k], i < n. */                                 \
-  K(fir_f32,                                                                                     \
-    (const float* x, const float* taps, std::int32_t n_taps, std::int32_t n, float* y))          \
+  K(fir_f32, (const float* x, const float* taps, std::int32_t n_taps, std::int32_t n, float* y)) \
   /* out[i] = sum over j < n of x[i + j]^2, i < count. */                                        \
   K(window_energy_f32, (const float* x, std::int32_t n, std::int32_t count, float* out))         \
   /* y[i] = max(x[i], sum over j < 7 of taps[j] x[i - 3 + j], the same with x[i + 3 - j]). */    \
   K(sharpen_f32, (const float* x, const float* taps, std::int32_t n, float* y))                  \
-  /* next[i] = weight gain[i] + max(jump, score[i + j] - cost[|j|] for |j| <= reach), i < n;      \
+  /* next[i] = weight gain[i] + max(jump, score[i + j] - cost[|j|] for |j| <= reach), i < n;     \
    * cost[0] is 0. */                                                                            \
   K(path_step_f32, (const float* score, float jump, const float* cost, std::int32_t reach,       \
                     const float* gain, float weight, std::int32_t n, float* next))               \
@@ -60,11 +59,11 @@
   K(scale_i32, (const std::int32_t* sums, const float* scale, const float* offset,              \
                 const float* init, float* y, std::int32_t n))                                   \
   /* path = the four decisions (first one highest) down the tree; a node's branch is taken when \
-     its logit is above thresholds[node's lane], [16]. */                                               \
+     its logit is above thresholds[node's lane], [16]. */                                       \
   K(dual_fc_path,                                                                               \
     (const DualFcTree& t, const float* x, const float* thresholds, std::int32_t* path))         \
   /* logits[16] of the 15 nodes. */                                                             \
-  K(dual_fc_tree, (const DualFcTree& t, const float* x, float* logits)) \
+  K(dual_fc_tree, (const DualFcTree& t, const float* x, float* logits))                         \
   PYVOC_SIGNAL_SLOTS(K)
 
 namespace pyvoc::kernels {

@@ -91,7 +91,7 @@ static int run(pyvoc_stream* stream, const pyvoc_model_info* info, float* frame,
               (unsigned long)info->layout_dims, info->feature_layout);
       return EXIT_INPUT;
     }
-    status = pyvoc_stream_push(stream, frame, 1);
+    status = pyvoc_stream_push(stream, frame, 1, info->layout_dims);
     if (status != PYVOC_OK) {
       fprintf(stderr, "synth: %s: frame %llu:\n", in_name, frames);
       return report(status);

@@ -122,9 +122,10 @@ static void pull_all(pyvoc_stream* stream, float* out, size_t piece, size_t* tot
 static void check_stream(pyvoc_model* model, const pyvoc_model_info* info) {
   enum { kFrames = 7 };
   const size_t expected = (size_t)kFrames * info->hop_length;
+  const size_t dims = info->feature_dims;
   pyvoc_stream_options options = PYVOC_STREAM_OPTIONS_INIT;
   pyvoc_stream* stream = NULL;
-  float* frames = calloc((size_t)kFrames * info->feature_dims, sizeof *frames);
+  float* frames = calloc(kFrames * dims, sizeof *frames);
   float* first = calloc(expected + info->hop_length, sizeof *first);
   float* second = calloc(expected + info->hop_length, sizeof *second);
   size_t i, n_first = 0, n_second = 0;
@@ -135,11 +136,11 @@ static void check_stream(pyvoc_model* model, const pyvoc_model_info* info) {
   if (stream != NULL && frames != NULL && first != NULL && second != NULL) {
     /* At once. */
     EXPECT(pyvoc_stream_available(stream) == 0);
-    EXPECT(pyvoc_stream_push(stream, frames, kFrames) == PYVOC_OK);
-    EXPECT(pyvoc_stream_push(stream, frames, kFrames) == PYVOC_ERROR_FULL);
+    EXPECT(pyvoc_stream_push(stream, frames, kFrames, dims) == PYVOC_OK);
+    EXPECT(pyvoc_stream_push(stream, frames, kFrames, dims) == PYVOC_ERROR_FULL);
     EXPECT(pyvoc_stream_available(stream) + pyvoc_stream_latency_samples(stream) >= expected);
     EXPECT(pyvoc_stream_flush(stream) == PYVOC_OK);
-    EXPECT(pyvoc_stream_push(stream, frames, 1) == PYVOC_ERROR_STATE);
+    EXPECT(pyvoc_stream_push(stream, frames, 1, dims) == PYVOC_ERROR_STATE);
     EXPECT(pyvoc_stream_available(stream) == expected);
     pull_all(stream, first, expected + info->hop_length, &n_first);
     EXPECT(n_first == expected);
@@ -147,7 +148,7 @@ static void check_stream(pyvoc_model* model, const pyvoc_model_info* info) {
     /* Frame by frame, in odd pieces, from the same seed: the same samples. */
     EXPECT(pyvoc_stream_reset(stream, 5) == PYVOC_OK);
     for (i = 0; i < kFrames; ++i) {
-      EXPECT(pyvoc_stream_push(stream, frames + i * info->feature_dims, 1) == PYVOC_OK);
+      EXPECT(pyvoc_stream_push(stream, frames + i * dims, 1, dims) == PYVOC_OK);
       pull_all(stream, second, 33, &n_second);
     }
     EXPECT(pyvoc_stream_flush(stream) == PYVOC_OK);
@@ -157,9 +158,10 @@ static void check_stream(pyvoc_model* model, const pyvoc_model_info* info) {
     /* Refused frames leave the stream as it was. */
     EXPECT(pyvoc_stream_reset(stream, 5) == PYVOC_OK);
     frames[1] = (float)INFINITY;
-    EXPECT(pyvoc_stream_push(stream, frames, 1) == PYVOC_ERROR_FEATURE);
+    EXPECT(pyvoc_stream_push(stream, frames, 1, dims) == PYVOC_ERROR_FEATURE);
     EXPECT(pyvoc_stream_available(stream) == 0);
-    EXPECT(pyvoc_stream_push(stream, NULL, 1) == PYVOC_ERROR_ARGUMENT);
+    EXPECT(pyvoc_stream_push(stream, NULL, 1, dims) == PYVOC_ERROR_ARGUMENT);
+    EXPECT(pyvoc_stream_push(stream, frames, 1, dims - 1) == PYVOC_ERROR_ARGUMENT);
     EXPECT(pyvoc_stream_reserve(stream, 100) == PYVOC_OK);
   }
   pyvoc_stream_close(stream);

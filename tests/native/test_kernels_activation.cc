@@ -1,4 +1,4 @@
-// tanh over its whole range, and the tree of dual fully-connected nodes.
+// tanh over its whole range, the scaling of int32 sums, and the tree of dual fully-connected nodes.
 #include <limits>
 
 #include "kernel_checks.h"
@@ -37,6 +37,32 @@ void check_tanh_f32(const KernelTable& table) {
   }
   // Small arguments keep their relative accuracy (the odd rational has no constant term).
   for (std::size_t i = 2; i < 4; ++i) ASSERT_NEAR(y[i] / x[i], 1.0, 1e-5) << "x = " << x[i];
+}
+
+void check_scale_i32(const KernelTable& table) {
+  Random random(8);
+  for (const int n : {1, 15, 16, 17, 48, 100}) {
+    const int padded = (n + 15) / 16 * 16;
+    Buffer<std::int32_t> sums(padded, 1);
+    Buffer<float> scale(padded, 1), offset(padded, 1), init(padded, 1);
+    random.fill(scale, 1e-4f, 3e-3f);
+    random.fill(offset, -1.0f, 1.0f);
+    random.fill(init, -1.0f, 1.0f);
+    // Up to the largest sum of 4096 inputs: 254 * 129 a pair.
+    constexpr int kMaxSum = 2048 * 254 * 129;
+    for (int i = 0; i < padded; ++i) sums[i] = random.integer(-kMaxSum, kMaxSum);
+    Fenced<float> y(padded, 1);
+    table.scale_i32(sums.data(), scale.data(), offset.data(), init.data(), y.data(), n);
+
+    y.expect_fences_intact();
+    for (int i = 0; i < padded; ++i) {
+      Sum sum;
+      sum.add(init[i]);
+      sum.add(offset[i]);
+      sum.add(static_cast<double>(sums[i]) * scale[i]);
+      ASSERT_NEAR(y[i], sum.value, sum.bound()) << i << " of " << n;
+    }
+  }
 }
 
 void check_dual_fc_tree(const KernelTable& table) {

@@ -133,7 +133,8 @@ void check_path_step_f32(const KernelTable& table) {
           float best = jump;
           for (int j = -reach; j <= reach; ++j)
             best = std::max(best, at[i + j] - cost[std::abs(j)]);
-          ASSERT_EQ(next[i], best + 0.7f * gain[i]) << i << ", reach " << reach << ", jump " << jump;
+          ASSERT_EQ(next[i], best + 0.7f * gain[i])
+              << i << ", reach " << reach << ", jump " << jump;
         }
       }
     }

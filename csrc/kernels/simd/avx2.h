@@ -62,6 +62,9 @@ inline F32x16 mul(F32x16 x, F32x16 y) { return {_mm256_mul_ps(x.a, y.a), _mm256_
 inline F32x16 fma(F32x16 x, F32x16 y, F32x16 z) {
   return {_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)};
 }
+inline F32x16 max(F32x16 x, F32x16 y) {
+  return {_mm256_max_ps(x.a, y.a), _mm256_max_ps(x.b, y.b)};
+}
 inline F32x16 clamp(F32x16 x, F32x16 limit) {
   const __m256 sign = _mm256_set1_ps(-0.0f);
   return {_mm256_min_ps(_mm256_max_ps(x.a, _mm256_xor_ps(limit.a, sign)), limit.a),

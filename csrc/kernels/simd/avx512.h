@@ -56,6 +56,7 @@ inline F32x16 add(F32x16 a, F32x16 b) { return {_mm512_add_ps(a.v, b.v)}; }
 inline F32x16 sub(F32x16 a, F32x16 b) { return {_mm512_sub_ps(a.v, b.v)}; }
 inline F32x16 mul(F32x16 a, F32x16 b) { return {_mm512_mul_ps(a.v, b.v)}; }
 inline F32x16 fma(F32x16 a, F32x16 b, F32x16 c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+inline F32x16 max(F32x16 a, F32x16 b) { return {_mm512_max_ps(a.v, b.v)}; }
 // vrangeps: the smaller magnitude with the sign of x; of a NaN and a number, the number.
 inline F32x16 clamp(F32x16 x, F32x16 limit) { return {_mm512_range_ps(x.v, limit.v, 0b0010)}; }
 inline std::uint32_t greater_bits(F32x16 a, F32x16 b) {

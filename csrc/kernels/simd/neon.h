@@ -76,6 +76,9 @@ inline F32x16 mul(F32x16 a, F32x16 b) {
 inline F32x16 fma(F32x16 a, F32x16 b, F32x16 c) {
   return each([&](int i) { return vfmaq_f32(c.v[i], a.v[i], b.v[i]); });
 }
+inline F32x16 max(F32x16 a, F32x16 b) {
+  return each([&](int i) { return vmaxq_f32(a.v[i], b.v[i]); });
+}
 inline F32x16 clamp(F32x16 a, F32x16 limit) {
   return each(
       [&](int i) { return vminnmq_f32(vmaxnmq_f32(a.v[i], vnegq_f32(limit.v[i])), limit.v[i]); });

@@ -83,6 +83,9 @@ inline F32x16 mul(F32x16 a, F32x16 b) {
 inline F32x16 fma(F32x16 a, F32x16 b, F32x16 c) {
   return each([&](int i) { return a.v[i] * b.v[i] + c.v[i]; });
 }
+inline F32x16 max(F32x16 a, F32x16 b) {
+  return each([&](int i) { return a.v[i] > b.v[i] ? a.v[i] : b.v[i]; });
+}
 // x within -limit..limit; a NaN becomes a limit.
 inline F32x16 clamp(F32x16 a, F32x16 limit) {
   return each([&](int i) {

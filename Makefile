@@ -1,0 +1,61 @@
+# make demo        set up, then the main job: speech -> features -> model -> speech
+# make test        set up, then every test; the last line is "N passed, N failed"
+# make lint        style and types            make format   rewrites what can be rewritten
+# make bench       speed on this machine      make clean    removes what was built, not .venv
+# make test-native test-asan test-arm test-python: one stage of `make test`
+#
+# Needs Python 3.10 with venv and a C++17 compiler. The tests also want a few Debian packages, which
+# they install when run as root or with sudo. PYTHON=python3.12, JOBS=4, VENV=... choose others.
+PYTHON ?= python3
+export VENV ?= $(CURDIR)/.venv
+export PYTHON
+
+SOURCES := $(shell find csrc python_bindings pyvoc -type f -not -name '*.pyc' 2>/dev/null) CMakeLists.txt
+PIP := $(VENV)/bin/pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test lint format bench test-native test-asan test-arm test-python clean
+
+demo: $(VENV)/.demo
+	$(VENV)/bin/python examples/demo.py
+
+test: $(VENV)/.installed
+	@scripts/test.sh
+
+lint: $(VENV)/.dev
+	@scripts/lint.sh
+
+format: $(VENV)/.dev
+	@scripts/lint.sh --fix
+
+bench: $(VENV)/.installed
+	$(VENV)/bin/pyvoc bench features
+	$(VENV)/bin/pyvoc bench lpcnet
+
+test-native: $(VENV)/.dev
+	@scripts/test_native.sh
+
+test-asan: $(VENV)/.dev
+	@scripts/test_asan.sh
+
+test-arm: $(VENV)/.dev
+	@scripts/test_arm.sh
+
+test-python: $(VENV)/.installed
+	@scripts/test_python.sh
+
+# Environment and package with the tools of the tests; then the package alone when sources change.
+$(VENV)/.dev: pyproject.toml scripts/setup.sh
+	@mkdir -p build && scripts/setup.sh dev
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed: $(VENV)/.dev $(SOURCES)
+	$(PIP) --force-reinstall --no-deps .
+	@touch $@
+
+# With less: what the demo needs.
+$(VENV)/.demo: pyproject.toml scripts/setup.sh $(SOURCES)
+	@mkdir -p build && scripts/setup.sh convert,plot,soxr
+	@touch $@
+
+clean:
+	rm -rf build dist demo_out

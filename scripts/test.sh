@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Every test, stage by stage; a stage that fails does not stop the next. The last line is
+# "N passed, N failed".
+source "$(dirname "$0")/common.sh"
+rm -rf "$RESULTS"
+mkdir -p "$RESULTS"
+stage() {
+  local name=$1 start=$SECONDS code=0
+  shift
+  "$@" || code=$?
+  echo "$code $((SECONDS - start))" >"$RESULTS/$name.stage"
+}
+stage lint scripts/lint.sh
+stage native scripts/test_native.sh
+stage asan scripts/test_asan.sh
+stage arm scripts/test_arm.sh
+stage pytest scripts/test_python.sh
+python "$ROOT/scripts/summary.py" "$RESULTS"

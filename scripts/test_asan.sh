@@ -1,0 +1,15 @@
+#!/usr/bin/env bash
+# The native tests, the corpus of corrupted models among them, under the address and
+# undefined-behaviour sanitizers.
+source "$(dirname "$0")/common.sh"
+if ! need libgtest-dev=/usr/src/googletest/CMakeLists.txt; then
+  skip asan "GoogleTest's sources are missing (libgtest-dev)"
+  exit
+fi
+heading "sanitizers: build"
+configure build/asan -DCMAKE_BUILD_TYPE=Debug "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g1" \
+  -DPYVOC_SANITIZE=address,undefined
+ninja -C build/asan -j "$JOBS" --quiet
+heading "sanitizers: run"
+run_ctest asan build/asan ASAN_OPTIONS=detect_stack_use_after_return=1 \
+  UBSAN_OPTIONS=print_stacktrace=1

@@ -1,0 +1,179 @@
+// The real-time promise of pyvoc.h: between open and close, the functions marked [real-time] do not
+// allocate, whatever they are given. Runs over the C ABI on every model of the test data.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "alloc_counter.h"
+#include "pyvoc/pyvoc.hpp"
+
+namespace pyvoc::testing {
+namespace {
+
+TEST(AllocCounter, SeesEveryWayToAllocate) {
+  const auto count = [](auto allocate) {
+    const Counting counting;
+    allocate();
+    return counting.calls();
+  };
+  // Through volatile pointers: a compiler may drop an allocation that nobody uses.
+  EXPECT_EQ(count([] {}), 0);
+  EXPECT_EQ(count([] {
+              void* volatile p = std::malloc(100);
+              std::free(p);
+            }),
+            2);
+  EXPECT_EQ(count([] {
+              void* volatile p = std::calloc(3, 100);
+              p = std::realloc(p, 1000);
+              std::free(p);
+            }) >= 3,
+            true);
+  EXPECT_EQ(count([] {
+              char* volatile p = new char[100];
+              delete[] p;
+            }),
+            2);
+  EXPECT_GE(count([] {
+              void* volatile p = ::operator new(100, std::align_val_t{64});
+              ::operator delete(p, std::align_val_t{64});
+            }),
+            2);
+  EXPECT_GE(count([] { std::vector<float> v(1000, 1.0f); }), 2);
+}
+
+std::vector<std::string> models() {
+  const char* given = std::getenv("PYVOC_TEST_DATA");
+  std::vector<std::string> found;
+  std::error_code error;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(given != nullptr ? given : PYVOC_TEST_DATA, error)) {
+    if (entry.path().extension() == ".gguf") found.push_back(entry.path().string());
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+// Frames that differ from each other and lie within what every layout accepts.
+std::vector<float> make_frames(std::size_t n, std::size_t dims) {
+  std::vector<float> frames(n * dims);
+  for (std::size_t i = 0; i < frames.size(); ++i) {
+    frames[i] = 0.3f * std::sin(0.37f * static_cast<float>(i));
+  }
+  return frames;
+}
+
+TEST(TestData, HoldsModels) { EXPECT_FALSE(models().empty()) << "no *.gguf in the test data"; }
+
+class Realtime : public ::testing::TestWithParam<std::string> {};
+
+TEST_P(Realtime, StreamDoesNotAllocate) {
+  const Model model(GetParam());
+  const pyvoc_model_info info = model.info();
+  constexpr std::size_t kFrames = 12;
+  const std::vector<float> frames = make_frames(kFrames, info.feature_dims);
+  std::vector<float> bad(info.feature_dims, NAN), samples(kFrames * info.hop_length);
+  const std::vector<float> draws(40, 0.25f);
+  Stream stream(model, 1, kFrames);
+
+  const Counting counting;
+  std::size_t total = 0, n = 0;
+  for (int round = 0; round < 2; ++round) {
+    for (std::size_t i = 0; i < kFrames; ++i) {
+      ASSERT_EQ(stream.try_push(frames.data() + i * info.feature_dims, 1, info.feature_dims),
+                PYVOC_OK);
+      ASSERT_EQ(stream.try_pull(samples.data(), 70, &n), PYVOC_OK);
+      total += n;
+    }
+    ASSERT_EQ(stream.try_push(bad.data(), 1, info.feature_dims), PYVOC_ERROR_FEATURE);
+    ASSERT_EQ(stream.try_push(frames.data(), kFrames, info.feature_dims), PYVOC_ERROR_FULL);
+    ASSERT_EQ(stream.try_flush(), PYVOC_OK);
+    ASSERT_EQ(stream.try_push(frames.data(), 1, info.feature_dims), PYVOC_ERROR_STATE);
+    do {
+      ASSERT_EQ(stream.try_pull(samples.data(), samples.size(), &n), PYVOC_OK);
+      total += n;
+    } while (stream.available() > 0);
+    ASSERT_GE(stream.latency_samples(), 0u);
+    ASSERT_EQ(stream.try_reset(2), PYVOC_OK);
+    const pyvoc_status given = pyvoc_stream_set_draws(stream.get(), draws.data(), draws.size());
+    ASSERT_EQ(given, info.draws_per_sample > 0 ? PYVOC_OK : given);
+  }
+  EXPECT_EQ(counting.calls(), 0);
+  EXPECT_EQ(total, 2 * kFrames * info.hop_length);
+}
+
+TEST_P(Realtime, BatchDoesNotAllocate) {
+  const Model model(GetParam());
+  const pyvoc_model_info info = model.info();
+  constexpr std::size_t kFrames = 6, kStreams = 5;
+  const std::vector<float> frames = make_frames(kFrames, info.feature_dims);
+  std::vector<Stream> streams;
+  std::vector<std::vector<float>> buffers(kStreams, std::vector<float>(kFrames * info.hop_length));
+  std::vector<pyvoc_stream*> handles;
+  std::vector<float*> outputs;
+  std::vector<std::size_t> written(kStreams);
+  for (std::size_t i = 0; i < kStreams; ++i) {
+    streams.emplace_back(model, i);
+    handles.push_back(streams[i].get());
+    outputs.push_back(buffers[i].data());
+  }
+
+  const Counting counting;
+  for (std::size_t i = 0; i < kStreams; ++i) {
+    // Uneven: the lockstep loses streams on the way.
+    ASSERT_EQ(streams[i].try_push(frames.data(), kFrames - i, info.feature_dims), PYVOC_OK);
+    ASSERT_EQ(streams[i].try_flush(), PYVOC_OK);
+  }
+  ASSERT_EQ(pyvoc_stream_pull_batch(handles.data(), kStreams, outputs.data(),
+                                    kFrames * info.hop_length, written.data()),
+            PYVOC_OK);
+  EXPECT_EQ(counting.calls(), 0);
+  for (std::size_t i = 0; i < kStreams; ++i) {
+    EXPECT_EQ(written[i], (kFrames - i) * info.hop_length);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Models, Realtime, ::testing::ValuesIn(models()),
+                         [](const ::testing::TestParamInfo<std::string>& info) {
+                           std::string name = std::filesystem::path(info.param).stem().string();
+                           for (char& c : name) {
+                             if (!std::isalnum(static_cast<unsigned char>(c))) c = '_';
+                           }
+                           return name;
+                         });
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(Realtime);
+
+class RealtimeExtractor : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(RealtimeExtractor, DoesNotAllocate) {
+  Extractor extractor(GetParam());
+  std::vector<float> pcm(4000);
+  for (std::size_t i = 0; i < pcm.size(); ++i) pcm[i] = std::sin(0.05f * static_cast<float>(i));
+  const std::size_t room = extractor.frames_after(pcm.size()) + 8;
+  std::vector<float> frames(room * extractor.info().feature_dims);
+
+  const Counting counting;
+  std::size_t total = 0, n = 0;
+  for (std::size_t at = 0; at < pcm.size(); at += 100) {
+    ASSERT_EQ(pyvoc_extractor_push(extractor.get(), pcm.data() + at, 100, frames.data(), room, &n),
+              PYVOC_OK);
+    total += n;
+  }
+  ASSERT_EQ(pyvoc_extractor_flush(extractor.get(), frames.data(), room, &n), PYVOC_OK);
+  ASSERT_EQ(pyvoc_extractor_reset(extractor.get()), PYVOC_OK);
+  EXPECT_EQ(counting.calls(), 0);
+  EXPECT_GT(total, 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Layouts, RealtimeExtractor,
+                         ::testing::Values("lpcnet36", "lpcnet20", "lpcnet55"),
+                         [](const auto& info) { return std::string(info.param); });
+
+}  // namespace
+}  // namespace pyvoc::testing
