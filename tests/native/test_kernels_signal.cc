@@ -1,4 +1,5 @@
-// Signal analysis: against a float64 oracle, and bit for bit against the plain loop it stands for.
+// Signal analysis: near the float64 oracle and, since features must not depend on the machine, the
+// very bits of the float32 sums taken in the order of their index.
 #include <algorithm>
 
 #include "kernel_checks.h"
@@ -6,136 +7,141 @@
 namespace pyvoc::kernels::testing {
 namespace {
 
-// Values of very different size, so that another order of summation would show.
-void fill_wild(Random& random, Buffer<float>& x) {
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    x[i] = std::ldexp(random.uniform(-1.0f, 1.0f), random.integer(-8, 12));
+constexpr int kLengths[] = {1, 2, 7, 16, 33, 160};          // of sums
+constexpr int kCounts[] = {16, 32, 48, 64, 128, 144, 320};  // of outputs: multiples of 16
+
+// A float32 sum of products in order, with what it should be.
+struct OrderedSum {
+  explicit OrderedSum(float start = 0.0f) : in_order(start) {
+    if (start != 0.0f) exact.add(start);
   }
+  void add(float a, float b) {
+    const float product = a * b;
+    in_order = in_order + product;
+    exact.add(static_cast<double>(a) * b);
+  }
+  float in_order;
+  Sum exact;
+};
+
+void expect_same(float actual, const OrderedSum& expected, int at) {
+  ASSERT_EQ(actual, expected.in_order) << "at " << at;
+  ASSERT_NEAR(actual, expected.exact.value, expected.exact.bound()) << "at " << at;
 }
 
 }  // namespace
 
 void check_correlate_f32(const KernelTable& table) {
-  Random random(31);
-  for (const int n : {1, 2, 15, 16, 79, 80, 81}) {
-    for (const int lags : {16, 32, 48, 64, 112, 128, 144, 256}) {
-      Buffer<float> x(n, 1), y(n - 1 + lags, 3);
-      fill_wild(random, x);
-      fill_wild(random, y);
-      Fenced<float> out(lags, 1);
+  Random random(10);
+  for (const int n : kLengths) {
+    for (const int lags : kCounts) {
+      const std::size_t shift = std::size_t(random.integer(0, 3));
+      Buffer<float> x(n, shift), y(std::size_t(n) + lags, shift);
+      random.fill(x, -1.0f, 1.0f);
+      random.fill(y, -1.0f, 1.0f);
+      Fenced<float> out(lags, shift);
       table.correlate_f32(x.data(), y.data(), n, lags, out.data());
       out.expect_fences_intact();
       for (int l = 0; l < lags; ++l) {
-        Sum sum;
-        float plain = 0.0f;
-        for (int j = 0; j < n; ++j) {
-          sum.add(static_cast<double>(x[j]) * y[j + l]);
-          plain += x[j] * y[j + l];
-        }
-        ASSERT_NEAR(out[l], sum.value, sum.bound()) << "lag " << l << " of " << lags;
-        ASSERT_EQ(out[l], plain) << "lag " << l << " of " << lags << ", n " << n;
+        OrderedSum sum;
+        for (int j = 0; j < n; ++j) sum.add(x[j], y[j + l]);
+        expect_same(out[l], sum, l);
+        if (::testing::Test::HasFatalFailure()) return;
       }
     }
   }
 }
 
 void check_fir_f32(const KernelTable& table) {
-  Random random(32);
-  for (const int taps : {1, 2, 7, 16}) {
-    for (const int n : {16, 32, 160}) {
-      Buffer<float> x(taps + n, 2), tap(taps, 1);
-      fill_wild(random, x);
-      random.fill(tap, -2.0f, 2.0f);
-      Fenced<float> y(n, 1);
-      const float* now = x.data() + taps;
-      table.fir_f32(now, tap.data(), taps, n, y.data());
+  Random random(11);
+  for (const int n_taps : {0, 1, 2, 7, 16}) {
+    for (const int n : kCounts) {
+      const std::size_t shift = std::size_t(random.integer(0, 3));
+      Buffer<float> history(std::size_t(n) + n_taps, shift), taps(n_taps);
+      random.fill(history, -1.0f, 1.0f);
+      random.fill(taps, -1.0f, 1.0f);
+      const float* x = history.data() + n_taps;
+      Fenced<float> y(n, shift);
+      table.fir_f32(x, taps.data(), n_taps, n, y.data());
       y.expect_fences_intact();
       for (int i = 0; i < n; ++i) {
-        Sum sum;
-        sum.add(now[i]);
-        float plain = now[i];
-        for (int k = 0; k < taps; ++k) {
-          sum.add(static_cast<double>(tap[k]) * now[i - 1 - k]);
-          plain += tap[k] * now[i - 1 - k];
-        }
-        ASSERT_NEAR(y[i], sum.value, sum.bound()) << i;
-        ASSERT_EQ(y[i], plain) << i << ", taps " << taps;
+        OrderedSum sum(x[i]);
+        for (int k = 0; k < n_taps; ++k) sum.add(taps[k], x[i - 1 - k]);
+        expect_same(y[i], sum, i);
+        if (::testing::Test::HasFatalFailure()) return;
       }
     }
   }
 }
 
 void check_window_energy_f32(const KernelTable& table) {
-  Random random(33);
-  for (const int n : {1, 3, 16, 80}) {
-    for (const int count : {16, 64, 160}) {
-      Buffer<float> x(n - 1 + count, 1);
-      fill_wild(random, x);
-      Fenced<float> out(count, 2);
+  Random random(12);
+  for (const int n : kLengths) {
+    for (const int count : kCounts) {
+      Buffer<float> x(std::size_t(n) + count, 1);
+      random.fill(x, -1.0f, 1.0f);
+      Fenced<float> out(count, 1);
       table.window_energy_f32(x.data(), n, count, out.data());
       out.expect_fences_intact();
       for (int i = 0; i < count; ++i) {
-        Sum sum;
-        float plain = 0.0f;
-        for (int j = 0; j < n; ++j) {
-          sum.add(static_cast<double>(x[i + j]) * x[i + j]);
-          plain += x[i + j] * x[i + j];
-        }
-        ASSERT_NEAR(out[i], sum.value, sum.bound()) << i;
-        ASSERT_EQ(out[i], plain) << i << ", n " << n;
+        OrderedSum sum;
+        for (int j = 0; j < n; ++j) sum.add(x[i + j], x[i + j]);
+        expect_same(out[i], sum, i);
+        if (::testing::Test::HasFatalFailure()) return;
       }
     }
   }
 }
 
 void check_sharpen_f32(const KernelTable& table) {
-  Random random(34);
-  Buffer<float> taps(7, 1);
-  random.fill(taps, -1.0f, 1.0f);
-  for (const int n : {16, 32, 240}) {
-    Buffer<float> x(n + 6, 1);
-    fill_wild(random, x);
-    const float* centre = x.data() + 3;
-    Fenced<float> y(n, 3);
-    table.sharpen_f32(centre, taps.data(), n, y.data());
+  Random random(13);
+  for (const int n : kCounts) {
+    Buffer<float> signal(std::size_t(n) + 6, 1), taps(7);
+    random.fill(signal, -1.0f, 1.0f);
+    random.fill(taps, -0.5f, 0.5f);
+    const float* x = signal.data() + 3;
+    Fenced<float> y(n, 1);
+    table.sharpen_f32(x, taps.data(), n, y.data());
     y.expect_fences_intact();
     for (int i = 0; i < n; ++i) {
-      Sum after, before;
-      float plain_after = 0.0f, plain_before = 0.0f;
+      OrderedSum after, before;
       for (int j = 0; j < 7; ++j) {
-        after.add(static_cast<double>(taps[j]) * centre[i - 3 + j]);
-        before.add(static_cast<double>(taps[j]) * centre[i + 3 - j]);
-        plain_after += centre[i - 3 + j] * taps[j];
-        plain_before += centre[i + 3 - j] * taps[j];
+        after.add(x[i - 3 + j], taps[j]);
+        before.add(x[i + 3 - j], taps[j]);
       }
-      const double expected =
-          std::max(static_cast<double>(centre[i]), std::max(after.value, before.value));
-      ASSERT_NEAR(y[i], expected, std::max(after.bound(), before.bound())) << i;
-      ASSERT_EQ(y[i], std::max(centre[i], std::max(plain_after, plain_before))) << i;
+      ASSERT_EQ(y[i], std::max(x[i], std::max(after.in_order, before.in_order))) << "at " << i;
+      const double exact = std::max<double>(x[i], std::max(after.exact.value, before.exact.value));
+      ASSERT_NEAR(y[i], exact, std::max(after.exact.bound(), before.exact.bound())) << "at " << i;
     }
   }
 }
 
 void check_path_step_f32(const KernelTable& table) {
-  Random random(35);
-  for (const int reach : {1, 4, 6}) {
-    for (const int n : {16, 32, 224}) {
-      Buffer<float> score(n + 2 * reach, 1), gain(n, 1), cost(reach + 1, 2);
-      random.fill(score, -8.0f, 0.0f);
-      random.fill(gain, -1.0f, 2.0f);
-      for (int j = 0; j <= reach; ++j) cost[j] = 0.3f * static_cast<float>(j * j);
-      const float* at = score.data() + reach;
-      for (const float jump : {-1e15f, -4.0f, 1.0f}) {
-        Fenced<float> next(n, 1);
-        table.path_step_f32(at, jump, cost.data(), reach, gain.data(), 0.7f, n, next.data());
-        next.expect_fences_intact();
-        for (int i = 0; i < n; ++i) {
-          float best = jump;
-          for (int j = -reach; j <= reach; ++j)
-            best = std::max(best, at[i + j] - cost[std::abs(j)]);
-          ASSERT_EQ(next[i], best + 0.7f * gain[i])
-              << i << ", reach " << reach << ", jump " << jump;
+  Random random(14);
+  for (const int reach : {0, 1, 2, 5}) {
+    for (const int n : kCounts) {
+      Buffer<float> scores(std::size_t(n) + 2 * reach, 1), cost(std::size_t(reach) + 1), gain(n, 1);
+      random.fill(scores, -1.0f, 1.0f);
+      random.fill(cost, 0.0f, 0.3f);
+      random.fill(gain, -1.0f, 1.0f);
+      cost[0] = 0.0f;
+      const float* score = scores.data() + reach;
+      const float weight = random.uniform(0.0f, 2.0f);
+      const float jump = random.uniform(-1.0f, 0.5f);
+      Fenced<float> next(n, 1);
+      table.path_step_f32(score, jump, cost.data(), reach, gain.data(), weight, n, next.data());
+      next.expect_fences_intact();
+      for (int i = 0; i < n; ++i) {
+        float best = jump;
+        double exact = jump;
+        for (int j = -reach; j <= reach; ++j) {
+          const float step = cost[std::size_t(j < 0 ? -j : j)];
+          best = std::max(best, score[i + j] - step);
+          exact = std::max(exact, static_cast<double>(score[i + j]) - step);
         }
+        ASSERT_EQ(next[i], best + weight * gain[i]) << "at " << i << ", reach " << reach;
+        ASSERT_NEAR(next[i], exact + static_cast<double>(weight) * gain[i], 8 * kUnitRoundoff)
+            << "at " << i;
       }
     }
   }
