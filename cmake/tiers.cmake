@@ -2,6 +2,10 @@
 # A tier that the compiler or the target processor does not know is left out.
 include(CheckCXXCompilerFlag)
 
+set(PYVOC_TIER_OPTIMIZE -O3)
+if(PYVOC_SANITIZE)
+  set(PYVOC_TIER_OPTIMIZE -O1)  # instrumented -O3 takes minutes to compile and proves no more
+endif()
 set(PYVOC_TIER_OBJECTS "")
 set(PYVOC_TIER_DEFINITIONS "")
 
@@ -12,8 +16,7 @@ function(pyvoc_add_tier name)
   target_compile_definitions(pyvoc_tier_${name} PRIVATE PYVOC_TIER_${upper}=1)
   if(NOT MSVC)
     target_compile_options(pyvoc_tier_${name} PRIVATE
-      $<IF:$<BOOL:${PYVOC_SANITIZE}>,-O1,-O3>  # instrumented -O3 takes minutes and proves no more
-      -ffp-contract=off -fno-exceptions -fno-rtti -fno-lto
+      ${PYVOC_TIER_OPTIMIZE} -ffp-contract=off -fno-exceptions -fno-rtti -fno-lto
       -Wno-uninitialized -Wno-maybe-uninitialized  # GCC 12's own AVX-512 headers
       ${ARGN})
   else()

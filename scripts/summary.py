@@ -55,7 +55,7 @@ def count_junit(path: Path, programs: dict[str, Count]) -> Count:
 
 
 def count_run(results: Path, name: str) -> Count:
-    """One native run: its GoogleTest cases, and the ctest tests that are not GoogleTest programs."""
+    """One native run: its GoogleTest cases, and ctest tests that are not GoogleTest programs."""
     programs = {p.stem: count_gtest(p) for p in sorted((results / name).glob("*.json"))}
     count = Count()
     for program in programs.values():

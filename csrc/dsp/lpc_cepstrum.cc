@@ -91,7 +91,8 @@ void CepstralAnalysis::cepstrum(const float* frame, float* out) const PYVOC_RT {
   out[0] -= kC0Offset;
 }
 
-float CepstralAnalysis::predictor(const float* cepstrum, float* lpc) const PYVOC_RT {
+float CepstralAnalysis::predictor(const float* cepstrum, float* lpc,
+                                  bool compensate) const PYVOC_RT {
   float sum[kBands] = {};
   for (int j = 0; j < kBands; ++j) {
     const float c = j == 0 ? cepstrum[0] + kC0Offset : cepstrum[j];
@@ -101,7 +102,8 @@ float CepstralAnalysis::predictor(const float* cepstrum, float* lpc) const PYVOC
   float energy[kBands];
   for (int i = 0; i < kBands; ++i) {
     const double level = static_cast<float>(sum[i] * norm);
-    energy[i] = static_cast<float>(std::pow(10.0, level) * static_cast<double>(kCompensation[i]));
+    const double width = compensate ? static_cast<double>(kCompensation[i]) : 1.0;
+    energy[i] = static_cast<float>(std::pow(10.0, level) * width);
   }
   float spectrum[kFftBins];
   for (int band = 0; band + 1 < kBands; ++band) {

@@ -21,8 +21,9 @@ class CepstralAnalysis {
   // frame [320]: previous 160 and current 160 samples -> cepstrum [18]; c0 has 4 subtracted.
   void cepstrum(const float* frame, float* out) const PYVOC_RT;
 
-  // cepstrum [18] -> lpc [16]; returns the residual energy of the recursion.
-  float predictor(const float* cepstrum, float* lpc) const PYVOC_RT;
+  // cepstrum [18] -> lpc [16]; returns the residual energy of the recursion. The 2019 runtime left
+  // the compensation of the bands' widths out (`compensate` false); features always have it.
+  float predictor(const float* cepstrum, float* lpc, bool compensate = true) const PYVOC_RT;
 
  private:
   void band_energies(const float* power, float* energy) const PYVOC_RT;

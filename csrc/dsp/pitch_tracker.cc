@@ -75,7 +75,8 @@ int PitchTracker::origin_latest(const Step& from, int candidate) const PYVOC_RT 
 // itself if that is less) up to 4 beyond, and compares a predecessor's score before its cost is
 // taken off with the best after. Beyond a distance whose cost exceeds the spread of the scores
 // every predecessor replaces the one before, if any has beaten the jump: the walk starts there.
-void PitchTracker::advance_2019(const Step& from, const float* gain, Step& to) const PYVOC_RT {
+void PitchTracker::advance_2019(const Step& from, const float* gain, float weight,
+                                float* next) const PYVOC_RT {
   const float* score = from.score + kReach;
   const auto [low, high] = std::minmax_element(score, score + kLags);
   const float spread = (*high - *low) * 1.001f + 1e-3f;
@@ -98,11 +99,10 @@ void PitchTracker::advance_2019(const Step& from, const float* gain, Step& to) c
     const float* x = past + j;
     for (int i = 0; i < kLags; ++i) best[i] = x[i] > best[i] ? x[i] - cost : best[i];
   }
-  float* next = to.score + kReach;
-  for (int i = 0; i < kLags; ++i) next[i] = best[i] + gain[i];
+  for (int i = 0; i < kLags; ++i) next[i] = best[i] + weight * gain[i];
   for (int i = 0; i <= kReach; ++i) {
     const int origin = origin_2019(from, i);
-    next[i] = (origin < 0 ? from.jump : score[origin] - cost_[origin - i]) + gain[i];
+    next[i] = (origin < 0 ? from.jump : score[origin] - cost_[origin - i]) + weight * gain[i];
   }
 }
 
@@ -130,21 +130,18 @@ PitchDecision PitchTracker::decide(int halves, float (*correlation)[kMaxPeriod],
   int best = 0;
   for (int h = 0; h < halves; ++h) {
     weaken_multiples(recipe_, correlation[h]);
-    float gain[kLags];
-    for (int i = 0; i < kLags; ++i) gain[i] = energy[h] * correlation[h][i];
     Step& to = step_[h + 1];
-    if (recipe_ == Recipe::kLatest) {
-      kernels_->path_step_f32(step_[h].score + kReach, step_[h].jump, cost_, kReach, gain, kLags,
-                              to.score + kReach);
-    } else {
-      advance_2019(step_[h], gain, to);
-    }
     float* score = to.score + kReach;
-    float top = kNever;
-    best = 0;
-    for (int i = 0; i < kLags; ++i) top = std::max(top, score[i]);
-    if (top > kNever) best = static_cast<int>(std::find(score, score + kLags, top) - score);
-    for (int i = 0; i < kLags; ++i) score[i] -= top;
+    if (recipe_ == Recipe::kLatest) {
+      kernels_->path_step_f32(step_[h].score + kReach, step_[h].jump, cost_, kReach, correlation[h],
+                              energy[h], kLags, score);
+    } else {
+      advance_2019(step_[h], correlation[h], energy[h], score);
+    }
+    float top;
+    kernels_->lower_f32(score, kLags, &top);
+    // The best candidate is now the first that is zero: a difference vanishes between equals only.
+    best = static_cast<int>(std::find(score, score + kLags - 1, 0.0f) - score);
     to.jump = top - kJumpCost;
     to.jump_from = best;
   }

@@ -34,7 +34,7 @@ class PitchTracker {
     float jump;                            // score of a jump: the best score minus its cost
     int jump_from;                         // the candidate a jump starts at
   };
-  void advance_2019(const Step& from, const float* gain, Step& to) const PYVOC_RT;
+  void advance_2019(const Step& from, const float* gain, float weight, float* next) const PYVOC_RT;
   int origin_latest(const Step& from, int candidate) const PYVOC_RT;
   int origin_2019(const Step& from, int candidate) const PYVOC_RT;
 

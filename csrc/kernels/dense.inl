@@ -5,6 +5,21 @@
 namespace pyvoc::kernels {
 namespace {
 
+template <int kIndex>
+struct Index {
+  static constexpr int value = kIndex;
+};
+
+// f(Index<0>), f(Index<1>), ... f(Index<kCount - 1>), written out: arrays of accumulators that are
+// indexed this way stay in registers (a loop, even of constant length, may leave them in memory).
+template <int kCount, typename Function>
+inline PYVOC_ALWAYS_INLINE void unrolled(const Function& f) {
+  if constexpr (kCount > 0) {
+    unrolled<kCount - 1>(f);
+    f(Index<kCount - 1>());
+  }
+}
+
 constexpr int phases(int panels) {
   return kAccumulators / panels < 1 ? 1 : (kAccumulators / panels > 8 ? 8 : kAccumulators / panels);
 }
@@ -26,30 +41,32 @@ inline void dense_panels(const T* w, std::int32_t cols, const float* x, const fl
   constexpr int kPhases = phases(kPanels);
   const std::int64_t panel = std::int64_t{16} * cols;
   F32x16 acc[kPanels][kPhases];
-  for (int p = 0; p < kPanels; ++p) {
-    for (int f = 0; f < kPhases; ++f) acc[p][f] = zero();
-    if (init != nullptr) acc[p][0] = load(init + 16 * p);
-  }
+  unrolled<kPanels>([&](auto p) {
+    unrolled<kPhases>([&](auto f) { acc[p.value][f.value] = zero(); });
+    if (init != nullptr) acc[p.value][0] = load(init + 16 * p.value);
+  });
   std::int32_t c = 0;
   for (; c + kPhases * kGroup <= cols; c += kPhases * kGroup) {
-    for (int f = 0; f < kPhases; ++f) {
-      const std::int32_t at = c + f * kGroup;
+    unrolled<kPhases>([&](auto f) {
+      const std::int32_t at = c + f.value * kGroup;
       const F32x16 input[2] = {set1(x[at]), set1(x[at + kGroup - 1])};
-      for (int p = 0; p < kPanels; ++p) {
-        acc[p][f] = multiply_columns(w + p * panel + 16 * at, input, acc[p][f]);
-      }
-    }
+      unrolled<kPanels>([&](auto p) {
+        F32x16& sum = acc[p.value][f.value];
+        sum = multiply_columns(w + p.value * panel + 16 * at, input, sum);
+      });
+    });
   }
   for (; c < cols; c += kGroup) {
     const F32x16 input[2] = {set1(x[c]), set1(x[c + kGroup - 1])};
-    for (int p = 0; p < kPanels; ++p) {
-      acc[p][0] = multiply_columns(w + p * panel + 16 * c, input, acc[p][0]);
-    }
+    unrolled<kPanels>([&](auto p) {
+      acc[p.value][0] = multiply_columns(w + p.value * panel + 16 * c, input, acc[p.value][0]);
+    });
   }
-  for (int p = 0; p < kPanels; ++p) {
-    for (int f = 1; f < kPhases; ++f) acc[p][0] = add(acc[p][0], acc[p][f]);
-    store(y + 16 * p, acc[p][0]);
-  }
+  unrolled<kPanels>([&](auto p) {
+    unrolled<kPhases - 1>(
+        [&](auto f) { acc[p.value][0] = add(acc[p.value][0], acc[p.value][f.value + 1]); });
+    store(y + 16 * p.value, acc[p.value][0]);
+  });
 }
 
 template <int kPanels>
@@ -58,26 +75,29 @@ inline void dense_panels_i8(const std::int8_t* w, std::int32_t quads, const std:
   constexpr int kPhases = phases(kPanels);
   const std::int64_t panel = std::int64_t{64} * quads;
   I32x16 acc[kPanels][kPhases];
-  for (int p = 0; p < kPanels; ++p) {
-    for (int f = 0; f < kPhases; ++f) acc[p][f] = izero();
-  }
+  unrolled<kPanels>(
+      [&](auto p) { unrolled<kPhases>([&](auto f) { acc[p.value][f.value] = izero(); }); });
   std::int32_t q = 0;
   for (; q + kPhases <= quads; q += kPhases) {
-    for (int f = 0; f < kPhases; ++f) {
-      for (int p = 0; p < kPanels; ++p) {
-        acc[p][f] = dot_rows(acc[p][f], u + 4 * (q + f), w + p * panel + 64 * (q + f));
-      }
-    }
+    unrolled<kPhases>([&](auto f) {
+      unrolled<kPanels>([&](auto p) {
+        I32x16& sum = acc[p.value][f.value];
+        const std::int32_t at = q + f.value;
+        sum = dot_rows(sum, u + 4 * at, w + p.value * panel + 64 * at);
+      });
+    });
   }
   for (; q < quads; ++q) {
-    for (int p = 0; p < kPanels; ++p) {
-      acc[p][0] = dot_rows(acc[p][0], u + 4 * q, w + p * panel + 64 * q);
-    }
+    unrolled<kPanels>([&](auto p) {
+      acc[p.value][0] = dot_rows(acc[p.value][0], u + 4 * q, w + p.value * panel + 64 * q);
+    });
   }
-  for (int p = 0; p < kPanels; ++p) {
-    for (int f = 1; f < kPhases; ++f) acc[p][0] = add(acc[p][0], acc[p][f]);
-    store(y + 16 * p, dot_finish(acc[p][0], row_sums + 16 * p, row_sums + 16 * p + 8));
-  }
+  unrolled<kPanels>([&](auto p) {
+    unrolled<kPhases - 1>(
+        [&](auto f) { acc[p.value][0] = add(acc[p.value][0], acc[p.value][f.value + 1]); });
+    const std::int32_t* sums = row_sums + 16 * p.value;
+    store(y + 16 * p.value, dot_finish(acc[p.value][0], sums, sums + 8));
+  });
 }
 
 // Calls run<kPanels>(first panel) for all panels, most of them kWide at a time.

@@ -63,15 +63,27 @@ inline void sharpen_f32(const float* x, const float* taps, std::int32_t n, float
 }
 
 inline void path_step_f32(const float* score, float jump, const float* cost, std::int32_t reach,
-                          const float* gain, std::int32_t n, float* next) noexcept {
+                          const float* gain, float weight, std::int32_t n, float* next) noexcept {
   for (std::int32_t i = 0; i < n; i += 16) {
     F32x16 best = max(set1(jump), load(score + i));
     for (std::int32_t j = 1; j <= reach; ++j) {
       const F32x16 step = set1(cost[j]);
       best = max(best, sub(max(load(score + i - j), load(score + i + j)), step));
     }
-    store(next + i, add(best, load(gain + i)));
+    store(next + i, add(best, mul(set1(weight), load(gain + i))));
   }
+}
+
+inline void lower_f32(float* x, std::int32_t n, float* top) noexcept {
+  F32x16 lanes = load(x);
+  for (std::int32_t i = 16; i < n; i += 16) lanes = max(lanes, load(x + i));
+  float lane[16];
+  store(lane, lanes);
+  float largest = lane[0];
+  for (int k = 1; k < 16; ++k) largest = lane[k] > largest ? lane[k] : largest;
+  const F32x16 drop = set1(largest);
+  for (std::int32_t i = 0; i < n; i += 16) store(x + i, sub(load(x + i), drop));
+  *top = largest;
 }
 
 }  // namespace

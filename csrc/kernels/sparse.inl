@@ -94,14 +94,17 @@ inline void sparse16x1_f32(const Sparse16x1& s, const float* x, float* y) noexce
   const std::uint16_t* offset = s.offsets;
   for (std::int32_t group = 0; group < s.groups; ++group) {
     const std::int32_t n = s.counts[group];
-    F32x16 acc[4] = {zero(), zero(), zero(), zero()};
+    F32x16 even = zero(), odd = zero();
     std::int32_t i = 0;
     for (; i + 4 <= n; i += 4, w += 64) {
-      for (int k = 0; k < 4; ++k) acc[k] = fma(load(w + 16 * k), set1(x[offset[i + k]]), acc[k]);
+      even = fma(load(w), set1(x[offset[i]]), even);
+      odd = fma(load(w + 16), set1(x[offset[i + 1]]), odd);
+      even = fma(load(w + 32), set1(x[offset[i + 2]]), even);
+      odd = fma(load(w + 48), set1(x[offset[i + 3]]), odd);
     }
-    for (; i < n; ++i, w += 16) acc[0] = fma(load(w), set1(x[offset[i]]), acc[0]);
+    for (; i < n; ++i, w += 16) even = fma(load(w), set1(x[offset[i]]), even);
     offset += n;
-    store(y + 16 * group, add(add(acc[0], acc[1]), add(acc[2], acc[3])));
+    store(y + 16 * group, add(even, odd));
   }
 }
 

@@ -11,53 +11,60 @@
 
 #include "kernels/views.h"
 
-// K(name, (arguments)): every kernel returns void.
-#define PYVOC_KERNEL_SLOTS(K)                                                                    \
-  /* y[0 .. 16 panels) = init + W x; init may be null (zeros). */                                \
-  K(dense_f32, (const Dense<float>& w, const float* x, const float* init, float* y))             \
-  K(dense_bf16, (const Dense<Bf16>& w, const float* x, const float* init, float* y))             \
-  /* y = W u with u in 0..254: exact int32 sums, the same on every tier. */                      \
-  K(dense_i8, (const Dense<std::int8_t>& w, const std::uint8_t* u, std::int32_t* y))             \
-  K(sparse8x4_f32, (const Sparse8x4<float>& w, const float* x, float* y))                        \
-  K(sparse8x4_bf16, (const Sparse8x4<Bf16>& w, const float* x, float* y))                        \
-  K(sparse8x4_i8, (const Sparse8x4<std::int8_t>& w, const std::uint8_t* u, std::int32_t* y))     \
-  /* The same for four inputs u[0..3] at once, sharing the weights. */                           \
-  K(sparse8x4_i8_x4,                                                                             \
-    (const Sparse8x4<std::int8_t>& w, const std::uint8_t* const* u, std::int32_t* const* y))     \
-  K(sparse16x1_f32, (const Sparse16x1& w, const float* x, float* y))                             \
-  /* x[i] = tanh(x[i]), in place; n is padded to 16. */                                          \
-  K(tanh_f32, (float* x, std::int32_t n))                                                        \
-  /* GRU gates: <rows>_<recurrent>; "none": no table rows. */                                    \
-  K(gru_none_f32, (const GruGates& g))                                                           \
-  K(gru_f32_f32, (const GruGates& g))                                                            \
-  K(gru_bf16_f32, (const GruGates& g))                                                           \
-  K(gru_i16_f32, (const GruGates& g))                                                            \
-  K(gru_none_i32, (const GruGates& g))                                                           \
-  K(gru_f32_i32, (const GruGates& g))                                                            \
-  K(gru_bf16_i32, (const GruGates& g))                                                           \
-  K(gru_i16_i32, (const GruGates& g))                                                            \
-  /* y[i] = init[i] + offset[i] + sums[i] * scale[i]; n is padded to 16. */                      \
-  K(scale_i32, (const std::int32_t* sums, const float* scale, const float* offset,               \
-                const float* init, float* y, std::int32_t n))                                    \
-  /* path = the four decisions (first one highest) down the tree; a node's branch is taken when  \
-     its logit is above thresholds[node's lane], [16]. */                                                \
-  K(dual_fc_path,                                                                                \
-    (const DualFcTree& t, const float* x, const float* thresholds, std::int32_t* path))          \
-  /* logits[16] of the 15 nodes. */                                                              \
-  K(dual_fc_tree, (const DualFcTree& t, const float* x, float* logits))                          \
-  /* out[l] = sum over j < n of x[j] y[j + l], l < lags, a multiple of 16. The same bits on      \
-   * every tier, as all that follow. */                                                          \
+// Signal analysis, for feature extraction. Sums are taken in order without fused products, so every
+// tier gives the same bits. Counts of results are multiples of 16.
+#define PYVOC_SIGNAL_SLOTS(K)                                                                    \
+  /* out[l] = sum over j < n of x[j] y[j + l], l < lags. */                                      \
   K(correlate_f32,                                                                               \
     (const float* x, const float* y, std::int32_t n, std::int32_t lags, float* out))             \
-  /* y[i] = x[i] + sum over k of taps[k] x[i - 1 - k], i < n, a multiple of 16. */               \
+  /* y[i] = x[i] + sum over k of taps[k] x[i - 1 - k], i < n. */                                 \
   K(fir_f32, (const float* x, const float* taps, std::int32_t n_taps, std::int32_t n, float* y)) \
-  /* out[i] = sum over j < n of x[i + j]^2, i < count, a multiple of 16. */                      \
+  /* out[i] = sum over j < n of x[i + j]^2, i < count. */                                        \
   K(window_energy_f32, (const float* x, std::int32_t n, std::int32_t count, float* out))         \
   /* y[i] = max(x[i], sum over j < 7 of taps[j] x[i - 3 + j], the same with x[i + 3 - j]). */    \
   K(sharpen_f32, (const float* x, const float* taps, std::int32_t n, float* y))                  \
-  /* next[i] = gain[i] + max(jump, score[i + j] - cost[|j|] for |j| <= reach); cost[0] is 0. */  \
+  /* next[i] = weight gain[i] + max(jump, score[i + j] - cost[|j|] for |j| <= reach), i < n;     \
+   * cost[0] is 0. */                                                                            \
   K(path_step_f32, (const float* score, float jump, const float* cost, std::int32_t reach,       \
-                    const float* gain, std::int32_t n, float* next))
+                    const float* gain, float weight, std::int32_t n, float* next))               \
+  /* top[0] = max of x[i], i < n; then x[i] -= top[0]. */                                        \
+  K(lower_f32, (float* x, std::int32_t n, float* top))
+
+// K(name, (arguments)): every kernel returns void.
+#define PYVOC_KERNEL_SLOTS(K)                                                                   \
+  /* y[0 .. 16 panels) = init + W x; init may be null (zeros). */                               \
+  K(dense_f32, (const Dense<float>& w, const float* x, const float* init, float* y))            \
+  K(dense_bf16, (const Dense<Bf16>& w, const float* x, const float* init, float* y))            \
+  /* y = W u with u in 0..254: exact int32 sums, the same on every tier. */                     \
+  K(dense_i8, (const Dense<std::int8_t>& w, const std::uint8_t* u, std::int32_t* y))            \
+  K(sparse8x4_f32, (const Sparse8x4<float>& w, const float* x, float* y))                       \
+  K(sparse8x4_bf16, (const Sparse8x4<Bf16>& w, const float* x, float* y))                       \
+  K(sparse8x4_i8, (const Sparse8x4<std::int8_t>& w, const std::uint8_t* u, std::int32_t* y))    \
+  /* The same for four inputs u[0..3] at once, sharing the weights. */                          \
+  K(sparse8x4_i8_x4,                                                                            \
+    (const Sparse8x4<std::int8_t>& w, const std::uint8_t* const* u, std::int32_t* const* y))    \
+  K(sparse16x1_f32, (const Sparse16x1& w, const float* x, float* y))                            \
+  /* x[i] = tanh(x[i]), in place; n is padded to 16. */                                         \
+  K(tanh_f32, (float* x, std::int32_t n))                                                       \
+  /* GRU gates: <rows>_<recurrent>; "none": no table rows. */                                   \
+  K(gru_none_f32, (const GruGates& g))                                                          \
+  K(gru_f32_f32, (const GruGates& g))                                                           \
+  K(gru_bf16_f32, (const GruGates& g))                                                          \
+  K(gru_i16_f32, (const GruGates& g))                                                           \
+  K(gru_none_i32, (const GruGates& g))                                                          \
+  K(gru_f32_i32, (const GruGates& g))                                                           \
+  K(gru_bf16_i32, (const GruGates& g))                                                          \
+  K(gru_i16_i32, (const GruGates& g))                                                           \
+  /* y[i] = init[i] + offset[i] + sums[i] * scale[i]; n is padded to 16. */                     \
+  K(scale_i32, (const std::int32_t* sums, const float* scale, const float* offset,              \
+                const float* init, float* y, std::int32_t n))                                   \
+  /* path = the four decisions (first one highest) down the tree; a node's branch is taken when \
+     its logit is above thresholds[node's lane], [16]. */                                       \
+  K(dual_fc_path,                                                                               \
+    (const DualFcTree& t, const float* x, const float* thresholds, std::int32_t* path))         \
+  /* logits[16] of the 15 nodes. */                                                             \
+  K(dual_fc_tree, (const DualFcTree& t, const float* x, float* logits))                         \
+  PYVOC_SIGNAL_SLOTS(K)
 
 namespace pyvoc::kernels {
 

@@ -8,6 +8,12 @@
 #include <type_traits>
 
 #include "kernels/table.h"
+
+#if defined(__GNUC__)
+#define PYVOC_ALWAYS_INLINE __attribute__((always_inline))
+#else
+#define PYVOC_ALWAYS_INLINE
+#endif
 //
 #include "kernels/activation.inl"
 #include "kernels/dense.inl"

@@ -111,7 +111,8 @@ class _Found:
 
 def _collect(file: Any, h5py: Any) -> _Found:
     found = _Found()
-    root = file.get(_WEIGHTS_GROUP, file)
+    root = _local(file, _WEIGHTS_GROUP, h5py)
+    root = file if root is None else root
     if not isinstance(root, h5py.Group):
         found.problems.append(f"'{_WEIGHTS_GROUP}' is not a group")
         return found
@@ -120,7 +121,7 @@ def _collect(file: Any, h5py: Any) -> _Found:
         _take(root, layer, (variable,), found, h5py)
     _take(root, "embed_sig", _EMBED_SIG, found, h5py)
     for name in ("lpc_gamma", "lookahead", "flag_e2e"):
-        item = root.get(f"{_SETTINGS}/{name}:0")
+        item = _local(root, f"{_SETTINGS}/{name}:0", h5py)
         if item is None:
             continue
         if not isinstance(item, h5py.Dataset) or item.shape != () or item.dtype.kind not in "fiub":
@@ -138,9 +139,22 @@ def _collect(file: Any, h5py: Any) -> _Found:
     return found
 
 
+def _local(group: Any, path: str, h5py: Any) -> Any:
+    """An object below a group; None when it is absent or reached through a link that may leave."""
+    item = group
+    for part in path.split("/"):
+        if not isinstance(item, h5py.Group):
+            return None
+        if not isinstance(item.get(part, getlink=True), h5py.HardLink):
+            return None
+        item = item.get(part)
+    return item
+
+
 def _take(root: Any, layer: str, variables: tuple[str, ...], found: _Found, h5py: Any) -> None:
     """Read one dataset, the first of the alternatives that is there; checks its type and size."""
-    items = [item for v in variables if (item := root.get(f"{layer}/{layer}/{v}")) is not None]
+    paths = [f"{layer}/{layer}/{v}" for v in variables]
+    items = [item for path in paths if (item := _local(root, path, h5py)) is not None]
     name = f"{layer}/{variables[0]}"
     if not items:
         found.problems.append(f"layer variable '{' or '.join(variables)}' of '{layer}' is missing")
@@ -148,6 +162,9 @@ def _take(root: Any, layer: str, variables: tuple[str, ...], found: _Found, h5py
     item = items[0]
     if not isinstance(item, h5py.Dataset) or item.dtype.kind != "f":
         found.problems.append(f"'{name}' is not an array of floats")
+        return
+    if item.external or item.is_virtual:
+        found.problems.append(f"'{name}' has its data in another file")
         return
     if item.size is None or not 0 < item.size <= MAX_ELEMENTS:
         found.problems.append(f"'{name}' has shape {item.shape}, which no LPCNet has")

@@ -102,7 +102,7 @@ def _encode_tensor(
         matrix = array.copy()
         at = np.arange(matrix.shape[0])
         matrix[at, at % matrix.shape[1]] = 0
-    block = choose_block(matrix, spec.blocks) if spec.blocks else None
+    block = choose_block(matrix, spec.blocks_for(element)) if spec.blocks else None
     if block is None and kept is not None and spec.diagonal is not None and element is I8:
         block = spec.blocks[0]  # a dense int8 matrix would have to take up the diagonal
     if block is None:

@@ -46,6 +46,8 @@ class TensorSpec:
         Element type for each of `PRECISIONS`.
     blocks
         Sparse block shapes ``(rows, cols)`` that may replace the dense matrix.
+    f32_blocks
+        The same, for F32 only.
     diagonal
         Name of the tensor that holds the diagonals of the square parts when the matrix is sparse.
     """
@@ -54,11 +56,16 @@ class TensorSpec:
     shape: tuple[str | int, ...]
     types: tuple[ElementType, ElementType, ElementType] = (F32, F32, F32)
     blocks: tuple[tuple[int, int], ...] = ()
+    f32_blocks: tuple[tuple[int, int], ...] = ()
     diagonal: str | None = None
 
     def type_for(self, precision: str) -> ElementType:
         """The element type that `precision` stores."""
         return self.types[PRECISIONS.index(precision)]
+
+    def blocks_for(self, element: ElementType) -> tuple[tuple[int, int], ...]:
+        """The sparse block shapes that an element type may be stored in."""
+        return self.blocks + (self.f32_blocks if element is F32 else ())
 
     def resolve(self, dims: Dims) -> tuple[int | None, ...]:
         """The shape in numbers; None where a dimension is not known."""
@@ -209,7 +216,7 @@ def _tensor_problems(
             found += _tensor_problems(rows, tensors, dims, expected)
         found += _block_problems(spec, tensors, shape, expected)
     elif not _matches(tensor.shape, shape):
-        alternatives = "".join(f" or [n, {r}, {c}]" for r, c in spec.blocks)
+        alternatives = "".join(f" or [n, {r}, {c}]" for r, c in spec.blocks_for(tensor.type))
         found.append(
             f"tensor '{spec.name}' has shape {_shape_text(tensor.shape)}, "
             f"expected {_shape_text(shape)}{alternatives}"
@@ -245,11 +252,11 @@ def _block_problems(
     name = f"{spec.name}.block_index"
     expected.add(name)
     block = tensor.shape[1:]
-    if block not in spec.blocks:
-        return [
-            f"tensor '{spec.name}' has blocks of {_shape_text(block)}, expected "
-            + " or ".join(_shape_text(b) for b in spec.blocks)
-        ]
+    allowed = spec.blocks_for(tensor.type)
+    if block not in allowed:
+        expected_blocks = " or ".join(_shape_text(b) for b in allowed)
+        kind = f"{tensor.type.name} in blocks of {_shape_text(block)}"
+        return [f"tensor '{spec.name}' is {kind}, expected {expected_blocks}"]
     if name not in tensors:
         return [f"tensor '{name}' [n, 2] is missing"]
     index = tensors[name]

@@ -17,8 +17,10 @@ LPC_ORDER = 16
 MAX_GRU = 4096
 MAX_COND = 1024
 MAX_KERNEL = 9
-BLOCKS = ((8, 4), (16, 1))
-"""Sparse blocks (outputs, inputs): upstream's of today and of 2019."""
+BLOCKS = ((8, 4),)
+"""Sparse blocks (outputs, inputs) of today's upstream."""
+F32_BLOCKS = ((16, 1),)
+"""Those of 2019, in float only: an int8 dot product wants several inputs."""
 
 _WEIGHT = (F32, BF16, BF16)
 _MATRIX = (F32, BF16, I8)
@@ -39,9 +41,16 @@ TENSORS = (
     TensorSpec("gru_a.embed_exc", (LEVELS, "3N"), _TABLE),
     TensorSpec("gru_a.cond.weight", ("3N", "C"), _WEIGHT),
     TensorSpec("gru_a.bias_ih", ("3N",)),
-    TensorSpec("gru_a.weight_hh", ("3N", "N"), _MATRIX, blocks=BLOCKS, diagonal="gru_a.diag"),
+    TensorSpec(
+        "gru_a.weight_hh",
+        ("3N", "N"),
+        _MATRIX,
+        blocks=BLOCKS,
+        f32_blocks=F32_BLOCKS,
+        diagonal="gru_a.diag",
+    ),
     TensorSpec("gru_a.bias_hh", ("3N",)),
-    TensorSpec("gru_b.weight_ih", ("3M", "N"), _MATRIX, blocks=(BLOCKS[0],)),
+    TensorSpec("gru_b.weight_ih", ("3M", "N"), _MATRIX, blocks=BLOCKS),
     TensorSpec("gru_b.bias_ih", ("3M",)),
     TensorSpec("gru_b.cond.weight", ("3M", "C"), _WEIGHT),
     TensorSpec("gru_b.weight_hh", ("3M", "M"), _MATRIX),

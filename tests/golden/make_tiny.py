@@ -50,8 +50,8 @@ MODELS = {
     "tree_sparse.f32": (TREE, "f32"),
     "tree_sparse.bf16": (TREE, "bf16"),
     "tree_sparse.int8": (TREE, "int8"),
-    "softmax_dense.f32": (SOFTMAX_DENSE, "f32"),
-    "softmax_sparse.int8": (SOFTMAX_SPARSE, "int8"),
+    "softmax_dense.int8": (SOFTMAX_DENSE, "int8"),
+    "softmax_sparse.f32": (SOFTMAX_SPARSE, "f32"),
     "end_to_end.bf16": (END_TO_END, "bf16"),
 }
 DEMO_NAME = "tiny_lpcnet"

@@ -35,6 +35,11 @@ void check_tanh_f32(const KernelTable& table) {
   for (std::size_t i = 0; i < x.size(); ++i) {
     ASSERT_NEAR(y[i], std::tanh(static_cast<double>(x[i])), kTanhPrecise) << "x = " << x[i];
   }
+  // A NaN becomes a limit: it does not get into the states.
+  Buffer<float> nan(16);
+  nan[3] = std::numeric_limits<float>::quiet_NaN();
+  table.tanh_f32(nan.data(), 16);
+  ASSERT_NEAR(std::fabs(nan[3]), 1.0f, 1e-5f);
   // Small arguments keep their relative accuracy (the odd rational has no constant term).
   for (std::size_t i = 2; i < 4; ++i) ASSERT_NEAR(y[i] / x[i], 1.0, 1e-5) << "x = " << x[i];
 }
@@ -65,33 +70,75 @@ void check_scale_i32(const KernelTable& table) {
   }
 }
 
-void check_dual_fc_tree(const KernelTable& table) {
-  Random random(7);
-  for (const int inputs : {1, 2, 3, 4, 15, 16, 17, 32}) {
-    Buffer<float> weights(std::size_t(32) * inputs + 64), x(inputs, 1);
+namespace {
+
+// A tree of random nodes over `inputs` inputs, with its logits and their error bounds.
+struct Tree {
+  Tree(int inputs, Random& random) : weights(std::size_t(32) * inputs + 64), x(inputs, 1) {
     random.fill(weights, -1.0f, 1.0f);
     random.fill(x, -1.0f, 1.0f);
-    Fenced<float> logits(16, 1);
-    DualFcTree tree;
-    tree.inputs = inputs;
-    tree.weights = weights.data();
-    table.dual_fc_tree(tree, x.data(), logits.data());
-
-    logits.expect_fences_intact();
+    view.inputs = inputs;
+    view.weights = weights.data();
     const float* bias = weights.data() + 32 * inputs;
     const float* factor = bias + 32;
     for (int node = 1; node < 16; ++node) {
-      double expected = 0.0, error = 4 * kUnitRoundoff;
+      error[node] = 4 * kUnitRoundoff;
       for (int k = 0; k < 2; ++k) {
         Sum sum;
         sum.add(bias[16 * k + node]);
         for (int i = 0; i < inputs; ++i) {
           sum.add(static_cast<double>(weights[32 * i + 16 * k + node]) * x[i]);
         }
-        expected += factor[16 * k + node] * std::tanh(sum.value);
-        error += std::fabs(factor[16 * k + node]) * (kTanhPrecise + sum.bound());
+        logit[node] += factor[16 * k + node] * std::tanh(sum.value);
+        error[node] += std::fabs(factor[16 * k + node]) * (kTanhPrecise + sum.bound());
       }
-      ASSERT_NEAR(logits[node], expected, error) << "node " << node << ", inputs " << inputs;
+    }
+  }
+
+  Buffer<float> weights, x;
+  DualFcTree view;
+  double logit[16] = {}, error[16] = {};
+};
+
+constexpr int kTreeInputs[] = {1, 2, 3, 4, 15, 16, 17, 32};
+
+}  // namespace
+
+void check_dual_fc_tree(const KernelTable& table) {
+  Random random(7);
+  for (const int inputs : kTreeInputs) {
+    const Tree tree(inputs, random);
+    Fenced<float> logits(16, 1);
+    table.dual_fc_tree(tree.view, tree.x.data(), logits.data());
+    logits.expect_fences_intact();
+    for (int node = 1; node < 16; ++node) {
+      ASSERT_NEAR(logits[node], tree.logit[node], tree.error[node])
+          << "node " << node << ", inputs " << inputs;
+    }
+  }
+}
+
+void check_dual_fc_path(const KernelTable& table) {
+  Random random(9);
+  for (const int inputs : kTreeInputs) {
+    for (int round = 0; round < 32; ++round) {
+      const Tree tree(inputs, random);
+      // Thresholds just beyond the error on either side: every decision is known.
+      Buffer<float> thresholds(16, 1);
+      bool taken[16] = {};
+      for (int node = 1; node < 16; ++node) {
+        taken[node] = random.integer(0, 1) == 1;
+        const double margin = 2 * tree.error[node] + 1e-6;
+        thresholds[node] = static_cast<float>(tree.logit[node] + (taken[node] ? -margin : margin));
+      }
+      int node = 1, expected = 0;
+      for (int level = 0; level < 4; ++level) {
+        expected = 2 * expected + taken[node];
+        node = 2 * node + taken[node];
+      }
+      std::int32_t path = -1;
+      table.dual_fc_path(tree.view, tree.x.data(), thresholds.data(), &path);
+      ASSERT_EQ(path, expected) << "inputs " << inputs << ", round " << round;
     }
   }
 }

@@ -12,6 +12,14 @@ constexpr int kColumnCounts[] = {1,  2,  3,  4,  5,  6,  7,  8,  9,  11,
 template <typename T>
 using DenseSlot = void (*)(const Dense<T>&, const float*, const float*, float*) noexcept;
 
+// Where the weight of a row and a column lies: columns one by one, or in pairs for Bf16.
+template <typename T>
+std::size_t weight_index(int row, int col, int cols) {
+  constexpr int kGroup = std::is_same_v<T, Bf16> ? 2 : 1;
+  const std::size_t group = std::size_t(row / 16) * (cols / kGroup) + col / kGroup;
+  return (group * 16 + row % 16) * kGroup + col % kGroup;
+}
+
 template <typename T>
 void check_dense(DenseSlot<T> run, int panels, int cols, std::size_t shift, bool with_init,
                  Random& random) {
@@ -34,7 +42,7 @@ void check_dense(DenseSlot<T> run, int panels, int cols, std::size_t shift, bool
     Sum sum;
     if (with_init) sum.add(init[row]);
     for (int c = 0; c < cols; ++c) {
-      sum.add(widen(weights[(std::size_t(row / 16) * cols + c) * 16 + row % 16]) * x[c]);
+      sum.add(widen(weights[weight_index<T>(row, c, cols)]) * x[c]);
     }
     ASSERT_NEAR(y[row], sum.value, sum.bound())
         << "row " << row << " of " << rows << ", cols " << cols << ", init " << with_init;
@@ -45,9 +53,10 @@ template <typename T>
 void check_dense_sizes(DenseSlot<T> run) {
   Random random(1);
   for (const int panels : kPanelCounts) {
-    for (const int cols : kColumnCounts) {
+    for (const int count : kColumnCounts) {
+      const int cols = std::is_same_v<T, Bf16> ? 2 * count : count;  // Bf16 columns come in pairs
       for (const std::size_t shift : {0, 1, 3}) {
-        check_dense<T>(run, panels, cols, shift, (cols + panels) % 2 == 0, random);
+        check_dense<T>(run, panels, cols, shift, (count + panels) % 2 == 0, random);
         if (::testing::Test::HasFatalFailure()) return;
       }
     }

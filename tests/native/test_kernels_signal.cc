@@ -127,15 +127,34 @@ void check_path_step_f32(const KernelTable& table) {
       const float* at = score.data() + reach;
       for (const float jump : {-1e15f, -4.0f, 1.0f}) {
         Fenced<float> next(n, 1);
-        table.path_step_f32(at, jump, cost.data(), reach, gain.data(), n, next.data());
+        table.path_step_f32(at, jump, cost.data(), reach, gain.data(), 0.7f, n, next.data());
         next.expect_fences_intact();
         for (int i = 0; i < n; ++i) {
           float best = jump;
           for (int j = -reach; j <= reach; ++j)
             best = std::max(best, at[i + j] - cost[std::abs(j)]);
-          ASSERT_EQ(next[i], best + gain[i]) << i << ", reach " << reach << ", jump " << jump;
+          ASSERT_EQ(next[i], best + 0.7f * gain[i])
+              << i << ", reach " << reach << ", jump " << jump;
         }
       }
+    }
+  }
+}
+
+void check_lower_f32(const KernelTable& table) {
+  Random random(36);
+  for (const int n : {16, 32, 224}) {
+    for (int peak = 0; peak < n; peak += 5) {
+      Buffer<float> x(n, 1);
+      fill_wild(random, x);
+      x[peak] = 1e6f + static_cast<float>(peak);
+      Fenced<float> y(n, 1);
+      std::copy(x.data(), x.data() + n, y.data());
+      float top = 0.0f;
+      table.lower_f32(y.data(), n, &top);
+      y.expect_fences_intact();
+      ASSERT_EQ(top, x[peak]);
+      for (int i = 0; i < n; ++i) ASSERT_EQ(y[i], x[i] - x[peak]) << i << ", peak " << peak;
     }
   }
 }

@@ -143,6 +143,23 @@ def test_a_dataset_that_announces_terabytes_is_not_read(tmp_path: Path) -> None:
         read_lpcnet_h5(path)
 
 
+def test_data_of_other_files_is_not_read(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(np.zeros((256, 2), "<f4").tobytes())
+    other = Upstream(seed=2).write_h5(tmp_path / "other.h5")
+    path = Upstream().write_h5(tmp_path / "m.h5")
+    with h5py.File(path, "a") as file:
+        dual, dense = file["model_weights/dual_fc/dual_fc"], file["model_weights/feature_dense1"]
+        del dual["bias:0"], dense["feature_dense1"]
+        dual.create_dataset("bias:0", (256, 2), "f4", external=[(str(secret), 0, 2048)])
+        inside = "model_weights/feature_dense1/feature_dense1"
+        dense["feature_dense1"] = h5py.ExternalLink(str(other), inside)
+    with pytest.raises(ModelError) as caught:
+        read_lpcnet_h5(path)
+    assert "'dual_fc/bias:0' has its data in another file" in str(caught.value)
+    assert "'kernel:0' of 'feature_dense1' is missing" in str(caught.value)
+
+
 def test_another_hdf5_file_lists_what_is_missing(tmp_path: Path) -> None:
     path = tmp_path / "m.h5"
     with h5py.File(path, "w") as file:

@@ -190,3 +190,29 @@ def test_tree_distribution_takes_the_most_significant_bit_first() -> None:
     assert p.sum() == pytest.approx(1)
     logits[2] = 30  # within the left half, always right: codes 64..127
     assert ref.tree_distribution(logits)[64:128].sum() == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize("pattern", ["*.features.f32", "*.test_old55.f32"])
+def test_lpc_from_cepstrum(pattern: str) -> None:
+    paths = sorted(GOLDEN.glob(pattern))
+    if not paths:
+        pytest.skip("no golden features")
+    features = np.fromfile(paths[0], "<f4").reshape(-1, 36 if "features" in pattern else 55)[:200]
+    found = [reference().lpc_from_cepstrum(row[:18]) for row in features]
+    np.testing.assert_allclose(found, features[:, -16:], atol=1e-2)
+    assert np.median(np.abs(found - features[:, -16:]).max(axis=1)) < 1e-4
+
+
+@pytest.mark.parametrize("path", OLD, ids=ids)
+def test_2019_synthesis_takes_its_lpc_from_the_uncompensated_cepstrum(path: Path) -> None:
+    golden = np.load(GOLDEN / f"old_teacher_forced_{seed(path)}.npz")
+    features = features_of("*.test_old55.f32", 55, len(golden["ref64_cond"]))
+    ref = reference()
+    lpc = [ref.lpc_from_cepstrum(row[:18], compensate=False) for row in features[:10]]
+    np.testing.assert_allclose(golden["lpc_used"][2:12], lpc, atol=1e-4)
+    used = np.concatenate([golden["lpc_used"], np.zeros((len(features) - 12, 16))])
+    steps = model(path).teacher_forced(
+        features, golden["forced_pcm"], start=2, samples=1600, lpc=used
+    )
+    for name, key in (("sig", "sig_idx"), ("pred", "pred_idx"), ("exc", "exc_prev_idx")):
+        assert np.mean(getattr(steps, name) != golden[key]) < 0.002, name

@@ -18,6 +18,11 @@ Array = NDArray[np.float64]
 HOP = 160
 ORDER = 16
 LEVELS = 256
+BAND_CENTRES = 4 * np.array([0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 34, 40])
+COMPENSATION = np.array(
+    [0.8, 1, 1, 1, 1, 1, 1, 1, 2 / 3, 0.5, 0.5, 0.5, 1 / 3, 0.25, 0.25, 0.2, 1 / 6, 0.173913]
+)
+"""Of a band's width, by which its summed energy is too large."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,34 @@ def rc2lpc(reflection: Array) -> Array:
     for i, k in enumerate(reflection):
         a[:i] = a[:i] + k * a[:i][::-1]
         a[i] = k
+    return a
+
+
+def lpc_from_cepstrum(cepstrum: Array, *, compensate: bool = True) -> Array:
+    """LPC a_1..a_16 from 18 Bark cepstra (c0 less 4).
+
+    Band energies times `COMPENSATION` (2019's synthesis leaves it out), linear interpolation over
+    the spectrum, autocorrelation, noise floor and lag window, Levinson until the gain is 30 dB.
+    """
+    c = np.array(cepstrum, np.float64)
+    c[0] += 4
+    bands = np.arange(18)
+    dct = np.cos((bands[:, None] + 0.5) * bands * np.pi / 18) * np.sqrt(2 / 18)
+    dct[:, 0] *= np.sqrt(0.5)
+    energy = 10 ** (dct @ c) * (COMPENSATION if compensate else 1.0)
+    spectrum = np.interp(np.arange(HOP + 1), BAND_CENTRES, energy)
+    spectrum[HOP] = 0
+    correlation = np.fft.irfft(spectrum, 2 * HOP)[: ORDER + 1] * 2 * HOP
+    correlation[0] = correlation[0] * (1 + 1e-4) + 26 / 38  # (320 / 12 in integers) / 38
+    correlation *= 1 - 6e-5 * np.arange(ORDER + 1) ** 2
+    a, error = np.zeros(ORDER), correlation[0]
+    for i in range(ORDER):
+        r = -(a[:i] @ correlation[i:0:-1] + correlation[i + 1]) / error
+        a[:i] = a[:i] + r * a[:i][::-1]
+        a[i] = r
+        error *= 1 - r * r
+        if error < 0.001 * correlation[0]:
+            break
     return a
 
 

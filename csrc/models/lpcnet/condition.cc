@@ -90,7 +90,7 @@ bool Condition::process(const float* frame) PYVOC_RT {
 void Condition::update_lpc(const float* frame) PYVOC_RT {
   const int delay = config_.lookahead;
   float newest[kLpcOrder];
-  analysis_.predictor(frame, newest);
+  analysis_.predictor(frame, newest, config_.layout_dims != 55);
   const float correlation = frame[config_.pitch_feature + 1];
   if (delay == 0) {
     std::memcpy(lpc_, newest, sizeof lpc_);
