@@ -7,6 +7,10 @@
 
 #include <cstdint>
 
+#include "kernels/simd/segments.h"
+
+#define PYVOC_SIMD_SEGMENTS 1  // fast_tanh and fast_sigmoid are here
+
 namespace pyvoc::kernels {
 namespace {
 
@@ -69,6 +73,25 @@ inline F32x16 reciprocal(F32x16 a) {
 }
 inline void store_u8(std::uint8_t* p, F32x16 a) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(a.v)));
+}
+
+// A parabola per segment, looked up in registers: no division. c0, c1, c2 [32].
+inline F32x16 parabola(F32x16 x, float limit, const float* c0, const float* c1, const float* c2) {
+  constexpr float kRound = 12582912.0f;  // 1.5 * 2^23: adding it rounds, the integer is in the low bits
+  x = clamp(x, set1(limit));
+  const __m512i segment = _mm512_castps_si512(
+      _mm512_fmadd_ps(x.v, _mm512_set1_ps(15.5f / limit), _mm512_set1_ps(kRound + 16.0f)));
+  const auto coefficient = [&](const float* c) {
+    return _mm512_permutex2var_ps(_mm512_loadu_ps(c), segment, _mm512_loadu_ps(c + 16));
+  };
+  return {_mm512_fmadd_ps(_mm512_fmadd_ps(coefficient(c2), x.v, coefficient(c1)), x.v,
+                          coefficient(c0))};
+}
+inline F32x16 fast_tanh(F32x16 x) {
+  return parabola(x, kTanhSegmentLimit, kTanhC0, kTanhC1, kTanhC2);
+}
+inline F32x16 fast_sigmoid(F32x16 x) {
+  return parabola(x, kSigmoidSegmentLimit, kSigmoidC0, kSigmoidC1, kSigmoidC2);
 }
 
 inline Quad load_quads(const float* low, const float* high) {
