@@ -73,7 +73,7 @@ def synthesis(job: Job) -> Job:
         ours, theirs = _rounds(lambda: _round(groups, frames), peer, job["repeats"])
     hops = _hop_times(groups[0], frames, model.hop_length)
     slots = json.loads(native.system_info())["slots"]
-    slot = {"int8": "sparse8x4_i8", "bf16": "sparse8x4_bf16"}.get(model.precision, "sparse8x4_f32")
+    plan = {entry["layer"]: entry for entry in description["plan"]}["gru_a.weight_hh"]
     return {
         "precision": model.precision,
         "xrt": [total / seconds for seconds in ours],
@@ -86,7 +86,7 @@ def synthesis(job: Job) -> Job:
         "macs_by_part": work.macs,
         "bytes_by_part": work.bytes,
         "sample_rate": model.sample_rate,
-        "tier": slots[slot],
+        "tier": slots[f"{plan['op']}_{plan['weights']}"],
     }
 
 

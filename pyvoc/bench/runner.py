@@ -119,15 +119,30 @@ class _Session:
         self.options, self.cores, self.folder, self.say = options, cores, folder, say
 
     def prepare(self) -> None:
+        """Write the inputs; refuse a model that cannot be measured before anything is."""
         seconds = self.options.seconds
         if "lpcnet" in self.options.targets:
-            rows = extract(seeded.speech(max(seconds, _C_EXAMPLE_SECONDS)))
+            layout = "lpcnet36" if self.options.model is None else self._layout(self.options.model)
+            rows = extract(seeded.speech(max(seconds, _C_EXAMPLE_SECONDS)), layout=layout)
             save(self.folder / "c_example.f32", rows)
             np.save(self.folder / "features.npy", rows[: round(100 * seconds)])
         if "features" in self.options.targets:
             np.save(self.folder / "pcm.npy", seeded.speech(_FEATURE_FACTOR * seconds))
 
+    def _layout(self, path: Path) -> str:
+        model = native.Model(str(path))
+        if model.architecture != "lpcnet":
+            raise UnsupportedError(f"{path}: pyvoc bench measures LPCNet, not {model.architecture}")
+        peer = self.options.peer_int8 or self.options.peer_f32
+        if peer is not None and model.feature_layout != "lpcnet36":
+            raise UnsupportedError(
+                f"{path}: the model's layout is {model.feature_layout}, the peer's lpcnet36: they "
+                "cannot be compared"
+            )
+        return str(model.feature_layout)
+
     def models(self) -> list[Path]:
+        """Model files to measure."""
         if self.options.model is not None:
             return [self.options.model]
         paths = []
@@ -155,7 +170,7 @@ class _Session:
         machine: Machine,
     ) -> Result:
         self.say(f"synthesis with {path.name}, {streams} stream{'s' if streams > 1 else ''}")
-        precision = self._precision(path)
+        precision = str(native.Model(str(path)).precision)
         program = self.options.peer_int8 if precision == "int8" else self.options.peer_f32
         weights = "int8" if precision == "int8" else "f32"
         threads = self.options.threads
@@ -231,17 +246,6 @@ class _Session:
             peer=peer,
             ratio=None if peer is None else xrt.median / peer.xrt.median,
         )
-
-    def _precision(self, path: Path) -> str:
-        model = native.Model(str(path))
-        if model.architecture != "lpcnet":
-            raise UnsupportedError(f"{path}: pyvoc bench measures LPCNet, not {model.architecture}")
-        if model.feature_layout != "lpcnet36":
-            raise UnsupportedError(
-                f"{path}: pyvoc bench makes lpcnet36 features, the model wants "
-                f"{model.feature_layout}"
-            )
-        return str(model.precision)
 
     def _job(self, kind: str, **arguments: Any) -> dict[str, Any]:
         cores = self.cores if kind == "synthesis" else self.cores[:1]

@@ -30,6 +30,7 @@ from pyvoc.errors import Error, UnsupportedError
 from pyvoc.features import extract
 
 ROOT = Path(__file__).resolve().parents[2]
+OLD = ROOT / "tests" / "golden" / "softmax_dense.int8.gguf"
 TINY = Path(pyvoc.__file__).parent / "data" / "tiny_lpcnet.gguf"
 native: Any = _pyvoc
 
@@ -111,7 +112,7 @@ def test_work_agrees_with_the_values(seeded_models: dict[str, Path], precision: 
 
 
 def test_softmax_and_dense_models_are_counted() -> None:
-    model = native.Model(str(ROOT / "tests" / "golden" / "softmax_dense.f32.gguf"))
+    model = native.Model(str(OLD))
     work = lpcnet_work(json.loads(model.describe()))
     assert work.macs["gru_a.weight_hh"] == 3 * 16 * 16
     assert work.macs["dual_fc"] == 2 * 256 * 16
@@ -272,8 +273,13 @@ def test_what_cannot_be_measured_is_said(tmp_path: Path) -> None:
     with pytest.raises(Error, match=r"missing\.gguf"):
         run(Options(model=tmp_path / "missing.gguf", targets=("lpcnet",), seconds=1))
     with pytest.raises(UnsupportedError, match="lpcnet55"):
-        path = ROOT / "tests" / "golden" / "softmax_dense.f32.gguf"
-        run(Options(model=path, targets=("lpcnet",), seconds=1, repeats=1))
+        run(Options(model=OLD, peer_int8=tmp_path / "peer", seconds=1))
+
+
+def test_a_model_of_the_other_layout() -> None:
+    report = run(Options(model=OLD, targets=("lpcnet",), seconds=1, repeats=1, streams=(2,)))
+    assert [(r.precision, r.streams) for r in report.results] == [("int8", 2)]
+    assert report.results[0].xrt > 1
 
 
 def test_a_worker_that_dies_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
