@@ -49,7 +49,7 @@ class Report:
     latency_ms
         Delay that the model's look-ahead costs a stream.
     seed
-        Of the first utterance; one more for each next one is not used: all have this one.
+        Of every utterance.
     """
 
     model: str
