@@ -11,6 +11,7 @@ namespace pyvoc::python {
 void bind_model(pybind11::module_& module);
 void bind_stream(pybind11::module_& module);
 void bind_testing(pybind11::module_& module);
+void bind_kernel_rate(pybind11::module_& testing);
 void bind_extractor(pybind11::module_& module);
 
 }  // namespace pyvoc::python

@@ -127,6 +127,7 @@ void bind_testing(py::module_& module) {
   testing.def("lpcnet_frames", &lpcnet_frames, py::arg("model"), py::arg("features").noconvert());
   testing.def("lpcnet_steps", &lpcnet_steps, py::arg("model"), py::arg("features").noconvert(),
               py::arg("pcm").noconvert());
+  bind_kernel_rate(testing);
 }
 
 }  // namespace pyvoc::python

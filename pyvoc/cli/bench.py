@@ -1,0 +1,146 @@
+"""``pyvoc bench``: speed, latency and memory on this machine, beside a peer."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from pyvoc._atomic import atomic_open
+from pyvoc.specs.base import PRECISIONS
+
+__all__ = ["add_parser", "run"]
+
+_TARGETS = ("lpcnet", "features")
+
+
+def _number(low: int, high: int) -> Any:
+    def parse(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"'{text}' is no whole number in {low}..{high}")
+        return int(text)
+
+    return parse
+
+
+def _streams(text: str) -> tuple[int, ...]:
+    return tuple(_number(1, 64)(part) for part in text.split(","))
+
+
+def _precisions(text: str) -> tuple[str, ...]:
+    parts = tuple(text.split(","))
+    for part in parts:
+        if part not in PRECISIONS:
+            raise argparse.ArgumentTypeError(f"'{part}' is not one of {', '.join(PRECISIONS)}")
+    return parts
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the sub-command to argparse's sub-parsers."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "bench",
+        help="measure speed, latency and memory",
+        description="Measure on one pinned core, in turns with a peer when one is given. Without "
+        "--model, seeded LPCNets of the usual size are made, which needs the extra 'convert'. "
+        "PYVOC_ISA=avx2 and the like measure another tier.",
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "target", nargs="?", choices=_TARGETS, help="what to measure (default: everything)"
+    )
+    parser.add_argument("--model", metavar="M.gguf", type=Path, help="an LPCNet to measure with")
+    parser.add_argument(
+        "--precision",
+        type=_precisions,
+        metavar="P[,P]",
+        help="of the seeded models: f32, bf16, int8 (default: all)",
+    )
+    parser.add_argument(
+        "--seconds",
+        type=_number(1, 600),
+        default=5,
+        metavar="N",
+        help="audio per round and stream (default 5; features: 20 times as much)",
+    )
+    parser.add_argument(
+        "--repeats", type=_number(1, 1000), default=9, metavar="N", help="rounds (default 9)"
+    )
+    parser.add_argument(
+        "--core",
+        type=_number(0, 65535),
+        metavar="N",
+        help="the core to use (default: the last one)",
+    )
+    parser.add_argument(
+        "--streams",
+        type=_streams,
+        default=(1, 4),
+        metavar="N[,N]",
+        help="streams in lockstep (default 1,4)",
+    )
+    parser.add_argument(
+        "--threads",
+        type=_number(1, 1024),
+        default=1,
+        metavar="N",
+        help="threads, each with its own core and --streams streams (default 1)",
+    )
+    parser.add_argument(
+        "--peer-lpcnet",
+        nargs="+",
+        type=Path,
+        metavar="PATH",
+        help="xiph/LPCNet's lpcnet_demo to measure in turns with ours: an int8 build and, for f32 "
+        "and bf16, a float build",
+    )
+    parser.add_argument(
+        "--peers", action="store_true", help="measure lpcnet_demo too, when it is installed"
+    )
+    parser.add_argument(
+        "--c-example", type=Path, metavar="PATH", help="binary of examples/c, to see its memory"
+    )
+    parser.add_argument("--json", action="store_true", help="print a JSON object")
+    parser.add_argument("-o", "--output", metavar="FILE", help="write there instead of stdout")
+    parser.set_defaults(run=run, parser=parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Measure and print; raises :class:`pyvoc.Error`."""
+    from pyvoc.bench.runner import Options, find_peer
+    from pyvoc.bench.runner import run as measure
+
+    if args.peer_lpcnet is not None and len(args.peer_lpcnet) > 2:
+        args.parser.error("--peer-lpcnet takes an int8 build and a float build")
+    if args.model is not None and args.precision is not None:
+        args.parser.error("--precision is for seeded models; --model has its own")
+    given: list[Path | None] = [*(args.peer_lpcnet or []), None, None]
+    if args.peers and given[0] is None:
+        given[0] = find_peer()
+        if given[0] is None:
+            print("no lpcnet_demo is installed: measuring without a peer", file=sys.stderr)
+    options = Options(
+        targets=_TARGETS if args.target is None else (args.target,),
+        model=args.model,
+        precisions=args.precision or PRECISIONS,
+        seconds=args.seconds,
+        repeats=args.repeats,
+        core=args.core,
+        streams=args.streams,
+        threads=args.threads,
+        peer_int8=given[0],
+        peer_f32=given[1],
+        c_example=args.c_example,
+    )
+    report = measure(options, progress=_show if sys.stderr.isatty() else None)
+    text = (report.to_json() if args.json else report.to_text()) + "\n"
+    if args.output is None:
+        sys.stdout.write(text)
+    else:
+        with atomic_open(args.output) as stream:
+            stream.write(text.encode())
+    return 0
+
+
+def _show(line: str) -> None:
+    print(f"pyvoc bench: {line}", file=sys.stderr)
