@@ -49,7 +49,7 @@ class Report:
     latency_ms
         Delay that the model's look-ahead costs a stream.
     seed
-        Of the first utterance; one more for each next one is not used: all have this one.
+        Of every utterance.
     """
 
     model: str
@@ -129,6 +129,7 @@ def from_files(
     raw: bool = False,
     seed: int = 0,
     draws: npt.ArrayLike | None = None,
+    make_folder: bool = False,
     progress: Progress | None = None,
 ) -> Report:
     """Synthesise files to files; several in lockstep, on the model's threads.
@@ -147,6 +148,8 @@ def from_files(
         Of every utterance.
     draws
         Uniform draws for a lone input; see :meth:`Model.synthesize`.
+    make_folder
+        Create the outputs' folder when there is something to put into it.
     progress
         Called with the samples done and in all (of 64 files at a time).
 
@@ -172,11 +175,20 @@ def from_files(
             made = synthesize_batch(model, rows, seeds=[seed] * len(rows), progress=progress)
         wall += time.perf_counter() - started
         frames += sum(len(array) for array in rows)
+        if make_folder:
+            _make_folder(Path(outputs[0]).parent)
         for samples, output in zip(made, outputs[start : start + _GROUP], strict=True):
             rate, count = model.info.sample_rate, len(samples)
             with open_output(output, rate, raw=raw, samples=count) as write:
                 write(samples)
     return _report(model, inputs, outputs, " ".join(sorted(found)), frames, wall, seed)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Error(f"cannot create '{folder}': {error.strerror}") from error
 
 
 def _layout_name(rows: Float32, info: ModelInfo) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -103,10 +104,14 @@ def _format(args: argparse.Namespace, output: str | None) -> bool:
     return suffix != ".wav"
 
 
+def _is_folder(output: str | None) -> bool:
+    return output is not None and (output.endswith(("/", os.sep)) or Path(output).is_dir())
+
+
 def _targets(args: argparse.Namespace) -> tuple[list[str], bool]:
     """The output of each input, and whether they are raw PCM."""
     output, inputs = args.output, args.inputs
-    into_folder = output is not None and (output.endswith(("/", "\\")) or Path(output).is_dir())
+    into_folder = _is_folder(output)
     if "-" in inputs and (len(inputs) > 1 or into_folder):
         args.parser.error("standard input goes alone, and to one output")
     if len(inputs) > 1 and output is not None and not into_folder:
@@ -124,7 +129,6 @@ def _targets(args: argparse.Namespace) -> tuple[list[str], bool]:
                 args.parser.error(f"'{first}' and '{inputs[i]}' would both become '{target}'")
             if Path(target).absolute() == Path(inputs[i]).absolute():
                 args.parser.error(f"'{target}' would overwrite the input: give -o")
-        folder.mkdir(parents=True, exist_ok=True)
         return targets, raw
     return [output], _format(args, output)
 
@@ -160,6 +164,7 @@ def run(args: argparse.Namespace) -> int:
             raw=raw,
             seed=args.seed,
             draws=draws,
+            make_folder=_is_folder(args.output),
             progress=_Progress(model.info.sample_rate),
         )
     _print(report, as_json=args.json)
