@@ -118,10 +118,12 @@ def _limits(results: list[Row]) -> list[str]:
             f"{r['peak_fraction']:.0%}",
             f"{r['bytes_per_sample'] / 1e3:.1f}",
             "-" if r["l2_fraction"] is None else f"{r['l2_fraction']:.0%}",
+            "-" if r["l2_fraction"] is None else f"{r['xrt'] / r['l2_fraction']:.0f}",
         ]
         for r in results
     ]
-    return _table(["work", "GMAC/s", "of the peak", "kB per sample", "of L2 bandwidth"], rows)
+    header = ["work", "GMAC/s", "of the peak", "kB per sample", "of L2 bandwidth"]
+    return _table([*header, "x real time at L2 bandwidth"], rows)
 
 
 def _work(results: list[Row]) -> list[str]:

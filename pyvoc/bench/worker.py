@@ -16,7 +16,7 @@ from pyvoc.errors import Error
 def _run(job: dict[str, Any]) -> dict[str, Any]:
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, job["cores"])
-    from pyvoc.bench import jobs  # after pinning: imports allocate near this core
+    from pyvoc.bench import jobs
 
     run = {
         "machine": jobs.machine,
