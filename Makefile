@@ -18,8 +18,8 @@ PIP := $(VENV)/bin/pip install --quiet --disable-pip-version-check
 demo: $(VENV)/.demo
 	$(VENV)/bin/python examples/demo.py
 
-test: $(VENV)/.installed
-	@scripts/test.sh
+test:
+	@scripts/test.sh $(MAKE) --no-print-directory $(VENV)/.installed
 
 lint: $(VENV)/.dev
 	@scripts/lint.sh
@@ -28,8 +28,7 @@ format: $(VENV)/.dev
 	@scripts/lint.sh --fix
 
 bench: $(VENV)/.installed
-	$(VENV)/bin/pyvoc bench features
-	$(VENV)/bin/pyvoc bench lpcnet
+	$(VENV)/bin/pyvoc bench
 
 test-native: $(VENV)/.dev
 	@scripts/test_native.sh

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import wave
 from pathlib import Path
 
 import numpy as np
@@ -153,8 +154,6 @@ def write_wav(path: str | os.PathLike[str], samples: npt.ArrayLike, rate: int) -
     Error
         The operating system refused the file.
     """
-    import soundfile
-
     array = np.asarray(samples)
     if array.ndim != 1:
         raise AudioError(f"cannot write '{path}': expected mono samples, got shape {array.shape}")
@@ -162,5 +161,9 @@ def write_wav(path: str | os.PathLike[str], samples: npt.ArrayLike, rate: int) -
         if not np.isfinite(array).all():
             raise AudioError(f"cannot write '{path}': NaN or infinite samples")
         array = np.clip(np.rint(array.astype(np.float64) * 32768.0), -32768, 32767).astype(np.int16)
-    with atomic_open(path) as stream:
-        soundfile.write(stream, array, rate, format="WAV", subtype="PCM_16")
+    with atomic_open(path) as stream, wave.open(stream, "wb") as sound:
+        sound.setnchannels(1)
+        sound.setsampwidth(2)
+        sound.setframerate(rate)
+        sound.setnframes(len(array))  # a pipe's header cannot be mended later
+        sound.writeframesraw(array.tobytes())

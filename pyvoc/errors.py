@@ -6,7 +6,7 @@ __all__ = ["AudioError", "Error", "FeatureError", "ModelError", "UnsupportedErro
 
 
 class Error(Exception):
-    """Base of every pyvoc error; the message is one sentence that names file, expected and found."""
+    """Base of every pyvoc error; the message is a sentence naming file, expected and found."""
 
 
 class ModelError(Error):

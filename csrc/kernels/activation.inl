@@ -32,6 +32,9 @@ constexpr float kTanhQ[2][5] = {{1.0f, 0.4630018f, 0.023998393f, 0.00024522044f,
 
 template <Precision kPrecision>
 inline F32x16 tanh(F32x16 x) {
+#if defined(PYVOC_SIMD_SEGMENTS)
+  if constexpr (kPrecision == Precision::kFast) return fast_tanh(x);
+#endif
   constexpr int k = kPrecision == Precision::kPrecise ? 0 : 1;
   return odd_rational<kPrecision>(x, kTanhLimit[k], kTanhP[k], kTanhQ[k]);
 }
@@ -39,6 +42,9 @@ inline F32x16 tanh(F32x16 x) {
 // s(x) = 1/2 + tanh(x / 2) / 2, the halves taken into the coefficients (exact: powers of two).
 template <Precision kPrecision>
 inline F32x16 sigmoid(F32x16 x) {
+#if defined(PYVOC_SIMD_SEGMENTS)
+  if constexpr (kPrecision == Precision::kFast) return fast_sigmoid(x);
+#endif
   constexpr int k = kPrecision == Precision::kPrecise ? 0 : 1;
   constexpr float p[4] = {kTanhP[k][0] / 4, kTanhP[k][1] / 16, kTanhP[k][2] / 64,
                           kTanhP[k][3] / 256};

@@ -41,8 +41,8 @@ inline void sparse8x4_bf16(const Sparse8x4<Bf16>& w, const float* x, float* y) n
   sparse8x4(w, x, y);
 }
 
-inline I32x16 block_i8(I32x16 acc, const std::uint8_t* u, std::uint32_t offset,
-                       const std::int8_t* w) {
+template <typename Weights>
+inline I32x16 block_i8(I32x16 acc, const std::uint8_t* u, std::uint32_t offset, Weights w) {
   return dot_halves(acc, u + (offset & 0xffffu), u + (offset >> 16), w);
 }
 
@@ -71,21 +71,26 @@ inline void sparse8x4_i8_x4(const Sparse8x4<std::int8_t>& s, const std::uint8_t*
                             std::int32_t* const* y) noexcept {
   const std::int8_t* w = s.weights;
   const std::uint32_t* offset = s.offsets;
+  const std::int32_t *rows = s.rows, *count = s.counts, *last = s.counts + s.pairs;
+  const std::int32_t* row_sums = s.row_sums;
   const std::uint8_t *u0 = u[0], *u1 = u[1], *u2 = u[2], *u3 = u[3];
-  for (std::int32_t pair = 0; pair < s.pairs; ++pair) {
+  std::int32_t *y0 = y[0], *y1 = y[1], *y2 = y[2], *y3 = y[3];
+  for (; count != last; ++count, rows += 2) {
+    const std::uint32_t* end = offset + *count;
     I32x16 a = izero(), b = izero(), c = izero(), d = izero();
-    for (std::int32_t i = s.counts[pair]; i > 0; --i, w += 64, ++offset) {
-      a = block_i8(a, u0, *offset, w);
-      b = block_i8(b, u1, *offset, w);
-      c = block_i8(c, u2, *offset, w);
-      d = block_i8(d, u3, *offset, w);
+    for (; offset != end; ++offset, w += 64) {
+      const I8x64 weights = load_weights(w);
+      a = block_i8(a, u0, *offset, weights);
+      b = block_i8(b, u1, *offset, weights);
+      c = block_i8(c, u2, *offset, weights);
+      d = block_i8(d, u3, *offset, weights);
     }
-    const std::int32_t low = s.rows[2 * pair], high = s.rows[2 * pair + 1];
-    const std::int32_t *low_sums = s.row_sums + low, *high_sums = s.row_sums + high;
-    store_halves(y[0] + low, y[0] + high, dot_finish(a, low_sums, high_sums));
-    store_halves(y[1] + low, y[1] + high, dot_finish(b, low_sums, high_sums));
-    store_halves(y[2] + low, y[2] + high, dot_finish(c, low_sums, high_sums));
-    store_halves(y[3] + low, y[3] + high, dot_finish(d, low_sums, high_sums));
+    const std::int32_t low = rows[0], high = rows[1];
+    const std::int32_t *low_sums = row_sums + low, *high_sums = row_sums + high;
+    store_halves(y0 + low, y0 + high, dot_finish(a, low_sums, high_sums));
+    store_halves(y1 + low, y1 + high, dot_finish(b, low_sums, high_sums));
+    store_halves(y2 + low, y2 + high, dot_finish(c, low_sums, high_sums));
+    store_halves(y3 + low, y3 + high, dot_finish(d, low_sums, high_sums));
   }
 }
 

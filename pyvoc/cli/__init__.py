@@ -1,0 +1,112 @@
+"""The command line: parse, call one library function, print.
+
+Exit codes: 0 done, 2 wrong usage, 3 bad input or output, 4 valid but not supported here, 130
+interrupted. Each sub-command is a module here with ``add_parser(subparsers)`` and ``run(args)``;
+only the one that was asked for is imported.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+
+__all__ = ["COMMANDS", "main"]
+
+COMMANDS = {
+    "synth": "speech from features, or a copy of speech through its features",
+    "features": "extract LPCNet features from speech",
+    "convert": "convert an upstream checkpoint to a model file",
+    "info": "what this machine does; what is in a model, feature or audio file",
+    "bench": "measure speed on this machine",
+    "dump-data": "make LPCNet training data from raw speech",
+    "doctor": "check this installation",
+}
+
+OK, BAD_INPUT, UNSUPPORTED, INTERRUPTED = 0, 3, 4, 130
+BROKEN_PIPE = 128 + getattr(signal, "SIGPIPE", 13)
+
+
+class _Version(argparse.Action):
+    """``--version``, which loads the compiled module only when asked."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        import pyvoc
+
+        print(f"pyvoc {pyvoc.__version__}")
+        parser.exit()
+
+
+def _parser(command: str | None) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="pyvoc",
+        description="Real-time neural vocoders on a CPU core.",
+        epilog="Exit codes: 0 done, 2 usage, 3 bad input or output, 4 not supported here.",
+    )
+    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, summary in COMMANDS.items():
+        if name != command:
+            subparsers.add_parser(name, help=summary)
+            continue
+        module = importlib.import_module(f"pyvoc.cli.{name.replace('-', '_')}")
+        module.add_parser(subparsers)
+        subparsers.choices[name].set_defaults(run=module.run, parser=subparsers.choices[name])
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line.
+
+    Parameters
+    ----------
+    argv
+        Arguments without the program's name; None takes the process's.
+
+    Returns
+    -------
+    int
+        The exit code.
+    """
+    from pyvoc.errors import Error, UnsupportedError
+
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    command = next((word for word in arguments if not word.startswith("-")), None)
+    try:
+        args = _parser(command).parse_args(arguments)
+        code = int(args.run(args) or 0)
+        sys.stdout.flush()
+        return code
+    except UnsupportedError as error:
+        return _fail(str(error), UNSUPPORTED)
+    except Error as error:
+        return _fail(str(error), BAD_INPUT)
+    except BrokenPipeError:
+        return _broken_pipe()
+    except OSError as error:
+        where = f"'{error.filename}': " if error.filename is not None else ""
+        return _fail(f"{where}{error.strerror or error}", BAD_INPUT)
+    except MemoryError:
+        return _fail("out of memory", BAD_INPUT)
+    except ImportError as error:
+        return _fail(f"{error}: run `pyvoc doctor`", UNSUPPORTED)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"pyvoc: {message}", file=sys.stderr)
+    return code
+
+
+def _broken_pipe() -> int:
+    """Keep Python from complaining at exit about output that nobody reads."""
+    try:
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+    except (OSError, ValueError):
+        pass
+    return BROKEN_PIPE

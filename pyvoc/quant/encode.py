@@ -69,7 +69,10 @@ def encode(
     tensors: dict[str, Tensor] = {}
     for item in spec.tensors:
         mine = (kept or {}).get(item.name)
-        _encode_tensor(tensors, item, singles[item.name], precision, mine, peak)
+        element = item.type_for(precision)
+        if kept and precision == "int8" and element is BF16:
+            element = F32  # the float layers of a quantised source stay as its training saw them
+        _encode_tensor(tensors, item, singles[item.name], element, mine, peak)
     entries: dict[str, Scalar] = {
         "general.architecture": spec.architecture,
         "general.alignment": 64,
@@ -92,11 +95,10 @@ def _encode_tensor(
     tensors: dict[str, Tensor],
     spec: TensorSpec,
     array: NDArray[np.float32],
-    precision: str,
+    element: ElementType,
     kept: Quantized | None,
     peak: float,
 ) -> None:
-    element = spec.type_for(precision)
     matrix = array
     if spec.blocks and spec.diagonal is not None:
         matrix = array.copy()

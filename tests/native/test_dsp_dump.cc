@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <random>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -22,7 +23,10 @@ class Dump : public ::testing::Test {
  protected:
   void SetUp() override {
     const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = fs::temp_directory_path() / (std::string("pyvoc_dump_") + info->name());
+    // Two runs of the tests at a time must not share a folder.
+    const auto tag = std::random_device{}();
+    folder_ = fs::temp_directory_path() /
+              (std::string("pyvoc_dump_") + info->name() + "_" + std::to_string(tag));
     fs::remove_all(folder_);
     fs::create_directories(folder_);
   }

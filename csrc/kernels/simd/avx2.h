@@ -62,9 +62,7 @@ inline F32x16 mul(F32x16 x, F32x16 y) { return {_mm256_mul_ps(x.a, y.a), _mm256_
 inline F32x16 fma(F32x16 x, F32x16 y, F32x16 z) {
   return {_mm256_fmadd_ps(x.a, y.a, z.a), _mm256_fmadd_ps(x.b, y.b, z.b)};
 }
-inline F32x16 max(F32x16 x, F32x16 y) {
-  return {_mm256_max_ps(x.a, y.a), _mm256_max_ps(x.b, y.b)};
-}
+inline F32x16 max(F32x16 x, F32x16 y) { return {_mm256_max_ps(x.a, y.a), _mm256_max_ps(x.b, y.b)}; }
 inline F32x16 clamp(F32x16 x, F32x16 limit) {
   const __m256 sign = _mm256_set1_ps(-0.0f);
   return {_mm256_min_ps(_mm256_max_ps(x.a, _mm256_xor_ps(limit.a, sign)), limit.a),
@@ -132,6 +130,13 @@ inline I32x16 dot_rows(I32x16 acc, const std::uint8_t* u, const std::int8_t* w) 
 inline I32x16 dot_halves(I32x16 acc, const std::uint8_t* low, const std::uint8_t* high,
                          const std::int8_t* w) {
   return {dot8(acc.a, broadcast_quad(low), w), dot8(acc.b, broadcast_quad(high), w + 32)};
+}
+struct I8x64 {
+  const std::int8_t* p;  // 16 registers are too few to hold weights
+};
+inline I8x64 load_weights(const std::int8_t* w) { return {w}; }
+inline I32x16 dot_halves(I32x16 acc, const std::uint8_t* low, const std::uint8_t* high, I8x64 w) {
+  return dot_halves(acc, low, high, w.p);
 }
 inline I32x16 dot_finish(I32x16 acc, const std::int32_t* /*low_row_sums*/,
                          const std::int32_t* /*high_row_sums*/) {

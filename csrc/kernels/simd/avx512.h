@@ -7,6 +7,10 @@
 
 #include <cstdint>
 
+#include "kernels/simd/segments.h"
+
+#define PYVOC_SIMD_SEGMENTS 1  // fast_tanh and fast_sigmoid are here
+
 namespace pyvoc::kernels {
 namespace {
 
@@ -71,6 +75,26 @@ inline void store_u8(std::uint8_t* p, F32x16 a) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(a.v)));
 }
 
+// A parabola per segment, looked up in registers: no division. c0, c1, c2 [32].
+inline F32x16 parabola(F32x16 x, float limit, const float* c0, const float* c1, const float* c2) {
+  constexpr float kRound =
+      12582912.0f;  // 1.5 * 2^23: adding it rounds, the integer is in the low bits
+  x = clamp(x, set1(limit));
+  const __m512i segment = _mm512_castps_si512(
+      _mm512_fmadd_ps(x.v, _mm512_set1_ps(15.5f / limit), _mm512_set1_ps(kRound + 16.0f)));
+  const auto coefficient = [&](const float* c) {
+    return _mm512_permutex2var_ps(_mm512_loadu_ps(c), segment, _mm512_loadu_ps(c + 16));
+  };
+  return {_mm512_fmadd_ps(_mm512_fmadd_ps(coefficient(c2), x.v, coefficient(c1)), x.v,
+                          coefficient(c0))};
+}
+inline F32x16 fast_tanh(F32x16 x) {
+  return parabola(x, kTanhSegmentLimit, kTanhC0, kTanhC1, kTanhC2);
+}
+inline F32x16 fast_sigmoid(F32x16 x) {
+  return parabola(x, kSigmoidSegmentLimit, kSigmoidC0, kSigmoidC1, kSigmoidC2);
+}
+
 inline Quad load_quads(const float* low, const float* high) {
   return {_mm512_mask_broadcast_f32x4(_mm512_broadcast_f32x4(_mm_loadu_ps(low)), 0xff00,
                                       _mm_loadu_ps(high))};
@@ -88,18 +112,34 @@ inline void store_halves(std::int32_t* low, std::int32_t* high, I32x16 a) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(high), _mm512_extracti64x4_epi64(a.v, 1));
 }
 
-inline I32x16 dot(I32x16 acc, __m512i u, const std::int8_t* w) {
+struct I8x64 {
+  __m512i v;
+};
+inline I8x64 load_weights(const std::int8_t* w) { return {_mm512_loadu_si512(w)}; }
+
 #if defined(__AVX512VNNI__) && defined(__GNUC__)
-  // As an instruction, because GCC 12 copies the accumulator around the intrinsic.
+// As instructions, because GCC 12 copies the accumulator around the intrinsic.
+inline I32x16 dot(I32x16 acc, __m512i u, const std::int8_t* w) {
   asm("vpdpbusd %2, %1, %0" : "+v"(acc.v) : "v"(u), "m"(*reinterpret_cast<const __m512i_u*>(w)));
   return acc;
-#elif defined(__AVX512VNNI__)
-  return {_mm512_dpbusd_epi32(acc.v, u, _mm512_loadu_si512(w))};
+}
+inline I32x16 dot(I32x16 acc, __m512i u, I8x64 w) {
+  asm("vpdpbusd %2, %1, %0" : "+v"(acc.v) : "v"(u), "v"(w.v));
+  return acc;
+}
 #else
-  const __m512i pairs = _mm512_maddubs_epi16(u, _mm512_loadu_si512(w));
+inline I32x16 dot(I32x16 acc, __m512i u, I8x64 w) {
+#if defined(__AVX512VNNI__)
+  return {_mm512_dpbusd_epi32(acc.v, u, w.v)};
+#else
+  const __m512i pairs = _mm512_maddubs_epi16(u, w.v);
   return {_mm512_add_epi32(acc.v, _mm512_madd_epi16(pairs, _mm512_set1_epi16(1)))};
 #endif
 }
+inline I32x16 dot(I32x16 acc, __m512i u, const std::int8_t* w) {
+  return dot(acc, u, load_weights(w));
+}
+#endif
 inline int load_quad(const std::uint8_t* u) {
   int quad;
   __builtin_memcpy(&quad, u, 4);
@@ -108,11 +148,15 @@ inline int load_quad(const std::uint8_t* u) {
 inline I32x16 dot_rows(I32x16 acc, const std::uint8_t* u, const std::int8_t* w) {
   return dot(acc, _mm512_set1_epi32(load_quad(u)), w);
 }
+inline __m512i broadcast_quads(const std::uint8_t* low, const std::uint8_t* high) {
+  return _mm512_mask_set1_epi32(_mm512_set1_epi32(load_quad(low)), 0xff00, load_quad(high));
+}
 inline I32x16 dot_halves(I32x16 acc, const std::uint8_t* low, const std::uint8_t* high,
                          const std::int8_t* w) {
-  const __m512i both =
-      _mm512_mask_set1_epi32(_mm512_set1_epi32(load_quad(low)), 0xff00, load_quad(high));
-  return dot(acc, both, w);
+  return dot(acc, broadcast_quads(low, high), w);
+}
+inline I32x16 dot_halves(I32x16 acc, const std::uint8_t* low, const std::uint8_t* high, I8x64 w) {
+  return dot(acc, broadcast_quads(low, high), w);
 }
 inline I32x16 dot_finish(I32x16 acc, const std::int32_t* /*low_row_sums*/,
                          const std::int32_t* /*high_row_sums*/) {

@@ -166,6 +166,13 @@ inline I32x16 dot_rows(I32x16 acc, const std::uint8_t* u, const std::int8_t* w) 
   return {{dot4(acc.v[0], x, w), dot4(acc.v[1], x, w + 16), dot4(acc.v[2], x, w + 32),
            dot4(acc.v[3], x, w + 48)}};
 }
+struct I8x64 {
+  const std::int8_t* p;
+};
+inline I8x64 load_weights(const std::int8_t* w) { return {w}; }
+inline I32x16 dot_halves(I32x16 acc, const std::uint8_t* low, const std::uint8_t* high, I8x64 w) {
+  return dot_halves(acc, low, high, w.p);
+}
 inline I32x16 dot_finish(I32x16 acc, const std::int32_t* low_row_sums,
                          const std::int32_t* high_row_sums) {
   const int32x4_t offset = vdupq_n_s32(127);

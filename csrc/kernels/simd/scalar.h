@@ -142,6 +142,14 @@ inline I32x16 dot_halves(I32x16 acc, const std::uint8_t* low, const std::uint8_t
   }
   return acc;
 }
+// The same with the weights loaded before, for several inputs.
+struct I8x64 {
+  const std::int8_t* p;
+};
+inline I8x64 load_weights(const std::int8_t* w) { return {w}; }
+inline I32x16 dot_halves(I32x16 acc, const std::uint8_t* low, const std::uint8_t* high, I8x64 w) {
+  return dot_halves(acc, low, high, w.p);
+}
 inline I32x16 dot_rows(I32x16 acc, const std::uint8_t* u, const std::int8_t* w) {
   return dot_halves(acc, u, u, w);
 }

@@ -1,0 +1,119 @@
+"""``pyvoc info``: this machine, or what is in files."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from pyvoc._layouts import LAYOUTS
+from pyvoc.inspection import inspect
+from pyvoc.model import system_info
+
+__all__ = ["add_parser", "run"]
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the sub-command to argparse's sub-parsers."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "info",
+        help="what this machine does; what is in a model, feature or audio file",
+        description="Without files: version, processor, kernel tiers, the kernel table slot by "
+        "slot, backends. With files: what is in them.",
+    )
+    parser.add_argument(
+        "files", nargs="*", metavar="FILE", help="model (.gguf), features (.f32, .npy), audio"
+    )
+    parser.add_argument("--tensors", action="store_true", help="list a model's tensors")
+    parser.add_argument(
+        "--layout", choices=list(LAYOUTS), help="of feature files; default: recognised"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the sub-command; raises :class:`pyvoc.Error`."""
+    if not args.files:
+        system = system_info()
+        print(json.dumps(system, indent=2) if args.json else "\n".join(_system_lines(system)))
+        return 0
+    reports = []
+    for name in args.files:
+        report = inspect(name, layout=args.layout)
+        if report["kind"] == "model" and not args.tensors:
+            report["tensors"] = len(report["tensors"])
+        reports.append(report)
+        if not args.json:
+            print("\n".join(_lines(report)))
+    if args.json:
+        print(json.dumps(reports, indent=2))
+    return 0
+
+
+def _system_lines(system: dict[str, Any]) -> list[str]:
+    lines = [f"pyvoc    {system['version']}", f"cpu      {system['cpu']}"]
+    tiers = [
+        f"{tier['name']}{'' if tier['supported'] else ' (not on this cpu)'}"
+        for tier in system["tiers"]
+    ]
+    lines.append(f"tiers    {', '.join(tiers)}")
+    lines.append(f"active   {system['active_tier']}  (PYVOC_ISA=NAME forces another)")
+    for backend in system["backends"]:
+        why = backend["unavailable"]
+        lines.append(f"backend  {backend['name']}{f': unavailable, {why}' if why else ''}")
+    lines.append("kernels")
+    width = max(len(slot) for slot in system["slots"])
+    lines.extend(f"  {slot:<{width}}  {tier}" for slot, tier in system["slots"].items())
+    return lines
+
+
+def _lines(report: dict[str, Any]) -> list[str]:
+    kinds = {"model": _model_lines, "features": _feature_lines, "audio": _audio_lines}
+    return kinds[report["kind"]](report)
+
+
+def _audio_lines(report: dict[str, Any]) -> list[str]:
+    return [
+        f"{report['path']}: audio, {report['seconds']:.3f} s, {report['samples']} samples at "
+        f"{report['sample_rate']} Hz, peak {report['peak']:.3f}, rms {report['rms']:.4f}"
+    ]
+
+
+def _feature_lines(report: dict[str, Any]) -> list[str]:
+    lines = [
+        f"{report['path']}: features, {report['layout']} ({report['dims']} floats), "
+        f"{report['frames']} frames, {report['seconds']:.2f} s"
+    ]
+    for name, (low, high) in report["ranges"].items():
+        lines.append(f"  {name:<11} {low:10.4f} .. {high:.4f}")
+    return lines
+
+
+def _model_lines(report: dict[str, Any]) -> list[str]:
+    tensors = report["tensors"]
+    count = tensors if isinstance(tensors, int) else len(tensors)
+    lines = [
+        f"{report['path']}: model, {report['architecture']}, {report['precision']}, "
+        f"{report['bytes'] / 1e6:.2f} MB, {count} tensors, "
+        f"packed {report['packed_bytes'] / 1e6:.2f} MB",
+        f"  {report['sample_rate']} Hz, {report['hop_length']} samples per frame, features "
+        f"{report['feature_layout']} (the first {report['feature_dims']} of "
+        f"{report['layout_dims']} floats)",
+        f"  look-ahead {report['lookahead_frames']} frames: latency {report['latency_samples']} "
+        f"samples, {1000 * report['latency_samples'] / report['sample_rate']:.0f} ms",
+        "  metadata",
+    ]
+    width = max(len(key) for key in report["metadata"])
+    lines.extend(f"    {key:<{width}}  {value}" for key, value in report["metadata"].items())
+    lines.append("  plan")
+    for entry in report["plan"]:
+        shape = f"{entry['rows']} x {entry['cols']}"
+        lines.append(
+            f"    {entry['layer']:<18} {entry['op']:<14} {shape:>12}  {entry['weights']:<5} "
+            f"{entry['backend']}"
+        )
+    if not isinstance(tensors, int):
+        lines.append("  tensors")
+        for tensor in tensors:
+            lines.append(f"    {tensor['name']:<24} {tensor['type']:<5} {tensor['shape']}")
+    return lines

@@ -1,0 +1,184 @@
+"""``pyvoc synth``: features to speech; audio files through their features."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pyvoc
+from pyvoc import synthesis
+from pyvoc._layouts import LAYOUTS
+from pyvoc.audio import RAW_SUFFIXES
+
+__all__ = ["add_parser", "run"]
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the sub-command to argparse's sub-parsers."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "synth",
+        help="speech from features, or a copy of speech through its features",
+        description="Synthesise speech from feature files, or from audio files by way of their "
+        "features (copy synthesis). Several inputs run in lockstep.",
+    )
+    parser.add_argument(
+        "inputs",
+        nargs="+",
+        metavar="IN",
+        help="features (.f32, .npy), audio (.wav, .flac, raw 16 kHz .s16, ...), or - for raw "
+        "float32 frames on standard input, synthesised as they arrive",
+    )
+    parser.add_argument("-m", "--model", required=True, metavar="MODEL.gguf", help="model file")
+    parser.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT",
+        help=".wav, raw 16-bit PCM (.s16, .raw, .pcm, .sw), - for raw PCM on standard output, or "
+        "a directory (ends in / or exists). Default: the input's name with .wav in the current "
+        "directory; standard output when the input is standard input",
+    )
+    parser.add_argument("--seed", type=_number(0, 2**64 - 1), default=0, metavar="N")
+    parser.add_argument(
+        "--layout", choices=list(LAYOUTS), help="of the features; default: recognised"
+    )
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "f32", "bf16", "int8"),
+        default="auto",
+        help="insist on what the model file holds (pyvoc convert chooses it)",
+    )
+    parser.add_argument(
+        "--threads", type=_number(1, 1024), default=1, metavar="N", help="for several inputs"
+    )
+    parser.add_argument("--format", choices=("wav", "s16"), help="default: by the output's suffix")
+    parser.add_argument("--raw", action="store_const", const="s16", dest="format", help="raw PCM")
+    parser.add_argument(
+        "--draws",
+        metavar="FILE.f32",
+        help="uniform draws in 0..1 (raw float32) in place of the seeded generator",
+    )
+    parser.add_argument("--json", action="store_true", help="print a report as JSON")
+
+
+def _number(low: int, high: int) -> Any:
+    def parse(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"'{text}' is no whole number in {low}..{high}")
+        return int(text)
+
+    return parse
+
+
+class _Progress:
+    """A line on standard error, where that is a terminal."""
+
+    def __init__(self, rate: int) -> None:
+        self._rate = rate
+        self._shown = 0.0
+        self._on = sys.stderr.isatty()
+
+    def __call__(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if self._on and (now - self._shown > 0.1 or done == total):
+            self._shown = now
+            line = f"\r{done / self._rate:.1f} of {total / self._rate:.1f} s"
+            print(line, end="\n" if done == total else "", file=sys.stderr, flush=True)
+
+
+def _format(args: argparse.Namespace, output: str | None) -> bool:
+    """Whether the output is raw PCM; a usage error where that cannot be told."""
+    if output == "-":
+        if args.format == "wav":
+            args.parser.error("standard output takes raw PCM only")
+        return True
+    if args.format is not None:
+        return bool(args.format == "s16")
+    suffix = Path(output).suffix.lower() if output is not None else ".wav"
+    if suffix != ".wav" and suffix not in RAW_SUFFIXES:
+        args.parser.error(f"'{output}': which format is '{suffix}'? Say --format wav or s16")
+    return suffix != ".wav"
+
+
+def _is_folder(output: str | None) -> bool:
+    return output is not None and (output.endswith(("/", os.sep)) or Path(output).is_dir())
+
+
+def _targets(args: argparse.Namespace) -> tuple[list[str], bool]:
+    """The output of each input, and whether they are raw PCM."""
+    output, inputs = args.output, args.inputs
+    into_folder = _is_folder(output)
+    if "-" in inputs and (len(inputs) > 1 or into_folder):
+        args.parser.error("standard input goes alone, and to one output")
+    if len(inputs) > 1 and output is not None and not into_folder:
+        args.parser.error(f"{len(inputs)} inputs need a directory: -o '{output}/'")
+    if into_folder or output is None:
+        if inputs == ["-"]:
+            return ["-"], _format(args, "-")
+        raw = _format(args, None)
+        folder = Path(output or ".")
+        suffix = ".s16" if raw else ".wav"
+        targets = [str(folder / f"{Path(name).stem}{suffix}") for name in inputs]
+        for i, target in enumerate(targets):
+            if target in targets[:i]:
+                first = inputs[targets.index(target)]
+                args.parser.error(f"'{first}' and '{inputs[i]}' would both become '{target}'")
+            if Path(target).absolute() == Path(inputs[i]).absolute():
+                args.parser.error(f"'{target}' would overwrite the input: give -o")
+        return targets, raw
+    return [output], _format(args, output)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the sub-command; raises :class:`pyvoc.Error`."""
+    targets, raw = _targets(args)
+    if args.draws is not None and len(args.inputs) > 1:
+        args.parser.error("--draws goes with one input")
+    to_stdout = targets == ["-"]
+    if to_stdout and args.json:
+        args.parser.error("--json and -o - both want standard output")
+    if to_stdout and sys.stdout.isatty():
+        args.parser.error("standard output is a terminal: give -o, or a pipe")
+    model = pyvoc.load(args.model, precision=args.precision, threads=args.threads)
+    draws = None if args.draws is None else synthesis.load_draws(args.draws)
+    if args.inputs == ["-"]:
+        report = synthesis.from_stream(
+            model,
+            sys.stdin.buffer,
+            targets[0],
+            layout=args.layout,
+            raw=raw,
+            seed=args.seed,
+            draws=draws,
+        )
+    else:
+        report = synthesis.from_files(
+            model,
+            args.inputs,
+            targets,
+            layout=args.layout,
+            raw=raw,
+            seed=args.seed,
+            draws=draws,
+            make_folder=_is_folder(args.output),
+            progress=_Progress(model.info.sample_rate),
+        )
+    _print(report, as_json=args.json)
+    return 0
+
+
+def _print(report: synthesis.Report, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(report.as_dict()))
+        return
+    where = ", ".join(report.outputs) if len(report.outputs) < 4 else f"{len(report.outputs)} files"
+    print(
+        f"{where}: {report.frames} frames, {report.audio_seconds:.2f} s of audio in "
+        f"{report.synthesis_seconds:.2f} s, {report.times_real_time:.1f} x real time "
+        f"({report.precision}, {report.tier}, latency {report.latency_ms:.0f} ms)",
+        file=sys.stderr,
+    )

@@ -1,0 +1,490 @@
+"""Models and streams: features in, samples out.
+
+Synthesis of a whole utterance is a stream that was pushed once: however features are cut, the
+samples are the same, bit for bit, on one machine and precision.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pyvoc import _pyvoc
+from pyvoc._inputs import as_draws, as_frames, as_pcm, as_seed
+from pyvoc.errors import Error, FeatureError, UnsupportedError
+
+__all__ = ["Model", "ModelInfo", "Stream", "load", "synthesize_batch", "system_info"]
+
+Float32 = npt.NDArray[np.float32]
+Progress = Callable[[int, int], None]
+"""Called with the samples done and the samples in all."""
+
+_PRECISIONS = ("f32", "bf16", "int8")
+_PIECE_HOPS = 50  # native work between two chances for Ctrl-C and progress
+_LOCKSTEP = 16  # streams that share the weights at once
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a model is and reads.
+
+    Attributes
+    ----------
+    path
+        File that it was loaded from.
+    architecture, precision
+        ``lpcnet``; ``f32``, ``bf16`` or ``int8``: what the file holds.
+    feature_layout, layout_dims
+        Layout of the model's feature files, and its floats per frame.
+    feature_dims
+        How many of them, from the first, the model reads.
+    sample_rate
+        Hz.
+    hop_length
+        Samples per frame.
+    lookahead_frames, latency_samples
+        What must be pushed beyond the frame that is being heard.
+    draws_per_sample
+        Uniform draws that a sample takes when they are given from outside.
+    distribution_size
+        Classes per sample of :meth:`Model.predict`.
+    """
+
+    path: str
+    architecture: str
+    precision: str
+    feature_layout: str
+    layout_dims: int
+    feature_dims: int
+    sample_rate: int
+    hop_length: int
+    lookahead_frames: int
+    latency_samples: int
+    draws_per_sample: int
+    distribution_size: int
+
+
+class Model:
+    """A loaded model; immutable, may be shared by any number of threads. See :func:`load`."""
+
+    def __init__(self, native: _pyvoc.Model, path: str, threads: int) -> None:
+        self._native = native
+        self._threads = threads
+        self._info = ModelInfo(
+            path=path,
+            architecture=native.architecture,
+            precision=native.precision,
+            feature_layout=native.feature_layout,
+            layout_dims=native.layout_dims,
+            feature_dims=native.feature_dims,
+            sample_rate=native.sample_rate,
+            hop_length=native.hop_length,
+            lookahead_frames=native.lookahead_frames,
+            latency_samples=native.lookahead_frames * native.hop_length,
+            draws_per_sample=native.draws_per_sample,
+            distribution_size=native.distribution_size,
+        )
+
+    @property
+    def info(self) -> ModelInfo:
+        """What the model is and reads."""
+        return self._info
+
+    @property
+    def threads(self) -> int:
+        """Threads that :func:`synthesize_batch` uses unless told otherwise."""
+        return self._threads
+
+    def __repr__(self) -> str:
+        info = self._info
+        return f"<pyvoc.Model '{info.path}': {info.architecture}, {info.precision}>"
+
+    def describe(self) -> dict[str, Any]:
+        """Metadata, tensors, and the plan: which backend runs each layer, and how."""
+        described: dict[str, Any] = json.loads(self._native.describe())
+        return described
+
+    def synthesize(
+        self,
+        features: npt.ArrayLike,
+        *,
+        seed: int = 0,
+        draws: npt.ArrayLike | None = None,
+        progress: Progress | None = None,
+    ) -> Float32:
+        """Synthesise a whole utterance.
+
+        Parameters
+        ----------
+        features
+            [frames, dims]: the model's layout, or the columns that it reads alone. Other real
+            types and memory orders are converted to C-contiguous float32.
+        seed
+            Of the random draws; 0 is upstream's fixed seed.
+        draws
+            Uniform draws in 0..1 to use instead, ``draws_per_sample`` for each sample.
+        progress
+            Called now and then with the samples done and in all; an exception from it ends the
+            synthesis.
+
+        Returns
+        -------
+        float32 [frames * hop_length]
+            Full scale is -1..1.
+
+        Raises
+        ------
+        FeatureError
+            No frames, another layout, transposed, NaN, infinite or absurd values.
+        Error
+            The seed or the draws cannot be used.
+        """
+        rows = as_frames(features, self._info)
+        total = len(rows) * self._info.hop_length
+        if not len(rows):
+            raise FeatureError("the features hold no frames")
+        with self.stream(seed=seed) as stream:
+            if draws is not None:
+                stream.set_draws(as_draws(draws, least=total * self._info.draws_per_sample))
+            stream.push(rows)
+            stream.flush()
+            samples = np.empty(total, dtype=np.float32)
+            piece = _PIECE_HOPS * self._info.hop_length
+            for start in range(0, total, piece):
+                got = stream.pull(piece)
+                samples[start : start + len(got)] = got
+                if progress is not None:
+                    progress(start + len(got), total)
+        return samples
+
+    def stream(self, *, seed: int = 0) -> Stream:
+        """Open a stream; a context manager."""
+        return Stream(self, seed=seed)
+
+    def predict(self, features: npt.ArrayLike, pcm: npt.ArrayLike) -> Float32:
+        """Teacher-forced output distributions of an autoregressive model.
+
+        Parameters
+        ----------
+        features
+            [frames, dims], as for :meth:`synthesize`.
+        pcm
+            The signal that is fed back, [samples], floats in -1..1 or int16; sample ``i`` belongs
+            to frame ``i // hop_length``.
+
+        Returns
+        -------
+        float32 [samples, distribution_size]
+            Probability of each class given the past; for LPCNet the classes are mu-law codes of
+            the excitation (Valin & Skoglund 2019).
+
+        Raises
+        ------
+        FeatureError, AudioError
+            Features or samples have the wrong shape, size or values.
+        UnsupportedError
+            The architecture has no such distribution.
+        """
+        return self._native.predict(as_frames(features, self._info), as_pcm(pcm))
+
+
+class Stream:
+    """Push frames, pull samples. One thread at a time: a second one is refused, not made to wait.
+
+    Parameters
+    ----------
+    model
+        Whose stream it is; kept alive.
+    seed
+        Of the random draws.
+
+    Examples
+    --------
+    >>> with model.stream(seed=1) as stream:
+    ...     for frames in source:
+    ...         stream.push(frames)
+    ...         play(stream.pull())
+    ...     stream.flush()
+    ...     play(stream.pull())
+    """
+
+    def __init__(self, model: Model, *, seed: int = 0) -> None:
+        self._model = model
+        self._seed = as_seed(seed)
+        self._pushed = 0
+        self._lock = threading.Lock()
+        self._native = _pyvoc.Stream(model._native, self._seed)
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _use(self) -> Iterator[_pyvoc.Stream]:
+        if not self._lock.acquire(blocking=False):
+            raise Error("the stream is in use by another thread")
+        try:
+            yield self._native
+        finally:
+            self._lock.release()
+
+    @property
+    def model(self) -> Model:
+        """The model."""
+        return self._model
+
+    @property
+    def closed(self) -> bool:
+        """Whether :meth:`close` was called."""
+        return self._native.closed
+
+    @property
+    def available(self) -> int:
+        """Samples that :meth:`pull` can give now."""
+        with self._use() as native:
+            return native.available
+
+    @property
+    def latency_samples(self) -> int:
+        """How many samples the output lags the input because of look-ahead."""
+        return self._model.info.latency_samples
+
+    def push(self, frames: npt.ArrayLike) -> None:
+        """Append frames [n, dims]; n may be 0. All of them or, with an exception, none.
+
+        Raises
+        ------
+        FeatureError
+            Another layout, transposed, NaN, infinite or absurd values.
+        Error
+            After :meth:`flush` or :meth:`close`.
+        """
+        with self._use() as native:
+            rows = as_frames(frames, self._model.info, first=self._pushed)
+            native.push(rows)
+            self._pushed += len(rows)
+
+    def pull(self, limit: int | None = None) -> Float32:
+        """Synthesise and return samples.
+
+        Parameters
+        ----------
+        limit
+            The most to return; None for all that are available.
+
+        Returns
+        -------
+        float32 [n]
+            Full scale is -1..1; fewer than `limit` only when frames run out.
+        """
+        if limit is not None and limit < 0:
+            raise Error(f"cannot pull {limit} samples")
+        with self._use() as native:
+            return native.pull(native.available if limit is None else limit)
+
+    def flush(self) -> None:
+        """End the input: what look-ahead held back becomes available."""
+        with self._use() as native:
+            native.flush()
+
+    def reset(self, *, seed: int | None = None) -> None:
+        """Return to the state after opening, with the same seed or another; drops given draws."""
+        with self._use() as native:
+            self._seed = self._seed if seed is None else as_seed(seed)
+            native.reset(self._seed)
+            self._pushed = 0
+
+    def set_draws(self, draws: npt.ArrayLike) -> None:
+        """Give uniform draws [n] in 0..1; after their end the stream's own generator goes on."""
+        with self._use() as native:
+            native.set_draws(as_draws(draws))
+
+    def close(self) -> None:
+        """Free the stream's memory; every later call but this one is refused."""
+        with self._use() as native:
+            native.close()
+
+
+def load(path: str | os.PathLike[str], *, precision: str = "auto", threads: int = 1) -> Model:
+    """Load a model file.
+
+    Parameters
+    ----------
+    path
+        GGUF file, as written by ``pyvoc convert``.
+    precision
+        ``auto`` takes what the file holds. Another one than that is refused: precision is chosen
+        at conversion.
+    threads
+        Threads that :func:`synthesize_batch` uses. One stream always runs on one.
+
+    Returns
+    -------
+    Model
+
+    Raises
+    ------
+    ModelError
+        The file is damaged, or no pyvoc model.
+    UnsupportedError
+        Another architecture, a newer format, another precision than asked for, or ``PYVOC_ISA``
+        names a tier that this machine lacks.
+    Error
+        The operating system refused the file; an argument makes no sense.
+    """
+    name = os.fspath(path)
+    if "\0" in name:
+        raise Error(f"cannot read {name!r}: the name holds a null character")
+    if precision != "auto" and precision not in _PRECISIONS:
+        raise Error(f"precision '{precision}' is unknown, expected auto, {', '.join(_PRECISIONS)}")
+    if threads < 1:
+        raise Error(f"threads is {threads}, expected 1 or more")
+    native = _pyvoc.Model(os.fsencode(name))
+    if precision not in ("auto", native.precision):
+        raise UnsupportedError(
+            f"{name} holds {native.precision} weights, not {precision}: convert the checkpoint "
+            f"again with `pyvoc convert --precision {precision}`"
+        )
+    return Model(native, name, threads)
+
+
+def synthesize_batch(
+    model: Model,
+    features: Sequence[npt.ArrayLike],
+    *,
+    seeds: Sequence[int] | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+) -> list[Float32]:
+    """Synthesise many utterances, several in lockstep so that they share the weights.
+
+    Parameters
+    ----------
+    model
+        The model.
+    features
+        One array [frames, dims] per utterance; lengths may differ.
+    seeds
+        One per utterance; None for 0 everywhere.
+    threads
+        Threads among which the utterances are divided; None for the model's.
+    progress
+        Called, on one thread at a time, with the samples done and in all.
+
+    Returns
+    -------
+    list of float32 [samples]
+        Exactly what :meth:`Model.synthesize` returns for each.
+
+    Raises
+    ------
+    FeatureError
+        As :meth:`Model.synthesize`; the message says which utterance.
+    Error
+        Seeds and features differ in number, or an argument makes no sense.
+    """
+    threads = model.threads if threads is None else threads
+    if threads < 1:
+        raise Error(f"threads is {threads}, expected 1 or more")
+    if seeds is not None and len(seeds) != len(features):
+        raise Error(f"{len(seeds)} seeds for {len(features)} utterances")
+    rows = [_numbered(item, model.info, i) for i, item in enumerate(features)]
+    checked = [0] * len(rows) if seeds is None else [as_seed(seed) for seed in seeds]
+    job = _Batch(model, rows, checked, progress)
+    # Utterances of like length together: a group is in lockstep until its shortest ends.
+    order = sorted(range(len(rows)), key=lambda i: -len(rows[i]))
+    size = min(_LOCKSTEP, -(-len(order) // threads)) or 1
+    groups = [order[start : start + size] for start in range(0, len(order), size)]
+    if threads == 1 or len(groups) <= 1:
+        for group in groups:
+            job.run(group)
+        return job.samples
+    with ThreadPoolExecutor(min(threads, len(groups))) as pool:
+        try:
+            for future in [pool.submit(job.run, group) for group in groups]:
+                future.result()
+        except BaseException:
+            job.cancelled = True
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return job.samples
+
+
+def _numbered(features: npt.ArrayLike, info: ModelInfo, index: int) -> Float32:
+    try:
+        rows = as_frames(features, info)
+    except FeatureError as error:
+        raise FeatureError(f"utterance {index}: {error}") from error
+    if not len(rows):
+        raise FeatureError(f"utterance {index}: the features hold no frames")
+    return rows
+
+
+class _Batch:
+    """Many utterances on their way; `run` may be called from several threads."""
+
+    def __init__(
+        self, model: Model, rows: list[Float32], seeds: list[int], progress: Progress | None
+    ) -> None:
+        hop = model.info.hop_length
+        self._model = model
+        self._rows = rows
+        self._seeds = seeds
+        self._piece = _PIECE_HOPS * hop
+        self._progress = progress
+        self._lock = threading.Lock()
+        self._total = hop * sum(len(array) for array in rows)
+        self._done = 0
+        self.samples = [np.empty(len(array) * hop, dtype=np.float32) for array in rows]
+        self.cancelled = False
+
+    def run(self, group: list[int]) -> None:
+        """Synthesise these utterances in lockstep."""
+        at = dict.fromkeys(group, 0)
+        streams = {i: _pyvoc.Stream(self._model._native, self._seeds[i]) for i in group}
+        for i, stream in streams.items():
+            stream.push(self._rows[i])
+            stream.flush()
+        while streams and not self.cancelled:
+            pieces = _pyvoc.pull_lockstep(list(streams.values()), self._piece)
+            for i, piece in zip(list(streams), pieces, strict=True):
+                self.samples[i][at[i] : at[i] + len(piece)] = piece
+                at[i] += len(piece)
+                if at[i] == len(self.samples[i]):
+                    streams.pop(i).close()
+            self._report(sum(len(piece) for piece in pieces))
+
+    def _report(self, done: int) -> None:
+        with self._lock:
+            self._done += done
+            if self._progress is not None:
+                self._progress(self._done, self._total)
+
+
+def system_info() -> dict[str, Any]:
+    """This machine: version, cpu, tiers, the kernel table slot by slot, backends.
+
+    Raises
+    ------
+    UnsupportedError
+        ``PYVOC_ISA`` names an unknown tier or one that this machine lacks.
+    """
+    info: dict[str, Any] = json.loads(_pyvoc.system_info())
+    return info

@@ -1,0 +1,327 @@
+"""Synthesis from files and pipes to files and pipes: what ``pyvoc synth`` does."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from pyvoc import features
+from pyvoc._layouts import Layout, check, find_layout
+from pyvoc._pcm import Write, open_output
+from pyvoc.audio import AUDIO_SUFFIXES
+from pyvoc.errors import Error, FeatureError
+from pyvoc.model import Model, ModelInfo, Progress, Stream, synthesize_batch, system_info
+
+__all__ = ["Report", "from_files", "from_stream", "load_draws", "load_input"]
+
+Float32 = npt.NDArray[np.float32]
+
+_GROUP = 64  # utterances in memory at once
+_READ_BYTES = 1 << 16
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was synthesised.
+
+    Attributes
+    ----------
+    model, precision, tier
+        Model file, its precision, and the kernel tier that ran.
+    inputs, outputs
+        Files, or ``-``.
+    layout
+        Of the features, as found.
+    frames, samples, sample_rate
+        In all; Hz.
+    audio_seconds, synthesis_seconds
+        Of sound, and of wall time for the network alone.
+    times_real_time
+        Audio seconds per wall second.
+    latency_ms
+        Delay that the model's look-ahead costs a stream.
+    seed
+        Of every utterance.
+    """
+
+    model: str
+    precision: str
+    tier: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    layout: str
+    frames: int
+    samples: int
+    sample_rate: int
+    audio_seconds: float
+    synthesis_seconds: float
+    times_real_time: float
+    latency_ms: float
+    seed: int
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def load_input(path: str | os.PathLike[str], info: ModelInfo, *, layout: str | None) -> Float32:
+    """Features [frames, dims] of a feature file, or of an audio file (copy synthesis).
+
+    Parameters
+    ----------
+    path
+        Audio is told by its suffix; everything else is a feature file.
+    info
+        Of the model, whose layout audio is extracted in.
+    layout
+        Of a feature file; None recognises it.
+
+    Raises
+    ------
+    Error
+        As :func:`pyvoc.features.load` and :func:`pyvoc.features.read_pcm`.
+    """
+    if Path(path).suffix.lower() in AUDIO_SUFFIXES:
+        if layout is not None and layout != info.feature_layout:
+            raise FeatureError(f"'{path}' is audio: the model's layout is {info.feature_layout}")
+        return features.extract(features.read_pcm(path), layout=info.feature_layout)
+    rows = features.load(path, layout=layout)
+    if rows.shape[1] not in (info.feature_dims, info.layout_dims):
+        found = features.layout_of(rows).name
+        raise FeatureError(
+            f"'{path}' holds {found} features ({rows.shape[1]} floats per frame); the model "
+            f"{info.path} reads {info.feature_layout} ({info.layout_dims})"
+        )
+    return rows
+
+
+def load_draws(path: str | os.PathLike[str]) -> Float32:
+    """Uniform draws from raw little-endian float32.
+
+    Raises
+    ------
+    Error
+        The file cannot be read, or is no whole number of float32 values.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except OSError as error:
+        raise Error(f"cannot read '{path}': {error.strerror}") from error
+    if len(data) % 4 or not data:
+        raise Error(f"'{path}' has {len(data)} bytes; expected float32 draws")
+    return np.frombuffer(data, dtype="<f4").astype(np.float32)
+
+
+def from_files(
+    model: Model,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    *,
+    layout: str | None = None,
+    raw: bool = False,
+    seed: int = 0,
+    draws: npt.ArrayLike | None = None,
+    make_folder: bool = False,
+    progress: Progress | None = None,
+) -> Report:
+    """Synthesise files to files; several in lockstep, on the model's threads.
+
+    Parameters
+    ----------
+    model
+        The model.
+    inputs, outputs
+        As many of one as of the other; a lone output may be ``-``.
+    layout
+        Of the feature files; None recognises each.
+    raw
+        Raw 16-bit PCM in place of wav.
+    seed
+        Of every utterance.
+    draws
+        Uniform draws for a lone input; see :meth:`Model.synthesize`.
+    make_folder
+        Create the outputs' folder when there is something to put into it.
+    progress
+        Called with the samples done and in all (of 64 files at a time).
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    Error
+        What :func:`load_input` and :meth:`Model.synthesize` raise, or an output cannot be written;
+        outputs that exist are complete.
+    """
+    frames, wall, found = 0, 0.0, set()
+    for start in range(0, len(inputs), _GROUP):
+        names = inputs[start : start + _GROUP]
+        rows = [load_input(name, model.info, layout=layout) for name in names]
+        found |= {_layout_name(array, model.info) for array in rows}
+        started = time.perf_counter()
+        if len(rows) == 1:
+            made = [model.synthesize(rows[0], seed=seed, draws=draws, progress=progress)]
+        else:
+            made = synthesize_batch(model, rows, seeds=[seed] * len(rows), progress=progress)
+        wall += time.perf_counter() - started
+        frames += sum(len(array) for array in rows)
+        if make_folder:
+            _make_folder(Path(outputs[0]).parent)
+        for samples, output in zip(made, outputs[start : start + _GROUP], strict=True):
+            rate, count = model.info.sample_rate, len(samples)
+            with open_output(output, rate, raw=raw, samples=count) as write:
+                write(samples)
+    return _report(model, inputs, outputs, " ".join(sorted(found)), frames, wall, seed)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Error(f"cannot create '{folder}': {error.strerror}") from error
+
+
+def _layout_name(rows: Float32, info: ModelInfo) -> str:
+    known = (name for name, layout in features.LAYOUTS.items() if layout.dims == rows.shape[1])
+    return next(known, info.feature_layout)
+
+
+def from_stream(
+    model: Model,
+    source: BinaryIO,
+    output: str,
+    *,
+    layout: str | None = None,
+    raw: bool = True,
+    seed: int = 0,
+    draws: npt.ArrayLike | None = None,
+) -> Report:
+    """Synthesise raw float32 frames as they arrive, and write samples as they are ready.
+
+    Parameters
+    ----------
+    model
+        The model.
+    source
+        Binary stream of float32 frames.
+    output
+        File, or ``-``.
+    layout
+        Of the frames; None is the model's.
+    raw, seed, draws
+        As :func:`from_files`; draws may run out.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    FeatureError
+        No frames, half a frame at the end, or values that are no features of the layout.
+    Error
+        The output cannot be written.
+    """
+    info = model.info
+    wanted = find_layout(layout or info.feature_layout)
+    if wanted.dims not in (info.feature_dims, info.layout_dims):
+        raise FeatureError(
+            f"the model {info.path} reads {info.feature_layout} features; the layout is "
+            f"{wanted.name}"
+        )
+    frames, wall = 0, 0.0
+    with model.stream(seed=seed) as stream, open_output(output, info.sample_rate, raw=raw) as write:
+        if draws is not None:
+            stream.set_draws(draws)
+        for rows in _frames(source, wanted):
+            frames += len(rows)
+            stream.push(rows)
+            wall += _drain(stream, write)
+        if not frames:
+            raise FeatureError("standard input holds no features")
+        stream.flush()
+        wall += _drain(stream, write)
+    return _report(model, ["-"], [output], wanted.name, frames, wall, seed)
+
+
+def _frames(source: BinaryIO, layout: Layout) -> Iterator[Float32]:
+    size = 4 * layout.dims
+    rest = b""
+    first = 0
+    while data := _read(source):
+        if not first and not rest and data[:4] in (b"RIFF", b"fLaC", b"OggS", b"GGUF", b"\x93NUM"):
+            raise FeatureError("standard input starts like a file with a header; expected raw .f32")
+        rest += data
+        whole = len(rest) - len(rest) % size
+        if whole:
+            rows = np.frombuffer(rest[:whole], dtype="<f4").astype(np.float32)
+            rows = rows.reshape(-1, layout.dims)
+            check(rows, name=f"the frames {first}..{first + len(rows) - 1} of standard input")
+            yield rows
+            first += len(rows)
+            rest = rest[whole:]
+    if rest:
+        raise FeatureError(
+            f"standard input ends within frame {first}: {len(rest)} bytes of {size} "
+            f"({layout.name}, {layout.dims} floats)"
+        )
+
+
+def _read(source: BinaryIO) -> bytes:
+    """What is there, waiting only for the first byte."""
+    read1 = getattr(source, "read1", source.read)
+    data: bytes = read1(_READ_BYTES)
+    return data
+
+
+def _drain(stream: Stream, write: Write) -> float:
+    """Write what the stream can give; the seconds that synthesis took."""
+    wall = 0.0
+    piece = 50 * stream.model.info.hop_length
+    while True:
+        started = time.perf_counter()
+        samples = stream.pull(piece)
+        wall += time.perf_counter() - started
+        if not len(samples):
+            return wall
+        write(samples)
+
+
+def _report(
+    model: Model,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    layout: str,
+    frames: int,
+    wall: float,
+    seed: int,
+) -> Report:
+    info = model.info
+    samples = frames * info.hop_length
+    seconds = samples / info.sample_rate
+    return Report(
+        model=info.path,
+        precision=info.precision,
+        tier=str(system_info()["active_tier"]),
+        inputs=tuple(inputs),
+        outputs=tuple(outputs),
+        layout=layout,
+        frames=frames,
+        samples=samples,
+        sample_rate=info.sample_rate,
+        audio_seconds=round(seconds, 4),
+        synthesis_seconds=round(wall, 6),
+        times_real_time=round(seconds / max(wall, sys.float_info.min), 2),
+        latency_ms=1000 * info.latency_samples / info.sample_rate,
+        seed=seed,
+    )

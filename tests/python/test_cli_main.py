@@ -1,0 +1,205 @@
+"""The command line as a whole, ``pyvoc info`` and ``pyvoc doctor``."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from voices import SOFTMAX, TREE, make_features
+
+import pyvoc
+from pyvoc import health
+from pyvoc.cli import COMMANDS, main
+
+
+def output(capfd: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
+    assert main(list(arguments)) == code
+    return capfd.readouterr().out
+
+
+def test_version_and_help(capfd: pytest.CaptureFixture[str]) -> None:
+    for arguments, word in (
+        (["--version"], f"pyvoc {pyvoc.__version__}"),
+        (["--help"], "usage: pyvoc"),
+        (["info", "--help"], "usage: pyvoc info"),
+    ):
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        assert not caught.value.code
+        assert word in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([command, "--help"])
+    assert not caught.value.code
+    assert f"usage: pyvoc {command}" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["info", "--nonsense"]])
+def test_usage(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+    assert "usage: pyvoc" in capfd.readouterr().err
+
+
+def test_python_m(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pyvoc", "info", "nothing.here"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 3
+    assert done.stderr == "pyvoc: cannot read 'nothing.here': No such file or directory\n"
+
+
+def test_errors_of_the_system(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from pyvoc.cli import info
+
+    for error, code, message in (
+        (MemoryError(), 3, "pyvoc: out of memory\n"),
+        (PermissionError(13, "Permission denied", "x"), 3, "pyvoc: 'x': Permission denied\n"),
+        (KeyboardInterrupt(), 130, ""),
+        (pyvoc.UnsupportedError("not here"), 4, "pyvoc: not here\n"),
+        (pyvoc.ModelError("broken"), 3, "pyvoc: broken\n"),
+        (ImportError("no module"), 4, "pyvoc: no module: run `pyvoc doctor`\n"),
+    ):
+
+        def fail(error: BaseException = error) -> None:
+            raise error
+
+        monkeypatch.setattr(info, "system_info", fail)
+        assert main(["info"]) == code
+        assert capfd.readouterr().err == message
+
+
+def test_info_of_the_machine(capfd: pytest.CaptureFixture[str]) -> None:
+    system = json.loads(output(capfd, "info", "--json"))
+    assert system == pyvoc.system_info()
+    text = output(capfd, "info")
+    for word in (system["version"], system["cpu"], system["active_tier"], "scalar", "native"):
+        assert word in text
+    for slot, tier in system["slots"].items():
+        assert any(line.split() == [slot, tier] for line in text.splitlines())
+
+
+def test_a_forced_tier() -> None:
+    for tier, code in (("scalar", 0), ("sse9", 4)):
+        done = subprocess.run(
+            [sys.executable, "-m", "pyvoc", "info", "--json"],
+            env={**os.environ, "PYVOC_ISA": tier},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == code
+        if code:
+            assert "sse9" in done.stderr and "scalar" in done.stderr
+        else:
+            assert json.loads(done.stdout)["active_tier"] == "scalar"
+
+
+def test_info_of_a_model(capfd: pytest.CaptureFixture[str]) -> None:
+    text = output(capfd, "info", str(TREE))
+    for word in ("lpcnet, int8", "look-ahead 2 frames", "20 ms", "gru_a.weight_hh", "lpcnet36"):
+        assert word in text
+    assert "gru_a.embed_sig " not in text
+    assert "gru_a.embed_sig " in output(capfd, "info", "--tensors", str(TREE))
+    (report,) = json.loads(output(capfd, "info", "--json", "--tensors", str(SOFTMAX)))
+    assert report["kind"] == "model"
+    assert report["metadata"]["lpcnet.sampling"] == "softmax"
+    assert {t["name"] for t in report["tensors"]} > {"dual_fc.weight", "conv1.bias"}
+
+
+def test_info_of_features_and_audio(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    files = []
+    for dims, layout in ((36, "lpcnet36"), (55, "lpcnet55"), (20, "lpcnet20")):
+        rows = make_features(44, dims=dims)
+        pyvoc.features.save(tmp_path / f"{layout}.npy", rows)
+        files.append(str(tmp_path / f"{layout}.npy"))
+    wav = tmp_path / "x.wav"
+    pyvoc.audio.write_wav(wav, np.full(800, 0.5), 8000)
+    reports = json.loads(output(capfd, "info", "--json", *files, str(wav)))
+    assert [r.get("layout") for r in reports] == ["lpcnet36", "lpcnet55", "lpcnet20", None]
+    assert all(r["frames"] == 44 and r["seconds"] == 0.44 for r in reports[:3])
+    assert "lpc" in reports[0]["ranges"] and "lpc" not in reports[2]["ranges"]
+    assert reports[3]["kind"] == "audio"
+    assert (reports[3]["sample_rate"], reports[3]["samples"], reports[3]["peak"]) == (
+        8000,
+        800,
+        0.5,
+    )
+    text = output(capfd, "info", *files, str(wav))
+    assert "44 frames, 0.44 s" in text
+    assert "800 samples at 8000 Hz" in text
+
+
+def test_info_of_what_is_neither(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").write_bytes(b"")
+    (tmp_path / "text.f32").write_text("hello there, reader!")
+    (tmp_path / "short.gguf").write_bytes(b"GGUF")
+    (tmp_path / "short.wav").write_bytes(b"RIFF")
+    for name in ("empty", "text.f32", "short.gguf", "short.wav", "missing", "."):
+        assert main(["info", str(tmp_path / name)]) == 3
+        err = capfd.readouterr().err
+        assert str(tmp_path) in err
+        assert err.count("\n") == 1
+
+
+def test_doctor(capfd: pytest.CaptureFixture[str]) -> None:
+    assert "pyvoc works" in output(capfd, "doctor")
+    report = json.loads(output(capfd, "doctor", "--json"))
+    assert report["ok"] is True
+    checks = {check["name"]: check for check in report["checks"]}
+    for name in ("python", "numpy", "soundfile", "extension", "kernel tier", "synthesis"):
+        assert checks[name]["ok"] and checks[name]["core"]
+    for name in ("soxr", "h5py", "gguf", "matplotlib", "sounddevice"):
+        assert not checks[name]["core"]
+        assert checks[name]["ok"] or checks[name]["hint"]
+
+
+def test_doctor_finds_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "soxr", None)
+    text = output(capfd, "doctor")  # optional
+    assert "pip install 'pyvoc[soxr]'" in text
+    monkeypatch.setitem(sys.modules, "soundfile", None)
+    text = output(capfd, "doctor", code=3)
+    assert "FAIL  soundfile" in text
+    assert "pyvoc does not work here" in text
+
+
+def test_doctor_without_the_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def broken() -> str:
+        path = tmp_path / "model.gguf"
+        path.write_bytes(b"GGUF")
+        return str(path)
+
+    monkeypatch.setattr(health, "bundled_model", broken)
+    assert "FAIL  synthesis" in output(capfd, "doctor", code=3)
+
+
+def test_doctor_without_the_compiled_module() -> None:
+    program = (
+        "import sys; sys.modules['pyvoc._pyvoc'] = None\n"
+        "from pyvoc.cli import main\n"
+        "code = main(['doctor']); print(code, main(['info']), main(['synth', 'x', '-m', 'y']))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "FAIL  extension" in done.stdout, done.stderr
+    assert done.stdout.splitlines()[-1] == "3 4 4"
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,41 @@
+"""The tiny models of tests/golden, and features that suit them."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+import pyvoc
+from pyvoc import _pyvoc
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = sorted((ROOT / "tests" / "golden").glob("*.gguf"))
+TREE = ROOT / "tests" / "golden" / "tree_sparse.int8.gguf"
+SOFTMAX = ROOT / "tests" / "golden" / "softmax_sparse.f32.gguf"
+HOP = 160
+
+
+@cache
+def voice(path: Path) -> pyvoc.Model:
+    return pyvoc.load(path)
+
+
+def make_features(frames: int, *, seed: int = 0, dims: int = 36) -> np.ndarray:
+    """Plausible features [frames, dims] of layout lpcnet20, 36 or 55."""
+    rng = np.random.default_rng(seed)
+    rows = np.zeros((frames, dims), np.float32)
+    rows[:, :18] = rng.normal(0, 0.4, (frames, 18))
+    rows[:, 0] += rng.uniform(-2, 3, frames)
+    pitch = 36 if dims == 55 else 18
+    rows[:, pitch] = rng.uniform(-1, 2, frames)
+    rows[:, pitch + 1] = rng.uniform(-0.4, 0.4, frames)
+    if dims != 20:
+        lpc = _pyvoc.lpc_from_cepstrum(np.ascontiguousarray(rows[:, :18]))
+        rows[:, -16:] = lpc
+    return rows
+
+
+def features_for(model: pyvoc.Model, frames: int, *, seed: int = 0) -> np.ndarray:
+    return make_features(frames, seed=seed, dims=model.info.layout_dims)
