@@ -48,8 +48,8 @@ $(VENV)/.dev: pyproject.toml scripts/setup.sh
 	@touch $@ $(VENV)/.installed
 
 $(VENV)/.installed: $(VENV)/.dev $(SOURCES)
-	$(PIP) --force-reinstall --no-deps .
-	@touch $@
+	@if [ -n "$$(find $(SOURCES) -newer $@ -print -quit)" ]; then \
+	  $(PIP) --force-reinstall --no-deps . && touch $@; fi
 
 # With less: what the demo needs.
 $(VENV)/.demo: pyproject.toml scripts/setup.sh $(SOURCES)
