@@ -17,7 +17,8 @@ from pyvoc.errors import AudioError, Error, FeatureError, ModelError, Unsupporte
 
 if TYPE_CHECKING:
     from pyvoc import audio, features
-    from pyvoc.model import Model, ModelInfo, Stream, load, synthesize_batch, system_info
+    from pyvoc.batch import synthesize_batch
+    from pyvoc.model import Model, ModelInfo, Stream, load, system_info
 
     __version__: str
 
@@ -39,7 +40,7 @@ __all__ = [
 ]
 
 _MODULES = frozenset({"audio", "features"})
-_OF_MODEL = frozenset({"Model", "ModelInfo", "Stream", "load", "synthesize_batch", "system_info"})
+_OF_MODEL = frozenset({"Model", "ModelInfo", "Stream", "load", "system_info"})
 
 
 def __getattr__(name: str) -> Any:
@@ -47,6 +48,8 @@ def __getattr__(name: str) -> Any:
         value: Any = importlib.import_module(f"pyvoc.{name}")
     elif name in _OF_MODEL:
         value = getattr(importlib.import_module("pyvoc.model"), name)
+    elif name == "synthesize_batch":
+        value = importlib.import_module("pyvoc.batch").synthesize_batch
     elif name == "__version__":
         value = importlib.import_module("pyvoc._pyvoc").version()
     else:

@@ -17,8 +17,9 @@ from pyvoc import features
 from pyvoc._layouts import Layout, check, find_layout
 from pyvoc._pcm import Write, open_output
 from pyvoc.audio import AUDIO_SUFFIXES
+from pyvoc.batch import synthesize_batch
 from pyvoc.errors import Error, FeatureError
-from pyvoc.model import Model, ModelInfo, Progress, Stream, synthesize_batch, system_info
+from pyvoc.model import PIECE_HOPS, Model, ModelInfo, Progress, Stream, system_info
 
 __all__ = ["Report", "from_files", "from_stream", "load_draws", "load_input"]
 
@@ -287,7 +288,7 @@ def _read(source: BinaryIO) -> bytes:
 def _drain(stream: Stream, write: Write) -> float:
     """Write what the stream can give; the seconds that synthesis took."""
     wall = 0.0
-    piece = 50 * stream.model.info.hop_length
+    piece = PIECE_HOPS * stream.model.info.hop_length
     while True:
         started = time.perf_counter()
         samples = stream.pull(piece)
