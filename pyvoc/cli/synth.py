@@ -87,7 +87,12 @@ class _Progress:
         if self._on and (now - self._shown > 0.1 or done == total):
             self._shown = now
             line = f"\r{done / self._rate:.1f} of {total / self._rate:.1f} s"
-            print(line, end="\n" if done == total else "", file=sys.stderr, flush=True)
+            print(line, end="", file=sys.stderr, flush=True)
+
+    def close(self) -> None:
+        """End the line, whether or not the work was done."""
+        if self._shown:
+            print(file=sys.stderr)
 
 
 def _format(args: argparse.Namespace, output: str | None) -> bool:
@@ -156,17 +161,21 @@ def run(args: argparse.Namespace) -> int:
             draws=draws,
         )
     else:
-        report = synthesis.from_files(
-            model,
-            args.inputs,
-            targets,
-            layout=args.layout,
-            raw=raw,
-            seed=args.seed,
-            draws=draws,
-            make_folder=_is_folder(args.output),
-            progress=_Progress(model.info.sample_rate),
-        )
+        progress = _Progress(model.info.sample_rate)
+        try:
+            report = synthesis.from_files(
+                model,
+                args.inputs,
+                targets,
+                layout=args.layout,
+                raw=raw,
+                seed=args.seed,
+                draws=draws,
+                make_folder=_is_folder(args.output),
+                progress=progress,
+            )
+        finally:
+            progress.close()
     _print(report, as_json=args.json)
     return 0
 
