@@ -22,8 +22,7 @@ inline void check_frames(const FloatArray& frames, std::size_t dims) {
     found += (i == 0 ? "" : ", ") + std::to_string(frames.shape(i));
   }
   found += "]";
-  const bool transposed =
-      frames.ndim() == 2 && static_cast<std::size_t>(frames.shape(0)) == dims;
+  const bool transposed = frames.ndim() == 2 && static_cast<std::size_t>(frames.shape(0)) == dims;
   raise(PYVOC_ERROR_FEATURE, "features have shape " + found + ", expected [frames, " +
                                  std::to_string(dims) + " or more]" +
                                  (transposed ? ": they look transposed" : ""));

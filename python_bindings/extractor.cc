@@ -8,9 +8,9 @@
 #include <optional>
 #include <string>
 
+#include "arrays.h"
 #include "dsp/dump_files.h"
 #include "dsp/lpc_cepstrum.h"
-#include "arrays.h"
 #include "errors.h"
 #include "model.h"
 #include "pyvoc/pyvoc.h"
@@ -75,8 +75,7 @@ FloatArray lpc_from_cepstrum(const FloatArray& cepstrum) {
   const auto frames = static_cast<std::size_t>(cepstrum.shape(0));
   FloatArray lpc({frames, static_cast<std::size_t>(dsp::kLpcOrder)});
   for (std::size_t i = 0; i < frames; ++i) {
-    analysis.predictor(cepstrum.data() + i * dsp::kBands,
-                       lpc.mutable_data() + i * dsp::kLpcOrder);
+    analysis.predictor(cepstrum.data() + i * dsp::kBands, lpc.mutable_data() + i * dsp::kLpcOrder);
   }
   return lpc;
 }

@@ -1,4 +1,5 @@
-// The extension module pyvoc._pyvoc, written on pyvoc.hpp (and, for tests only, on what lies below).
+// The extension module pyvoc._pyvoc, written on pyvoc.hpp (and, for tests only, on what lies
+// below).
 #include <pybind11/pybind11.h>
 
 #include "errors.h"

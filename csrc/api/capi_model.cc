@@ -21,8 +21,7 @@ using pyvoc::api::guarded;
 pyvoc_status make_model(const Result<std::shared_ptr<const pyvoc::io::Gguf>>& file,
                         pyvoc_model** model) {
   if (!file.ok()) return fail(file.status());
-  Result<std::unique_ptr<pyvoc::models::Vocoder>> vocoder =
-      pyvoc::api::load_vocoder(*file.value());
+  Result<std::unique_ptr<pyvoc::models::Vocoder>> vocoder = pyvoc::api::load_vocoder(*file.value());
   if (!vocoder.ok()) return fail(vocoder.status());
   auto handle = std::make_unique<pyvoc_model>();
   handle->description = pyvoc::api::describe_model(*file.value(), *vocoder.value());
@@ -112,19 +111,19 @@ pyvoc_status pyvoc_model_predict(const pyvoc_model* model, const float* features
   }
   for (size_t i = 0; i < frames; ++i) {
     if (!vocoder.valid_frame(features + i * stride)) {
-      return fail(Status(Code::kFeature,
-                         "frame " + std::to_string(i) + " holds a NaN or an absurd value"));
+      return fail(
+          Status(Code::kFeature, "frame " + std::to_string(i) + " holds a NaN or an absurd value"));
     }
   }
   for (size_t i = 0; i < n_samples; ++i) {
     if (!(std::fabs(pcm[i]) <= 16.0f)) {
-      return fail(Status(Code::kAudio, "sample " + std::to_string(i) +
-                                           " is a NaN or far beyond -1..1"));
+      return fail(
+          Status(Code::kAudio, "sample " + std::to_string(i) + " is a NaN or far beyond -1..1"));
     }
   }
   return guarded([&]() -> pyvoc_status {
-    const Status status = vocoder.predict({features, frames, dims, stride}, {pcm, n_samples},
-                                          probabilities);
+    const Status status =
+        vocoder.predict({features, frames, dims, stride}, {pcm, n_samples}, probabilities);
     return status.ok() ? PYVOC_OK : fail(status);
   });
 }

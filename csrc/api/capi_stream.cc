@@ -1,6 +1,5 @@
 // pyvoc.h: streams.
 
-
 #include "api/error.h"
 #include "api/guard.h"
 #include "api/handles.h"
@@ -42,8 +41,7 @@ pyvoc_status pyvoc_stream_open(pyvoc_model* model, const pyvoc_stream_options* o
   }
   pyvoc_stream_options given = PYVOC_STREAM_OPTIONS_INIT;
   if (options != nullptr) {
-    const pyvoc_status status =
-        pyvoc::api::copy_struct(*options, &given, options->struct_size);
+    const pyvoc_status status = pyvoc::api::copy_struct(*options, &given, options->struct_size);
     if (status != PYVOC_OK) return status;
   }
   const std::size_t capacity =
@@ -69,8 +67,7 @@ pyvoc_status pyvoc_stream_reserve(pyvoc_stream* stream, size_t frames) {
 pyvoc_status pyvoc_stream_push(pyvoc_stream* stream, const float* frames, size_t n_frames,
                                size_t stride) {
   if (stream == nullptr || (frames == nullptr && n_frames > 0)) return fail_rt(Code::kArgument);
-  const std::size_t dims =
-      static_cast<std::size_t>(stream->stream.vocoder().info().feature_dims);
+  const std::size_t dims = static_cast<std::size_t>(stream->stream.vocoder().info().feature_dims);
   if (stride < dims) return fail_rt(Code::kArgument);
   const Stream::Use use(stream->stream);
   if (!use.entered()) return fail_rt(Code::kBusy);
@@ -92,8 +89,8 @@ pyvoc_status pyvoc_stream_pull(pyvoc_stream* stream, float* samples, size_t capa
   return PYVOC_OK;
 }
 
-pyvoc_status pyvoc_stream_pull_batch(pyvoc_stream* const* streams, size_t n,
-                                     float* const* samples, size_t capacity, size_t* written) {
+pyvoc_status pyvoc_stream_pull_batch(pyvoc_stream* const* streams, size_t n, float* const* samples,
+                                     size_t capacity, size_t* written) {
   if (n == 0) return PYVOC_OK;
   if (streams == nullptr || samples == nullptr || written == nullptr || n > kBatchLimit) {
     return fail_rt(Code::kArgument);
@@ -137,8 +134,7 @@ pyvoc_status pyvoc_stream_set_draws(pyvoc_stream* stream, const float* draws, si
   if (stream == nullptr || (draws == nullptr && n > 0)) return fail_rt(Code::kArgument);
   for (size_t i = 0; i < n; ++i) {
     if (!(draws[i] >= 0.0f && draws[i] <= 1.0f)) {
-      return fail(Status(Code::kArgument, "draw " + std::to_string(i) +
-                                                          " is not within 0..1"));
+      return fail(Status(Code::kArgument, "draw " + std::to_string(i) + " is not within 0..1"));
     }
   }
   const Stream::Use use(stream->stream);

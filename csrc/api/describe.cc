@@ -77,7 +77,10 @@ std::string describe_model(const io::Gguf& file, const models::Vocoder& vocoder)
   }
   json.close(']').key("plan").open('[');
   for (const models::PlanEntry& entry : vocoder.plan()) {
-    json.open('{').field("layer", entry.layer).field("op", entry.op).field("weights", entry.weights);
+    json.open('{')
+        .field("layer", entry.layer)
+        .field("op", entry.op)
+        .field("weights", entry.weights);
     json.field("rows", entry.rows).field("cols", entry.cols).field("backend", entry.backend);
     json.close('}');
   }

@@ -6,8 +6,8 @@
 #include <cstdint>
 #include <cstring>
 #include <exception>
-#include <stdexcept>
 #include <new>
+#include <stdexcept>
 
 #include "api/error.h"
 

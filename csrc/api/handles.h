@@ -1,4 +1,5 @@
-// What the opaque handles of pyvoc.h point to. Tests and the Python module's testing hooks look inside.
+// What the opaque handles of pyvoc.h point to. Tests and the Python module's testing hooks look
+// inside.
 #ifndef PYVOC_API_HANDLES_H_
 #define PYVOC_API_HANDLES_H_
 

@@ -27,10 +27,10 @@ Result<std::unique_ptr<models::Vocoder>> load_vocoder(const io::Gguf& file) {
   Result<std::uint64_t> version = file.get_uint("pyvoc.format_version");
   if (!version.ok() && architecture.value().rfind("pyvoc.", 0) == 0) return version.status();
   if (version.ok() && version.value() > kFormatVersion) {
-    return Status(Code::kUnsupported,
-                  file.name() + ": container format " + std::to_string(version.value()) +
-                      " is newer than this build reads (" + std::to_string(kFormatVersion) +
-                      "); upgrade pyvoc");
+    return Status(Code::kUnsupported, file.name() + ": container format " +
+                                          std::to_string(version.value()) +
+                                          " is newer than this build reads (" +
+                                          std::to_string(kFormatVersion) + "); upgrade pyvoc");
   }
   std::string known;
   for (const Entry& entry : kModels) {

@@ -1,4 +1,5 @@
-// From a model file to a Vocoder: the architecture's name picks the loader. Adding a model is a line.
+// From a model file to a Vocoder: the architecture's name picks the loader. Adding a model is a
+// line.
 #ifndef PYVOC_API_REGISTRY_H_
 #define PYVOC_API_REGISTRY_H_
 

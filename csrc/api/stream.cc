@@ -58,9 +58,7 @@ std::size_t Stream::available() const PYVOC_RT {
   return static_cast<std::size_t>(hops - produced_) * hop_ + (hop_ - hop_used_);
 }
 
-bool Stream::has_work() const PYVOC_RT {
-  return waiting_ > 0 || (flushed_ && produced_ < pushed_);
-}
+bool Stream::has_work() const PYVOC_RT { return waiting_ > 0 || (flushed_ && produced_ < pushed_); }
 
 const float* Stream::next_frame() PYVOC_RT {
   if (waiting_ == 0) return nullptr;

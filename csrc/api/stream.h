@@ -1,5 +1,5 @@
-// A stream: frames are queued by push and turned into samples by pull, one hop at a time, so that the
-// samples do not depend on how either side was cut into pieces. One thread at a time.
+// A stream: frames are queued by push and turned into samples by pull, one hop at a time, so that
+// the samples do not depend on how either side was cut into pieces. One thread at a time.
 #ifndef PYVOC_API_STREAM_H_
 #define PYVOC_API_STREAM_H_
 
@@ -52,8 +52,8 @@ class Stream {
   };
 
  private:
-  bool has_work() const PYVOC_RT;            // a hop can be computed
-  const float* next_frame() PYVOC_RT;        // nullptr: beyond the end
+  bool has_work() const PYVOC_RT;                  // a hop can be computed
+  const float* next_frame() PYVOC_RT;              // nullptr: beyond the end
   std::size_t take(Span<float> samples) PYVOC_RT;  // from the buffered hop
   void synthesize_hop() PYVOC_RT;
 
@@ -61,10 +61,10 @@ class Stream {
   std::unique_ptr<models::Session> session_;
   std::atomic_flag busy_ = ATOMIC_FLAG_INIT;
   std::size_t dims_, hop_;
-  std::vector<float> queue_;     // ring of capacity_ frames
+  std::vector<float> queue_;  // ring of capacity_ frames
   std::size_t capacity_ = 0, head_ = 0, waiting_ = 0;
   std::vector<float> hop_buffer_;
-  std::size_t hop_used_;         // samples of hop_buffer_ that were given out
+  std::size_t hop_used_;                     // samples of hop_buffer_ that were given out
   std::uint64_t pushed_ = 0, produced_ = 0;  // frames in, hops out
   bool flushed_ = false;
 };

@@ -1,5 +1,6 @@
-// Who computes a layer. Each backend answers, for the description of a layer, what it would cost; the
-// cheapest is asked once, at load time. `native` does everything and is the oracle for the others.
+// Who computes a layer. Each backend answers, for the description of a layer, what it would cost;
+// the cheapest is asked once, at load time. `native` does everything and is the oracle for the
+// others.
 #ifndef PYVOC_BACKENDS_BACKEND_H_
 #define PYVOC_BACKENDS_BACKEND_H_
 
@@ -36,8 +37,8 @@ class Backend {
 // All backends of this build.
 const std::vector<const Backend*>& backends();
 
-// The cheapest available backend for `layer`, or the one that the environment variable PYVOC_BACKEND
-// names (an unknown, unavailable or unable one is an error).
+// The cheapest available backend for `layer`, or the one that the environment variable
+// PYVOC_BACKEND names (an unknown, unavailable or unable one is an error).
 Result<const Backend*> choose(const MatVec& layer);
 
 }  // namespace pyvoc::backends

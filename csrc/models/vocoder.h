@@ -1,6 +1,6 @@
-// What every model implements: Vocoder (immutable, shared by all streams) and Session (what one stream
-// remembers). A session takes feature frames one hop at a time and gives samples; the stream in api/
-// queues frames and cuts samples to size, so a model never sees how its caller chunks.
+// What every model implements: Vocoder (immutable, shared by all streams) and Session (what one
+// stream remembers). A session takes feature frames one hop at a time and gives samples; the stream
+// in api/ queues frames and cuts samples to size, so a model never sees how its caller chunks.
 #ifndef PYVOC_MODELS_VOCODER_H_
 #define PYVOC_MODELS_VOCODER_H_
 
@@ -63,8 +63,8 @@ class Vocoder {
   // May throw std::bad_alloc.
   virtual std::unique_ptr<Session> open(std::uint64_t seed) const = 0;
 
-  // Session::process for n sessions of this model in lockstep, sharing the weights while they are in
-  // cache; frames[i] == nullptr means finish. produced[i] is what process would return.
+  // Session::process for n sessions of this model in lockstep, sharing the weights while they are
+  // in cache; frames[i] == nullptr means finish. produced[i] is what process would return.
   virtual void process_batch(Session* const* sessions, const float* const* frames,
                              float* const* samples, bool* produced, std::size_t n) const PYVOC_RT {
     for (std::size_t i = 0; i < n; ++i) {

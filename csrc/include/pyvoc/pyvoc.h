@@ -108,10 +108,10 @@ PYVOC_API pyvoc_status pyvoc_model_get_info(const pyvoc_model* model, pyvoc_mode
 PYVOC_API pyvoc_status pyvoc_model_describe(const pyvoc_model* model, const char** json);
 
 /* Teacher-forced output distributions of an autoregressive model.
- * features: `frames` rows, `stride` floats apart (>= feature_dims); pcm: the signal that is fed back, n_samples floats in -1..1
- * aligned with the frames (sample i belongs to frame i / hop_length), n_samples <= frames *
- * hop_length. probabilities [n_samples, distribution_size]: P(class | the past), each row sums to
- * 1; classes are mu-law excitation codes for LPCNet. */
+ * features: `frames` rows, `stride` floats apart (>= feature_dims); pcm: the signal that is fed
+ * back, n_samples floats in -1..1 aligned with the frames (sample i belongs to frame i /
+ * hop_length), n_samples <= frames * hop_length. probabilities [n_samples, distribution_size]:
+ * P(class | the past), each row sums to 1; classes are mu-law excitation codes for LPCNet. */
 PYVOC_API pyvoc_status pyvoc_model_predict(const pyvoc_model* model, const float* features,
                                            size_t frames, size_t stride, const float* pcm,
                                            size_t n_samples, float* probabilities);
@@ -136,9 +136,10 @@ PYVOC_API void pyvoc_stream_close(pyvoc_stream* stream);
 PYVOC_API pyvoc_status pyvoc_stream_reserve(pyvoc_stream* stream, size_t frames);
 
 /* [real-time] Appends `n_frames` rows, `stride` floats apart, of which the first feature_dims are
- * read: all rows or, with PYVOC_ERROR_FULL or PYVOC_ERROR_FEATURE (NaN, Inf, absurd values), none. */
-PYVOC_API pyvoc_status pyvoc_stream_push(pyvoc_stream* stream, const float* frames,
-                                         size_t n_frames, size_t stride);
+ * read: all rows or, with PYVOC_ERROR_FULL or PYVOC_ERROR_FEATURE (NaN, Inf, absurd values), none.
+ */
+PYVOC_API pyvoc_status pyvoc_stream_push(pyvoc_stream* stream, const float* frames, size_t n_frames,
+                                         size_t stride);
 
 /* [real-time] Samples that pull can give now. */
 PYVOC_API size_t pyvoc_stream_available(const pyvoc_stream* stream);
