@@ -38,8 +38,12 @@ def table(name: str, values: Array) -> str:
 
 
 def main() -> None:
-    print("// Made by scripts/make_segments.py: tanh and the logistic function as 32 parabolas each.")
-    print("// Segment k is where round(x * 15.5 / limit) + 16 == k; the value is c0 + x (c1 + x c2).")
+    print(
+        "// Made by scripts/make_segments.py: tanh and the logistic function as 32 parabolas each."
+    )
+    print(
+        "// Segment k is where round(x * 15.5 / limit) + 16 == k; the value is c0 + x (c1 + x c2)."
+    )
     print("#ifndef PYVOC_KERNELS_SIMD_SEGMENTS_H_\n#define PYVOC_KERNELS_SIMD_SEGMENTS_H_\n")
     print("namespace pyvoc::kernels {\nnamespace {\n")
     for name, function, limit in (
@@ -50,7 +54,9 @@ def main() -> None:
         for power, values in enumerate(parabolas(function, limit)):
             print(table(f"k{name}C{power}", values), end="")
         print()
-    print("}  // namespace\n}  // namespace pyvoc::kernels\n#endif  // PYVOC_KERNELS_SIMD_SEGMENTS_H_")
+    print(
+        "}  // namespace\n}  // namespace pyvoc::kernels\n#endif  // PYVOC_KERNELS_SIMD_SEGMENTS_H_"
+    )
 
 
 if __name__ == "__main__":
