@@ -260,12 +260,21 @@ def _peer(measured: dict[str, Any], weights: str | None) -> Peer | None:
     return Peer(peers.LPCNET, weights, Spread.of(measured["peer_xrt"]), Spread.of(ratios))
 
 
+# `python -m pyvoc.bench.worker`, but a ./pyvoc in the current folder (a checkout, which lacks the
+# compiled module) does not come before the package that is running.
+_WORKER = (
+    "import runpy, sys\n"
+    "sys.path[:] = [folder for folder in sys.path if folder]\n"
+    "runpy.run_module('pyvoc.bench.worker', run_name='__main__')"
+)
+
+
 def _child(job: dict[str, Any]) -> dict[str, Any]:
     # The child finds this pyvoc, however the parent found it.
     root = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
     done = subprocess.run(
-        [sys.executable, "-m", "pyvoc.bench.worker"],
+        [sys.executable, "-c", _WORKER],
         input=json.dumps(job),
         capture_output=True,
         text=True,
