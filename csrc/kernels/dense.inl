@@ -100,12 +100,11 @@ inline void dense_panels_i8(const std::int8_t* w, std::int32_t quads, const std:
   });
 }
 
-// Calls run<kPanels>(first panel) for all panels, most of them kWide at a time.
+// Calls run<kPanels>(first panel) for all panels, kWide at a time, then those that are left.
 template <int kWide, typename Run>
-inline void for_panels(std::int32_t panels, Run run) {
-  std::int32_t p = 0;
-  for (; p + kWide <= panels; p += kWide) run.template call<kWide>(p);
-  for (; p < panels; ++p) run.template call<1>(p);
+inline void for_panels(std::int32_t panels, std::int32_t first, const Run& run) {
+  for (; first + kWide <= panels; first += kWide) run.template call<kWide>(first);
+  if constexpr (kWide > 1) for_panels<kWide - 1>(panels, first, run);
 }
 
 template <typename T>
@@ -133,15 +132,15 @@ struct DenseRunI8 {
 };
 
 inline void dense_f32(const Dense<float>& w, const float* x, const float* init, float* y) noexcept {
-  for_panels<4>(w.panels, DenseRun<float>{w, x, init, y});
+  for_panels<4>(w.panels, 0, DenseRun<float>{w, x, init, y});
 }
 
 inline void dense_bf16(const Dense<Bf16>& w, const float* x, const float* init, float* y) noexcept {
-  for_panels<4>(w.panels, DenseRun<Bf16>{w, x, init, y});
+  for_panels<4>(w.panels, 0, DenseRun<Bf16>{w, x, init, y});
 }
 
 inline void dense_i8(const Dense<std::int8_t>& w, const std::uint8_t* u, std::int32_t* y) noexcept {
-  for_panels<3>(w.panels, DenseRunI8{w, u, y});
+  for_panels<4>(w.panels, 0, DenseRunI8{w, u, y});
 }
 
 }  // namespace
