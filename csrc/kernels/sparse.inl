@@ -4,32 +4,15 @@ namespace pyvoc::kernels {
 namespace {
 
 template <typename T>
-inline F32x16 block_f32(F32x16 acc, const float* x, std::uint32_t offset, const T* w) {
-  const Quad in = load_quads(x + (offset & 0xffffu), x + (offset >> 16));
-  acc = fma_lane<0>(load(w), in, acc);
-  acc = fma_lane<1>(load(w + 16), in, acc);
-  acc = fma_lane<2>(load(w + 32), in, acc);
-  return fma_lane<3>(load(w + 48), in, acc);
-}
-
-template <typename T>
 inline void sparse8x4(const Sparse8x4<T>& s, const float* x, float* y) {
   const T* w = s.weights;
   const std::uint32_t* offset = s.offsets;
   for (std::int32_t pair = 0; pair < s.pairs; ++pair) {
-    const std::int32_t n = s.counts[pair];
-    F32x16 even = zero(), odd = zero();
-    std::int32_t i = 0;
-    for (; i + 2 <= n; i += 2, w += 128) {
-      even = block_f32(even, x, offset[i], w);
-      odd = block_f32(odd, x, offset[i + 1], w + 64);
+    Partials sums = zero_partials();
+    for (std::int32_t i = s.counts[pair]; i > 0; --i, ++offset, w += 64) {
+      sums = fma_blocks(sums, x + (*offset & 0xffffu), x + (*offset >> 16), w);
     }
-    if (i < n) {
-      even = block_f32(even, x, offset[i], w);
-      w += 64;
-    }
-    offset += n;
-    store_halves(y + s.rows[2 * pair], y + s.rows[2 * pair + 1], add(even, odd));
+    store_halves(y + s.rows[2 * pair], y + s.rows[2 * pair + 1], sum_columns(sums));
   }
 }
 

@@ -22,9 +22,9 @@ struct Dense {
   const std::int32_t* row_sums = nullptr;  // int8: sum of a row's weights, [panels * 16]
 };
 
-// Blocks of 8 rows x 4 cols; two groups of 8 rows form a pair that is walked together.
-//   float, Bf16: a block pair is [4 cols][16 rows];  int8: [16 rows][4 cols].
-// Rows 0..7 of the 16 belong to the pair's first group, rows 8..15 to its second.
+// Blocks of 8 rows x 4 cols; two groups of 8 rows form a pair that is walked together: a block pair
+// is [16 rows][4 cols] (Bf16: [8 rows][4 cols][2 halves]), rows 0..7 of the pair's first
+// group, 8..15 of its second.
 template <typename T>
 struct Sparse8x4 {
   std::int32_t pairs = 0;

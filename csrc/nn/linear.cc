@@ -59,6 +59,7 @@ template <typename T>
 void Linear::pack_sparse8x4(const LinearSource& source, Arena& arena,
                             kernels::Sparse8x4<T>* views) {
   constexpr bool kInt8 = std::is_same<T, std::int8_t>::value;
+  constexpr bool kBf16 = std::is_same<T, kernels::Bf16>::value;
   const int groups = source.rows / 8;
   std::vector<std::vector<int>> blocks(groups);
   for (int b = 0; b < source.n_blocks; ++b) blocks[source.block_index[2 * b]].push_back(b);
@@ -96,7 +97,8 @@ void Linear::pack_sparse8x4(const LinearSource& source, Arena& arena,
           for (int c = 0; c < 4; ++c) {
             const T w = data[32 * static_cast<std::size_t>(b) + 4 * r + c];
             const int lane = 8 * half + r;
-            weights[64 * (at + k) + (kInt8 ? 4 * lane + c : 16 * c + lane)] = w;
+            const int place = kBf16 ? 2 * (4 * r + c) + half : 4 * lane + c;
+            weights[64 * (at + k) + place] = w;
             if constexpr (kInt8) row_sums[first + r] += w;
           }
         }

@@ -53,8 +53,8 @@ struct Sparse {
         for (int row = 0; row < 16; ++row) {
           const std::uint32_t first = row < 8 ? offsets[block] & 0xffffu : offsets[block] >> 16;
           for (int k = 0; k < 4; ++k) {
-            const std::size_t at = 64 * block + (sizeof(T) == 1 ? std::size_t(4 * row + k)
-                                                                : std::size_t(16 * k + row));
+            const int place = sizeof(T) == 2 ? 2 * (4 * (row % 8) + k) + row / 8 : 4 * row + k;
+            const std::size_t at = 64 * block + std::size_t(place);
             visit(rows[std::size_t(2 * p + row / 8)] + row % 8, static_cast<int>(first) + k,
                   weights[at]);
           }

@@ -18,9 +18,6 @@ struct F32x16 {
 struct I32x16 {
   __m256i a, b;
 };
-struct Quad {
-  __m256 a, b;
-};
 
 inline F32x16 zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
 inline F32x16 set1(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
@@ -90,14 +87,43 @@ inline void store_u8(std::uint8_t* p, F32x16 x) {
       _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
 }
 
-inline Quad load_quads(const float* low, const float* high) {
-  return {_mm256_broadcast_ps(reinterpret_cast<const __m128*>(low)),
-          _mm256_broadcast_ps(reinterpret_cast<const __m128*>(high))};
+struct Partials {
+  __m256 v[8];  // rows 2k and 2k + 1; a row is four neighbouring lanes
+};
+inline Partials zero_partials() {
+  const __m256 z = _mm256_setzero_ps();
+  return {{z, z, z, z, z, z, z, z}};
 }
-template <int kLane>
-inline F32x16 fma_lane(F32x16 w, Quad x, F32x16 acc) {
-  return {_mm256_fmadd_ps(w.a, _mm256_permute_ps(x.a, kLane * 0x55), acc.a),
-          _mm256_fmadd_ps(w.b, _mm256_permute_ps(x.b, kLane * 0x55), acc.b)};
+inline __m256 twice(const float* p) {
+  return _mm256_broadcast_ps(reinterpret_cast<const __m128*>(p));
+}
+inline __m256 fma8(const float* w, __m256 x, __m256 acc) {
+  return _mm256_fmadd_ps(_mm256_loadu_ps(w), x, acc);
+}
+inline Partials fma_blocks(Partials acc, const float* low, const float* high, const float* w) {
+  const __m256 a = twice(low), b = twice(high);
+  return {{fma8(w, a, acc.v[0]), fma8(w + 8, a, acc.v[1]), fma8(w + 16, a, acc.v[2]),
+           fma8(w + 24, a, acc.v[3]), fma8(w + 32, b, acc.v[4]), fma8(w + 40, b, acc.v[5]),
+           fma8(w + 48, b, acc.v[6]), fma8(w + 56, b, acc.v[7])}};
+}
+inline Partials fma_blocks(Partials acc, const float* low, const float* high,
+                           const std::uint16_t* w) {
+  const __m256 a = twice(low), b = twice(high);
+  F32x16 first, third, second, fourth;
+  load_pairs(w, first, third);
+  load_pairs(w + 32, second, fourth);
+  return {{_mm256_fmadd_ps(first.a, a, acc.v[0]), _mm256_fmadd_ps(first.b, a, acc.v[1]),
+           _mm256_fmadd_ps(second.a, a, acc.v[2]), _mm256_fmadd_ps(second.b, a, acc.v[3]),
+           _mm256_fmadd_ps(third.a, b, acc.v[4]), _mm256_fmadd_ps(third.b, b, acc.v[5]),
+           _mm256_fmadd_ps(fourth.a, b, acc.v[6]), _mm256_fmadd_ps(fourth.b, b, acc.v[7])}};
+}
+inline __m256 sum_columns8(__m256 a, __m256 b, __m256 c, __m256 d) {
+  const __m256 sums = _mm256_hadd_ps(_mm256_hadd_ps(a, b), _mm256_hadd_ps(c, d));
+  return _mm256_permutevar8x32_ps(sums, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+}
+inline F32x16 sum_columns(const Partials& p) {
+  return {sum_columns8(p.v[0], p.v[1], p.v[2], p.v[3]),
+          sum_columns8(p.v[4], p.v[5], p.v[6], p.v[7])};
 }
 
 inline I32x16 izero() { return {_mm256_setzero_si256(), _mm256_setzero_si256()}; }

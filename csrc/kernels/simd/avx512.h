@@ -22,9 +22,6 @@ struct F32x16 {
 struct I32x16 {
   __m512i v;
 };
-struct Quad {
-  __m512 v;
-};
 
 inline F32x16 zero() { return {_mm512_setzero_ps()}; }
 inline F32x16 set1(float x) { return {_mm512_set1_ps(x)}; }
@@ -95,13 +92,38 @@ inline F32x16 fast_sigmoid(F32x16 x) {
   return parabola(x, kSigmoidSegmentLimit, kSigmoidC0, kSigmoidC1, kSigmoidC2);
 }
 
-inline Quad load_quads(const float* low, const float* high) {
-  return {_mm512_mask_broadcast_f32x4(_mm512_broadcast_f32x4(_mm_loadu_ps(low)), 0xff00,
-                                      _mm_loadu_ps(high))};
+struct Partials {
+  __m512 v0, v1, v2, v3;  // rows 0..3, 4..7, 8..11, 12..15; a row is four neighbouring lanes
+};
+inline Partials zero_partials() {
+  const __m512 z = _mm512_setzero_ps();
+  return {z, z, z, z};
 }
-template <int kLane>
-inline F32x16 fma_lane(F32x16 w, Quad x, F32x16 acc) {
-  return {_mm512_fmadd_ps(w.v, _mm512_permute_ps(x.v, kLane * 0x55), acc.v)};
+inline __m512 four_times(const float* p) { return _mm512_broadcast_f32x4(_mm_loadu_ps(p)); }
+inline Partials fma_blocks(Partials acc, const float* low, const float* high, const float* w) {
+  const __m512 a = four_times(low), b = four_times(high);
+  return {_mm512_fmadd_ps(_mm512_loadu_ps(w), a, acc.v0),
+          _mm512_fmadd_ps(_mm512_loadu_ps(w + 16), a, acc.v1),
+          _mm512_fmadd_ps(_mm512_loadu_ps(w + 32), b, acc.v2),
+          _mm512_fmadd_ps(_mm512_loadu_ps(w + 48), b, acc.v3)};
+}
+inline Partials fma_blocks(Partials acc, const float* low, const float* high,
+                           const std::uint16_t* w) {
+  const __m512 a = four_times(low), b = four_times(high);
+  F32x16 w0, w1, w2, w3;
+  load_pairs(w, w0, w2);
+  load_pairs(w + 32, w1, w3);
+  return {_mm512_fmadd_ps(w0.v, a, acc.v0), _mm512_fmadd_ps(w1.v, a, acc.v1),
+          _mm512_fmadd_ps(w2.v, b, acc.v2), _mm512_fmadd_ps(w3.v, b, acc.v3)};
+}
+inline F32x16 sum_columns(const Partials& p) {
+  const __m512 a = _mm512_add_ps(_mm512_unpacklo_ps(p.v0, p.v1), _mm512_unpackhi_ps(p.v0, p.v1));
+  const __m512 b = _mm512_add_ps(_mm512_unpacklo_ps(p.v2, p.v3), _mm512_unpackhi_ps(p.v2, p.v3));
+  const __m512d x = _mm512_castps_pd(a), y = _mm512_castps_pd(b);
+  const __m512 sums = _mm512_add_ps(_mm512_castpd_ps(_mm512_unpacklo_pd(x, y)),
+                                    _mm512_castpd_ps(_mm512_unpackhi_pd(x, y)));
+  const __m512i order = _mm512_set_epi32(15, 11, 7, 3, 14, 10, 6, 2, 13, 9, 5, 1, 12, 8, 4, 0);
+  return {_mm512_permutexvar_ps(order, sums)};
 }
 
 inline I32x16 izero() { return {_mm512_setzero_si512()}; }

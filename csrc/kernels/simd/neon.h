@@ -20,9 +20,6 @@ struct F32x16 {
 struct I32x16 {
   int32x4_t v[4];
 };
-struct Quad {
-  float32x4_t low, high;
-};
 
 template <typename Op>
 inline F32x16 each(Op op) {
@@ -110,15 +107,39 @@ inline void store_u8(std::uint8_t* p, F32x16 a) {
   }
 }
 
-inline Quad load_quads(const float* low, const float* high) {
-  return {vld1q_f32(low), vld1q_f32(high)};
+struct Partials {
+  float32x4_t v[16];  // a row each
+};
+inline Partials zero_partials() {
+  Partials p;
+  for (int i = 0; i < 16; ++i) p.v[i] = vdupq_n_f32(0.0f);
+  return p;
 }
-template <int kLane>
-inline F32x16 fma_lane(F32x16 w, Quad x, F32x16 acc) {
-  return {{vfmaq_laneq_f32(acc.v[0], w.v[0], x.low, kLane),
-           vfmaq_laneq_f32(acc.v[1], w.v[1], x.low, kLane),
-           vfmaq_laneq_f32(acc.v[2], w.v[2], x.high, kLane),
-           vfmaq_laneq_f32(acc.v[3], w.v[3], x.high, kLane)}};
+inline Partials fma_blocks(Partials acc, const float* low, const float* high, const float* w) {
+  const float32x4_t a = vld1q_f32(low), b = vld1q_f32(high);
+  for (int i = 0; i < 16; ++i) {
+    acc.v[i] = vfmaq_f32(acc.v[i], vld1q_f32(w + 4 * i), i < 8 ? a : b);
+  }
+  return acc;
+}
+inline Partials fma_blocks(Partials acc, const float* low, const float* high,
+                           const std::uint16_t* w) {
+  const float32x4_t a = vld1q_f32(low), b = vld1q_f32(high);
+  for (int i = 0; i < 8; i += 4) {
+    F32x16 first, second;
+    load_pairs(w + 8 * i, first, second);
+    for (int k = 0; k < 4; ++k) {
+      acc.v[i + k] = vfmaq_f32(acc.v[i + k], first.v[k], a);
+      acc.v[8 + i + k] = vfmaq_f32(acc.v[8 + i + k], second.v[k], b);
+    }
+  }
+  return acc;
+}
+inline F32x16 sum_columns(const Partials& p) {
+  return each([&](int i) {
+    const float32x4_t* v = p.v + 4 * i;
+    return vpaddq_f32(vpaddq_f32(v[0], v[1]), vpaddq_f32(v[2], v[3]));
+  });
 }
 
 inline I32x16 izero() {

@@ -22,9 +22,6 @@ struct F32x16 {
 struct I32x16 {
   std::int32_t v[16];
 };
-struct Quad {  // four neighbouring inputs for each half
-  float low[4], high[4];
-};
 
 template <typename Op>
 inline F32x16 each(Op op) {
@@ -109,16 +106,31 @@ inline void store_u8(std::uint8_t* p, F32x16 a) {
   for (int i = 0; i < 16; ++i) p[i] = static_cast<std::uint8_t>(std::nearbyint(a.v[i]));
 }
 
-inline Quad load_quads(const float* low, const float* high) {
-  Quad q;
-  std::memcpy(q.low, low, 16);
-  std::memcpy(q.high, high, 16);
-  return q;
+// Sums of 16 rows that are still spread over 4 columns: what block-sparse products add up.
+struct Partials {
+  float v[64];  // [row][column]
+};
+inline Partials zero_partials() { return Partials{}; }
+// acc[row][col] += w[row][col] * x[col] for a pair of 8 x 4 blocks, each with its inputs.
+inline Partials fma_blocks(Partials acc, const float* low, const float* high, const float* w) {
+  for (int i = 0; i < 64; ++i) acc.v[i] += w[i] * (i < 32 ? low : high)[i % 4];
+  return acc;
 }
-// acc + w * x[kLane] of each half.
-template <int kLane>
-inline F32x16 fma_lane(F32x16 w, Quad x, F32x16 acc) {
-  return each([&](int i) { return w.v[i] * (i < 8 ? x.low[kLane] : x.high[kLane]) + acc.v[i]; });
+// Bf16 blocks lie interleaved: [row of its half][column][half].
+inline Partials fma_blocks(Partials acc, const float* low, const float* high,
+                           const std::uint16_t* w) {
+  float wide[64];
+  for (int i = 0; i < 64; ++i) {
+    const std::uint32_t bits = static_cast<std::uint32_t>(w[2 * (i % 32) + i / 32]) << 16;
+    std::memcpy(&wide[i], &bits, 4);
+  }
+  return fma_blocks(acc, low, high, wide);
+}
+inline F32x16 sum_columns(const Partials& p) {
+  return each([&](int i) {
+    const float* v = p.v + 4 * i;
+    return (v[0] + v[1]) + (v[2] + v[3]);
+  });
 }
 
 inline I32x16 izero() { return I32x16{}; }
