@@ -93,7 +93,9 @@ def main(results: Path) -> int:
             count.failed = 1
         elif code == 0 and not count.passed and not skipped.is_file():
             count.passed = 1
-        note = f"  SKIPPED: {skipped.read_text(encoding='utf-8').strip()}" * skipped.is_file()
+        note = ""
+        if skipped.is_file():
+            note = f"  SKIPPED: {skipped.read_text(encoding='utf-8').strip()}"
         print(
             f"{stage:8} {count.passed:6} passed {count.failed:4} failed {count.skipped:4} skipped"
             f" {seconds:5} s{note}"

@@ -1,6 +1,7 @@
 // tanh and sigmoid as odd rational functions, our own minimax fits (degree 7/8 and 5/6 on a clamped
-// range). Two precisions: kPrecise (8e-7 absolute; float layers) and kFast (8e-6 plus the tier's
-// fast reciprocal, at most 6e-5; beside int8 products, whose rounding is far coarser).
+// range). Two precisions: kPrecise (1.1e-6 absolute, rounding included; float layers) and kFast
+// (8e-6 plus the tier's fast reciprocal, at most 6e-5; beside int8 products, whose rounding is far
+// coarser).
 
 namespace pyvoc::kernels {
 namespace {

@@ -157,7 +157,7 @@ struct Sum {
 };
 
 // Error bounds of the activations (csrc/kernels/activation.inl), with the rounding of the result.
-constexpr double kTanhPrecise = 1.4e-6;
+constexpr double kTanhPrecise = 1.1e-6;
 constexpr double kTanhFast = 6e-5;
 constexpr double sigmoid_bound(double tanh_bound) { return 0.5 * tanh_bound + kUnitRoundoff; }
 
