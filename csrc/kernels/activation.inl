@@ -1,8 +1,8 @@
 // tanh and sigmoid as odd rational functions, our own minimax fits (degree 7/8 and 5/6 on a clamped
-// range). Two precisions: kPrecise (1.1e-6 absolute, rounding included; float layers) and kFast (beside
-// int8 products and activations in steps of 1/127): 8e-6 plus the tier's fast reciprocal, at most
-// 6e-5, or, where the tier looks parabolas up in registers (AVX-512), 2.6e-4 for tanh and 1.3e-4 for
-// the logistic function.
+// range). Two precisions: kPrecise (1.1e-6 absolute, rounding included; float layers) and kFast
+// (beside int8 products and activations in steps of 1/127): 8e-6 plus the tier's fast reciprocal,
+// at most 6e-5, or, where the tier looks parabolas up in registers (AVX-512), 2.6e-4 for tanh
+// and 1.3e-4 for the logistic function.
 
 namespace pyvoc::kernels {
 namespace {
