@@ -113,7 +113,10 @@ struct Partials {
 inline Partials zero_partials() { return Partials{}; }
 // acc[row][col] += w[row][col] * x[col] for a pair of 8 x 4 blocks, each with its inputs.
 inline Partials fma_blocks(Partials acc, const float* low, const float* high, const float* w) {
-  for (int i = 0; i < 64; ++i) acc.v[i] += w[i] * (i < 32 ? low : high)[i % 4];
+  for (int i = 0; i < 64; ++i) {
+    const float* x = i < 32 ? low : high;
+    acc.v[i] += w[i] * x[i % 4];
+  }
   return acc;
 }
 // Bf16 blocks lie interleaved: [row of its half][column][half].
