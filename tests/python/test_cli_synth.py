@@ -320,6 +320,8 @@ def test_interruption_is_quiet_and_leaves_nothing() -> None:
         command("synth", "-", "-m", str(TREE), "-o", "o.wav"),
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        # A shell's background jobs inherit that Ctrl-C is ignored, and so would this one.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     assert process.stdin is not None and process.stderr is not None
     process.stdin.write(ROWS.tobytes())
@@ -327,7 +329,7 @@ def test_interruption_is_quiet_and_leaves_nothing() -> None:
     while not list(Path().iterdir()):  # until the temporary file is there
         assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    assert process.wait() == 130
+    assert process.wait(timeout=60) == 130
     assert process.stderr.read() == b""
     process.stdin.close()
     process.stderr.close()
