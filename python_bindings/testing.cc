@@ -16,7 +16,6 @@ namespace {
 
 using models::lpcnet::Condition;
 using models::lpcnet::Config;
-using models::lpcnet::kFrameSize;
 using models::lpcnet::kLevels;
 using models::lpcnet::kLpcOrder;
 using models::lpcnet::Lpcnet;
@@ -88,28 +87,19 @@ py::dict lpcnet_steps(const Model& model, const FloatArray& features, const Floa
   Rows gru_a(n, c.gru_a), gru_b(n, c.gru_b), logits(n, kLevels), probabilities(n, kLevels);
   Rows prediction(n, 1);
   py::array_t<int> codes({n, std::size_t{4}});
-  const auto session = net.start(0);
-  py::ssize_t frame = 0;
-  float previous = 0.0f;
-  for (std::size_t i = 0; i < n; ++i) {
-    if (i % kFrameSize == 0) {
-      while (!session->begin_frame(frame < features.shape(0) ? features.data(frame, 0) : nullptr)) {
-        ++frame;
-      }
-      ++frame;
-    }
-    const float sample = pcm.data()[i] * 32768.0f;
-    Step step;
-    const int code = session->force(sample - models::lpcnet::kPreemphasis * previous, step);
-    previous = sample;
+  const Matrix<const float> rows(features.data(), static_cast<std::size_t>(features.shape(0)),
+                                 static_cast<std::size_t>(c.feature_dims),
+                                 static_cast<std::size_t>(features.shape(1)));
+  const auto visit = [&](std::size_t i, Synthesis& session, const Step& step, int code) {
     gru_a.put(i, step.gru_a);
     gru_b.put(i, step.gru_b);
     prediction.put(i, &step.prediction);
-    session->distribution(logits.array.mutable_data(static_cast<py::ssize_t>(i), 0),
-                          probabilities.array.mutable_data(static_cast<py::ssize_t>(i), 0));
-    int* row = codes.mutable_data(static_cast<py::ssize_t>(i), 0);
+    const auto at = static_cast<py::ssize_t>(i);
+    session.distribution(logits.array.mutable_data(at, 0), probabilities.array.mutable_data(at, 0));
+    int* row = codes.mutable_data(at, 0);
     row[0] = step.sig, row[1] = step.pred, row[2] = step.exc, row[3] = code;
-  }
+  };
+  net.teacher_force(rows, Span<const float>(pcm.data(), n), visit);
   py::dict out;
   out["codes"] = codes;
   out["prediction"] = prediction.array;

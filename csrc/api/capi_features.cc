@@ -1,17 +1,18 @@
 // The feature extraction part of the C ABI.
 #include <atomic>
 #include <cmath>
-#include <cstring>
-#include <exception>
-#include <new>
+#include <string>
 
 #include "api/error.h"
+#include "api/guard.h"
+#include "api/lease.h"
 #include "dsp/lpcnet_extractor.h"
 #include "kernels/resolve.h"
 #include "pyvoc/pyvoc.h"
 
 using pyvoc::Code;
 using pyvoc::api::fail;
+using pyvoc::api::Lease;
 
 namespace {
 
@@ -25,28 +26,11 @@ struct pyvoc_extractor {
       : extractor(layout, table) {}
 
   pyvoc::dsp::LpcnetExtractor extractor;
-  std::atomic_flag busy = ATOMIC_FLAG_INIT;
+  pyvoc::api::BusyFlag busy;
   std::atomic<bool> ended{false};
 };
 
 namespace {
-
-// Refuses a second thread for the duration of a call.
-class Lease {
- public:
-  explicit Lease(pyvoc_extractor* e) noexcept
-      : e_(e), held_(!e->busy.test_and_set(std::memory_order_acquire)) {}
-  ~Lease() {
-    if (held_) e_->busy.clear(std::memory_order_release);
-  }
-  Lease(const Lease&) = delete;
-  Lease& operator=(const Lease&) = delete;
-  bool held() const noexcept { return held_; }
-
- private:
-  pyvoc_extractor* e_;
-  bool held_;
-};
 
 pyvoc_status busy() noexcept {
   return fail(Code::kBusy, "the extractor is in use by another thread");
@@ -60,7 +44,7 @@ pyvoc_status pyvoc_extractor_open(const char* layout, pyvoc_extractor** extracto
   if (layout == nullptr || extractor == nullptr) {
     return fail(Code::kArgument, "pyvoc_extractor_open: a pointer is null");
   }
-  try {
+  return pyvoc::api::guarded([&]() -> pyvoc_status {
     const auto found = pyvoc::dsp::find_layout(layout);
     if (!found) {
       return fail(pyvoc::Status(Code::kArgument, "unknown feature layout '" + std::string(layout) +
@@ -71,9 +55,7 @@ pyvoc_status pyvoc_extractor_open(const char* layout, pyvoc_extractor** extracto
     if (!table.ok()) return fail(table.status());
     *extractor = new pyvoc_extractor(*found, *table.value());
     return PYVOC_OK;
-  } catch (const std::bad_alloc&) {
-    return fail(Code::kMemory, "out of memory while opening a feature extractor");
-  }
+  });
 }
 
 void pyvoc_extractor_close(pyvoc_extractor* extractor) { delete extractor; }
@@ -103,7 +85,7 @@ pyvoc_status pyvoc_extractor_push(pyvoc_extractor* extractor, const float* pcm, 
   if (extractor == nullptr || written == nullptr || (pcm == nullptr && n_samples > 0)) {
     return fail(Code::kArgument, "pyvoc_extractor_push: a pointer is null");
   }
-  const Lease lease(extractor);
+  const Lease lease(extractor->busy);
   if (!lease.held()) return busy();
   if (extractor->ended) {
     return fail(Code::kState, "pyvoc_extractor_push after flush: reset the extractor first");
@@ -128,7 +110,7 @@ pyvoc_status pyvoc_extractor_flush(pyvoc_extractor* extractor, float* frames,
   if (extractor == nullptr || written == nullptr) {
     return fail(Code::kArgument, "pyvoc_extractor_flush: a pointer is null");
   }
-  const Lease lease(extractor);
+  const Lease lease(extractor->busy);
   if (!lease.held()) return busy();
   if (extractor->ended) {
     return fail(Code::kState, "pyvoc_extractor_flush after flush: reset the extractor first");
@@ -142,7 +124,7 @@ pyvoc_status pyvoc_extractor_reset(pyvoc_extractor* extractor) {
   if (extractor == nullptr) {
     return fail(Code::kArgument, "pyvoc_extractor_reset: a pointer is null");
   }
-  const Lease lease(extractor);
+  const Lease lease(extractor->busy);
   if (!lease.held()) return busy();
   extractor->ended = false;
   extractor->extractor.reset();

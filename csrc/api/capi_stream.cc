@@ -9,6 +9,7 @@ namespace {
 using pyvoc::Code;
 using pyvoc::Status;
 using pyvoc::api::fail;
+using pyvoc::api::Lease;
 using pyvoc::api::Stream;
 
 constexpr std::size_t kDefaultCapacity = 64;
@@ -56,8 +57,8 @@ void pyvoc_stream_close(pyvoc_stream* stream) { delete stream; }
 
 pyvoc_status pyvoc_stream_reserve(pyvoc_stream* stream, size_t frames) {
   if (stream == nullptr) return fail_rt(Code::kArgument);
-  const Stream::Use use(stream->stream);
-  if (!use.entered()) return fail_rt(Code::kBusy);
+  const Lease lease(stream->stream.busy());
+  if (!lease.held()) return fail_rt(Code::kBusy);
   return pyvoc::api::guarded([&] {
     stream->stream.reserve(frames);
     return PYVOC_OK;
@@ -69,8 +70,8 @@ pyvoc_status pyvoc_stream_push(pyvoc_stream* stream, const float* frames, size_t
   if (stream == nullptr || (frames == nullptr && n_frames > 0)) return fail_rt(Code::kArgument);
   const std::size_t dims = static_cast<std::size_t>(stream->stream.vocoder().info().feature_dims);
   if (stride < dims) return fail_rt(Code::kArgument);
-  const Stream::Use use(stream->stream);
-  if (!use.entered()) return fail_rt(Code::kBusy);
+  const Lease lease(stream->stream.busy());
+  if (!lease.held()) return fail_rt(Code::kBusy);
   return fail_rt(stream->stream.push({frames, n_frames, dims, stride}));
 }
 
@@ -83,8 +84,8 @@ pyvoc_status pyvoc_stream_pull(pyvoc_stream* stream, float* samples, size_t capa
   if (stream == nullptr || written == nullptr || (samples == nullptr && capacity > 0)) {
     return fail_rt(Code::kArgument);
   }
-  const Stream::Use use(stream->stream);
-  if (!use.entered()) return fail_rt(Code::kBusy);
+  const Lease lease(stream->stream.busy());
+  if (!lease.held()) return fail_rt(Code::kBusy);
   *written = stream->stream.pull({samples, capacity});
   return PYVOC_OK;
 }
@@ -104,24 +105,24 @@ pyvoc_status pyvoc_stream_pull_batch(pyvoc_stream* const* streams, size_t n, flo
     inner[i] = &streams[i]->stream;
   }
   size_t entered = 0;
-  while (entered < n && inner[entered]->enter()) ++entered;
+  while (entered < n && inner[entered]->busy().enter()) ++entered;
   if (entered == n) Stream::pull_batch(inner, n, samples, capacity, written);
-  for (size_t i = 0; i < entered; ++i) inner[i]->leave();
+  for (size_t i = 0; i < entered; ++i) inner[i]->busy().leave();
   return entered == n ? PYVOC_OK : fail_rt(Code::kBusy);
 }
 
 pyvoc_status pyvoc_stream_flush(pyvoc_stream* stream) {
   if (stream == nullptr) return fail_rt(Code::kArgument);
-  const Stream::Use use(stream->stream);
-  if (!use.entered()) return fail_rt(Code::kBusy);
+  const Lease lease(stream->stream.busy());
+  if (!lease.held()) return fail_rt(Code::kBusy);
   stream->stream.flush();
   return PYVOC_OK;
 }
 
 pyvoc_status pyvoc_stream_reset(pyvoc_stream* stream, uint64_t seed) {
   if (stream == nullptr) return fail_rt(Code::kArgument);
-  const Stream::Use use(stream->stream);
-  if (!use.entered()) return fail_rt(Code::kBusy);
+  const Lease lease(stream->stream.busy());
+  if (!lease.held()) return fail_rt(Code::kBusy);
   stream->stream.reset(seed);
   return PYVOC_OK;
 }
@@ -137,8 +138,8 @@ pyvoc_status pyvoc_stream_set_draws(pyvoc_stream* stream, const float* draws, si
       return fail(Status(Code::kArgument, "draw " + std::to_string(i) + " is not within 0..1"));
     }
   }
-  const Stream::Use use(stream->stream);
-  if (!use.entered()) return fail_rt(Code::kBusy);
+  const Lease lease(stream->stream.busy());
+  if (!lease.held()) return fail_rt(Code::kBusy);
   stream->stream.set_draws({draws, n});
   return PYVOC_OK;
 }

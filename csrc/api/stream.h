@@ -3,10 +3,10 @@
 #ifndef PYVOC_API_STREAM_H_
 #define PYVOC_API_STREAM_H_
 
-#include <atomic>
 #include <memory>
 #include <vector>
 
+#include "api/lease.h"
 #include "base/realtime.h"
 #include "models/vocoder.h"
 
@@ -33,23 +33,7 @@ class Stream {
   void set_draws(Span<const float> draws) PYVOC_RT { session_->set_draws(draws); }
   std::size_t latency_samples() const PYVOC_RT;
 
-  // A second caller is refused instead of letting two threads into one state.
-  bool enter() PYVOC_RT { return !busy_.test_and_set(std::memory_order_acquire); }
-  void leave() PYVOC_RT { busy_.clear(std::memory_order_release); }
-  class Use {
-   public:
-    explicit Use(Stream& stream) noexcept : stream_(stream), entered_(stream.enter()) {}
-    ~Use() {
-      if (entered_) stream_.leave();
-    }
-    Use(const Use&) = delete;
-    Use& operator=(const Use&) = delete;
-    bool entered() const { return entered_; }
-
-   private:
-    Stream& stream_;
-    const bool entered_;
-  };
+  BusyFlag& busy() PYVOC_RT { return busy_; }
 
  private:
   bool has_work() const PYVOC_RT;                  // a hop can be computed
@@ -59,7 +43,7 @@ class Stream {
 
   std::shared_ptr<const models::Vocoder> vocoder_;
   std::unique_ptr<models::Session> session_;
-  std::atomic_flag busy_ = ATOMIC_FLAG_INIT;
+  BusyFlag busy_;
   std::size_t dims_, hop_;
   std::vector<float> queue_;  // ring of capacity_ frames
   std::size_t capacity_ = 0, head_ = 0, waiting_ = 0;

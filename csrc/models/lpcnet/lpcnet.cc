@@ -57,12 +57,11 @@ void Lpcnet::process_batch(Session* const* sessions, const float* const* frames,
   for (int i = 0; i < waiting; ++i) group[i]->run_frame(outputs[i]);
 }
 
-Status Lpcnet::predict(Matrix<const float> features, Span<const float> pcm,
-                       float* probabilities) const {
+void Lpcnet::teacher_force(Matrix<const float> features, Span<const float> pcm,
+                           const Visit& visit) const {
   std::unique_ptr<Synthesis> session = start(0);
   std::size_t frame = 0;  // the next one to push
   float previous = 0.0f;
-  float logits[kLevels];
   for (std::size_t i = 0; i < pcm.size(); ++i) {
     if (i % kFrameSize == 0) {
       bool ready = false;
@@ -73,10 +72,18 @@ Status Lpcnet::predict(Matrix<const float> features, Span<const float> pcm,
     }
     Step step;
     const float sample = pcm[i] * 32768.0f;
-    session->force(sample - kPreemphasis * previous, step);
+    const int code = session->force(sample - kPreemphasis * previous, step);
     previous = sample;
-    session->distribution(logits, probabilities + i * kLevels);
+    visit(i, *session, step, code);
   }
+}
+
+Status Lpcnet::predict(Matrix<const float> features, Span<const float> pcm,
+                       float* probabilities) const {
+  float logits[kLevels];
+  teacher_force(features, pcm, [&](std::size_t i, Synthesis& session, const Step&, int) {
+    session.distribution(logits, probabilities + i * kLevels);
+  });
   return Status();
 }
 

@@ -2,6 +2,7 @@
 #ifndef PYVOC_MODELS_LPCNET_LPCNET_H_
 #define PYVOC_MODELS_LPCNET_LPCNET_H_
 
+#include <functional>
 #include <memory>
 
 #include "io/gguf.h"
@@ -26,6 +27,12 @@ class Lpcnet final : public Vocoder {
   bool valid_frame(const float* frame) const PYVOC_RT override;
   Status predict(Matrix<const float> features, Span<const float> pcm,
                  float* probabilities) const override;
+
+  // Forces `pcm` (-1..1, aligned with the frames) sample by sample and calls
+  // visit(i, session, step, code) after each: the step's inputs and states, the code that was
+  // forced.
+  using Visit = std::function<void(std::size_t, Synthesis&, const Step&, int)>;
+  void teacher_force(Matrix<const float> features, Span<const float> pcm, const Visit& visit) const;
 
   const Config& config() const { return config_; }
   std::unique_ptr<Synthesis> start(std::uint64_t seed) const {
