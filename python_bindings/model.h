@@ -1,4 +1,5 @@
-// The Python classes over the C++ wrappers; shared by model.cc, stream.cc and testing.cc.
+// The Python classes over the C++ wrappers; shared by model.cc, stream.cc and testing.cc;
+// and what module.cc calls.
 #ifndef PYVOC_PYTHON_MODEL_H_
 #define PYVOC_PYTHON_MODEL_H_
 
@@ -13,6 +14,7 @@ void bind_stream(pybind11::module_& module);
 void bind_testing(pybind11::module_& module);
 void bind_kernel_rate(pybind11::module_& testing);
 void bind_extractor(pybind11::module_& module);
+void add_training(pybind11::module_& training);
 
 }  // namespace pyvoc::python
 #endif  // PYVOC_PYTHON_MODEL_H_

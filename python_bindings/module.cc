@@ -19,4 +19,6 @@ PYBIND11_MODULE(_pyvoc, module) {
   pyvoc::python::bind_stream(module);
   pyvoc::python::bind_extractor(module);
   pyvoc::python::bind_testing(module);
+  pybind11::module_ training = module.def_submodule("training");
+  pyvoc::python::add_training(training);
 }

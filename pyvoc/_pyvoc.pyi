@@ -86,3 +86,4 @@ def dump_data(
 ) -> dict[str, int]: ...
 
 testing: ModuleType
+training: ModuleType

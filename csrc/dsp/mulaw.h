@@ -47,5 +47,17 @@ inline float mulaw_decode(float code) PYVOC_RT {
   return static_cast<float>(static_cast<double>(scale) * (magnitude - 1.0));
 }
 
+// mulaw_decode of every code [256]. The first call fills it: not on the audio thread.
+inline const float* mulaw_decode_table() {
+  struct Table {
+    Table() {
+      for (int i = 0; i < 256; ++i) value[i] = mulaw_decode(static_cast<float>(i));
+    }
+    float value[256];
+  };
+  static const Table table;
+  return table.value;
+}
+
 }  // namespace pyvoc::dsp
 #endif  // PYVOC_DSP_MULAW_H_

@@ -2,32 +2,18 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 
+#include "dsp/biquad.h"
 #include "dsp/mulaw.h"
 
 namespace pyvoc::dsp {
 namespace {
 
-// High-pass at about 10 Hz; the leading coefficients are 1.
-constexpr float kHighPassB[2] = {-2.0f, 1.0f};
-constexpr float kHighPassA[2] = {-1.99599f, 0.99600f};
 constexpr double kTiltRange = 0.75;
 constexpr double kLaplaceScale = 0.707;
 constexpr float kRandMax = static_cast<float>(GlibcRand::kMax);
 constexpr float kSilenceEnergy = 5000.0f;
 constexpr float kSpeechEnergy = 20000.0f;  // hysteresis: silence ends above it
-
-void biquad(float* x, float* memory, const float* b, const float* a) PYVOC_RT {
-  for (int i = 0; i < kFrame; ++i) {
-    const double in = x[i];
-    const float out = x[i] + memory[0];
-    const double y = out;
-    memory[0] = static_cast<float>(memory[1] + (b[0] * in - a[0] * y));
-    memory[1] = static_cast<float>(b[1] * in - a[1] * y);
-    x[i] = out;
-  }
-}
 
 std::int16_t to_s16(float x) PYVOC_RT {
   const double rounded = std::floor(0.5 + static_cast<double>(x));
@@ -105,8 +91,8 @@ int TrainDump::process() PYVOC_RT {
   }
   float x[kFrame];
   for (int i = 0; i < kFrame; ++i) x[i] = now_[i];
-  biquad(x, high_pass_, kHighPassB, kHighPassA);
-  biquad(x, tilt_, tilt_b_, tilt_a_);
+  biquad(x, kFrame, high_pass_, kHighPassB, kHighPassA);
+  biquad(x, kFrame, tilt_, tilt_b_, tilt_a_);
   const auto apply_gain = [&] {
     for (int i = 0; i < kFrame; ++i) {
       const float f = static_cast<float>(i) / kFrame;
@@ -151,44 +137,28 @@ int TrainDump::process() PYVOC_RT {
   return rows;
 }
 
-float TrainDump::predict(const float* lpc) const PYVOC_RT {
-  float p = 0.0f;
-  for (int j = 0; j < kLpcOrder; ++j) p -= lpc[j] * signal_[j];
-  return p;
-}
-
-void TrainDump::remember(float sample) PYVOC_RT {
-  std::memmove(signal_ + 1, signal_, (kLpcOrder - 1) * sizeof(float));
-  signal_[0] = sample;
-}
-
 void TrainDump::write_latest(const std::int16_t* pcm, const float* lpc, const int* noise,
                              std::uint8_t* out) PYVOC_RT {
   for (int i = 0; i < kFrame; ++i) {
-    const float p = predict(lpc);
-    const int code = mulaw_encode(static_cast<float>(pcm[i]) - p);
-    const auto heard = static_cast<std::uint16_t>(to_s16(signal_[0]));
+    const auto heard = static_cast<std::uint16_t>(to_s16(excitation_.signal()));
     const auto clean = static_cast<std::uint16_t>(pcm[i]);
     out[4 * i] = static_cast<std::uint8_t>(heard & 255);
     out[4 * i + 1] = static_cast<std::uint8_t>(heard >> 8);
     out[4 * i + 2] = static_cast<std::uint8_t>(clean & 255);
     out[4 * i + 3] = static_cast<std::uint8_t>(clean >> 8);
-    excitation_ = std::clamp(code + noise[i], 0, 255);
-    remember(p + mulaw_decode(static_cast<float>(excitation_)));
+    excitation_.accept(static_cast<float>(pcm[i]), excitation_.predict(lpc), noise[i]);
   }
 }
 
 void TrainDump::write_2019(const std::int16_t* pcm, const float* lpc, const int* noise,
                            std::uint8_t* out) PYVOC_RT {
   for (int i = 0; i < kFrame; ++i) {
-    const float p = predict(lpc);
-    const int code = mulaw_encode(static_cast<float>(pcm[i]) - p);
-    out[4 * i] = static_cast<std::uint8_t>(mulaw_encode(signal_[0]));
+    const float p = excitation_.predict(lpc);
+    out[4 * i] = static_cast<std::uint8_t>(mulaw_encode(excitation_.signal()));
     out[4 * i + 1] = static_cast<std::uint8_t>(mulaw_encode(p));
-    out[4 * i + 2] = static_cast<std::uint8_t>(excitation_);
-    out[4 * i + 3] = static_cast<std::uint8_t>(code);
-    excitation_ = std::clamp(code + noise[i], 0, 255);
-    remember(p + mulaw_decode(static_cast<float>(excitation_)));
+    out[4 * i + 2] = static_cast<std::uint8_t>(excitation_.code());
+    out[4 * i + 3] =
+        static_cast<std::uint8_t>(excitation_.accept(static_cast<float>(pcm[i]), p, noise[i]));
   }
 }
 

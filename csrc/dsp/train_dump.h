@@ -14,6 +14,7 @@
 #include <cstdint>
 
 #include "base/realtime.h"
+#include "dsp/excitation.h"
 #include "dsp/glibc_rand.h"
 #include "dsp/lpcnet_analysis.h"
 
@@ -24,9 +25,11 @@ constexpr int kDumpBytesPerFrame = 640;
 class TrainDump {
  public:
   TrainDump(Recipe recipe, bool training, std::uint32_t seed, const kernels::KernelTable& table)
-      : recipe_(recipe), training_(training), random_(seed), analysis_(recipe, table) {
-    excitation_ = recipe == Recipe::kLatest ? kSilence : 0;
-  }
+      : recipe_(recipe),
+        training_(training),
+        random_(seed),
+        analysis_(recipe, table),
+        excitation_(recipe == Recipe::kLatest ? Excitation::kSilence : 0) {}
 
   // Takes the next frame [160] of the file. Returns false when the 2019 recipe leaves it out of the
   // training data as silence; otherwise process() is due.
@@ -41,7 +44,6 @@ class TrainDump {
   const std::uint8_t* data() const { return data_; }  // [rows, 640] bytes, little-endian
 
  private:
-  static constexpr int kSilence = 128;
   static constexpr int kRedrawFrames = 2821;
 
   void redraw() PYVOC_RT;
@@ -50,8 +52,6 @@ class TrainDump {
                     std::uint8_t* out) PYVOC_RT;
   void write_2019(const std::int16_t* pcm, const float* lpc, const int* noise,
                   std::uint8_t* out) PYVOC_RT;
-  float predict(const float* lpc) const PYVOC_RT;
-  void remember(float sample) PYVOC_RT;
 
   Recipe recipe_;
   bool training_;
@@ -75,8 +75,7 @@ class TrainDump {
   std::int16_t pcm_[kSuperframe][kFrame] = {};  // delayed by half a frame
   int noise_[kSuperframe][kFrame] = {};
   float group_lpc_[kLpcOrder] = {};  // of the group's first frame
-  float signal_[kLpcOrder] = {};     // newest first
-  int excitation_;
+  Excitation excitation_;
   std::uint8_t data_[kSuperframe * kDumpBytesPerFrame] = {};
 };
 

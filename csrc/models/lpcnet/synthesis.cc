@@ -12,18 +12,6 @@ namespace {
 // An unstable predictor (features of no real sound) must not run away to infinity.
 constexpr float kSignalLimit = 1e6f;
 
-struct DecodeTable {
-  DecodeTable() {
-    for (int i = 0; i < kLevels; ++i) value[i] = dsp::mulaw_decode(static_cast<float>(i));
-  }
-  float value[kLevels];
-};
-
-const DecodeTable& decode_table() {
-  static const DecodeTable table;
-  return table;
-}
-
 }  // namespace
 
 Synthesis::Synthesis(const Config& config, const Weights& weights,
@@ -39,7 +27,7 @@ Synthesis::Synthesis(const Config& config, const Weights& weights,
   b_input_sums_ = arena_.allocate<float>(weights.gru_b_input.outputs() + nn::kVector);
   b_input_ = arena_.allocate<float>(weights.gru_b_input.outputs());
   last_frame_ = arena_.allocate<float>(config.feature_dims);
-  decode_table();  // built here, not on the audio thread
+  dsp::mulaw_decode_table();  // built here, not on the audio thread
   reset(seed);
 }
 
@@ -100,7 +88,7 @@ void Synthesis::push_signal(float x, int code) PYVOC_RT {
 
 // The drawn code becomes a sample (-1..1).
 float Synthesis::accept(int code) PYVOC_RT {
-  const float x = prediction_ + decode_table().value[code];
+  const float x = prediction_ + dsp::mulaw_decode_table()[code];
   push_signal(x, code);
   deemphasis_ = x + kPreemphasis * deemphasis_;
   return std::min(32767.0f, std::max(-32767.0f, deemphasis_)) * (1.0f / 32768.0f);
