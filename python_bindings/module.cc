@@ -21,4 +21,5 @@ PYBIND11_MODULE(_pyvoc, module) {
   pyvoc::python::bind_testing(module);
   pybind11::module_ training = module.def_submodule("training");
   pyvoc::python::add_training(training);
+  pyvoc::python::add_training_kernels(training);
 }

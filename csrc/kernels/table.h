@@ -7,8 +7,10 @@
 #ifndef PYVOC_KERNELS_TABLE_H_
 #define PYVOC_KERNELS_TABLE_H_
 
+#include <cstddef>
 #include <cstdint>
 
+#include "kernels/training_views.h"
 #include "kernels/views.h"
 
 // Signal analysis, for feature extraction. Sums are taken in order without fused products, so every
@@ -29,6 +31,30 @@
                     const float* gain, float weight, std::int32_t n, float* next))               \
   /* top[0] = max of x[i], i < n; then x[i] -= top[0]. */                                        \
   K(lower_f32, (float* x, std::int32_t n, float* top))
+
+// Training, on 16 rows of a batch at once (training_views.h). Sizes n are multiples of 16.
+#define PYVOC_TRAINING_SLOTS(K)                                                                    \
+  /* y[rows][16] = W x. */                                                                         \
+  K(lane_product_f32, (const LaneBlocks& w, const float* x, std::int32_t x_stride, float* y))      \
+  /* y[cols][16] += W^T x. */                                                                      \
+  K(lane_product_back_f32, (const LaneBlocks& w, const float* x, std::int32_t x_stride, float* y)) \
+  /* gradient[block][8][4] += sums over `vectors` vectors of d[row] h[col]; a unit's vectors lie   \
+     side by side. w.weights is not read. */                                                       \
+  K(lane_outer_f32, (const LaneBlocks& w, const float* d, std::int32_t d_stride, const float* h,   \
+                     std::int32_t h_stride, std::int32_t vectors, float* gradient))                \
+  K(lane_gru_f32, (const LaneGru& g))                                                              \
+  K(lane_gru_back_f32, (const LaneGruBack& g))                                                     \
+  /* y[j y_stride + i] = x[i x_stride + j] for tiles of 16 x 16, x_step and y_step apart. */       \
+  K(transpose_tiles_f32,                                                                           \
+    (const float* x, std::ptrdiff_t x_stride, std::ptrdiff_t x_step, float* y,                     \
+     std::ptrdiff_t y_stride, std::ptrdiff_t y_step, std::int32_t tiles))                          \
+  /* y = sum over k < count of weights[k] rows[k]. */                                              \
+  K(mix_rows_f32, (const float* const* rows, const float* weights, std::int32_t count, float* y,   \
+                   std::int32_t n))                                                                \
+  /* rows[k] += weights[k] x; the rows are different ones. */                                      \
+  K(spread_row_f32, (const float* x, const float* weights, std::int32_t count, float* const* rows, \
+                     std::int32_t n))                                                              \
+  K(tree_nll_f32, (const TreeNll& t))
 
 // K(name, (arguments)): every kernel returns void.
 #define PYVOC_KERNEL_SLOTS(K)                                                                   \
@@ -64,7 +90,8 @@
     (const DualFcTree& t, const float* x, const float* thresholds, std::int32_t* path))         \
   /* logits[16] of the 15 nodes. */                                                             \
   K(dual_fc_tree, (const DualFcTree& t, const float* x, float* logits))                         \
-  PYVOC_SIGNAL_SLOTS(K)
+  PYVOC_SIGNAL_SLOTS(K)                                                                         \
+  PYVOC_TRAINING_SLOTS(K)
 
 namespace pyvoc::kernels {
 

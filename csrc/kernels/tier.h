@@ -4,6 +4,8 @@
 #ifndef PYVOC_KERNELS_TIER_H_
 #define PYVOC_KERNELS_TIER_H_
 
+#include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <type_traits>
 
@@ -20,6 +22,7 @@
 #include "kernels/gru.inl"
 #include "kernels/signal.inl"
 #include "kernels/sparse.inl"
+#include "kernels/training.inl"
 #include "kernels/tree.inl"
 
 // A table with every slot.

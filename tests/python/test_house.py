@@ -24,6 +24,7 @@ LAYERS = {
     "kernels": {"base", "kernels"},
     "backends": {"base", "kernels", "backends"},
     "nn": {"base", "kernels", "backends", "nn"},
+    "training": {"base", "kernels", "training"},
     "dsp": {"base", "kernels", "dsp"},
     "io": {"base", "io"},
     "models": {"base", "kernels", "backends", "nn", "dsp", "io", "models"},

@@ -75,6 +75,14 @@ inline __m256 newton(__m256 x) {
   return _mm256_mul_ps(r, _mm256_fnmadd_ps(x, r, _mm256_set1_ps(2.0f)));
 }
 // rcpps alone has 12 bits and differs between makers: always refined.
+inline void transpose(F32x16 (&v)[16]) {
+  float from[16][16], to[16];
+  for (int i = 0; i < 16; ++i) store(from[i], v[i]);
+  for (int i = 0; i < 16; ++i) {
+    for (int j = 0; j < 16; ++j) to[j] = from[j][i];
+    v[i] = load(to);
+  }
+}
 inline F32x16 reciprocal_fast(F32x16 x) { return {newton(x.a), newton(x.b)}; }
 inline F32x16 reciprocal(F32x16 x) {
   return {_mm256_div_ps(_mm256_set1_ps(1.0f), x.a), _mm256_div_ps(_mm256_set1_ps(1.0f), x.b)};

@@ -63,6 +63,30 @@ inline F32x16 clamp(F32x16 x, F32x16 limit) { return {_mm512_range_ps(x.v, limit
 inline std::uint32_t greater_bits(F32x16 a, F32x16 b) {
   return _mm512_cmp_ps_mask(a.v, b.v, _CMP_GT_OQ);
 }
+inline void transpose(F32x16 (&v)[16]) {
+  __m512 a[16], b[16];
+  for (int i = 0; i < 16; i += 2) {
+    a[i] = _mm512_unpacklo_ps(v[i].v, v[i + 1].v);
+    a[i + 1] = _mm512_unpackhi_ps(v[i].v, v[i + 1].v);
+  }
+  for (int i = 0; i < 16; i += 4) {
+    const auto pair = [&](int k) { return _mm512_castps_pd(a[i + k]); };
+    b[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(pair(0), pair(2)));
+    b[i + 1] = _mm512_castpd_ps(_mm512_unpackhi_pd(pair(0), pair(2)));
+    b[i + 2] = _mm512_castpd_ps(_mm512_unpacklo_pd(pair(1), pair(3)));
+    b[i + 3] = _mm512_castpd_ps(_mm512_unpackhi_pd(pair(1), pair(3)));
+  }
+  for (int i = 0; i < 4; ++i) {
+    const __m512 low = _mm512_shuffle_f32x4(b[i], b[4 + i], 0x88);
+    const __m512 high = _mm512_shuffle_f32x4(b[i], b[4 + i], 0xdd);
+    const __m512 low2 = _mm512_shuffle_f32x4(b[8 + i], b[12 + i], 0x88);
+    const __m512 high2 = _mm512_shuffle_f32x4(b[8 + i], b[12 + i], 0xdd);
+    v[i].v = _mm512_shuffle_f32x4(low, low2, 0x88);
+    v[8 + i].v = _mm512_shuffle_f32x4(low, low2, 0xdd);
+    v[4 + i].v = _mm512_shuffle_f32x4(high, high2, 0x88);
+    v[12 + i].v = _mm512_shuffle_f32x4(high, high2, 0xdd);
+  }
+}
 inline F32x16 reciprocal_fast(F32x16 a) { return {_mm512_rcp14_ps(a.v)}; }
 inline F32x16 reciprocal(F32x16 a) {
   const __m512 r = _mm512_rcp14_ps(a.v);

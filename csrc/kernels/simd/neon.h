@@ -92,6 +92,14 @@ inline std::uint32_t greater_bits(F32x16 a, F32x16 b) {
 inline F32x16 reciprocal(F32x16 a) {
   return each([&](int i) { return vdivq_f32(vdupq_n_f32(1.0f), a.v[i]); });
 }
+inline void transpose(F32x16 (&v)[16]) {
+  float from[16][16], to[16];
+  for (int i = 0; i < 16; ++i) store(from[i], v[i]);
+  for (int i = 0; i < 16; ++i) {
+    for (int j = 0; j < 16; ++j) to[j] = from[j][i];
+    v[i] = load(to);
+  }
+}
 inline F32x16 reciprocal_fast(F32x16 a) {
   return each([&](int i) {
     float32x4_t r = vrecpeq_f32(a.v[i]);

@@ -101,6 +101,15 @@ inline F32x16 reciprocal(F32x16 a) {
   return each([&](int i) { return 1.0f / a.v[i]; });
 }
 inline F32x16 reciprocal_fast(F32x16 a) { return reciprocal(a); }
+// v[i][j] becomes v[j][i].
+inline void transpose(F32x16 (&v)[16]) {
+  float from[16][16], to[16];
+  for (int i = 0; i < 16; ++i) store(from[i], v[i]);
+  for (int i = 0; i < 16; ++i) {
+    for (int j = 0; j < 16; ++j) to[j] = from[j][i];
+    v[i] = load(to);
+  }
+}
 // Round to nearest even and store as bytes; a is within 0..255.
 inline void store_u8(std::uint8_t* p, F32x16 a) {
   for (int i = 0; i < 16; ++i) p[i] = static_cast<std::uint8_t>(std::nearbyint(a.v[i]));

@@ -1,0 +1,68 @@
+// What the training kernels read and write: 16 rows of a batch side by side, "lanes". A vector of
+// units is [unit][16 lanes]; where a stride is given, unit i begins at i * stride floats.
+#ifndef PYVOC_KERNELS_TRAINING_VIEWS_H_
+#define PYVOC_KERNELS_TRAINING_VIEWS_H_
+
+#include <cstdint>
+
+namespace pyvoc::kernels {
+
+// A matrix [rows, cols] as blocks of 8 rows x 4 cols, dense when all are there, to be walked by
+// rows or by columns. Blocks are numbered in row order.
+struct LaneBlocks {
+  std::int32_t row_groups = 0, col_groups = 0;
+  const std::int32_t* row_begin = nullptr;  // [row_groups + 1] first block of each group of 8 rows
+  const std::int32_t* first_col = nullptr;  // [blocks]
+  const std::int32_t* first_row = nullptr;  // [blocks]
+  const std::int32_t* col_begin = nullptr;  // [col_groups + 1] places in by_col
+  const std::int32_t* by_col = nullptr;     // [blocks] block numbers in column order
+  const float* weights = nullptr;           // [blocks][8][4]
+};
+
+// A "reset after" GRU step of 16 rows, gates in the order r, z, n; arrays of gates are
+// [3 * units][16 lanes].
+struct LaneGru {
+  std::int32_t units = 0;
+  const float* frame = nullptr;    // input terms
+  const float* sample = nullptr;   // more input terms, or nullptr
+  const float* product = nullptr;  // U h
+  const float* bias = nullptr;     // [3 * units], recurrent
+  const float* diag = nullptr;     // [3 * units] part of U that is not in the product, or nullptr
+  const float* state = nullptr;    // h
+  std::int32_t state_stride = 16;  // of state and next
+  float* next = nullptr;           // new h
+  float* kept = nullptr;           // [4 * units][16]: r, z, n, m_n for the backward pass
+};
+
+struct LaneGruBack {
+  std::int32_t units = 0;
+  const float* kept = nullptr;   // by LaneGru
+  const float* diag = nullptr;   // as there
+  const float* state = nullptr;  // h before the step
+  std::int32_t state_stride = 16;
+  const float* d_out = nullptr;  // [units][16] gradient of the new h from outside
+  float* d_state = nullptr;      // in: from the next step; out: less the part through U's blocks
+  float* d_product = nullptr;    // gradient of U h; unit stride product_stride
+  std::int32_t product_stride = 16;
+  float* d_sample = nullptr;  // gradient of the input terms of this step
+  float* d_frame = nullptr;   // the same, added to
+  float* d_bias = nullptr;    // added to, [3 * units][16]
+  float* d_diag = nullptr;    // added to, [3 * units][16]; with diag only
+};
+
+// Negative log-likelihood of symbols under the tree of dual fully-connected nodes, with gradients.
+// weight [2][256][inputs], bias and factor [2][256]; inputs is a multiple of 16. Gradients of the
+// parameters are added to; d_* may all be nullptr.
+struct TreeNll {
+  std::int32_t count = 0, inputs = 0;
+  const float* x = nullptr;              // [count, inputs]
+  const std::uint8_t* symbol = nullptr;  // [count]
+  const float* weights = nullptr;        // [count] factor of each sample's gradient
+  const float *weight = nullptr, *bias = nullptr, *factor = nullptr;
+  float* nll = nullptr;  // [count] nats
+  float* d_x = nullptr;  // [count, inputs]
+  float *d_weight = nullptr, *d_bias = nullptr, *d_factor = nullptr;
+};
+
+}  // namespace pyvoc::kernels
+#endif  // PYVOC_KERNELS_TRAINING_VIEWS_H_
