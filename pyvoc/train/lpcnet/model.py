@@ -294,9 +294,21 @@ def _stock_gru(
     x: Tensor, state: Tensor, inputs: Tensor, weight: Tensor, bias_ih: Tensor, bias_hh: Tensor
 ) -> Tensor:
     parameters = (inputs, weight, bias_ih, bias_hh)
-    dtype = torch.get_autocast_dtype(x.device.type) if torch.is_autocast_enabled(
-        x.device.type) else torch.float32
+    dtype = (
+        torch.get_autocast_dtype(x.device.type)
+        if torch.is_autocast_enabled(x.device.type)
+        else torch.float32
+    )
     parameters = tuple(p.to(dtype) for p in parameters)
-    out, _ = torch.gru(x.to(dtype), state.to(dtype).unsqueeze(0), parameters,
-                       True, 1, 0.0, torch.is_grad_enabled(), False, True)
+    out, _ = torch.gru(
+        x.to(dtype),
+        state.to(dtype).unsqueeze(0),
+        parameters,
+        True,
+        1,
+        0.0,
+        torch.is_grad_enabled(),
+        False,
+        True,
+    )
     return out.float()

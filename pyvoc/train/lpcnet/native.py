@@ -123,8 +123,14 @@ class _TreeLoss(torch.autograd.Function):
     ) -> Tensor:
         nll = np.empty(x.shape[0], np.float32)
         wanted = any(ctx.needs_input_grad[:4])
-        gradients = [torch.empty_like(t, memory_format=torch.contiguous_format)
-                     for t in (x, weight, bias, factor)] if wanted else []
+        gradients = (
+            [
+                torch.empty_like(t, memory_format=torch.contiguous_format)
+                for t in (x, weight, bias, factor)
+            ]
+            if wanted
+            else []
+        )
         _pyvoc.training.tree_loss(
             _array(x),
             _array(symbol),
