@@ -21,6 +21,7 @@ COMMANDS = {
     "features": "extract LPCNet features from speech",
     "convert": "convert an upstream checkpoint to a model file",
     "info": "what this machine does; what is in a model, feature or audio file",
+    "train": "train, fine-tune or continue training a model",
     "bench": "measure speed on this machine",
     "dump-data": "make LPCNet training data from raw speech",
     "doctor": "check this installation",

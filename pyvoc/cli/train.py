@@ -1,0 +1,246 @@
+"""``pyvoc train``: train, fine-tune or continue training a model."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import shlex
+import signal
+from typing import TYPE_CHECKING, Any
+
+from pyvoc.errors import Error
+from pyvoc.train.config import TrainConfig, layered
+from pyvoc.train.families import FAMILIES, require, require_torch
+
+if TYPE_CHECKING:
+    from pyvoc.train.position import TrainResult
+
+__all__ = ["add_parser", "run"]
+
+_EPILOG = """\
+examples:
+  pyvoc train lpcnet --data wavs/ --validation held_out/ --config recipe.yaml --model-dir run1
+  pyvoc train lpcnet --model-dir run1 --resume                 (all else as it was)
+  pyvoc train lpcnet --features features.f32 --data data.u8 --batch-size 16 --epochs 120
+  pyvoc train lpcnet --data wavs/ --finetune voice.gguf --lr 1e-4 --epochs 1 --start-epoch 121
+  torchrun --nproc-per-node 4 -m pyvoc train lpcnet --data wavs/ --batch-size 64
+
+Settings come from the defaults, overlaid by --config, overlaid by flags. See docs/training.md.
+"""
+
+
+def _boolean(text: str) -> bool:
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if text.lower() not in words:
+        raise argparse.ArgumentTypeError(f"'{text}' is neither true nor false")
+    return words[text.lower()]
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is no number") from None
+
+
+_SWITCH: dict[str, Any] = {"type": _boolean, "nargs": "?", "const": True, "metavar": "True|False"}
+_INT: dict[str, Any] = {"type": int, "metavar": "N"}
+_FLOAT: dict[str, Any] = {"type": _number, "metavar": "X"}
+
+# flag -> (key of the settings, arguments of argparse)
+_FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "--data": (
+        "data.path",
+        {"metavar": "PATH", "help": "folder or list of audio files, or PCM of pyvoc dump-data"},
+    ),
+    "--features": (
+        "data.features",
+        {"metavar": "FILE.f32", "help": "features of pyvoc dump-data, where --data is its PCM"},
+    ),
+    "--validation": (
+        "data.validation",
+        {"metavar": "PATH", "help": "held-out audio: folder or list"},
+    ),
+    "--model-dir": (
+        "model_dir",
+        {"metavar": "DIR", "help": "checkpoints, log, samples (default: <model>_model)"},
+    ),
+    "--output": (
+        "output",
+        {"metavar": "MODEL.gguf", "help": "the finished model (default: in the model dir)"},
+    ),
+    "--precision": (
+        "precision",
+        {"choices": ("f32", "bf16", "int8"), "help": "of exported models (default: f32)"},
+    ),
+    "--finetune": (
+        "finetune",
+        {"metavar": "FILE", "help": "start from a GGUF, an upstream .h5 or a checkpoint of ours"},
+    ),
+    "--batch-size": (
+        "batch_size",
+        {**_INT, "help": "rows of a step, over all processes (default: 16)"},
+    ),
+    "--epochs": ("epochs", {**_INT, "help": "default: 120"}),
+    "--steps-per-epoch": ("steps_per_epoch", {**_INT, "help": "default: what the data has"}),
+    "--start-epoch": (
+        "start_epoch",
+        {**_INT, "help": "number of the first epoch: shifts counters and schedules (default: 1)"},
+    ),
+    "--lr": ("lr", {**_FLOAT, "help": "learning rate at the start (default: 0.001)"}),
+    "--schedule": (
+        "schedule",
+        {"choices": ("decay", "cosine", "constant"), "help": "of the learning rate"},
+    ),
+    "--warmup-steps": ("warmup_steps", {**_INT, "help": "steps of rising learning rate"}),
+    "--clip-grad": (
+        "clip_grad",
+        {**_FLOAT, "help": "greatest norm of the gradient"},
+    ),
+    "--device": ("device", {"metavar": "NAME", "help": "auto (default), cpu, cuda, npu, mlu, ..."}),
+    "--threads": ("threads", {**_INT, "help": "CPU threads of each process"}),
+    "--seed": ("seed", {**_INT, "help": "default: 0"}),
+    "--max-minutes": ("max_minutes", {**_FLOAT, "help": "stop, with a checkpoint, after so long"}),
+    "--checkpoint-every": ("checkpoint_every", {**_INT, "help": "steps between checkpoints"}),
+    "--checkpoint-minutes": ("checkpoint_minutes", {**_FLOAT, "help": "the same in minutes"}),
+    "--keep": ("keep", {**_INT, "help": "checkpoints that stay, beside the best (default: 3)"}),
+    "--validate-every": ("validate_every", {**_INT, "help": "steps between validations"}),
+    "--patience": ("patience", {**_INT, "help": "stop after N validations without a better one"}),
+    "--log-every": ("log_every", {**_INT, "help": "steps between log entries (default: 10)"}),
+    "--use-amp": ("use_amp", {**_SWITCH, "help": "mixed precision"}),
+    "--amp-dtype": ("amp_dtype", {"choices": ("auto", "bf16", "fp16"), "help": "default: auto"}),
+    "--enable-tensorboard": (
+        "enable_tensorboard",
+        {**_SWITCH, "help": "also write TensorBoard events"},
+    ),
+    "--use-performance": (
+        "use_performance",
+        {**_SWITCH, "help": "report throughput and end-to-end time at the end"},
+    ),
+}
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the sub-command to argparse's sub-parsers."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "train",
+        help="train, fine-tune or continue training a model",
+        description="Train a model; it ends in a GGUF file. Needs pip install 'pyvoc[train]'. "
+        "Ctrl-C finishes the step and writes a checkpoint.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("family", choices=sorted(FAMILIES), metavar="MODEL", help="lpcnet")
+    parser.add_argument("--config", metavar="FILE.yaml", help="settings; flags override them")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="any other setting, e.g. --set model.gru_a=192 (the value is YAML)",
+    )
+    parser.add_argument(
+        "--resume",
+        nargs="?",
+        const="latest",
+        metavar="FILE",
+        help="continue from a checkpoint: that file, the latest of --model-dir (default), or auto: "
+        "the latest if there is one",
+    )
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    for name, (_, options) in _FLAGS.items():
+        # The underscored spelling is taken too, as training scripts elsewhere have it.
+        parser.add_argument(name, default=None, **options)
+        if "-" in name[2:]:
+            alias = "--" + name[2:].replace("-", "_")
+            hidden = {**options, "help": argparse.SUPPRESS, "default": argparse.SUPPRESS}
+            parser.add_argument(alias, dest=name[2:].replace("-", "_"), **hidden)
+
+
+def _flags(args: argparse.Namespace) -> dict[str, tuple[Any, str]]:
+    """The settings that were given as flags: key -> (value, name of the flag)."""
+    flags: dict[str, tuple[Any, str]] = {"family": (args.family, "the command line")}
+    for entry in args.set:
+        key, equals, text = entry.partition("=")
+        if not equals or not key:
+            raise Error(f"--set {entry}: expected KEY=VALUE")
+        yaml = require("yaml", "--set")
+        try:
+            flags[key] = yaml.safe_load(text), f"--set {key}"
+        except yaml.YAMLError as error:
+            raise Error(f"--set {entry}: the value is no YAML") from error
+    for name, (key, _) in _FLAGS.items():
+        value = getattr(args, name[2:].replace("-", "_"))
+        if value is not None:
+            if key in flags:
+                raise Error(f"{name} and --set {key} are both given")
+            flags[key] = value, name
+    return flags
+
+
+def settings(args: argparse.Namespace) -> tuple[TrainConfig, str | None]:
+    """The settings that the arguments mean, and the checkpoint to continue from.
+
+    Raises
+    ------
+    Error
+        They are wrong, or the checkpoint is.
+    """
+    flags = _flags(args)
+    config = layered(flags, config_file=args.config)
+    require_torch()
+    from pyvoc.train.session import find_checkpoint, stored_config
+
+    found = find_checkpoint(config.folder, args.resume)
+    if found is None:
+        return config, None
+    if "finetune" in flags:
+        raise Error("--finetune starts a run and --resume continues one: leave one out")
+    stored = stored_config(found)
+    if stored.get("family") == args.family:
+        config = layered(flags, config_file=args.config, stored=stored, stored_name=str(found))
+    return config, str(found)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train and report; 130 or 143 after a signal."""
+    config, resume = settings(args)
+    from pyvoc.train import train
+
+    result = train(config, resume=resume)
+    if os.environ.get("RANK", "0") == "0":
+        if config.use_performance:
+            _write_performance(config, result)
+        if args.json:
+            print(json.dumps(dataclasses.asdict(result), indent=2))
+        else:
+            print("\n".join(summary(config, result)))
+    if result.reason.startswith("SIG"):
+        return 128 + int(getattr(signal, result.reason))
+    return 0
+
+
+def _write_performance(config: TrainConfig, result: TrainResult) -> None:
+    from pyvoc._atomic import atomic_open
+
+    with atomic_open(config.folder / "performance.json") as file:
+        file.write((json.dumps(result.performance.to_dict(), indent=2) + "\n").encode())
+
+
+def summary(config: TrainConfig, result: TrainResult) -> list[str]:
+    """The result in lines for people."""
+    loss = "" if result.loss is None else f", loss {result.loss:.4f}"
+    best = "" if result.best_loss is None else f", best validation loss {result.best_loss:.4f}"
+    lines = [f"{result.reason}: step {result.step} (epoch {result.epochs:.2f}){loss}{best}"]
+    if result.model is not None:
+        lines.append(f"model: {result.model}")
+    if result.checkpoint:
+        lines.append(f"checkpoint: {result.checkpoint}")
+    if result.reason != "finished":
+        folder = shlex.quote(str(config.folder))
+        lines.append(f"to continue: pyvoc train {config.family} --model-dir {folder} --resume")
+    if config.use_performance:
+        lines += ["", result.performance.table()]
+    return lines

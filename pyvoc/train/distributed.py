@@ -1,0 +1,125 @@
+"""Several processes, as torchrun starts them: who am I, sums over all, gathered rows.
+
+Without torchrun every operation here is that of one process. Only rank 0 writes files.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Sequence
+
+import torch
+import torch.distributed as dist
+
+from pyvoc.errors import Error, UnsupportedError
+from pyvoc.train.task import State
+
+__all__ = ["Ranks", "local_rank", "local_world_size"]
+
+_TIMEOUT = datetime.timedelta(hours=2)  # the others wait while rank 0 validates and writes
+
+
+def _environment(name: str, default: int) -> int:
+    text = os.environ.get(name, str(default))
+    if not text.isdecimal():
+        raise Error(f"the environment variable {name} is '{text}', expected a number (torchrun's)")
+    return int(text)
+
+
+def local_rank() -> int:
+    """Number of this process on this machine."""
+    return _environment("LOCAL_RANK", 0)
+
+
+def local_world_size() -> int:
+    """Number of processes on this machine."""
+    return _environment("LOCAL_WORLD_SIZE", 1)
+
+
+class Ranks:
+    """The processes of a run. A context manager: leaves the process group at the end.
+
+    Parameters
+    ----------
+    device
+        Of this process.
+
+    Raises
+    ------
+    UnsupportedError
+        PyTorch has no way for processes with this device to communicate.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.rank = _environment("RANK", 0)
+        self.size = _environment("WORLD_SIZE", 1)
+        self._joined = False
+        if self.size == 1:
+            return
+        backend = "gloo"
+        if device.type != "cpu":
+            backend = dist.get_default_backend_for_device(device)
+        if not dist.is_available() or not dist.is_backend_available(backend):
+            raise UnsupportedError(f"this PyTorch has no '{backend}', which several processes need")
+        dist.init_process_group(backend, timeout=_TIMEOUT)
+        self._joined = True
+
+    def __enter__(self) -> Ranks:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._joined:
+            dist.destroy_process_group()
+            self._joined = False
+
+    @property
+    def writes(self) -> bool:
+        """Whether this process writes files."""
+        return self.rank == 0
+
+    def slice(self, rows: int) -> range:
+        """The rows of a global batch that are this process's.
+
+        Raises
+        ------
+        Error
+            The processes cannot have equally many.
+        """
+        if rows % self.size:
+            raise Error(f"'batch_size' is {rows}, which {self.size} processes cannot share equally")
+        share = rows // self.size
+        return range(self.rank * share, (self.rank + 1) * share)
+
+    def wrap(self, module: torch.nn.Module) -> torch.nn.Module:
+        """The module with gradients averaged over the processes."""
+        if not self._joined:
+            return module
+        ids = None if self.device.type == "cpu" else [self.device.index]
+        return torch.nn.parallel.DistributedDataParallel(module, device_ids=ids)
+
+    def sum(self, values: Sequence[float]) -> list[float]:
+        """Sums over the processes, the same on each (in double precision, where there is)."""
+        if not self._joined:
+            return list(values)
+        dtype = torch.float32 if self.device.type in ("mps", "npu") else torch.float64
+        tensor = torch.tensor(values, dtype=dtype, device=self.device)
+        dist.all_reduce(tensor)
+        return [float(value) for value in tensor.tolist()]
+
+    def first(self, values: Sequence[float]) -> list[float]:
+        """The values that rank 0 has."""
+        return self.sum(values if self.writes else [0.0] * len(values))
+
+    def gather_rows(self, state: State) -> State:
+        """The carried state of all rows, on the CPU. Every process must call it."""
+        whole: State = {}
+        for name in sorted(state):
+            mine = state[name].detach().contiguous()
+            if self._joined:
+                parts = [torch.empty_like(mine) for _ in range(self.size)]
+                dist.all_gather(parts, mine)
+                mine = torch.cat(parts)
+            whole[name] = mine.cpu()
+        return whole

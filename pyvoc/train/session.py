@@ -1,0 +1,263 @@
+"""A training session: device, processes, family, weights to begin with; then the loop."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import pyvoc
+from pyvoc.errors import Error, ModelError
+from pyvoc.train import checkpoint as files
+from pyvoc.train.config import TrainConfig, save_config
+from pyvoc.train.device import Amp, choose_device, make_amp
+from pyvoc.train.distributed import Ranks, local_rank, local_world_size
+from pyvoc.train.families import build
+from pyvoc.train.log import Log
+from pyvoc.train.loop import Trainer
+from pyvoc.train.position import Position, TrainResult, seed_step
+from pyvoc.train.prefetch import to_device
+from pyvoc.train.stop import StopRequest
+from pyvoc.train.task import State, Task
+
+__all__ = ["find_checkpoint", "run", "stored_config"]
+
+# What a resumed run cannot change: the carried state and the counters would not fit.
+_FIXED = ("family", "batch_size", "start_epoch")
+
+
+def find_checkpoint(folder: Path, resume: str | None) -> Path | None:
+    """The checkpoint that `resume` means.
+
+    Parameters
+    ----------
+    folder
+        ``model_dir``.
+    resume
+        A file, ``latest``, ``auto`` (the latest if there is one), or None for a new run.
+
+    Raises
+    ------
+    Error
+        It is not there; or a new run would write into the folder of an old one.
+    """
+    if resume is not None and resume not in ("latest", "auto"):
+        if not Path(resume).is_file():
+            raise Error(f"cannot resume from '{resume}': there is no such file")
+        return Path(resume)
+    latest = files.Folder(folder, 1).latest()
+    if resume == "latest" and latest is None:
+        raise Error(f"cannot resume: '{folder}' has no checkpoint")
+    if resume is None and latest is not None:
+        raise Error(
+            f"'{folder}' has the checkpoint '{latest.name}' already: add --resume to continue "
+            "from it, or choose another --model-dir"
+        )
+    return latest
+
+
+def stored_config(path: Path) -> dict[str, Any]:
+    """The settings that a checkpoint was written with."""
+    return files.parse(files.read_bytes(path), str(path)).config
+
+
+def run(config: TrainConfig, *, resume: str | None = None) -> TrainResult:
+    """Train; see `pyvoc.train.train`."""
+    found = find_checkpoint(config.folder, resume)
+    stored = files.parse(files.read_bytes(found), str(found)) if found else None
+    if stored:
+        _check_same(config, stored, str(found))
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    device = choose_device(config.device, local_rank=local_rank(), local_world=local_world_size())
+    amp = make_amp(config, device)
+    with Ranks(device) as ranks:
+        ranks.slice(config.batch_size)
+        return _run(config, ranks, amp, stored, found)
+
+
+def _run(
+    config: TrainConfig,
+    ranks: Ranks,
+    amp: Amp,
+    stored: files.Checkpoint | None,
+    found: Path | None,
+) -> TrainResult:
+    seed_step(config.seed, -1, 0)
+    task, data = build(config)
+    module = task.module.to(amp.device)
+    if config.finetune and stored is None:
+        _finetune(config, task)
+    optimizer = task.optimizer(config.lr)
+    epoch = config.steps_per_epoch or data.steps_per_epoch
+    if epoch < 1:
+        raise Error("the training data is less than one batch")
+    first = (config.start_epoch - 1) * epoch
+    position = Position(first, first, first + config.epochs * epoch, epoch)
+    _check_schedule(config, position)
+    state = task.initial_state(config.batch_size)
+    if stored is not None:
+        source = str(found)
+        files.load_into(module, stored.module, source)
+        _load_optimizer(optimizer, stored.optimizer, source)
+        _load_task(task, stored.task, source)
+        state = _checked_state(state, stored.state, source)
+        _load_progress(position, amp, stored, source)
+    rows = ranks.slice(config.batch_size)
+    mine = {name: tensor[rows.start : rows.stop] for name, tensor in state.items()}
+    if ranks.writes:
+        _prepare_folder(config)
+    log = Log(
+        config.folder if ranks.writes else None,
+        tensorboard=config.enable_tensorboard,
+        step=position.step,
+    )
+    try:
+        log.write(
+            "start",
+            position.step,
+            epoch=position.epoch,
+            last_step=position.last,
+            steps_per_epoch=epoch,
+            resumed=str(found) if found else None,
+            changed=_changes(config, stored),
+            device=str(amp.device),
+            processes=ranks.size,
+            threads=torch.get_num_threads(),
+            precision=amp.name,
+            parameters=sum(p.numel() for p in module.parameters()),
+            torch=torch.__version__,
+            pyvoc=pyvoc.__version__,
+            python=platform.python_version(),
+            config=json.loads(config.to_json()),
+        )
+        trainer = Trainer(
+            config,
+            task,
+            data,
+            optimizer=optimizer,
+            state=to_device(mine, amp.device),
+            position=position,
+            ranks=ranks,
+            amp=amp,
+        )
+        with StopRequest() as stop:
+            return trainer.run(log, stop)
+    finally:
+        log.close()
+
+
+def _prepare_folder(config: TrainConfig) -> None:
+    try:
+        config.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Error(f"cannot create '{config.folder}': {error.strerror}") from error
+    save_config(config, config.folder / "config.yaml")
+
+
+def _changes(config: TrainConfig, stored: files.Checkpoint | None) -> list[str]:
+    """Settings that differ from the checkpoint's."""
+    if stored is None:
+        return []
+    now = json.loads(config.to_json())
+    return sorted(key for key in now if now[key] != stored.config.get(key))
+
+
+def _check_same(config: TrainConfig, stored: files.Checkpoint, source: str) -> None:
+    if stored.family != config.family:
+        raise ModelError(
+            f"'{source}' is a checkpoint of a {stored.family} model, expected {config.family}"
+        )
+    for key in _FIXED:
+        now, old = getattr(config, key), stored.config.get(key)
+        if now != old:
+            raise Error(
+                f"cannot resume from '{source}' with '{key}' {now}: it was {old}; "
+                "--finetune starts a new run from its weights"
+            )
+
+
+def _check_schedule(config: TrainConfig, position: Position) -> None:
+    if config.warmup_steps >= position.last:
+        raise Error(
+            f"'warmup_steps' is {config.warmup_steps}, but the run ends at step {position.last}"
+        )
+    if config.best_after >= position.last:
+        raise Error(
+            f"'best_after' is {config.best_after}, but the run ends at step {position.last}"
+        )
+
+
+def _finetune(config: TrainConfig, task: Task) -> None:
+    """Weights from another run or program; counters and optimizer begin anew."""
+    path = config.finetune
+    if not files.is_checkpoint(path):
+        task.load_weights(path)
+        return
+    old = files.parse(files.read_bytes(path), path)
+    if old.family != config.family:
+        raise ModelError(f"'{path}' holds a {old.family} model, expected {config.family}")
+    files.load_into(task.module, old.module, path)
+    _load_task(task, old.task, path)
+
+
+def _load_task(task: Task, state: Mapping[str, Any], source: str) -> None:
+    try:
+        task.load_state_dict(state)
+    except (ValueError, KeyError, TypeError, RuntimeError) as error:
+        raise ModelError(f"'{source}' is a checkpoint of another model: {error}") from error
+
+
+def _load_optimizer(
+    optimizer: torch.optim.Optimizer, state: Mapping[str, Any], source: str
+) -> None:
+    """Fill the optimizer, once every tensor has the size of its parameter (or is a scalar)."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    try:
+        groups, entries = state["param_groups"], state["state"]
+        if [len(g["params"]) for g in groups] != [
+            len(g["params"]) for g in optimizer.param_groups
+        ] or sorted(i for g in groups for i in g["params"]) != list(range(len(parameters))):
+            raise ValueError("other parameter groups")
+        for index, values in entries.items():
+            for name, value in values.items():
+                tensor = isinstance(value, torch.Tensor)
+                if tensor and value.numel() != 1 and value.shape != parameters[index].shape:
+                    raise ValueError(f"'{name}' of parameter {index} has shape {value.shape}")
+        optimizer.load_state_dict(dict(state))
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        raise ModelError(f"'{source}': its optimizer state does not fit: {error}") from error
+
+
+def _checked_state(expected: State, found: State, source: str) -> State:
+    """The carried state of a checkpoint, if it is of this model and batch."""
+    for name in sorted(expected.keys() | found.keys()):
+        old, new = found.get(name), expected.get(name)
+        if old is None or new is None or old.shape != new.shape or old.dtype != new.dtype:
+            raise ModelError(
+                f"'{source}': its recurrent state '{name}' is "
+                f"{'missing' if old is None else [*old.shape]}, "
+                f"expected {'none' if new is None else [*new.shape]}"
+            )
+    return found
+
+
+def _load_progress(position: Position, amp: Amp, stored: files.Checkpoint, source: str) -> None:
+    if not position.first <= stored.step:
+        raise ModelError(f"'{source}' is at step {stored.step}, before {position.first}")
+    progress = stored.progress
+    try:
+        position.step = stored.step
+        position.last = max(position.last, stored.step)
+        position.best = float(progress["best"])
+        position.worse = int(progress["worse"])
+        position.seconds = float(progress["seconds"])
+        if amp.scaler and progress["scaler"]:
+            amp.scaler.load_state_dict(progress["scaler"])
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise ModelError(f"'{source}' is damaged: its progress is unreadable: {error}") from error
+    position.checkpoint = source
