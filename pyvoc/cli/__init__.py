@@ -21,6 +21,7 @@ COMMANDS = {
     "features": "extract LPCNet features from speech",
     "convert": "convert an upstream checkpoint to a model file",
     "info": "what this machine does; what is in a model, feature or audio file",
+    "evaluate": "compare speech with its original; likelihood of speech under a model",
     "bench": "measure speed on this machine",
     "dump-data": "make LPCNet training data from raw speech",
     "doctor": "check this installation",
