@@ -22,6 +22,7 @@ COMMANDS = {
     "convert": "convert an upstream checkpoint to a model file",
     "info": "what this machine does; what is in a model, feature or audio file",
     "train": "train, fine-tune or continue training a model",
+    "evaluate": "compare speech with its original; likelihood of speech under a model",
     "bench": "measure speed on this machine",
     "dump-data": "make LPCNet training data from raw speech",
     "doctor": "check this installation",

@@ -62,9 +62,6 @@ class Lpcnet(nn.Module):
 
     def __init__(self, config: LpcnetModel) -> None:
         super().__init__()
-        problems = config.problems()
-        if problems:
-            raise ValueError("; ".join(problems))
         self.config = config
         c, n, m = config.cond, config.gru_a, config.gru_b
         self.embed_pitch = nn.Embedding(LEVELS, config.pitch_embedding)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pyvoc.specs.lpcnet import LPC_ORDER, LpcnetSettings, derived_dimensions, size_problems
+from pyvoc.specs.lpcnet import LpcnetSettings, derived_dimensions, size_problems
 
 GENERATIONS = ("latest", "2019")
 
@@ -80,8 +80,8 @@ class LpcnetModel:
             sampling="tree" if self.tree else "softmax", feature_dims=self.features
         )
 
-    def problems(self) -> list[str]:
-        """Sentences about values that cannot be."""
+    def __post_init__(self) -> None:
+        """Raise ValueError for values that cannot be."""
         found = []
         if self.generation not in GENERATIONS:
             found.append(f"generation '{self.generation}' is not one of {', '.join(GENERATIONS)}")
@@ -99,7 +99,5 @@ class LpcnetModel:
         for name in ("jitter", "state_noise", "clip"):
             if not 0 <= getattr(self, name) <= 10:
                 found.append(f"{name} is {getattr(self, name)}, expected 0 to 10")
-        return found
-
-
-__all__ = ["GENERATIONS", "LPC_ORDER", "LpcnetModel"]
+        if found:
+            raise ValueError("; ".join(found))

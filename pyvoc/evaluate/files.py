@@ -1,0 +1,84 @@
+"""Which files are evaluated: directories, lists, and pairs by stem."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from pyvoc.audio import AUDIO_SUFFIXES
+from pyvoc.errors import AudioError, Error
+
+__all__ = ["expand", "pair"]
+
+_Path = str | os.PathLike[str]
+_SHOWN = 5
+
+
+def _in_folder(folder: Path) -> list[Path]:
+    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in AUDIO_SUFFIXES)
+    if not found:
+        raise AudioError(f"'{folder}' is a directory without audio files")
+    return found
+
+
+def expand(paths: Sequence[_Path]) -> list[str]:
+    """Audio files from files and directories (not searched below their first level).
+
+    Raises
+    ------
+    AudioError
+        A directory holds none.
+    """
+    files: list[str] = []
+    for name in paths:
+        path = Path(name)
+        files += [str(p) for p in _in_folder(path)] if path.is_dir() else [str(path)]
+    return files
+
+
+def _by_stem(folder: Path) -> dict[str, Path]:
+    stems: dict[str, Path] = {}
+    for path in _in_folder(folder):
+        if path.stem in stems:
+            raise AudioError(f"'{stems[path.stem]}' and '{path}' have the same stem")
+        stems[path.stem] = path
+    return stems
+
+
+def _listed(stems: set[str]) -> str:
+    names = sorted(stems)
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
+
+
+def pair(reference: _Path, output: _Path) -> list[tuple[str, str]]:
+    """Pairs of reference and output: two files, or two directories matched by stem.
+
+    Raises
+    ------
+    AudioError
+        A directory without audio, a file without partner, or two of one stem.
+    Error
+        One is a directory and the other a file.
+    """
+    first, second = Path(reference), Path(output)
+    if not first.is_dir() and not second.is_dir():
+        return [(str(first), str(second))]
+    if not (first.is_dir() and second.is_dir()):
+        folder, file = (first, second) if first.is_dir() else (second, first)
+        raise Error(f"'{folder}' is a directory and '{file}' is not: give two of a kind")
+    left, right = _by_stem(first), _by_stem(second)
+    lonely = [
+        f"'{folder}' lacks {_listed(missing)}"
+        for folder, missing in (
+            (second, left.keys() - right.keys()),
+            (first, right.keys() - left.keys()),
+        )
+        if missing
+    ]
+    if lonely:
+        raise AudioError(
+            "files are matched by stem and some have no partner: " + "; ".join(lonely)
+        )
+    return [(str(path), str(right[stem])) for stem, path in left.items()]
