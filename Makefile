@@ -28,7 +28,7 @@ format: $(VENV)/.dev
 	@scripts/lint.sh --fix
 
 bench: $(VENV)/.installed
-	$(VENV)/bin/pyvoc bench
+	$(VENV)/bin/pyvoc bench --precision f32,bf16,int8
 
 test-native: $(VENV)/.dev
 	@scripts/test_native.sh

@@ -31,7 +31,7 @@ from pyvoc.features import extract
 
 ROOT = Path(__file__).resolve().parents[2]
 OLD = ROOT / "tests" / "golden" / "softmax_dense.int8.gguf"
-TINY = Path(pyvoc.__file__).parent / "data" / "tiny_lpcnet.gguf"
+TINY = ROOT / "tests" / "golden" / "tiny_lpcnet.gguf"
 native: Any = _pyvoc
 
 linux_only = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
