@@ -4,7 +4,8 @@
 The sentences are those of ``sentences.txt`` beside this file and, for volume, of any plain text
 given with ``--text`` (cut into sentences of 40 to 150 characters). Which sentence a voice reads,
 how fast and how high, is drawn from ``--seed``, the voice's name and the sentence's number alone:
-the same command makes the same files, and a second run makes only what is missing.
+the same command makes the same files, and a second run makes only what is missing. (After a change
+to the sentences, start with an empty folder: files are known by their sentence's number.)
 
 Needs flite (Debian: ``apt-get install flite``); Python's standard library is enough.
 """
@@ -23,8 +24,8 @@ import wave
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-kRate = 16000  # Hz, what the vocoder is trained at
-kShortest, kLongest = 40, 150  # characters of a sentence
+RATE = 16000  # Hz, what the vocoder is trained at
+SHORTEST, LONGEST = 40, 150  # characters of a sentence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Voice:
 
 
 # kal16 is never trained on: it is the unseen speaker of the gates.
-kVoices = (
+VOICES = (
     Voice("slt", None, vary=True),
     Voice("rms", 8.0, vary=True),
     Voice("awb", 8.0, vary=True),
@@ -56,7 +57,7 @@ def listed_sentences(text: str) -> list[str]:
 
 
 def cut_sentences(text: str) -> list[str]:
-    """Sentences of `kShortest` to `kLongest` characters of running text, in order, none twice.
+    """Sentences of `SHORTEST` to `LONGEST` characters of running text, in order, none twice.
 
     Line breaks are spaces; a sentence ends in ``.``, ``!`` or ``?`` before a space and a capital,
     so "e.g. this" is not cut. Anything but letters, digits and plain punctuation (markup, verse
@@ -68,7 +69,7 @@ def cut_sentences(text: str) -> list[str]:
     for piece in re.split(r"(?<=[.!?])\s+(?=[\"'(]?[A-Z])", flat):
         sentence = piece.strip()
         good = plain.fullmatch(sentence) and not re.search(r"\d:\d|[a-z]\d|\d[a-z]", sentence)
-        if good and kShortest <= len(sentence) <= kLongest and sentence[-1] in ".!?":
+        if good and SHORTEST <= len(sentence) <= LONGEST and sentence[-1] in ".!?":
             found[sentence] = None
     return list(found)
 
@@ -98,10 +99,10 @@ def seconds_of(path: Path) -> float | None:
             form = (file.getframerate(), file.getnchannels(), file.getsampwidth())
     except (OSError, EOFError, wave.Error):
         return None
-    if form != (kRate, 1, 2):
-        raise SpeechError(f"{path}: expected {kRate} Hz mono 16 bit, found {form[0]} Hz, "
+    if form != (RATE, 1, 2):
+        raise SpeechError(f"{path}: expected {RATE} Hz mono 16 bit, found {form[0]} Hz, "
                           f"{form[1]} channels, {8 * form[2]} bit")  # fmt: skip
-    return frames / kRate if whole and frames else None
+    return frames / RATE if whole and frames else None
 
 
 def find_flite(name: str, voices: Iterable[Voice]) -> str:
@@ -121,7 +122,7 @@ def find_flite(name: str, voices: Iterable[Voice]) -> str:
 
 
 def speak(flite: str, voice: Voice, sentence: str, path: Path, *, stretch: float, pitch: float):
-    """One sentence into `path`, written beside it first so that a broken run leaves no half file."""
+    """One sentence into `path`; written beside it first, so that a broken run leaves no half file."""
     part = path.with_name(path.name + ".part")
     command = [flite, "-voice", voice.name]
     if voice.vary:
@@ -161,8 +162,13 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("out", type=Path, help="folder for <voice>/<number>.wav")
     parser.add_argument("--sentences", type=Path, default=Path(__file__).parent / "sentences.txt",
                         help="one sentence per line (default: %(default)s)")  # fmt: skip
-    parser.add_argument("--text", type=Path, action="append", default=[],
-                        help="plain text to cut into further sentences; may be given repeatedly")
+    parser.add_argument(
+        "--text",
+        type=Path,
+        action="append",
+        default=[],
+        help="plain text to cut into further sentences; may be given repeatedly",
+    )
     parser.add_argument("--voice", action="append", metavar="NAME[=MINUTES]", default=[],
                         help="only this voice, this long (default: slt all sentences, rms and awb "
                         "8 min, kal16 1 min)")  # fmt: skip
@@ -172,8 +178,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def chosen(given: list[str]) -> tuple[Voice, ...]:
-    """Voices of the command line, ``name`` or ``name=minutes``; none given means `kVoices`."""
-    known = {voice.name: voice for voice in kVoices}
+    """Voices of the command line, ``name`` or ``name=minutes``; none given means `VOICES`."""
+    known = {voice.name: voice for voice in VOICES}
     voices = []
     for item in given:
         name, equals, minutes = item.partition("=")
@@ -183,7 +189,7 @@ def chosen(given: list[str]) -> tuple[Voice, ...]:
         except ValueError:
             raise SpeechError(f"--voice {item}: expected NAME or NAME=MINUTES") from None
         voices.append(dataclasses.replace(voice, minutes=length))
-    return tuple(voices) or kVoices
+    return tuple(voices) or VOICES
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -192,8 +198,8 @@ def main(arguments: list[str] | None = None) -> int:
         voices = chosen(options.voice)
         sentences = listed_sentences(options.sentences.read_text(encoding="utf-8"))
         for text in options.text:
-            more = cut_sentences(text.read_text(encoding="utf-8", errors="replace"))
-            sentences += [sentence for sentence in more if sentence not in set(sentences)]
+            sentences += cut_sentences(text.read_text(encoding="utf-8", errors="replace"))
+        sentences = list(dict.fromkeys(sentences))  # none twice
         if not sentences:
             raise SpeechError(f"{options.sentences}: expected sentences, found none")
         flite = find_flite(options.flite, voices)

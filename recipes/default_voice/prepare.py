@@ -19,7 +19,7 @@ import numpy as np
 import soundfile
 import soxr
 
-kRate = 16000  # Hz
+RATE = 16000  # Hz
 
 
 def resampled(path: Path) -> np.ndarray:
@@ -27,16 +27,18 @@ def resampled(path: Path) -> np.ndarray:
     audio, rate = soundfile.read(path, dtype="float64", always_2d=True)
     if audio.shape[1] != 1:
         raise ValueError(f"{path}: expected one channel, found {audio.shape[1]}")
-    if rate < kRate:
-        raise ValueError(f"{path}: expected at least {kRate} Hz, found {rate} Hz")
+    if rate < RATE:
+        raise ValueError(f"{path}: expected at least {RATE} Hz, found {rate} Hz")
     if not np.isfinite(audio).all():
         raise ValueError(f"{path}: not a finite signal")
-    samples = np.rint(32768.0 * soxr.resample(audio[:, 0], rate, kRate, quality="VHQ"))
+    samples = np.rint(32768.0 * soxr.resample(audio[:, 0], rate, RATE, quality="VHQ"))
     peak = float(np.abs(samples).max(initial=0.0))
     if peak == 0.0:
         raise ValueError(f"{path}: silent or empty")
     if peak > 32767.0:
-        raise ValueError(f"{path}: {20 * np.log10(peak / 32768):.2f} dB over full scale at {kRate} Hz")
+        raise ValueError(
+            f"{path}: {20 * np.log10(peak / 32768):.2f} dB over full scale at {RATE} Hz"
+        )
     return samples.astype(np.int16)
 
 
@@ -53,9 +55,9 @@ def prepare(folder: Path, out: Path, *, held_out: int) -> dict[str, float]:
         for path in clips:
             samples = resampled(path)
             target = out / part / path.name
-            soundfile.write(f"{target}.part", samples, kRate, format="WAV", subtype="PCM_16")
+            soundfile.write(f"{target}.part", samples, RATE, format="WAV", subtype="PCM_16")
             os.replace(f"{target}.part", target)
-            seconds[part] += len(samples) / kRate
+            seconds[part] += len(samples) / RATE
     return seconds
 
 

@@ -53,7 +53,7 @@ MODELS = {
     "softmax_dense.int8": (SOFTMAX_DENSE, "int8"),
     "softmax_sparse.f32": (SOFTMAX_SPARSE, "f32"),
     "end_to_end.bf16": (END_TO_END, "bf16"),
-    "tiny_lpcnet": (LARGER, "int8"),
+    "tree_larger.int8": (LARGER, "int8"),
 }
 
 

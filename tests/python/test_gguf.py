@@ -35,7 +35,7 @@ def changed(container: Container, tensors=None, metadata=None, remove=()) -> Con
 
 
 def test_there_are_models() -> None:
-    assert len(MODELS) == 6
+    assert len(MODELS) == 7
 
 
 @pytest.mark.parametrize("path", MODELS, ids=lambda p: p.stem)
