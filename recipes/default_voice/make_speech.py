@@ -122,7 +122,7 @@ def find_flite(name: str, voices: Iterable[Voice]) -> str:
 
 
 def speak(flite: str, voice: Voice, sentence: str, path: Path, *, stretch: float, pitch: float):
-    """One sentence into `path`; written beside it first, so that a broken run leaves no half file."""
+    """One sentence into `path`, by way of a file beside it: a broken run leaves no half one."""
     part = path.with_name(path.name + ".part")
     command = [flite, "-voice", voice.name]
     if voice.vary:
