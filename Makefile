@@ -1,4 +1,4 @@
-# make demo        set up, then the main job: speech -> features -> model -> speech
+# make demo        set up, then the main job: features -> speech, with the bundled voice
 # make test        set up, then every test; the last line is "N passed, N failed"
 # make lint        style and types            make format   rewrites what can be rewritten
 # make bench       speed on this machine      make clean    removes what was built, not .venv
@@ -28,7 +28,7 @@ format: $(VENV)/.dev
 	@scripts/lint.sh --fix
 
 bench: $(VENV)/.installed
-	$(VENV)/bin/pyvoc bench
+	$(VENV)/bin/pyvoc bench --precision f32,bf16,int8
 
 test-native: $(VENV)/.dev
 	@scripts/test_native.sh
@@ -53,7 +53,7 @@ $(VENV)/.installed: $(VENV)/.dev $(SOURCES)
 
 # With less: what the demo needs.
 $(VENV)/.demo: pyproject.toml scripts/setup.sh $(SOURCES)
-	@mkdir -p build && scripts/setup.sh convert,plot,soxr
+	@mkdir -p build && scripts/setup.sh plot
 	@touch $@
 
 clean:

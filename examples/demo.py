@@ -1,10 +1,9 @@
-"""The main job from end to end: speech -> features -> model -> speech.
+"""The main job from end to end: acoustic features -> speech, with the bundled voice.
 
     make demo        or        python examples/demo.py [FOLDER]
 
-Nothing is downloaded: the "speech" is made here, vowels and hisses that glide into each other. The
-voice is the tiny model that comes with the package. It is NOT trained (its weights come from a
-seed): what you hear is noise with the loudness and the colour of the input. Files go to
+Nothing is downloaded and nothing else is installed. The features come with the package: a sentence
+that the synthesiser flite read, and of which only 20 floats per 10 ms were kept. Files go to
 demo_out/, or FOLDER.
 """
 
@@ -13,57 +12,30 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 import pyvoc
-from pyvoc.health import bundled_model
 
-RATE = 16000
-# Vowels by their first three formants in Hz (Peterson & Barney 1952, men), and where they are.
-VOWELS = {
-    "a": (730, 1090, 2440),
-    "i": (270, 2290, 3010),
-    "u": (300, 870, 2240),
-    "e": (530, 1840, 2480),
-}
-SCORE = "a-i-u-e-a-u-i-a"
-BANDWIDTHS = (80, 100, 130)
-SYLLABLE = 0.5  # s
-
-Signal = npt.NDArray[np.float64]
+BANDS = 18  # cepstral coefficients: the cosine transform of as many band energies
 
 
-def make_speech() -> Signal:
-    """Something like speech, [samples] in -1..1: the same in every run."""
-    vowels = np.array([VOWELS[name] for name in SCORE.split("-")], float)
-    samples = int(len(vowels) * SYLLABLE * RATE)
-    t = np.arange(samples) / RATE
-    at = np.clip(t / SYLLABLE - 0.5, 0, len(vowels) - 1)
-    glide = np.floor(at) + np.clip((at % 1 - 0.3) / 0.4, 0, 1)  # hold, glide, hold
-    formants = [np.interp(glide, np.arange(len(vowels)), vowels[:, k]) for k in range(3)]
-    pitch = 125 + 25 * np.sin(2 * np.pi * t / 1.7) - 8 * t
-    phase = 2 * np.pi * np.cumsum(pitch) / RATE
-    voiced = np.zeros(samples)
-    for harmonic in range(1, 45):
-        f = harmonic * pitch
-        gain = sum(
-            1 / (1 + ((f - formant) / width) ** 2)
-            for formant, width in zip(formants, BANDWIDTHS, strict=True)
-        )
-        voiced += np.where(f < 0.45 * RATE, (gain + 0.02) / harmonic**0.5, 0) * np.sin(
-            harmonic * phase
-        )
-    place = t / SYLLABLE % 1
-    envelope = np.clip(np.minimum(place, 1 - place) / 0.12, 0, 1)
-    hiss = np.diff(np.random.Generator(np.random.PCG64(7)).standard_normal(samples + 1))
-    speech = 0.16 * envelope * voiced + 0.03 * (1 - envelope) * hiss
-    return speech * (0.6 / np.abs(speech).max())
+def band_levels(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+    """What the model is told of the spectrum: log10 energies [bands, frames] from the cepstrum."""
+    band, k = np.arange(BANDS)[:, None] + 0.5, np.arange(BANDS)
+    basis = np.cos(np.pi * band * k / BANDS) * np.sqrt(2 / BANDS)
+    basis[:, 0] *= np.sqrt(0.5)
+    cepstrum = features[:, :BANDS].astype(np.float64)
+    cepstrum[:, 0] += 4  # extraction takes 4 from the first
+    return np.asarray(basis @ cepstrum.T)
 
 
-def draw(path: Path, signals: dict[str, npt.NDArray[np.floating]]) -> bool:
-    """Save spectrograms, one above the other; False without matplotlib."""
+def draw(
+    path: Path, features: npt.NDArray[np.float32], samples: npt.NDArray[np.float32], rate: int
+) -> bool:
+    """Save a picture of what goes in and what comes out; False without matplotlib."""
     try:
         import matplotlib
     except ImportError:
@@ -71,58 +43,66 @@ def draw(path: Path, signals: dict[str, npt.NDArray[np.floating]]) -> bool:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    figure, axes = plt.subplots(len(signals), 1, figsize=(10, 6), sharex=True, layout="constrained")
-    for axis, (title, signal) in zip(axes, signals.items(), strict=True):
-        axis.specgram(signal + 1e-6, NFFT=320, Fs=RATE, noverlap=240, vmin=-130, vmax=-30)
-        axis.set(title=title, ylabel="Hz")
-    axes[-1].set_xlabel("s")
+    seconds = len(samples) / rate
+    figure, (top, bottom) = plt.subplots(2, 1, figsize=(10, 6), sharex=True, layout="constrained")
+    top.imshow(band_levels(features), origin="lower", aspect="auto", extent=(0, seconds, 0, BANDS))
+    top.set(title="input: the spectrum in the features, 18 bands", ylabel="band")
+    bottom.specgram(samples + 1e-6, NFFT=320, Fs=rate, noverlap=240, vmin=-130, vmax=-30)
+    bottom.set(title="output: speech", ylabel="Hz", xlabel="s", xlim=(0, seconds))
     figure.savefig(path, dpi=110)
     plt.close(figure)
     return True
 
 
+def origin(model: pyvoc.Model) -> list[str]:
+    """What voice it is and where it came from, as far as its file says."""
+    metadata: dict[str, Any] = model.describe()["metadata"]
+    lines = [f"{metadata.get('general.name', 'a voice without a name')}"]
+    for key in ("description", "author", "license", "url"):
+        if f"general.{key}" in metadata:
+            lines.append(f"{key}: {metadata[f'general.{key}']}")
+    return lines
+
+
 def main(folder: Path) -> None:
     """Run the demo; files go to `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
-    speech = make_speech()
-    pyvoc.audio.write_wav(folder / "input.wav", speech, RATE)
-    print(f"1. made {len(speech) / RATE:.1f} s of something like speech")
+    source = pyvoc.voices.demo_features()
+    features = pyvoc.features.load(source, layout="lpcnet20")
+    print(
+        f"1. read {len(features)} frames of {features.shape[1]} features from {Path(source).name} "
+        "(a sentence\n   read by flite's voice slt, a synthesiser; "
+        f"{features[:, :20].nbytes / (len(features) / 100) / 1000:.0f} kB per second of speech)"
+    )
 
     started = time.perf_counter()
-    features = pyvoc.features.extract(speech)
+    model = pyvoc.load("default")
     spent = time.perf_counter() - started
-    pyvoc.features.save(folder / "input.f32", features)
+    info = model.info
     print(
-        f"2. extracted {len(features)} frames of {features.shape[1]} LPCNet features, "
-        f"{len(speech) / RATE / spent:.0f} x real time"
+        f"2. loaded the bundled voice in {1000 * spent:.0f} ms ({info.architecture}, "
+        f"{info.precision}, kernels: {pyvoc.system_info()['active_tier']}):"
     )
-
-    model = pyvoc.load(bundled_model())
-    tier = pyvoc.system_info()["active_tier"]
-    print(
-        f"3. loaded {Path(model.info.path).name} ({model.info.architecture}, "
-        f"{model.info.precision}, kernels: {tier})\n"
-        "   NOTE: a tiny test model with seeded weights. It is untrained, so the output is noise\n"
-        "   with the loudness and colour of the input, not a voice."
-    )
+    for line in origin(model):
+        print(f"   {line}")
+    print(f"   more: {pyvoc.voices.card()}")
 
     started = time.perf_counter()
     samples = model.synthesize(features, seed=1)
     spent = time.perf_counter() - started
-    seconds = len(samples) / model.info.sample_rate
-    pyvoc.audio.write_wav(folder / "demo.wav", samples, model.info.sample_rate)
+    seconds = len(samples) / info.sample_rate
+    pyvoc.audio.write_wav(folder / "demo.wav", samples, info.sample_rate)
     print(
-        f"4. synthesised {seconds:.1f} s in {spent:.3f} s: {seconds / spent:.0f} x real time on "
-        "one core\n   (a full-size LPCNet is larger and slower: docs/performance.md)"
+        f"3. spoke {seconds:.2f} s in {spent:.3f} s: {seconds / spent:.1f} x real time on one core "
+        f"(real-time factor {spent / seconds:.3f})"
     )
 
-    pictures = {"input": speech, "output of the untrained test model": samples}
-    drawn = draw(folder / "demo.png", pictures)
-    print("5. files:")
-    for name in ("input.wav", "input.f32", "demo.wav", *(["demo.png"] if drawn else [])):
+    drawn = draw(folder / "demo.png", features, samples, info.sample_rate)
+    print("4. files:")
+    for name in ("demo.wav", *(["demo.png"] if drawn else [])):
         print(f"   {folder / name}")
     if not drawn:
-        print("   no picture: it needs matplotlib (pip install 'pyvoc[plot]')")
+        print("   no spectrogram: it needs matplotlib (pip install 'pyvoc[plot]')")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Streaming: frames in as they come, samples out as they are ready, with the delay that this costs.
 
-    python examples/stream.py SPEECH.wav [MODEL.gguf]
+    python examples/stream.py SPEECH.wav [MODEL]
 
 Feeds 10 ms of speech at a time through extractor and model, as a live program would.
 """
@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 
 import pyvoc
-from pyvoc.health import bundled_model
 
 BLOCK = 160  # samples, 10 ms
 
@@ -48,4 +47,4 @@ def main(speech: str, model_path: str) -> None:
 if __name__ == "__main__":
     if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
-    main(sys.argv[1], sys.argv[2] if len(sys.argv) == 3 else bundled_model())
+    main(sys.argv[1], sys.argv[2] if len(sys.argv) == 3 else "default")

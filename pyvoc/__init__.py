@@ -1,7 +1,7 @@
 """Real-time neural vocoders on a CPU core.
 
 >>> import pyvoc
->>> model = pyvoc.load("voice.gguf")
+>>> model = pyvoc.load("default")
 >>> samples = model.synthesize(pyvoc.features.load("speech.f32"))
 >>> pyvoc.audio.write_wav("speech.wav", samples, model.info.sample_rate)
 
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pyvoc.errors import AudioError, Error, FeatureError, ModelError, UnsupportedError
 
 if TYPE_CHECKING:
-    from pyvoc import audio, features
+    from pyvoc import audio, features, voices
     from pyvoc.batch import synthesize_batch
     from pyvoc.model import Model, ModelInfo, Stream, load, system_info
 
@@ -37,9 +37,10 @@ __all__ = [
     "load",
     "synthesize_batch",
     "system_info",
+    "voices",
 ]
 
-_MODULES = frozenset({"audio", "features"})
+_MODULES = frozenset({"audio", "features", "voices"})
 _OF_MODEL = frozenset({"Model", "ModelInfo", "Stream", "load", "system_info"})
 
 

@@ -8,9 +8,8 @@ import platform
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.resources import as_file, files
 
-__all__ = ["Check", "bundled_model", "check_installation"]
+__all__ = ["Check", "check_installation"]
 
 _LEAST_PYTHON = (3, 10)
 _PROBE_FRAMES = 40
@@ -37,20 +36,6 @@ class Check:
     ok: bool
     core: bool = True
     hint: str = ""
-
-
-def bundled_model() -> str:
-    """Path of the tiny model that comes with the package: untrained, for tests and the demo.
-
-    Raises
-    ------
-    FileNotFoundError
-        The package is incomplete.
-    """
-    with as_file(files("pyvoc") / "data" / "tiny_lpcnet.gguf") as path:
-        if not path.is_file():
-            raise FileNotFoundError(f"{path} is missing: install pyvoc again")
-        return str(path)
 
 
 def check_installation() -> list[Check]:
@@ -115,13 +100,13 @@ def _tier() -> str:
 
 
 def _synthesis() -> str:
-    """A short synthesis with the bundled model, whole and in pieces."""
+    """A short synthesis with the default voice, whole and in pieces."""
     import numpy as np
 
     from pyvoc import features
     from pyvoc.model import load
 
-    model = load(bundled_model())
+    model = load()
     hop = features.HOP_LENGTH
     time = np.arange(_PROBE_FRAMES * hop) / features.SAMPLE_RATE
     harmonics = np.arange(1, 30)[:, None]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from pyvoc import audio, features
+from pyvoc import audio, features, voices
 from pyvoc.errors import Error
 from pyvoc.model import load
 
@@ -24,7 +24,7 @@ def inspect(path: str | os.PathLike[str], *, layout: str | None = None) -> dict[
     Parameters
     ----------
     path
-        A model (GGUF), an audio file, or a feature file.
+        A bundled voice by name, a model (GGUF), an audio file, or a feature file.
     layout
         Of a feature file; None recognises it.
 
@@ -39,7 +39,7 @@ def inspect(path: str | os.PathLike[str], *, layout: str | None = None) -> dict[
     Error
         The file cannot be read, or is none of these.
     """
-    source = Path(path)
+    source = Path(voices.resolve(path) if path in voices.names() else path)
     try:
         with open(source, "rb") as stream:
             magic = stream.read(4)

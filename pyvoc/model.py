@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pyvoc import _pyvoc
+from pyvoc import _pyvoc, voices
 from pyvoc._inputs import as_draws, as_frames, as_pcm, as_seed
 from pyvoc.errors import Error, FeatureError, UnsupportedError
 
@@ -321,13 +321,17 @@ class Stream:
             native.close()
 
 
-def load(path: str | os.PathLike[str], *, precision: str = "auto", threads: int = 1) -> Model:
-    """Load a model file.
+def load(
+    path: str | os.PathLike[str] = voices.DEFAULT, *, precision: str = "auto", threads: int = 1
+) -> Model:
+    """Load a bundled voice or a model file.
 
     Parameters
     ----------
     path
-        GGUF file, as written by ``pyvoc convert``.
+        The name of a bundled voice (:func:`pyvoc.voices.names`), or a GGUF file as written by
+        ``pyvoc convert`` or ``pyvoc train``. A name comes before a file: ``./default`` and
+        ``Path("default")`` are files.
     precision
         ``auto`` takes what the file holds. Another one than that is refused: precision is chosen
         at conversion.
@@ -346,9 +350,10 @@ def load(path: str | os.PathLike[str], *, precision: str = "auto", threads: int 
         Another architecture, a newer format, another precision than asked for, or ``PYVOC_ISA``
         names a tier that this machine lacks.
     Error
-        The operating system refused the file; an argument makes no sense.
+        Neither a voice nor a file; the operating system refused the file; an argument makes no
+        sense.
     """
-    name = os.fspath(path)
+    name = voices.resolve(path)
     if "\0" in name:
         raise Error(f"cannot read {name!r}: the name holds a null character")
     if precision != "auto" and precision not in _PRECISIONS:

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Style and types. lint.sh --fix rewrites what can be rewritten.
 source "$(dirname "$0")/common.sh"
-python_code=(pyvoc tests examples benchmarks scripts)
+python_code=(pyvoc tests examples benchmarks scripts recipes)
 mapfile -t python_code < <(for p in "${python_code[@]}"; do [[ -e $p ]] && echo "$p"; done)
 mapfile -t native_code < <(find csrc python_bindings tools tests examples -type f \
   \( -name '*.h' -o -name '*.hpp' -o -name '*.cc' -o -name '*.c' -o -name '*.inl' \) | sort)

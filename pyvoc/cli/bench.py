@@ -9,6 +9,7 @@ from typing import Any
 
 from pyvoc._atomic import atomic_open
 from pyvoc.specs.base import PRECISIONS
+from pyvoc.voices import DEFAULT, resolve
 
 __all__ = ["add_parser", "run"]
 
@@ -42,19 +43,22 @@ def add_parser(subparsers: Any) -> None:
         "bench",
         help="measure speed, latency and memory",
         description="Measure on one pinned core, in turns with a peer when one is given. Without "
-        "--model, seeded LPCNets of the usual size are made, which needs the extra 'convert'. "
+        "--model: the bundled voice; with --precision or a peer, LPCNets of the usual size with "
+        "seeded weights, which need the extra 'convert'. "
         "PYVOC_ISA=avx2 and the like measure another tier.",
         allow_abbrev=False,
     )
     parser.add_argument(
         "target", nargs="?", choices=_TARGETS, help="what to measure (default: everything)"
     )
-    parser.add_argument("--model", metavar="M.gguf", type=Path, help="an LPCNet to measure with")
+    parser.add_argument(
+        "-m", "--model", metavar="MODEL", help="a bundled voice or an LPCNet's .gguf file"
+    )
     parser.add_argument(
         "--precision",
         type=_precisions,
         metavar="P[,P]",
-        help="of the seeded models: f32, bf16, int8 (default: all)",
+        help="of the seeded models: f32, bf16, int8 (default, beside a peer: all)",
     )
     parser.add_argument(
         "--seconds",
@@ -119,9 +123,11 @@ def run(args: argparse.Namespace) -> int:
         given[0] = find_peer()
         if given[0] is None:
             print("no lpcnet_demo is installed: measuring without a peer", file=sys.stderr)
+    seeded = args.precision is not None or given[0] is not None
+    model = args.model or (None if seeded else DEFAULT)
     options = Options(
         targets=_TARGETS if args.target is None else (args.target,),
-        model=args.model,
+        model=None if model is None else Path(resolve(model)),
         precisions=args.precision or PRECISIONS,
         seconds=args.seconds,
         repeats=args.repeats,

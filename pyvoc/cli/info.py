@@ -6,6 +6,7 @@ import argparse
 import json
 from typing import Any
 
+from pyvoc import voices
 from pyvoc._layouts import LAYOUTS
 from pyvoc.inspection import inspect
 from pyvoc.model import system_info
@@ -19,10 +20,13 @@ def add_parser(subparsers: Any) -> None:
         "info",
         help="what this machine does; what is in a model, feature or audio file",
         description="Without files: version, processor, kernel tiers, the kernel table slot by "
-        "slot, backends. With files: what is in them.",
+        "slot, backends, bundled voices. With files: what is in them.",
     )
     parser.add_argument(
-        "files", nargs="*", metavar="FILE", help="model (.gguf), features (.f32, .npy), audio"
+        "files",
+        nargs="*",
+        metavar="FILE",
+        help="a bundled voice by name, model (.gguf), features (.f32, .npy), audio",
     )
     parser.add_argument("--tensors", action="store_true", help="list a model's tensors")
     parser.add_argument(
@@ -34,7 +38,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the sub-command; raises :class:`pyvoc.Error`."""
     if not args.files:
-        system = system_info()
+        system = {**system_info(), "voices": list(voices.names())}
         print(json.dumps(system, indent=2) if args.json else "\n".join(_system_lines(system)))
         return 0
     reports = []
@@ -58,6 +62,7 @@ def _system_lines(system: dict[str, Any]) -> list[str]:
     ]
     lines.append(f"tiers    {', '.join(tiers)}")
     lines.append(f"active   {system['active_tier']}  (PYVOC_ISA=NAME forces another)")
+    lines.append(f"voices   {', '.join(system['voices']) or 'none: install pyvoc again'}")
     for backend in system["backends"]:
         why = backend["unavailable"]
         lines.append(f"backend  {backend['name']}{f': unavailable, {why}' if why else ''}")

@@ -14,6 +14,7 @@ import pyvoc
 from pyvoc import synthesis
 from pyvoc._layouts import LAYOUTS
 from pyvoc.audio import RAW_SUFFIXES
+from pyvoc.voices import DEFAULT
 
 __all__ = ["add_parser", "run"]
 
@@ -33,7 +34,13 @@ def add_parser(subparsers: Any) -> None:
         help="features (.f32, .npy), audio (.wav, .flac, raw 16 kHz .s16, ...), or - for raw "
         "float32 frames on standard input, synthesised as they arrive",
     )
-    parser.add_argument("-m", "--model", required=True, metavar="MODEL.gguf", help="model file")
+    parser.add_argument(
+        "-m",
+        "--model",
+        default=DEFAULT,
+        metavar="MODEL",
+        help="a bundled voice (`pyvoc info` lists them) or a .gguf file; default: %(default)s",
+    )
     parser.add_argument(
         "-o",
         "--output",

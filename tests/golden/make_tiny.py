@@ -1,4 +1,4 @@
-"""Make the tiny LPCNet models that the tests and the demo use.
+"""Make the tiny LPCNet models that the tests use.
 
     python tests/golden/make_tiny.py [FOLDER]
 
@@ -44,7 +44,7 @@ TREE = Tiny(1, LpcnetSettings())
 SOFTMAX_DENSE = Tiny(2, LpcnetSettings("softmax", 38), n=16, block=None)
 SOFTMAX_SPARSE = Tiny(3, LpcnetSettings("softmax", 38), n=16, block=(16, 1))
 END_TO_END = Tiny(4, LpcnetSettings(lpc_gamma=0.96, end_to_end=True), n=16, c=20)
-DEMO = Tiny(5, LpcnetSettings(), n=48)
+LARGER = Tiny(5, LpcnetSettings(), n=48)
 
 MODELS = {
     "tree_sparse.f32": (TREE, "f32"),
@@ -53,8 +53,8 @@ MODELS = {
     "softmax_dense.int8": (SOFTMAX_DENSE, "int8"),
     "softmax_sparse.f32": (SOFTMAX_SPARSE, "f32"),
     "end_to_end.bf16": (END_TO_END, "bf16"),
+    "tree_larger.int8": (LARGER, "int8"),
 }
-DEMO_NAME = "tiny_lpcnet"
 
 
 class Draws:
@@ -183,12 +183,9 @@ def _logits(sampling: str, scale: float) -> Array:
 
 
 def main(arguments: list[str]) -> None:
-    here = Path(__file__).resolve().parent
-    folder = Path(arguments[0]) if arguments else here
-    data = folder if arguments else here.parent.parent / "pyvoc" / "data"
+    folder = Path(arguments[0]) if arguments else Path(__file__).resolve().parent
     for name, (tiny, precision) in MODELS.items():
         write(folder / f"{name}.gguf", tiny, precision)
-    write(data / f"{DEMO_NAME}.gguf", DEMO, "int8")
 
 
 if __name__ == "__main__":

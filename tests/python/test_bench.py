@@ -19,7 +19,6 @@ import pytest
 
 pytest.importorskip("pyvoc._pyvoc")
 
-import pyvoc
 from pyvoc import _pyvoc
 from pyvoc.bench import memory, peers, seeded
 from pyvoc.bench.report import Machine, Peer, Report, Result, Spread
@@ -31,7 +30,7 @@ from pyvoc.features import extract
 
 ROOT = Path(__file__).resolve().parents[2]
 OLD = ROOT / "tests" / "golden" / "softmax_dense.int8.gguf"
-TINY = Path(pyvoc.__file__).parent / "data" / "tiny_lpcnet.gguf"
+TINY = ROOT / "tests" / "golden" / "tree_larger.int8.gguf"
 native: Any = _pyvoc
 
 linux_only = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")

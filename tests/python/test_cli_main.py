@@ -13,7 +13,7 @@ import pytest
 from voices import SOFTMAX, TREE, make_features
 
 import pyvoc
-from pyvoc import health
+from pyvoc import voices
 from pyvoc.cli import COMMANDS, main
 
 
@@ -86,6 +86,7 @@ def test_errors_of_the_system(
 
 def test_info_of_the_machine(capfd: pytest.CaptureFixture[str]) -> None:
     system = json.loads(output(capfd, "info", "--json"))
+    assert system.pop("voices")[0] == "default"
     assert system == pyvoc.system_info()
     text = output(capfd, "info")
     for word in (system["version"], system["cpu"], system["active_tier"], "scalar", "native"):
@@ -184,12 +185,11 @@ def test_doctor_finds_what_is_missing(
 def test_doctor_without_the_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def broken() -> str:
-        path = tmp_path / "model.gguf"
-        path.write_bytes(b"GGUF")
-        return str(path)
-
-    monkeypatch.setattr(health, "bundled_model", broken)
+    monkeypatch.setattr(voices, "_folder", lambda: tmp_path)
+    text = output(capfd, "doctor", code=3)
+    assert "FAIL  synthesis" in text
+    assert f"none in '{tmp_path}': install pyvoc again" in text
+    (tmp_path / "default.gguf").write_bytes(b"GGUF")
     assert "FAIL  synthesis" in output(capfd, "doctor", code=3)
 
 

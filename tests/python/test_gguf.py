@@ -17,7 +17,6 @@ from pyvoc.specs import LPCNET, Container, ElementType, Tensor, read_container, 
 from pyvoc.specs.reader import parse_container
 
 MODELS = sorted((ROOT / "tests" / "golden").glob("*.gguf"))
-DEMO = ROOT / "pyvoc" / "data" / "tiny_lpcnet.gguf"
 INT8 = ROOT / "tests" / "golden" / "tree_sparse.int8.gguf"
 
 
@@ -36,16 +35,15 @@ def changed(container: Container, tensors=None, metadata=None, remove=()) -> Con
 
 
 def test_there_are_models() -> None:
-    assert len(MODELS) == 6
+    assert len(MODELS) == 7
 
 
-@pytest.mark.parametrize("path", [*MODELS, DEMO], ids=lambda p: p.stem)
-def test_shipped_models_follow_the_spec_and_their_script(path: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("path", MODELS, ids=lambda p: p.stem)
+def test_our_models_follow_the_spec_and_their_script(path: Path, tmp_path: Path) -> None:
     found = read_container(path)
     LPCNET.validate(found, str(path))
     tiny = make_tiny()
-    recipe = {**tiny.MODELS, tiny.DEMO_NAME: (tiny.DEMO, "int8")}[path.stem]
-    tiny.write(tmp_path / path.name, *recipe)
+    tiny.write(tmp_path / path.name, *tiny.MODELS[path.stem])
     again = read_container(tmp_path / path.name)
     assert dict(found.metadata) == dict(again.metadata)
     assert found.tensors.keys() == again.tensors.keys()
@@ -53,10 +51,6 @@ def test_shipped_models_follow_the_spec_and_their_script(path: Path, tmp_path: P
     for name in ours:  # other processors' exp and log may move a last bit
         np.testing.assert_allclose(ours[name], theirs[name], rtol=0, atol=1e-2, err_msg=name)
         assert np.mean(ours[name] != theirs[name]) < 0.01, name
-
-
-def test_the_demo_model_is_small() -> None:
-    assert DEMO.stat().st_size < 300_000
 
 
 def test_the_gguf_package_reads_our_files() -> None:

@@ -118,7 +118,17 @@ def test_models_name_no_isa_vendor_or_python() -> None:
 
 def test_files_are_short() -> None:
     suffixes = C_SUFFIXES | {".py", ".pyi", ".cmake", ".sh"}
-    folders = ("csrc", "pyvoc", "python_bindings", "tools", "tests", "examples", "cmake", "scripts")
+    folders = (
+        "csrc",
+        "pyvoc",
+        "python_bindings",
+        "tools",
+        "tests",
+        "examples",
+        "cmake",
+        "scripts",
+        "recipes",
+    )
     long = {
         relative(path): lines
         for path in sources(*folders, suffixes=suffixes)

@@ -46,6 +46,11 @@ def test_sdist_holds_the_sources(dist: Path) -> None:
         "csrc/kernels/tiers/avx2.cc",
         "python_bindings/CMakeLists.txt",
         "pyvoc/py.typed",
+        "pyvoc/voices/default.gguf",
+        "pyvoc/voices/default.md",
+        "pyvoc/voices/demo.f32",
+        "recipes/default_voice/make_speech.py",
+        "recipes/default_voice/sentences.txt",
     ):
         assert expected in names
     unwanted = [n for n in names if n.startswith(("build/", "dist/", ".ci/", ".venv/"))]
@@ -60,6 +65,8 @@ def test_wheel_holds_the_module_and_no_headers(dist: Path) -> None:
     assert len(modules) == 1, names
     assert "pyvoc/py.typed" in names
     assert "pyvoc/_pyvoc.pyi" in names
+    for voice in ("default.gguf", "default.md", "demo.f32"):
+        assert f"pyvoc/voices/{voice}" in names
     outside = [n for n in names if not n.startswith("pyvoc/") and ".dist-info/" not in n]
     assert not outside
     development = [n for n in names if n.endswith((".h", ".hpp", ".a", ".cmake", ".cc"))]
@@ -74,7 +81,14 @@ def test_wheel_works_in_a_clean_environment(dist: Path, tmp_path: Path) -> None:
     call([folder / "python", "-m", "pip", "install", "--quiet", wheel], cwd=tmp_path)
     version = wheel.name.split("-")[1]
     assert call([folder / "pyvoc", "--version"], cwd=tmp_path).split()[-1] == version
-    assert "scalar" in call([folder / "pyvoc", "info"], cwd=tmp_path)
+    information = call([folder / "pyvoc", "info"], cwd=tmp_path)
+    assert "scalar" in information
+    assert "voices   default" in information
+    demo = "import pyvoc; print(pyvoc.voices.demo_features())"
+    features = call([folder / "python", "-c", demo], cwd=tmp_path).strip()
+    call([folder / "pyvoc", "synth", features, "-o", "spoken.wav"], cwd=tmp_path)
+    spoken = (tmp_path / "spoken.wav").stat().st_size - 44
+    assert spoken == Path(features).stat().st_size / 80 * 320  # 20 floats give 160 samples
     program = "import pyvoc; print(pyvoc.__version__)"
     assert call([folder / "python", "-c", program], cwd=tmp_path).strip() == version
     assert "usage" in call([folder / "python", "-m", "pyvoc", "--help"], cwd=tmp_path)

@@ -1,0 +1,167 @@
+"""Bundled voices: names before paths, what the package ships, commands without -m, the demo."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from voices import ROOT, TREE, make_features
+
+import pyvoc
+from pyvoc import voices
+from pyvoc.cli import main
+
+MOST_BYTES = 1_500_000
+DEMO_LEVEL = -15.9  # dB, of the sentence as flite spoke it
+
+
+@pytest.fixture
+def two_voices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package folder with the voices `default` and `alto`, and another current directory."""
+    folder = tmp_path / "package"
+    folder.mkdir()
+    for name in ("alto", "default"):
+        shutil.copy(TREE, folder / f"{name}.gguf")
+    monkeypatch.setattr(voices, "_folder", lambda: folder)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    return folder
+
+
+def test_the_default_voice_loads() -> None:
+    model = pyvoc.load("default")
+    assert pyvoc.load().info == model.info
+    assert model.info.architecture == "lpcnet"
+    assert (model.info.sample_rate, model.info.precision) == (16000, "int8")
+    assert Path(model.info.path).name == "default.gguf"
+    with pytest.raises(pyvoc.UnsupportedError, match="holds int8 weights, not f32"):
+        pyvoc.load("default", precision="f32")
+
+
+def test_what_is_shipped() -> None:
+    assert voices.names()[0] == voices.DEFAULT
+    for name in voices.names():
+        assert Path(voices.resolve(name)).stat().st_size <= MOST_BYTES
+        text = Path(voices.card(name)).read_text(encoding="utf-8")
+        for word in ("## Data", "licence", "## Figures", "public domain"):
+            assert word in text, name
+    demo = Path(voices.demo_features())
+    assert demo.stat().st_size < 150_000
+    rows = pyvoc.features.load(demo)
+    assert pyvoc.features.layout_of(rows).name == "lpcnet20"
+    assert 300 <= len(rows) <= 1000
+    voiced = rows[:, 19] > 0.2
+    assert 0.2 < voiced.mean() < 0.9
+
+
+def test_the_demo_follows_its_features() -> None:
+    """Loudness only; recipes/default_voice/gates.py measures quality."""
+    rows = pyvoc.features.load(voices.demo_features())
+    samples = pyvoc.load("default").synthesize(rows, seed=1)
+    level = 20 * np.log10(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
+    assert abs(level - DEMO_LEVEL) < 8
+    again = pyvoc.features.extract(samples)
+    assert np.corrcoef(again[:, 0], rows[:, 0])[0, 1] > 0.8
+
+
+def test_names_come_before_paths(two_voices: Path) -> None:
+    assert voices.names() == ("default", "alto")
+    for name in ("alto", "default"):
+        assert voices.resolve(name) == str(two_voices / f"{name}.gguf")
+        assert pyvoc.load(name).info.path == str(two_voices / f"{name}.gguf")
+    Path("alto").write_bytes(b"not a model")
+    assert voices.resolve("alto") == str(two_voices / "alto.gguf")
+    for path in ("./alto", Path("alto")):
+        assert Path(voices.resolve(path)) == Path("alto")
+        with pytest.raises(pyvoc.ModelError, match="alto"):
+            pyvoc.load(path)
+    Path("mine").write_bytes(TREE.read_bytes())  # a file of any name still works
+    assert pyvoc.load("mine").info.path == "mine"
+
+
+def test_errors_name_the_voices(two_voices: Path) -> None:
+    with pytest.raises(pyvoc.Error, match=r"no bundled voice and no file.*default, alto"):
+        pyvoc.load("tenor")
+    with pytest.raises(pyvoc.Error, match=r"tenor\.gguf.*cannot be opened"):
+        pyvoc.load("tenor.gguf")
+    with pytest.raises(pyvoc.Error, match=r"'tenor' is no bundled voice; .*default, alto"):
+        voices.card("tenor")
+    with pytest.raises(pyvoc.Error, match=r"alto\.md' is missing"):
+        voices.card("alto")
+    (two_voices / "default.gguf").unlink()
+    Path("default").write_bytes(TREE.read_bytes())  # not taken for the voice that is missing
+    with pytest.raises(pyvoc.Error, match=r"'default' is no bundled voice and no file.*alto"):
+        pyvoc.load("default")
+
+
+def test_commands_take_names(
+    two_voices: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = make_features(20)
+    pyvoc.features.save("a.f32", rows)
+    outputs = []
+    for arguments in ([], ["-m", "default"], ["-m", "alto"], ["-m", str(TREE)]):
+        assert main(["synth", "a.f32", "-o", "a.s16", *arguments]) == 0
+        outputs.append(Path("a.s16").read_bytes())
+    assert len(outputs[0]) == 2 * 20 * 160
+    assert len(set(outputs)) == 1  # copies of one model
+    assert main(["synth", "a.f32", "-o", "a.s16", "-m", "tenor"]) == 3
+    assert "bundled voices: default, alto" in capfd.readouterr().err
+    assert main(["info", "alto", "--json"]) == 0
+    (report,) = json.loads(capfd.readouterr().out)
+    assert (report["kind"], report["path"]) == ("model", str(two_voices / "alto.gguf"))
+    assert main(["info"]) == 0
+    assert "voices   default, alto\n" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "model"),
+    [
+        ([], "default.gguf"),
+        (["-m", "alto"], "alto.gguf"),
+        (["--model", "x.gguf"], "x.gguf"),
+        (["--precision", "int8"], None),
+        (["--peer-lpcnet", "demo"], None),
+    ],
+)
+def test_bench_measures_the_voice_unless_told_otherwise(
+    two_voices: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], model: str | None
+) -> None:
+    from pyvoc.bench import runner
+
+    asked: list[runner.Options] = []
+
+    def stop(options: runner.Options, **_: object) -> None:
+        asked.append(options)
+        raise pyvoc.Error("enough")
+
+    monkeypatch.setattr(runner, "run", stop)
+    assert main(["bench", *arguments]) == 3
+    assert (asked[0].model and asked[0].model.name) == model
+
+
+def test_the_demo_speaks(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "examples" / "demo.py", tmp_path / "out"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    model = pyvoc.load("default")
+    name = str(model.describe()["metadata"]["general.name"])
+    for words in ("x real time", "real-time factor", "flite", name, voices.card(), "demo.wav"):
+        assert words in done.stdout
+    spoken, rate = pyvoc.audio.read(tmp_path / "out" / "demo.wav")
+    rows = pyvoc.features.load(voices.demo_features())
+    assert (len(spoken), rate) == (160 * len(rows), 16000)
+    expected = model.synthesize(rows, seed=1)
+    assert np.abs(spoken - expected).max() <= 1 / 32768
+    pytest.importorskip("matplotlib")
+    assert (tmp_path / "out" / "demo.png").read_bytes().startswith(b"\x89PNG")
