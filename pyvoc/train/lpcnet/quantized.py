@@ -1,4 +1,4 @@
-"""Int8 matrices in training: the container's rounding in the forward pass, the identity backward."""
+"""Int8 matrices in training: rounded as the container rounds; the gradient passes unchanged."""
 
 from __future__ import annotations
 

@@ -88,7 +88,8 @@ class LpcnetTask:
         if tree != self.config.tree:
             kind = "latest" if tree else "2019"
             raise ModelError(
-                f"{path}: is an LPCNet of generation {kind}, this run trains {self.config.generation}"
+                f"{path}: is an LPCNet of generation {kind}; "
+                f"this run trains {self.config.generation}"
             )
         if checkpoint.metadata.get("lpcnet.end_to_end"):
             raise ModelError(f"{path}: is an end-to-end LPCNet, which cannot be trained here")
