@@ -49,7 +49,7 @@ class Source:
         them: by duration.
     """
 
-    path: _Path
+    path: str
     weight: float | None = None
 
 
@@ -189,7 +189,7 @@ def load_corpus(
     Error
         No sources, a weight that is no positive number, or a folder or list that cannot be read.
     """
-    listed = [s if isinstance(s, Source) else Source(s) for s in sources]
+    listed = [s if isinstance(s, Source) else Source(os.fspath(s)) for s in sources]
     if not listed:
         raise Error("no speech to train on was given: expected folders, lists or audio files")
     _check_weights(listed)
