@@ -139,7 +139,6 @@ class NllReport:
         """Nats per sample below the oracle Laplace."""
         return self.laplace - self.nats
 
-
     def to_json(self) -> dict[str, Any]:
         """For machines: every figure, and the recipes."""
         return {

@@ -12,7 +12,7 @@ from pyvoc.specs.lpcnet import LEVELS
 from pyvoc.specs.tensors import AnyArray
 from pyvoc.train.lpcnet.model import Lpcnet
 from pyvoc.train.lpcnet.settings import LpcnetModel
-from pyvoc.train.lpcnet.sparsify import COLS, ROWS
+from pyvoc.train.lpcnet.sparsify import blocks
 
 TABLES = ("gru_a.embed_sig", "gru_a.embed_pred", "gru_a.embed_exc")
 
@@ -60,8 +60,8 @@ def to_arrays(model: Lpcnet) -> dict[str, AnyArray]:
 def from_arrays(model: Lpcnet, arrays: Mapping[str, AnyArray]) -> float:
     """Fill the twin from the spec's tensors.
 
-    The three tables are factored into one embedding and three kernels by singular values; upstream's
-    tables have the embedding's rank, so nothing is lost but rounding.
+    The three tables are factored into one embedding and three kernels by singular
+    values; upstream's tables have the embedding's rank, so nothing is lost but rounding.
 
     Returns
     -------
@@ -109,8 +109,8 @@ def _take_mask(model: Lpcnet) -> None:
     weight = model.gru_a.weight_hh.detach()
     units = weight.shape[1]
     eye = torch.eye(units, dtype=torch.bool, device=weight.device).repeat(3, 1)
-    used = weight.masked_fill(eye, 0.0).unflatten(1, (-1, COLS)).unflatten(0, (-1, ROWS))
-    model.mask.copy_((used != 0).any(3).any(1).to(torch.uint8))
+    used = blocks(weight.masked_fill(eye, 0.0)) != 0
+    model.mask.copy_(used.any(3).any(1).to(torch.uint8))
     model.pruned = bool((model.mask == 0).any())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
 
 from pyvoc.errors import Error
@@ -30,8 +31,6 @@ class Augment:
 
     def over(self, generation: str) -> AugmentConfig:
         """Upstream's augmentation with these changes."""
-        import dataclasses
-
         chosen = {k: v for k, v in vars(self).items() if v is not None}
         return dataclasses.replace(AugmentConfig.upstream(generation), **chosen)
 
@@ -94,15 +93,20 @@ def open_data(
     if data.features:
         if data.validation or data.validation_names:
             raise Error("dumped training data holds out a share of itself: validation_fraction")
-        return DumpedLpcnet(
+        dumped = DumpedLpcnet(
             data.features,
             data.path,
             rows,
-            generation=generation,
-            validation_fraction=data.validation_fraction,
+            validation=data.validation_fraction,
             seed=seed,
             **{k: v for k, v in _chunks(data).items() if v},
         )
+        if dumped.generation != generation:
+            raise Error(
+                f"{data.features}: was dumped for an LPCNet of generation {dumped.generation}; "
+                f"this run trains {generation} (model.generation)"
+            )
+        return dumped
     sources = data.sources or (Source(data.path),)
     holdout = Holdout(data.validation_names, data.validation_fraction, data.validation or None)
     corpus = load_corpus(sources, holdout, min_seconds=data.min_seconds)

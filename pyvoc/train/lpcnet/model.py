@@ -3,8 +3,8 @@
 Valin & Skoglund, "LPCNet: Improving Neural Speech Synthesis Through Linear Prediction", 2019; the
 tree-structured output of today's upstream (xiph/LPCNet).
 
-On a CPU the recurrent layers run on pyvoc's own kernels (`native`), where sizes allow; elsewhere they
-are stock PyTorch. Both compute the same function.
+On a CPU the recurrent layers run on pyvoc's own kernels (`native`), where sizes allow;
+elsewhere they are stock PyTorch. Both compute the same function.
 """
 
 from __future__ import annotations
@@ -54,8 +54,9 @@ class Lpcnet(nn.Module):
     Attributes
     ----------
     mask
-        uint8 ``[3 N / 8, N / 4]``: blocks of GRU A's recurrent matrix that are in use. `pruned` says
-        whether any is not.
+        uint8 ``[3 N / 8, N / 4]``: blocks of GRU A's recurrent matrix that are in use.
+    pruned, quantized
+        Whether any block is not in use; whether int8 matrices are rounded in the forward pass.
     """
 
     mask: Tensor
@@ -213,7 +214,8 @@ class Lpcnet(nn.Module):
         cell, steps = self.gru_b, x.shape[1]
         if self._is_native(cell.units):
             frames = self.cond_b(cond).unsqueeze(2)
-            gates = functional.linear(x, inputs).unflatten(1, (-1, HOP)) + frames
+            each = functional.linear(x, inputs)
+            gates = each.view(len(x), -1, HOP, each.shape[2]) + frames
             return native.gru_sequence(
                 gates.flatten(1, 2).float(), weight, cell.bias_hh, state, steps=steps
             )
@@ -249,8 +251,8 @@ class Lpcnet(nn.Module):
         Parameters
         ----------
         batch
-            ``features``, ``reset``, ``seed`` and either ``signal``, ``clean``, ``lpc`` or ``codes``,
-            ``target``; ``mask`` where not every sample counts. Shapes: docs/training.md.
+            ``features``, ``reset``, ``seed`` and either ``signal``, ``clean``, ``lpc`` or
+            ``codes``, ``target``; ``mask`` where not every sample counts. Shapes: docs/training.md.
         state
             From `initial_state` or the step before.
 
@@ -290,22 +292,13 @@ def tree_nll(logits: Tensor, symbols: Tensor) -> Tensor:
 def _stock_gru(
     x: Tensor, state: Tensor, inputs: Tensor, weight: Tensor, bias_ih: Tensor, bias_hh: Tensor
 ) -> Tensor:
-    parameters = (inputs, weight, bias_ih, bias_hh)
-    dtype = (
-        torch.get_autocast_dtype(x.device.type)
-        if torch.is_autocast_enabled(x.device.type)
-        else torch.float32
-    )
-    parameters = tuple(p.to(dtype) for p in parameters)
+    """PyTorch's own GRU over ``[rows, T, inputs]``."""
+    device = x.device.type
+    autocast = torch.is_autocast_enabled(device)
+    dtype = torch.get_autocast_dtype(device) if autocast else torch.float32
+    weights = [p.to(dtype) for p in (inputs, weight, bias_ih, bias_hh)]
+    training = torch.is_grad_enabled()
     out, _ = torch.gru(
-        x.to(dtype),
-        state.to(dtype).unsqueeze(0),
-        parameters,
-        True,
-        1,
-        0.0,
-        torch.is_grad_enabled(),
-        False,
-        True,
+        x.to(dtype), state.to(dtype).unsqueeze(0), weights, True, 1, 0.0, training, False, True
     )
     return out.float()

@@ -1,7 +1,7 @@
 """The recurrent layers on a CPU: autograd functions over pyvoc's own training kernels.
 
-A stock ``torch.nn.GRU`` multiplies one time step by one matrix for the whole batch; the kernels walk
-16 rows of the batch through time per thread and skip pruned blocks. Same mathematics, float32.
+A stock ``torch.nn.GRU`` multiplies one time step by one matrix for the whole batch; the kernels
+walk 16 rows of the batch through time per thread and skip pruned blocks. Same function, float32.
 """
 
 from __future__ import annotations
@@ -19,13 +19,18 @@ STEP = 16
 """Layer sizes must be a multiple of this."""
 
 
+def _apply(function: type[torch.autograd.Function], *args: Any) -> Tensor:
+    result: Tensor = function.apply(*args)  # type: ignore[no-untyped-call]
+    return result
+
+
 def _array(tensor: Tensor) -> Any:
     return tensor.detach().contiguous().numpy()
 
 
 class _GruSequence(torch.autograd.Function):
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any,
         gates: Tensor,
         weight: Tensor,
@@ -53,7 +58,7 @@ class _GruSequence(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(ctx: Any, d_out: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, d_out: Tensor) -> Any:
         gates, weight, bias = (torch.empty(shape) for shape in ctx.shapes)
         tables = [torch.empty(shape) for shape in ctx.tables]
         ctx.run.backward(
@@ -96,8 +101,8 @@ def gru_sequence(
         uint8 ``[3 units / 8, units / 4]``, which blocks of 8 x 4 of `weight` are not zero; the
         diagonals of the three gates are used always. None: all.
     codes
-        float32 ``[rows, 3, steps]``, positions in `tables`; between two rows of a table the input is
-        interpolated. No gradient flows into them.
+        float32 ``[rows, 3, steps]``, positions in `tables`; between two rows of a table the input
+        is interpolated. No gradient flows into them.
     tables
         None or three, ``[levels, 3 units]``, added to the input.
 
@@ -106,13 +111,12 @@ def gru_sequence(
     Tensor
         ``[rows, steps, units]``, the states.
     """
-    out: Tensor = _GruSequence.apply(gates, weight, bias, state, steps, mask, codes, *tables)  # type: ignore[no-untyped-call]
-    return out
+    return _apply(_GruSequence, gates, weight, bias, state, steps, mask, codes, *tables)
 
 
 class _TreeLoss(torch.autograd.Function):
     @staticmethod
-    def forward(  # type: ignore[override]
+    def forward(
         ctx: Any,
         x: Tensor,
         weight: Tensor,
@@ -146,7 +150,7 @@ class _TreeLoss(torch.autograd.Function):
         return torch.dot(torch.from_numpy(nll), weights)
 
     @staticmethod
-    def backward(ctx: Any, d_loss: Tensor) -> Any:  # type: ignore[override]
+    def backward(ctx: Any, d_loss: Tensor) -> Any:
         return *(d_loss * g for g in ctx.saved_tensors), None, None
 
 
@@ -171,5 +175,4 @@ def tree_loss(
     Tensor
         Scalar, nats.
     """
-    loss: Tensor = _TreeLoss.apply(x, weight, bias, factor, symbol, weights)  # type: ignore[no-untyped-call]
-    return loss
+    return _apply(_TreeLoss, x, weight, bias, factor, symbol, weights)

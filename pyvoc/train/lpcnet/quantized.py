@@ -25,5 +25,5 @@ def straight_through(weight: Tensor) -> Tensor:
 def clip_pairs(weight: Tensor, limit: float) -> None:
     """Scale neighbouring inputs down, in place, where ``|w[2i]| + |w[2i + 1]|`` exceeds a limit."""
     with torch.no_grad():
-        pairs = weight.unflatten(1, (-1, 2))
+        pairs = weight.view(weight.shape[0], -1, 2)
         pairs.div_((pairs.abs().sum(-1, keepdim=True) / limit).clamp(min=1.0))

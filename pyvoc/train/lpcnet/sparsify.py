@@ -32,6 +32,12 @@ def is_due(config: LpcnetModel, update: int) -> bool:
     return since % config.sparsify_every == 0 or update == config.sparsify_to
 
 
+def blocks(weight: Tensor) -> Tensor:
+    """A matrix ``[outputs, inputs]`` as ``[outputs / 8, 8, inputs / 4, 4]``."""
+    outputs, inputs = weight.shape
+    return weight.reshape(outputs // ROWS, ROWS, inputs // COLS, COLS)
+
+
 def block_mask(weight: Tensor, densities: tuple[float, ...], before: Tensor) -> Tensor:
     """The blocks of largest energy, of those in use before.
 
@@ -54,7 +60,7 @@ def block_mask(weight: Tensor, densities: tuple[float, ...], before: Tensor) -> 
     eye = torch.eye(units, dtype=torch.bool, device=weight.device)
     for k, density in enumerate(densities):
         gate = weight.detach()[k * units : (k + 1) * units].masked_fill(eye, 0.0)
-        energy = gate.square().unflatten(1, (-1, COLS)).unflatten(0, (-1, ROWS)).sum((1, 3))
+        energy = blocks(gate).square().sum((1, 3))
         rows = slice(k * units // ROWS, (k + 1) * units // ROWS)
         energy = energy.masked_fill(before[rows] == 0, -1.0)
         kept = max(round(density * energy.numel()), 1)

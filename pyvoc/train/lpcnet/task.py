@@ -24,7 +24,7 @@ from pyvoc.train.lpcnet.quantized import clip_pairs
 from pyvoc.train.lpcnet.settings import LpcnetModel
 from pyvoc.train.lpcnet.sparsify import block_mask, density_at, elements, is_due
 from pyvoc.train.mapping import from_mapping
-from pyvoc.train.task import Data, Sample, State
+from pyvoc.train.task import Data, Sample, State, Task
 
 BETAS = (0.5, 0.8)
 """Of Adam, as upstream's."""
@@ -83,7 +83,7 @@ class LpcnetTask:
 
     def load_weights(self, path: str) -> None:
         """Fill the twin from a GGUF, a Keras .h5 or a DNNw blob of the same sizes."""
-        checkpoint = _read(path)
+        checkpoint = read_weights(path)
         tree = checkpoint.metadata["lpcnet.sampling"] == "tree"
         if tree != self.config.tree:
             kind = "latest" if tree else "2019"
@@ -118,7 +118,8 @@ class LpcnetTask:
         return [Sample("validation", audio, 16000)]
 
 
-def _read(path: str) -> Checkpoint:
+def read_weights(path: str) -> Checkpoint:
+    """A model file or an upstream checkpoint in the terms of the spec."""
     with open(path, "rb") as file:
         is_gguf = file.read(4) == b"GGUF"
     if not is_gguf:
@@ -128,7 +129,7 @@ def _read(path: str) -> Checkpoint:
     return Checkpoint(LPCNET, decode(LPCNET, container), container.metadata, "gguf")
 
 
-def build(config: TrainConfig) -> tuple[LpcnetTask, Data]:
+def build(config: TrainConfig) -> tuple[Task, Data]:
     """The task and data of a run (`pyvoc.train.families`)."""
     model = from_mapping(LpcnetModel, config.model, "model")
     wanted = from_mapping(LpcnetData, config.data, "data")
