@@ -350,9 +350,8 @@ def test_performance_report(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -
     arguments = ["train", "toy", "--model-dir", str(run), "--epochs=2", "--batch-size=4"]
     assert main([*arguments, "--use-performance=True", "--use_amp", "--device", "cpu"]) == 0
     header, _, row = capfd.readouterr().out.splitlines()[-3:]
-    columns = dict(
-        zip(map(str.strip, header.split("|")), map(str.strip, row.split("|")), strict=True)
-    )
+    names, cells = ([cell.strip() for cell in line.split("|")] for line in (header, row))
+    columns = dict(zip(names, cells, strict=True))
     report = json.loads((run / "performance.json").read_text())
     assert columns["Devices"] == "1 x cpu" and columns["Batch size"] == "4"
     assert columns["Throughput, FP32 (samples/s)"] == "-"
