@@ -53,13 +53,13 @@ class ToyData:
 
 
 class Module(torch.nn.Module):
-    """h' = sigmoid(leak) h + input; the loss is the error of a linear reading of h."""
+    """h' = leak h + input; the loss is the error of a linear reading of h."""
 
     def __init__(self, settings: ToyModel) -> None:
         super().__init__()
         self.settings = settings
         self.read = torch.nn.Linear(settings.width, 1)
-        self.leak = torch.nn.Parameter(torch.zeros(settings.width))
+        self.leak = torch.nn.Parameter(torch.full((settings.width,), 0.5))
 
     def forward(self, batch: dict[str, torch.Tensor], state: dict[str, torch.Tensor]) -> Any:
         h = state["h"] * ~batch["reset"][:, None]
@@ -68,7 +68,7 @@ class Module(torch.nn.Module):
             x = x + self.settings.noise * torch.randn_like(x)
         outputs = []
         for t in range(TIME):
-            h = torch.sigmoid(self.leak) * h + x[:, t]
+            h = self.leak * h + x[:, t]
             outputs.append(self.read(h))
         error = torch.cat(outputs, 1) - batch["y"]
         loss = (error**2).mean()
