@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import io
 import json
 import os
 import signal
@@ -23,7 +24,7 @@ from pyvoc import Error, UnsupportedError  # noqa: E402
 from pyvoc.cli import main  # noqa: E402
 from pyvoc.train import TrainConfig, train  # noqa: E402
 from pyvoc.train.checkpoint import parse, read_bytes  # noqa: E402
-from pyvoc.train.log import Log, read_log  # noqa: E402
+from pyvoc.train.log import Log, Progress, read_log  # noqa: E402
 from pyvoc.train.schedule import learning_rate  # noqa: E402
 
 SCRIPT = str(Path(toy_task.__file__))
@@ -331,6 +332,23 @@ def test_the_log_survives_a_crash(tmp_path: Path) -> None:
         {"event": "step", "step": 1, "loss": 1},
         {"event": "step", "step": 2, "loss": None},
     ]
+
+
+class Terminal(io.StringIO):
+    """Text that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_the_progress_bar_is_for_terminals() -> None:
+    for stream, shown in ((Terminal(), True), (io.StringIO(), False)):
+        progress = Progress(4, 1, shown=True, stream=stream)
+        for _ in range(3):
+            progress.update(loss=1.25)
+        progress.close()
+        assert ("4/4" in stream.getvalue()) == shown
+        assert bool(stream.getvalue()) == shown
 
 
 def test_a_failing_export_does_not_end_the_run(
