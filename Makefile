@@ -43,7 +43,7 @@ test-python: $(VENV)/.installed
 	@scripts/test_python.sh
 
 # Environment and package with the tools of the tests; then the package alone when sources change.
-$(VENV)/.dev: pyproject.toml scripts/setup.sh
+$(VENV)/.dev: pyproject.toml constraints.txt scripts/setup.sh
 	@mkdir -p build && scripts/setup.sh dev
 	@touch $@ $(VENV)/.installed
 

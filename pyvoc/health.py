@@ -61,6 +61,7 @@ _OPTIONAL = (
     ("h5py", "h5py", False, "converting Keras checkpoints", "pip install 'pyvoc[convert]'"),
     ("gguf", "gguf", False, "writing model files", "pip install 'pyvoc[convert]'"),
     ("matplotlib", "matplotlib", False, "pictures", "pip install 'pyvoc[plot]'"),
+    ("torch", "torch", False, "training", "pip install 'pyvoc[train]'"),
 )
 
 

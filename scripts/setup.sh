@@ -29,4 +29,4 @@ if [[ ! -x $VENV/bin/pip ]]; then
   "$python" -m venv "$VENV"
 fi
 heading "pip install .[$extras]"
-"$VENV/bin/pip" install --quiet --disable-pip-version-check ".[$extras]"
+"$VENV/bin/pip" install --quiet --disable-pip-version-check -c constraints.txt ".[$extras]"

@@ -229,7 +229,7 @@ class Folder:
         return sorted(self.path.glob("checkpoint-?????????.pt"))
 
     def latest(self) -> Path | None:
-        """The checkpoint that ``latest`` names; the newest where it names none.
+        """The checkpoint that ``latest`` names; where it names none the newest, then the best.
 
         Raises
         ------
@@ -243,7 +243,9 @@ class Folder:
             if name and target.is_file():
                 return target
         found = self.checkpoints()
-        return found[-1] if found else None
+        if found:
+            return found[-1]
+        return self.best if self.best.is_file() else None
 
     def save(self, checkpoint: Checkpoint) -> Path:
         """Write a checkpoint, point ``latest`` to it and remove what is old.

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 import sys
 from pathlib import Path
 from typing import Any, TextIO
@@ -149,7 +150,10 @@ class Progress:
         self._bar: Any = None
         if shown and stream.isatty():
             tqdm = require("tqdm", "the progress bar")
-            self._bar = tqdm.tqdm(total=total, initial=done, unit="step", file=stream, leave=True)
+            width = shutil.get_terminal_size().columns  # 80 where a terminal does not say
+            self._bar = tqdm.tqdm(
+                total=total, initial=done, unit="step", file=stream, ncols=min(width, 120)
+            )
 
     def update(self, **figures: float) -> None:
         """One step more; the figures are shown where they are new."""

@@ -217,6 +217,7 @@ class Trainer:
             checkpoint = self._checkpoint()
             if self._ranks.writes:
                 self._publisher.best(self._folder, checkpoint)
+            position.checkpoint = position.checkpoint or str(self._folder.best)
         return "early_stop" if 0 < config.patience <= position.worse else ""
 
     def _checkpoint(self) -> Checkpoint:

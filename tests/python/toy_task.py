@@ -1,6 +1,6 @@
 """A tiny model family for the tests of the training loop; run as a script, ``pyvoc`` with it.
 
-The model predicts a leaky sum of its input over time, so it is wrong where the recurrent state was
+The model predicts a sum of its input over time, so it is wrong where the recurrent state was
 not carried. Options (``model:``): ``noise`` draws from PyTorch's generator in every step,
 ``nan_at`` spoils row `nan_row` of that step, ``slow`` is seconds per batch.
 """
@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from pyvoc._atomic import atomic_open
@@ -25,6 +26,8 @@ from pyvoc.train.task import Arrays, Sample
 
 WIDTH = 8
 TIME = 4
+SEGMENT = 4
+"""Steps after which a row begins anew."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +53,13 @@ class ToyData:
 
 
 class Module(torch.nn.Module):
-    """h' = sigmoid(leak) h + input; the loss is the error of a linear reading of h."""
+    """h' = leak h + input; the loss is the error of a linear reading of h."""
 
     def __init__(self, settings: ToyModel) -> None:
         super().__init__()
         self.settings = settings
         self.read = torch.nn.Linear(settings.width, 1)
-        self.leak = torch.nn.Parameter(torch.zeros(settings.width))
+        self.leak = torch.nn.Parameter(torch.full((settings.width,), 0.5))
 
     def forward(self, batch: dict[str, torch.Tensor], state: dict[str, torch.Tensor]) -> Any:
         h = state["h"] * ~batch["reset"][:, None]
@@ -65,7 +68,7 @@ class Module(torch.nn.Module):
             x = x + self.settings.noise * torch.randn_like(x)
         outputs = []
         for t in range(TIME):
-            h = torch.sigmoid(self.leak) * h + x[:, t]
+            h = self.leak * h + x[:, t]
             outputs.append(self.read(h))
         error = torch.cat(outputs, 1) - batch["y"]
         loss = (error**2).mean()
@@ -125,11 +128,15 @@ class Data:
     def __init__(self, settings: ToyData, model: ToyModel, seed: int) -> None:
         self.settings, self.model, self.seed = settings, model, seed
 
+    def _x(self, stream: str, step: int, row: int) -> npt.NDArray[np.float32]:
+        generator = np.random.default_rng([self.seed, step, row, len(stream)])
+        return generator.normal(size=(TIME, self.model.width)).astype(np.float32)
+
     def _row(self, stream: str, step: int, row: int) -> dict[str, Any]:
-        key = [self.seed, step, row, len(stream)]
-        x = np.random.default_rng(key).normal(size=(TIME, self.model.width)).astype(np.float32)
-        weights = np.linspace(-1, 1, self.model.width, dtype=np.float32)
-        return {"x": x, "y": np.cumsum(x @ weights) * np.float32(0.3), "reset": step % 4 == 0}
+        segment = [self._x(stream, s, row) for s in range(step - step % SEGMENT, step + 1)]
+        weights = np.linspace(-0.3, 0.3, self.model.width, dtype=np.float32)
+        target = np.cumsum(np.concatenate(segment) @ weights)[-TIME:]
+        return {"x": segment[-1], "y": target, "reset": step % SEGMENT == 0}
 
     def _batch(self, stream: str, step: int, rows: range) -> Arrays:
         found = [self._row(stream, step, row) for row in rows]
