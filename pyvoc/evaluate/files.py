@@ -78,7 +78,5 @@ def pair(reference: _Path, output: _Path) -> list[tuple[str, str]]:
         if missing
     ]
     if lonely:
-        raise AudioError(
-            "files are matched by stem and some have no partner: " + "; ".join(lonely)
-        )
+        raise AudioError("files are matched by stem and some have no partner: " + "; ".join(lonely))
     return [(str(path), str(right[stem])) for stem, path in left.items()]
