@@ -199,6 +199,11 @@ class LpcnetWavs:
         """Features that the network is fed per frame."""
         return GENERATIONS[self.generation][1]
 
+    @property
+    def samples_per_row(self) -> int:
+        """Audio samples in a row of a batch."""
+        return self.frames_per_chunk * HOP_LENGTH
+
     def batch(self, step: int, rows: range) -> Batch:
         """Rows of the global batch of a step.
 
