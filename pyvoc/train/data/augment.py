@@ -159,7 +159,7 @@ def draw_noise(
     per_frame = np.repeat(scale, config.noise_frames)[:frames, None]
     draws = rng.standard_exponential((2, frames, 160), dtype=np.float32)
     steps = np.floor(per_frame * (draws[0] - draws[1]) + np.float32(0.5))
-    return np.clip(steps, -255, 255).astype(np.int32).ravel()
+    return np.asarray(np.clip(steps, -255, 255).astype(np.int32).ravel())
 
 
 def change_speed(pcm: npt.NDArray[np.int16], factor: float) -> npt.NDArray[np.int16]:
@@ -179,4 +179,4 @@ def change_speed(pcm: npt.NDArray[np.int16], factor: float) -> npt.NDArray[np.in
             f"speed {factor:g} needs the soxr extra (pip install pyvoc[soxr])"
         ) from error
     changed = soxr.resample(pcm.astype(np.float32), 16000.0 * factor, 16000.0, quality="HQ")
-    return np.clip(np.rint(changed), -32768, 32767).astype(np.int16)
+    return np.asarray(np.clip(np.rint(changed), -32768, 32767).astype(np.int16))

@@ -76,7 +76,7 @@ class Holdout:
         if not 0.0 <= self.fraction < 1.0:
             raise Error(f"the validation fraction is {self.fraction:g}; expected 0 to below 1")
         if sum((bool(self.names), self.fraction > 0, self.path is not None)) > 1:
-            raise Error("validation clips are chosen by names, by a fraction or by a path, not by 2")
+            raise Error("choose validation clips by names, by a fraction or by a path, not by two")
 
 
 @dataclass(frozen=True)

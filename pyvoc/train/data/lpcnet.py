@@ -33,7 +33,7 @@ LOOKAHEAD = 2
 """Feature rows before and after a frame that its samples are told from."""
 LPC_ORDER = 16
 TRAINING_OFFSET = HOP_LENGTH // 2
-"""Samples that PCM is late against the newest sample of a feature row's first half."""
+"""Samples that PCM is delayed by, so that a feature row is centred on its frame of PCM."""
 GENERATIONS = {"latest": ("lpcnet36", 20), "2019": ("lpcnet55", 38)}
 """Name -> feature layout, and how many of its columns the network is fed."""
 

@@ -51,9 +51,7 @@ def check_rows(step: int, rows: range, total: int) -> None:
 def generator(seed: int, purpose: int, *where: int) -> np.random.Generator:
     """Independent draws for a purpose and up to two numbers below 2**64."""
     a, b = (*where, 0, 0)[:2]
-    return np.random.Generator(
-        np.random.Philox(key=[seed & _MASK, purpose], counter=[0, 0, a, b])
-    )
+    return np.random.Generator(np.random.Philox(key=[seed & _MASK, purpose], counter=[0, 0, a, b]))
 
 
 def row_seeds(seed: int, step: int, rows: range) -> npt.NDArray[np.int64]:
