@@ -1,13 +1,29 @@
-"""``pyvoc evaluate``: how near synthesised speech is to the original, or how likely a model is."""
+"""``pyvoc evaluate``: how near speech is to its original, or how likely it is under a model."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+from pathlib import Path
 from typing import Any
 
+from pyvoc.errors import Error
+
 __all__ = ["add_parser", "run"]
+
+_DELAY_LIMIT = 48000 * 60
+
+
+def _whole(low: int, high: int) -> Any:
+    def parse(text: str) -> int:
+        digits = text[1:] if text[:1] in "+-" else text
+        if not (digits.isascii() and digits.isdigit()) or not low <= int(text) <= high:
+            raise argparse.ArgumentTypeError(f"'{text}' is no whole number in {low}..{high}")
+        return int(text)
+
+    return parse
 
 
 def add_parser(subparsers: Any) -> None:
@@ -15,20 +31,64 @@ def add_parser(subparsers: Any) -> None:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "evaluate",
         help="compare speech with its original; likelihood of speech under a model",
+        usage="pyvoc evaluate REF OUT [--delay N] [--rate HZ] [--bounds] [--pesq] [--stoi] "
+        "[--plot P.png] [--json]\n       pyvoc evaluate --nll MODEL WAV... [--json]",
+        description="Compare OUT with REF (two files, or two directories matched by stem): "
+        "mel-cepstral distortion, log-spectral distance, F0, voicing, level, clicks; PESQ and "
+        "STOI where the extra 'evaluate' is installed. Or, with --nll, the teacher-forced "
+        "likelihood of recordings under a model. Each figure's recipe is printed below it.",
         allow_abbrev=False,
     )
-    parser.add_argument("paths", nargs="+", metavar="PATH")
-    parser.add_argument("--nll", metavar="MODEL")
+    parser.add_argument("paths", nargs="+", metavar="PATH", help="audio file or directory")
+    parser.add_argument(
+        "--nll", metavar="MODEL", help="score the recordings PATH... under a model (.gguf)"
+    )
+    parser.add_argument(
+        "--delay",
+        type=_whole(-_DELAY_LIMIT, _DELAY_LIMIT),
+        metavar="N",
+        help="samples by which OUT lags REF (LPCNet copy synthesis: 80); default: found by "
+        "cross-correlation",
+    )
+    parser.add_argument(
+        "--rate",
+        type=_whole(8000, 48000),
+        metavar="HZ",
+        help="resample both to this rate (extra soxr); default: both must have one rate",
+    )
+    parser.add_argument(
+        "--bounds",
+        action="store_true",
+        help="measure beside it what LPC can do at best (true excitation, 8-bit mu-law) and "
+        "without a network (noise excitation, true gain); at 16 kHz",
+    )
+    parser.add_argument("--pesq", action="store_true", help="fail when PESQ is not installed")
+    parser.add_argument("--stoi", action="store_true", help="fail when STOI is not installed")
+    parser.add_argument(
+        "--plot",
+        metavar="P.png",
+        help="draw spectrograms and F0 there; for directories a directory, one PNG per pair",
+    )
     parser.add_argument("--json", action="store_true", help="print a JSON object")
+    parser.set_defaults(run=run, parser=parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the sub-command; raises :class:`pyvoc.Error`."""
-    return _run_nll(args)
+    if args.nll is not None:
+        for flag in ("delay", "rate", "plot", "bounds", "pesq", "stoi"):
+            if getattr(args, flag) not in (None, False):
+                args.parser.error(f"--{flag} compares two signals; --nll scores recordings")
+        return _run_nll(args)
+    if len(args.paths) != 2:
+        args.parser.error(f"expected REF and OUT, got {len(args.paths)} paths")
+    return _run_compare(args)
 
 
 def _progress(done: int, total: int) -> None:
-    print(f"\r{done}/{total} files", end="" if done < total else "\n", file=sys.stderr, flush=True)
+    if sys.stderr.isatty():
+        end = "\n" if done == total else ""
+        print(f"\r{done}/{total} files", end=end, file=sys.stderr, flush=True)
 
 
 def _run_nll(args: argparse.Namespace) -> int:
@@ -36,7 +96,64 @@ def _run_nll(args: argparse.Namespace) -> int:
     from pyvoc.evaluate.files import expand
     from pyvoc.model import load
 
-    shown = _progress if sys.stderr.isatty() else None
-    report = nll.evaluate_nll(load(args.nll), expand(args.paths), progress=shown)
+    report = nll.evaluate_nll(load(args.nll), expand(args.paths), progress=_progress)
     print(json.dumps(report.to_json(), indent=2) if args.json else report.to_text())
     return 0
+
+
+def _run_compare(args: argparse.Namespace) -> int:
+    from pyvoc.evaluate import Report, compare, plot, read_pair
+    from pyvoc.evaluate.files import pair
+
+    pairs = pair(*args.paths)
+    into_folder = Path(args.paths[0]).is_dir()
+    if args.plot is not None and into_folder:
+        _make_folder(Path(args.plot))
+    required = tuple(name for name in ("pesq", "stoi") if getattr(args, name))
+    found, bounds = [], []
+    for reference, output in pairs:
+        left, right = read_pair(reference, output, rate=args.rate)
+        result = compare(left, right, delay=args.delay, require=required)
+        if args.plot is not None:
+            target = Path(args.plot)
+            plot(result, target / f"{Path(reference).stem}.png" if into_folder else target)
+        found.append(result.without_signals())
+        if args.bounds:
+            from pyvoc.evaluate.references import bounds as measure
+
+            bounds.append(measure(left))
+        _progress(len(found), len(pairs))
+    reports = {"": Report(tuple(found))}
+    if bounds:
+        reports["ceiling"] = Report(tuple(ceiling for ceiling, _ in bounds))
+        reports["floor"] = Report(tuple(floor for _, floor in bounds))
+    print(_as_json(reports) if args.json else _as_text(reports))
+    return 0
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Error(f"cannot create '{folder}': {error.strerror}") from error
+
+
+def _as_json(reports: dict[str, Any]) -> str:
+    whole = reports[""].to_json()
+    for name in ("ceiling", "floor"):
+        if name in reports:
+            whole[name] = reports[name].summary()
+    if len(reports) > 1:
+        from pyvoc.evaluate.references import CEILING_RECIPE, FLOOR_RECIPE
+
+        whole["recipes"] |= {"ceiling": CEILING_RECIPE, "floor": FLOOR_RECIPE}
+    return json.dumps(whole, indent=2, allow_nan=False)
+
+
+def _as_text(reports: dict[str, Any]) -> str:
+    if len(reports) == 1:
+        return str(reports[""].to_text())
+    from pyvoc.evaluate.references import CEILING_RECIPE, FLOOR_RECIPE
+
+    extra = {name: report.summary()["mean"] for name, report in reports.items() if name}
+    return os.linesep.join([reports[""].to_text(extra_rows=extra), CEILING_RECIPE, FLOOR_RECIPE])

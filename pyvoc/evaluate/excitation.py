@@ -125,7 +125,7 @@ def open_loop(signal: Float64, lpc: npt.NDArray[np.floating]) -> Float64:
     past = np.lib.stride_tricks.sliding_window_view(padded, ORDER)[: len(signal)]
     rows = past.reshape(-1, HOP, ORDER)
     backwards = np.asarray(lpc[:, ::-1], np.float64)
-    return signal + np.einsum("nhk,nk->nh", rows, backwards).ravel()
+    return np.asarray(signal + np.einsum("nhk,nk->nh", rows, backwards).ravel())
 
 
 def resynthesise(excitation: Float64, lpc: npt.NDArray[np.floating]) -> Float64:

@@ -196,7 +196,7 @@ def _laplace_table() -> Float64:
     tail = np.log(0.5) - near + np.log(-np.expm1(lower - upper))
     zero = CODE_ZERO
     tail[zero] = np.log(-0.5 * (np.expm1(lower[zero]) + np.expm1(-upper[zero])))
-    return -np.maximum(tail, -_NEVER)
+    return np.asarray(-np.maximum(tail, -_NEVER))
 
 
 def laplace_nats(codes: Codes) -> Float64:

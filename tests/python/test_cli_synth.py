@@ -340,7 +340,6 @@ def test_interruption_is_quiet_and_leaves_nothing() -> None:
     "arguments",
     [
         [],
-        ["a.f32"],
         ["a.f32", "b.f32", "-m", "m", "-o", "x.wav"],
         ["-", "a.f32", "-m", "m", "-o", "out/"],
         ["-", "-m", "m", "-o", "out/"],
