@@ -96,6 +96,12 @@ class Random {
   std::mt19937 engine_;
 };
 
+inline Buffer<float> random_buffer(std::size_t n, Random& random, std::size_t shift = 0) {
+  Buffer<float> x(n, shift);
+  random.fill(x, -1.0f, 1.0f);
+  return x;
+}
+
 inline double widen(float x) { return static_cast<double>(x); }
 inline double widen(Bf16 x) {
   const std::uint32_t bits = static_cast<std::uint32_t>(x) << 16;

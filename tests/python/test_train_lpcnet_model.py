@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
 pytest.importorskip("gguf")
 
+import torch
 from test_golden_lpcnet import LATEST, OLD, cases, features_of, forced
 
 import pyvoc
@@ -128,7 +129,7 @@ def test_twin_equals_the_runtime(trained: LpcnetTask, tmp_path: Path) -> None:
     assert np.abs(found[:, nodes] - wanted[:, nodes]).max() < 1e-3
     likelihood = steps["probabilities"][at:end][np.arange(end - at), codes[:, 3]]
     nll = -np.log(np.maximum(likelihood, 1e-30)).mean()
-    # The 2019 sampler sharpens and floors its distribution, the tree's probabilities are the model's.
+    # The 2019 sampler sharpens and floors its distribution; the tree's is the model's.
     if trained.config.tree:
         assert float(loss) == pytest.approx(float(nll), abs=1e-3)
 

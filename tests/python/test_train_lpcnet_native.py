@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-torch = pytest.importorskip("torch")
+pytest.importorskip("torch")
+
+import torch
 
 from pyvoc.errors import Error
 from pyvoc.train.lpcnet.model import tree_nll
