@@ -115,6 +115,7 @@ def test_plot(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["evaluate", "ref", "out", "--plot", "plots"]) == 0
     for path in (Path("p.png"), Path("plots/x.png")):
         assert path.read_bytes().startswith(b"\x89PNG")
+    capsys.readouterr()
     assert "No such file" in error_of(capsys, "ref/x.wav", "out/x.wav", "--plot", "none/p.png")
 
 
