@@ -77,7 +77,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the sub-command; raises :class:`pyvoc.Error`."""
     if args.nll is not None:
         for flag in ("delay", "rate", "plot", "bounds", "pesq", "stoi"):
-            if getattr(args, flag) not in (None, False):
+            if getattr(args, flag) is not None and getattr(args, flag) is not False:
                 args.parser.error(f"--{flag} compares two signals; --nll scores recordings")
         return _run_nll(args)
     if len(args.paths) != 2:

@@ -5,7 +5,8 @@ A delay that is known is taken as it is. Otherwise, in this order:
 1. Cross-correlation of the waveforms, whose peak is right to the sample, when it is *clear*: at
    least WAVEFORM_PEAK of a perfect one, and CLEARANCE above every other more than 1 ms away.
 2. Cross-correlation of the log energy envelopes, for vocoders that keep no phase, when its peak is
-   at least ENVELOPE_PEAK. Its error is some ms, so what is below ENVELOPE_ERROR_MS counts as 0.
+   at least ENVELOPE_PEAK and the level varies by LEAST_VARIATION_DB at all. Its error is some ms,
+   so what is below ENVELOPE_ERROR_MS counts as 0.
 3. No delay, with a warning.
 
 Delays are whole samples: the fraction is reported and never interpolated away, as that would filter
@@ -28,6 +29,7 @@ WAVEFORM_PEAK = 0.5
 CLEARANCE = 0.1
 ENVELOPE_PEAK = 0.6
 ENVELOPE_ERROR_MS = 2
+LEAST_VARIATION_DB = 1.0
 _AWAY_MS = 1
 _ENVELOPE_WINDOW_MS = 10
 _RANGE_DB = 50.0
@@ -102,7 +104,10 @@ def align(reference: Float64, output: Float64, rate: int, *, delay: int | None =
     clear = values[at] >= WAVEFORM_PEAK and values[at] - values[away].max() >= CLEARANCE
     if clear and 0 < at < 2 * reach:
         return Alignment(at - reach, "waveform", float(values[at]), _parabola(values, at))
-    values = _correlate(_envelope(reference, rate), _envelope(output, rate), SEARCH_MS)
+    envelopes = _envelope(reference, rate), _envelope(output, rate)
+    if min(envelope.std() for envelope in envelopes) < LEAST_VARIATION_DB:
+        return Alignment(0, "none", None, 0.0)
+    values = _correlate(*envelopes, SEARCH_MS)
     at = int(values.argmax())
     if values[at] >= ENVELOPE_PEAK and 0 < at < 2 * SEARCH_MS:
         lag = (at - SEARCH_MS + _parabola(values, at)) * (rate // 1000)

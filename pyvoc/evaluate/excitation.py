@@ -47,10 +47,28 @@ def _expand(code: npt.ArrayLike) -> Float64:
     return np.asarray(np.sign(d) * (32768 / 255) * np.expm1(np.abs(d) / 128 * np.log(256)))
 
 
+def _compress(x: Float64) -> Float64:
+    """Mu-law code 0..255, not yet rounded, with the runtime's cubic in place of the logarithm."""
+    mantissa, exponent = np.frexp(1 + 255 / 32768 * np.abs(x))  # mantissa in 0.5..1
+    f = 2 * mantissa - 1.5
+    cubic = -0.41445418 + f * (0.95909232 + f * (-0.33951290 + f * 0.16541097))
+    return np.asarray(128 + np.sign(x) * 128 * 0.69315 * (exponent + cubic) / np.log(256))
+
+
+def _edges() -> Float64:
+    """Where the runtime's rounded code becomes the next one, by bisection."""
+    low, high = np.full(LEVELS - 1, -65536.0), np.full(LEVELS - 1, 65536.0)
+    for _ in range(70):
+        middle = (low + high) / 2
+        reached = _compress(middle) >= np.arange(1, LEVELS) - 0.5
+        low, high = np.where(reached, low, middle), np.where(reached, middle, high)
+    return high
+
+
 CODE_VALUES = _expand(np.arange(LEVELS))
 """[256] excitation that each mu-law code stands for."""
-CODE_EDGES = _expand(np.arange(1, LEVELS) - 0.5)
-"""[255] where the code changes: codes are rounded half up on the mu-law scale."""
+CODE_EDGES = _edges()
+"""[255] where the code changes."""
 
 
 @dataclass(frozen=True)
