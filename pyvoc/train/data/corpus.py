@@ -210,11 +210,12 @@ def load_corpus(
     train = [
         tuple(clip for clip in clips if clip.path.resolve() not in chosen) for clips in per_source
     ]
+    why = f" ({report.rejected[0].detail})" if report.rejected else ""
     for source, clips in zip(listed, train, strict=True):
         if not clips:
-            raise AudioError(f"'{source.path}' leaves no speech to train on: {report}")
+            raise AudioError(f"'{source.path}' leaves no speech to train on: {report}{why}")
     if not held and holdout != Holdout():
-        raise AudioError(f"no clip is left for validation: {report}")
+        raise AudioError(f"no clip is left for validation: {report}{why}")
     seconds = [sum(clip.seconds for clip in clips) for clips in train]
     weights = [t if s.weight is None else s.weight for s, t in zip(listed, seconds, strict=True)]
     total = sum(weights)

@@ -131,7 +131,10 @@ def read_weights(path: str) -> Checkpoint:
 
 def build(config: TrainConfig) -> tuple[Task, Data]:
     """The task and data of a run (`pyvoc.train.families`)."""
-    model = from_mapping(LpcnetModel, config.model, "model")
+    settings = dict(config.model)
+    if isinstance(settings.get("generation"), int):  # 2019 in YAML is a number
+        settings["generation"] = str(settings["generation"])
+    model = from_mapping(LpcnetModel, settings, "model")
     wanted = from_mapping(LpcnetData, config.data, "data")
     data = open_data(wanted, generation=model.generation, rows=config.batch_size, seed=config.seed)
     return LpcnetTask(model, _speech(data)), data
