@@ -4,9 +4,9 @@
     python train_lpcnet.py [--units 384] [--rows 32] [--frames 3] [--density 1.0] [--rounds 5]
 
 Both compute the same loss and gradients from the same batch (the tests say so); only the recurrent
-layers and the tree's loss differ. Ours, stock float32, stock bfloat16 (autocast), ours, ...: forward,
-backward, Adam. The figure is the median; the last columns say how much of the matrix product's own
-speed (torch.mm on this machine, the same threads) the multiply-adds of GRU A amount to.
+layers and the tree's loss differ. Ours, stock float32, stock bfloat16 (autocast), ours, ...:
+forward, backward, Adam. The figure is the median; the last columns say how much of the matrix
+product's own speed (torch.mm on this machine, the same threads) GRU A's multiply-adds amount to.
 """
 
 from __future__ import annotations

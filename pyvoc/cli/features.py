@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyvoc._atomic import atomic_open
-from pyvoc.audio import AUDIO_SUFFIXES
+from pyvoc._listing import in_folder, in_list
 from pyvoc.errors import AudioError, Error
 from pyvoc.features import HOP_LENGTH, LAYOUTS, SAMPLE_RATE, Extractor, read_pcm, save
 
@@ -61,28 +61,11 @@ def _expand(names: list[str]) -> list[str]:
         if name == "-":
             files.append(name)
         elif path.is_dir():
-            found = sorted(p for p in path.iterdir() if p.suffix.lower() in AUDIO_SUFFIXES)
-            if not found:
-                raise AudioError(f"'{name}' is a directory without audio files")
-            files.extend(str(p) for p in found)
+            files.extend(str(p) for p in in_folder(path))
         elif path.suffix.lower() == ".txt":
-            files.extend(_read_list(path))
+            files.extend(str(p) for p in in_list(path))
         else:
             files.append(name)
-    return files
-
-
-def _read_list(path: Path) -> list[str]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise Error(f"cannot read '{path}': {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise AudioError(f"'{path}' is no list of files: it is not UTF-8 text") from error
-    entries = [line.strip() for line in lines]
-    files = [str(path.parent / entry) for entry in entries if entry and not entry.startswith("#")]
-    if not files:
-        raise AudioError(f"'{path}' lists no files")
     return files
 
 

@@ -6,20 +6,13 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from pyvoc.audio import AUDIO_SUFFIXES
+from pyvoc._listing import in_folder
 from pyvoc.errors import AudioError, Error
 
 __all__ = ["expand", "pair"]
 
 _Path = str | os.PathLike[str]
 _SHOWN = 5
-
-
-def _in_folder(folder: Path) -> list[Path]:
-    found = sorted(p for p in folder.iterdir() if p.suffix.lower() in AUDIO_SUFFIXES)
-    if not found:
-        raise AudioError(f"'{folder}' is a directory without audio files")
-    return found
 
 
 def expand(paths: Sequence[_Path]) -> list[str]:
@@ -33,13 +26,13 @@ def expand(paths: Sequence[_Path]) -> list[str]:
     files: list[str] = []
     for name in paths:
         path = Path(name)
-        files += [str(p) for p in _in_folder(path)] if path.is_dir() else [str(path)]
+        files += [str(p) for p in in_folder(path)] if path.is_dir() else [str(path)]
     return files
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:
     stems: dict[str, Path] = {}
-    for path in _in_folder(folder):
+    for path in in_folder(folder):
         if path.stem in stems:
             raise AudioError(f"'{stems[path.stem]}' and '{path}' have the same stem")
         stems[path.stem] = path

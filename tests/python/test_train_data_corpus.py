@@ -153,7 +153,7 @@ def test_nothing_to_read(tmp_path: Path) -> None:
     (tmp_path / "empty.txt").write_text("# nothing\n")
     (tmp_path / "binary.txt").write_bytes(b"\xff\xfe\x00")
     for name, message in (
-        ("empty", "holds no audio files"),
+        ("empty", "directory without audio files"),
         ("empty.txt", "lists no files"),
         ("binary.txt", "UTF-8"),
         ("absent", "No such file"),

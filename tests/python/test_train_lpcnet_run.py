@@ -191,7 +191,7 @@ def test_performance_is_reported(
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda folder: None, "no audio files"),
+        (lambda folder: None, "without audio files"),
         (lambda folder: write(folder, np.zeros(RATE * 2)), "silent"),
         (lambda folder: write(folder, speechlike(0.2)), "too short"),
         (lambda folder: write(folder, np.sign(speechlike(2.0))), "clipped"),

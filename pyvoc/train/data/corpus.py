@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyvoc import audio
+from pyvoc._listing import in_folder, in_list
 from pyvoc.errors import AudioError, Error
 
 __all__ = ["Clip", "Corpus", "Holdout", "Rejection", "Report", "Source", "Speech", "load_corpus"]
@@ -236,32 +237,12 @@ def _check_weights(sources: Sequence[Source]) -> None:
 def _find(path: Path) -> list[Path]:
     """The audio files that a folder, a list or a file name stands for."""
     if path.is_dir():
-        found = sorted(
-            p for p in path.rglob("*") if p.suffix.lower() in audio.AUDIO_SUFFIXES and p.is_file()
-        )
-        if not found:
-            suffixes = " ".join(sorted(audio.AUDIO_SUFFIXES))
-            raise AudioError(f"'{path}' holds no audio files ({suffixes})")
-        return found
+        return in_folder(path, recursive=True)
     if path.suffix.lower() == ".txt":
-        return _read_list(path)
+        return in_list(path)
     if not path.exists():
         raise Error(f"cannot read '{path}': No such file or directory")
     return [path]
-
-
-def _read_list(path: Path) -> list[Path]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise Error(f"cannot read '{path}': {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise AudioError(f"'{path}' is no list of files: it is not UTF-8 text") from error
-    entries = [line.strip() for line in lines]
-    files = [path.parent / entry for entry in entries if entry and not entry.startswith("#")]
-    if not files:
-        raise AudioError(f"'{path}' lists no files")
-    return files
 
 
 def _select(clips: Sequence[Clip], holdout: Holdout) -> list[Clip]:
