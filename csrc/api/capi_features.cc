@@ -65,15 +65,13 @@ pyvoc_status pyvoc_extractor_get_info(const pyvoc_extractor* extractor,
   if (extractor == nullptr || info == nullptr) {
     return fail(Code::kArgument, "pyvoc_extractor_get_info: a pointer is null");
   }
-  if (info->struct_size < sizeof(pyvoc_extractor_info)) {
-    return fail(Code::kArgument,
-                "pyvoc_extractor_get_info: struct_size is smaller than pyvoc_extractor_info");
-  }
-  info->sample_rate = pyvoc::dsp::kSampleRate;
-  info->hop_length = pyvoc::dsp::kFrame;
-  info->feature_dims = static_cast<std::uint32_t>(extractor->extractor.dims());
-  info->latency_samples = static_cast<std::uint32_t>(extractor->extractor.latency_samples());
-  return PYVOC_OK;
+  pyvoc_extractor_info full{};
+  full.struct_size = info->struct_size;
+  full.sample_rate = pyvoc::dsp::kSampleRate;
+  full.hop_length = pyvoc::dsp::kFrame;
+  full.feature_dims = static_cast<std::uint32_t>(extractor->extractor.dims());
+  full.latency_samples = static_cast<std::uint32_t>(extractor->extractor.latency_samples());
+  return pyvoc::api::copy_struct(full, info, info->struct_size);
 }
 
 size_t pyvoc_extractor_frames_after(const pyvoc_extractor* extractor, size_t n_samples) {

@@ -71,6 +71,12 @@ static void check_extractor(const char* layout, size_t dims) {
   memset(&info, 0, sizeof info);
   info.struct_size = sizeof info;
   EXPECT(pyvoc_extractor_get_info(extractor, &info) == PYVOC_OK);
+  pyvoc_extractor_info older = {0}; /* of a caller that knows two fields */
+  older.struct_size = 2 * sizeof(uint32_t);
+  EXPECT(pyvoc_extractor_get_info(extractor, &older) == PYVOC_OK);
+  EXPECT(older.sample_rate == info.sample_rate && older.hop_length == 0);
+  older.struct_size = 0;
+  EXPECT(pyvoc_extractor_get_info(extractor, &older) == PYVOC_ERROR_ARGUMENT);
   EXPECT(info.feature_dims == dims && info.sample_rate == 16000 && info.hop_length == 160);
 
   room = pyvoc_extractor_frames_after(extractor, kSamples);

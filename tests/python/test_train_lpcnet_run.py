@@ -228,3 +228,16 @@ def test_a_checkpoint_of_other_sizes_is_refused(
     more = ["--finetune", str(first / "lpcnet.gguf"), "--set", "model.gru_a=48"]
     assert run(config, speech, tmp_path / "second", *more) == 3
     assert "lpcnet.gguf: does not fit this run's sizes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("units", [32, 40])  # on our kernels, and on PyTorch's layers
+def test_mixed_precision_learns_the_same(
+    config: str, speech: Path, tmp_path: Path, units: int
+) -> None:
+    found = []
+    for k, amp in enumerate(["False", "True"]):
+        more = [f"--use-amp={amp}", "--set", f"model.gru_a={units}"]
+        assert run(config, speech, tmp_path / str(k), *more) == 0
+        found.append(losses(tmp_path / str(k)))
+    assert found[0] != found[1]
+    assert np.abs(np.subtract(*found)).max() < 0.03
