@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from lpcnet_files import Upstream
 from sounds import speechlike
 
 pytest.importorskip("torch")
@@ -22,6 +23,8 @@ import torch
 import pyvoc
 from pyvoc import dump
 from pyvoc.cli import main
+from pyvoc.quant import decode
+from pyvoc.specs import LPCNET, read_container
 from pyvoc.train.log import read_log
 
 RATE = 16000
@@ -175,6 +178,18 @@ def test_finetuning_from_a_model_file_and_from_a_checkpoint(
         more = ["--finetune", str(source), "--lr", "1e-5", "--set", "model.sparsify_to=2"]
         assert run(config, speech, folder, *more) == 0
         assert np.mean(losses(folder)[:3]) < start - 0.6 * (start - end)
+
+
+def test_finetuning_from_upstreams_checkpoint(config: str, speech: Path, tmp_path: Path) -> None:
+    pytest.importorskip("h5py")
+    upstream = Upstream(n=32, m=16, c=16, p=8, e=16)
+    source = upstream.write_h5(tmp_path / "upstream.h5")
+    sizes = ["--set", "model.clip=0", "--set", "model.density=[1, 1, 1]", "--lr", "1e-9"]
+    more = ["--finetune", str(source), *sizes, "--steps-per-epoch", "1"]
+    assert run(config, speech, tmp_path / "run", *more) == 0
+    found = decode(LPCNET, read_container(tmp_path / "run" / "lpcnet.gguf"))
+    for name, array in upstream.arrays().items():
+        assert np.abs(found[name] - array).max() < 1e-5, name
 
 
 def test_performance_is_reported(
