@@ -8,7 +8,7 @@ before memory is asked for.
 
 from __future__ import annotations
 
-from pyvoc.pickles.machine import Inert
+from pyvoc.pickles.stubs import Inert
 from pyvoc.pickles.tensors import LazyTensor
 from pyvoc.pickles.torch_file import is_torch, load_torch
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pyvoc.pickles.machine import Call, Class, Lookup, Name, Refused, fill
+from pyvoc.pickles.machine import Lookup
+from pyvoc.pickles.stubs import Call, Class, Name, Refused, fill
 from pyvoc.pickles.tensors import (
     STORAGES,
     NumpyArray,

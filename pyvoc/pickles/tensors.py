@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyvoc.pickles.machine import Buildable, Call, Class, Inert, Name, Refused, describe
+from pyvoc.pickles.stubs import Buildable, Call, Class, Inert, Name, Refused, describe
 
 MAX_DIMS = 16
 MAX_ELEMENTS = 1 << 40

@@ -9,21 +9,28 @@ from typing import Any
 
 from pyvoc.errors import ModelError
 from pyvoc.pickles.archive import Archive
-from pyvoc.pickles.machine import Class, Machine, Name, Refused
+from pyvoc.pickles.machine import Machine
 from pyvoc.pickles.names import Classes, lookup
 from pyvoc.pickles.source import Source
+from pyvoc.pickles.stubs import Class, Name, Refused
 from pyvoc.pickles.tensors import STORAGES, Storage, item_size, materialise
 
 MAX_PICKLE = 1 << 26
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
-_LEGACY_HEAD = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
+_LEGACY_NUMBER = b"\x8a\x0a" + LEGACY_MAGIC.to_bytes(10, "little")
+HEAD = 32
+"""Bytes of a file's beginning that tell what it is."""
 _ZIP_HEAD = b"PK\3\4"
 
 
 def is_torch(head: bytes) -> bool:
-    """Whether a file that begins with these bytes (16 will do) is one of PyTorch's, or a zip."""
-    return head.startswith((_ZIP_HEAD, _LEGACY_HEAD))
+    """Whether a file that begins with these `HEAD` bytes is one of PyTorch's, or a zip."""
+    return head.startswith(_ZIP_HEAD) or _is_legacy(head)
+
+
+def _is_legacy(head: bytes) -> bool:
+    return head[:1] == b"\x80" and _LEGACY_NUMBER in head[:HEAD]
 
 
 def load_torch(
@@ -58,11 +65,11 @@ def load_torch(
         The operating system refused to read.
     """
     with Source(path) as source:
-        head = source.read(0, min(16, source.size), "the head")
+        head = source.read(0, min(HEAD, source.size), "the head")
         try:
             if head.startswith(_ZIP_HEAD):
                 tree = _load_zip(source, classes)
-            elif head.startswith(_LEGACY_HEAD):
+            elif _is_legacy(head):
                 tree = _load_legacy(source, classes)
             else:
                 source.fail(f"begins with {head[:8]!r}, expected a file that torch.save wrote")
