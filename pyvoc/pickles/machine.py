@@ -15,8 +15,8 @@ from typing import Any, NoReturn
 from pyvoc.errors import ModelError
 from pyvoc.pickles.stubs import Buildable, Call, Class, Inert, Refused, describe, fill
 
-MAX_STEPS = 3_000_000
-MAX_MEMO = 2_000_000
+MAX_STEPS = 1_000_000
+MAX_MEMO = 300_000
 MAX_MARKS = 1000
 MAX_INTEGER_BYTES = 16
 
@@ -107,7 +107,7 @@ class Machine:
             raise _damaged()
         if type(self._stack[-1]) is not kind:
             raise Refused(
-                f"damaged pickle: {describe(self._stack[-1])} where a container should be"
+                f"damaged pickle: {describe(self._stack[-1])} where a {kind.__name__} should be"
             )
         return self._stack[-1]
 

@@ -85,7 +85,5 @@ def fill(target: dict[Any, Any], items: list[Any]) -> None:
         key = items[i]
         plain = type(key) in (str, bool, type(None), bytes)
         if not plain and not (type(key) is int and abs(key) < MAX_KEY):
-            raise Refused(
-                f"{describe(key)} is the key of a dictionary, expected text or an integer"
-            )
+            raise Refused(f"{describe(key)} is a dictionary's key, expected text or an integer")
         target[key] = items[i + 1]

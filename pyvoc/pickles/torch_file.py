@@ -15,7 +15,7 @@ from pyvoc.pickles.source import Source
 from pyvoc.pickles.stubs import Class, Name, Refused
 from pyvoc.pickles.tensors import STORAGES, Storage, item_size, materialise
 
-MAX_PICKLE = 1 << 26
+MAX_PICKLE = 1 << 24
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 LEGACY_PROTOCOL = 1001
 _LEGACY_NUMBER = b"\x8a\x0a" + LEGACY_MAGIC.to_bytes(10, "little")
