@@ -10,6 +10,6 @@ from __future__ import annotations
 
 from pyvoc.pickles.stubs import Inert
 from pyvoc.pickles.tensors import LazyTensor
-from pyvoc.pickles.torch_file import is_torch, load_torch
+from pyvoc.pickles.torch_file import HEAD, is_torch, load_torch
 
-__all__ = ["Inert", "LazyTensor", "is_torch", "load_torch"]
+__all__ = ["HEAD", "Inert", "LazyTensor", "is_torch", "load_torch"]

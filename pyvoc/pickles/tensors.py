@@ -52,6 +52,11 @@ def to_array(data: bytes, dtype: str) -> AnyArray:
     return array.astype(np.float32) if dtype == "<f2" else array
 
 
+def contiguous(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Strides, in elements, of a tensor without gaps."""
+    return tuple(math.prod(shape[i + 1 :]) for i in range(len(shape)))
+
+
 class Storage:
     """A row of numbers that tensors share.
 
