@@ -118,8 +118,8 @@ inline void conv_tile(const Dense<std::int8_t>& w, const ConvInput<std::uint8_t>
         unrolled<kRows>([&](auto r) {
           unrolled<kPanels>([&](auto p) {
             I32x16& sum = acc[r.value][p.value];
-            sum = dot_rows(sum, x.at(r.value) + 4 * q.value,
-                           weights + p.value * panel + 64 * q.value);
+            sum = dot_rows_any(sum, x.at(r.value) + 4 * q.value,
+                               weights + p.value * panel + 64 * q.value);
           });
         });
       });

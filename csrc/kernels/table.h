@@ -63,7 +63,7 @@
     (const Dense<float>& w, const ConvInput<float>& in, std::int32_t rows, const ConvOutput& out)) \
   K(conv_bf16,                                                                                     \
     (const Dense<Bf16>& w, const ConvInput<float>& in, std::int32_t rows, const ConvOutput& out))  \
-  /* Inputs are 0..254; the int32 sums are the same on every tier. */                              \
+  /* Inputs are 0..254, weights -127..127; the int32 sums are the same on every tier. */           \
   K(conv_i8, (const Dense<std::int8_t>& w, const ConvInput<std::uint8_t>& in, std::int32_t rows,   \
               const ConvOutput& out))                                                              \
   /* y[i] = bias + sum over j < n of w[j] x[i stride + j], i < rows; n is a multiple of 16. Reads  \

@@ -30,6 +30,11 @@ struct VocoderInfo {
   int distribution_size = 0;
 };
 
+struct ActivationRange {  // of what a layer gets as its input
+  std::string layer;
+  float low = 0.0f, high = 0.0f;  // 0 included
+};
+
 struct PlanEntry {  // one line of `pyvoc info MODEL`
   std::string layer, op, weights, backend;
   int rows = 0, cols = 0;
@@ -86,6 +91,13 @@ class Vocoder {
                          float* probabilities) const {
     (void)features, (void)pcm, (void)probabilities;
     return Status(Code::kUnsupported, info().architecture + " has no teacher-forced distribution");
+  }
+
+  // Widens `ranges` (empty at first) to what the inputs of the layers that int8 quantises reach
+  // when a whole utterance is synthesised; a model with float weights.
+  virtual Status observe(Matrix<const float> features, std::vector<ActivationRange>& ranges) const {
+    (void)features, (void)ranges;
+    return Status(Code::kUnsupported, info().architecture + " has no activations to calibrate");
   }
 };
 

@@ -199,6 +199,9 @@ inline I32x16 dot_rows(I32x16 acc, const std::uint8_t* u, const std::int8_t* w) 
   return {{dot4(acc.v[0], x, w), dot4(acc.v[1], x, w + 16), dot4(acc.v[2], x, w + 32),
            dot4(acc.v[3], x, w + 48)}};
 }
+inline I32x16 dot_rows_any(I32x16 acc, const std::uint8_t* u, const std::int8_t* w) {
+  return dot_rows(acc, u, w);
+}
 struct I8x64 {
   const std::int8_t* p;
 };

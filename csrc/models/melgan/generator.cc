@@ -96,6 +96,32 @@ ConvOutput Generator<X>::output() const PYVOC_RT {
 }
 
 template <typename X>
+void Generator<X>::note(int channels, const X* rows, std::int64_t n, Range* range) PYVOC_RT {
+  for (std::int64_t i = 0; i < n * channels; ++i) {
+    range->low = std::min(range->low, static_cast<float>(rows[i]));
+    range->high = std::max(range->high, static_cast<float>(rows[i]));
+  }
+}
+
+template <typename X>
+void Generator<X>::note_input(std::size_t k, std::int64_t rows) PYVOC_RT {
+  if (ranges_ == nullptr) return;
+  const nn::Rows<X>& input = stages_[k].input;
+  note(nn::padded(c_.stages[k].inputs), input.row(input.end()), rows, &(*ranges_)[k].up);
+}
+
+template <typename X>
+void Generator<X>::note_block(std::size_t k, std::size_t j, std::int64_t from,
+                              std::int64_t until) PYVOC_RT {
+  if (ranges_ == nullptr) return;
+  const std::int64_t first = std::max<std::int64_t>(from, 0);
+  const int channels = nn::padded(c_.stages[k].outputs);
+  BlockRanges& ranges = (*ranges_)[k].blocks[j];
+  note(channels, stages_[k].blocks[j].value.row(first), until - first, &ranges.shortcut);
+  note(channels, stages_[k].blocks[j].active.row(first), until - first, &ranges.conv);
+}
+
+template <typename X>
 void Generator<X>::push(const float* frames, int n, bool ended) PYVOC_RT {
   const int stride = nn::padded(c_.bands);
   for (int i = 0; i < n; ++i) {
@@ -117,6 +143,7 @@ void Generator<X>::push(const float* frames, int n, bool ended) PYVOC_RT {
     ConvOutput out = output();
     to_active(out, next.row(next.end()), w_.stages[0].up_input);
     w_.conv_in.run(in, static_cast<int>(rows), out);
+    note_input(0, rows);
     next.extend_to(next.end() + rows);
     frames_done_ += rows;
     mel_.drop_before(frames_done_ - kEdgeTaps / 2);
@@ -168,6 +195,7 @@ void Generator<X>::upsample(std::size_t k, std::int64_t rows, bool ended) PYVOC_
       std::min(stage.ratio * s.pairs - stage.cut(), stage.ratio * s.input.end());
   first.value.extend_to(until);
   first.active.extend_to(until);
+  note_block(k, 0, from, until);
   s.input.drop_before(s.pairs - 1);
 }
 
@@ -189,6 +217,7 @@ void Generator<X>::run_block(std::size_t k, std::size_t j, bool ended) PYVOC_RT 
   ConvOutput hidden = output();
   to_active(hidden, s.hidden, block.out_input);
   block.conv.run(in, static_cast<int>(rows), hidden);
+  if (ranges_ != nullptr) note(channels, s.hidden, rows, &(*ranges_)[k].blocks[j].out);
 
   ConvInput<X> sum;
   sum.segments = 2;
@@ -204,10 +233,12 @@ void Generator<X>::run_block(std::size_t k, std::size_t j, bool ended) PYVOC_RT 
     block.mix.run(sum, static_cast<int>(rows), out);
     next.value.extend_to(state.done + rows);
     next.active.extend_to(state.done + rows);
+    note_block(k, j + 1, state.done, state.done + rows);
   } else if (k + 1 < stages_.size()) {
     nn::Rows<X>& next = stages_[k + 1].input;
     to_active(out, next.row(state.done), w_.stages[k + 1].up_input);
     block.mix.run(sum, static_cast<int>(rows), out);
+    note_input(k + 1, rows);
     next.extend_to(state.done + rows);
   } else {
     out.active = last_.row(state.done);

@@ -15,12 +15,27 @@ namespace pyvoc::models::melgan {
 
 constexpr int kBlockFrames = 16;  // the most frames taken at a time
 
+// What the inputs of a stage's layers reached, 0 included.
+struct Range {
+  float low = 0.0f, high = 0.0f;
+};
+struct BlockRanges {
+  Range conv, out, shortcut;
+};
+struct StageRanges {
+  Range up;
+  std::vector<BlockRanges> blocks;
+};
+
 template <typename X>
 class Generator {
  public:
   Generator(const Config& config, const Weights& weights, const kernels::KernelTable& kernels);
 
   void reset() PYVOC_RT;
+
+  // From now on, ranges [stages] are widened to what layers get; nullptr ends that.
+  void observe(std::vector<StageRanges>* ranges) { ranges_ = ranges; }
 
   // Takes n <= kBlockFrames frames [n][bands] and computes all samples that they complete; with
   // `ended`, those behind the last frame too.
@@ -49,6 +64,9 @@ class Generator {
   void run_block(std::size_t k, std::size_t j, bool ended) PYVOC_RT;
   void finish_samples(bool ended) PYVOC_RT;
   kernels::ConvOutput output() const PYVOC_RT;
+  static void note(int channels, const X* rows, std::int64_t n, Range* range) PYVOC_RT;
+  void note_input(std::size_t k, std::int64_t rows) PYVOC_RT;  // the rows about to be appended
+  void note_block(std::size_t k, std::size_t j, std::int64_t from, std::int64_t until) PYVOC_RT;
 
   const Config& c_;
   const Weights& w_;
@@ -61,6 +79,7 @@ class Generator {
   std::int64_t last_done_ = 0;
   float* samples_ = nullptr;
   std::int64_t count_ = 0;
+  std::vector<StageRanges>* ranges_ = nullptr;
 };
 
 extern template class Generator<float>;

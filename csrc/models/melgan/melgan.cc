@@ -90,4 +90,38 @@ bool Melgan::valid_frame(const float* frame) const PYVOC_RT {
   return true;
 }
 
+Status Melgan::observe(Matrix<const float> features, std::vector<ActivationRange>& ranges) const {
+  if (weights_.integer) {
+    return Status(Code::kUnsupported, "the model is int8 already: calibrate the float one");
+  }
+  std::vector<StageRanges> found(config_.stages.size());
+  for (StageRanges& stage : found) stage.blocks.resize(config_.dilations.size());
+  Generator<float> generator(config_, weights_, kernels_);
+  generator.observe(&found);
+  for (std::size_t i = 0; i < features.rows(); ++i) {
+    generator.push(features[i].data(), 1, false);
+    generator.drop(generator.count());
+  }
+  generator.push(nullptr, 0, true);
+
+  std::size_t next = 0;
+  const auto merge = [&](const std::string& layer, const Range& range) {
+    if (next == ranges.size()) ranges.push_back({layer, 0.0f, 0.0f});
+    ActivationRange& into = ranges[next++];
+    into.low = std::min(into.low, range.low);
+    into.high = std::max(into.high, range.high);
+  };
+  for (std::size_t k = 0; k < found.size(); ++k) {
+    const std::string stage = "stage." + std::to_string(k);
+    merge(stage + ".up", found[k].up);
+    for (std::size_t j = 0; j < found[k].blocks.size(); ++j) {
+      const std::string block = stage + ".block." + std::to_string(j);
+      merge(block + ".conv", found[k].blocks[j].conv);
+      merge(block + ".out", found[k].blocks[j].out);
+      merge(block + ".shortcut", found[k].blocks[j].shortcut);
+    }
+  }
+  return Status();
+}
+
 }  // namespace pyvoc::models::melgan

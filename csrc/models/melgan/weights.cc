@@ -1,5 +1,6 @@
 #include "models/melgan/weights.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "models/tensors.h"
@@ -9,8 +10,6 @@ namespace {
 
 using io::TensorType;
 using Type = backends::Weights;
-
-constexpr int kMaxPair = 129;  // of neighbouring int8 weights: 254 times that fits in 16 bits
 
 std::size_t size(int n) { return static_cast<std::size_t>(n); }
 
@@ -57,11 +56,15 @@ class Loader {
     source.type = t->type == TensorType::kF32    ? Type::kF32
                   : t->type == TensorType::kBf16 ? Type::kBf16
                                                  : Type::kI8;
-    if (source.type == Type::kI8) read_int8(weight, source);
+    if (source.type == Type::kI8) read_int8(weight, *t, source);
     return source;
   }
 
-  void read_int8(const std::string& weight, nn::ConvSource& source) {
+  void read_int8(const std::string& weight, const io::Tensor& tensor, nn::ConvSource& source) {
+    const auto* q = reinterpret_cast<const std::int8_t*>(tensor.data);
+    if (std::find(q, q + tensor.elements, std::int8_t{-128}) != q + tensor.elements) {
+      tensors_.problem("tensor " + weight + " has the int8 value -128, expected -127 to 127");
+    }
     source.scale = tensors_.f32(weight + ".scale", {size(source.outputs)});
     const float* input = tensors_.f32(weight + ".input", {2});
     if (source.scale == nullptr || input == nullptr) return;
@@ -79,28 +82,6 @@ class Loader {
     }
     source.input_scale = input[0];
     source.input_zero = static_cast<int>(input[1]);
-    check_pairs(weight, source);
-  }
-
-  // Neighbouring inputs at one tap must not exceed what 16-bit pair sums hold on every tier.
-  void check_pairs(const std::string& weight, const nn::ConvSource& source) {
-    const auto* q = static_cast<const std::int8_t*>(source.data);
-    const int outer = source.transposed ? source.outputs : 1;
-    const std::size_t step = size(outer) * size(source.taps);  // from an input to the next
-    const std::size_t rows = source.transposed ? step : size(source.outputs) * size(source.taps);
-    for (std::size_t row = 0; row < rows; ++row) {
-      const std::size_t taps = size(source.taps);
-      const std::size_t first =
-          source.transposed ? row : row / taps * taps * size(source.inputs) + row % taps;
-      for (int i = 0; i < source.inputs; ++i) {
-        const int one = q[first + size(i) * step];
-        const int two = i + 1 < source.inputs ? q[first + size(i + 1) * step] : 0;
-        if (one == -128 || (i % 2 == 0 && std::abs(one + two) > kMaxPair)) {
-          tensors_.problem("tensor " + weight + " has weights beyond +-127 or pairs beyond +-129");
-          return;
-        }
-      }
-    }
   }
 
   void gather() {
