@@ -196,6 +196,8 @@ def _int8_problems(
         q = expand_blocks(q, index, (int(shape[0] or 0), int(shape[1] or 0)))
     if (q == -128).any():
         return [f"tensor '{spec.name}' has the int8 value -128, expected -127 to 127"]
+    if spec.int8.inputs is None:
+        return []
     lanes = np.moveaxis(q, spec.int8.inputs, -1).astype(np.int16)
     even = lanes.shape[-1] // 2 * 2  # the last of an odd number has no neighbour
     worst = int(np.abs(lanes[..., 0:even:2] + lanes[..., 1:even:2]).max(initial=0))

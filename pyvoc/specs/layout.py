@@ -33,7 +33,7 @@ class Int8Rule:
     outputs
         Axis that has a scale for each index.
     inputs
-        Axis whose neighbours' sums are bounded by `MAX_PAIR`.
+        Axis whose neighbours' sums are bounded by `MAX_PAIR`; None: they are not.
     bf16_scale
         Scales are bf16 numbers.
     calibrated
@@ -41,7 +41,7 @@ class Int8Rule:
     """
 
     outputs: int = 0
-    inputs: int = -1
+    inputs: int | None = -1
     bf16_scale: bool = True
     calibrated: bool = False
 

@@ -30,8 +30,8 @@ PAIR_TOLERANCE = 1e-6
 
 _ENDS = (F32, BF16, F32)
 _INNER = (F32, BF16, I8)
-_CONV = Int8Rule(outputs=0, inputs=1, bf16_scale=False, calibrated=True)
-_UP = Int8Rule(outputs=1, inputs=0, bf16_scale=False, calibrated=True)
+_CONV = Int8Rule(outputs=0, inputs=None, bf16_scale=False, calibrated=True)
+_UP = Int8Rule(outputs=1, inputs=None, bf16_scale=False, calibrated=True)
 
 METADATA = (
     *MEL_METADATA,

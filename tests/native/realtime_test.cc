@@ -53,7 +53,7 @@ std::vector<std::string> models() {
   std::vector<std::string> found;
   std::error_code error;
   for (const auto& entry :
-       std::filesystem::directory_iterator(given != nullptr ? given : PYVOC_TEST_DATA, error)) {
+       std::filesystem::recursive_directory_iterator(given != nullptr ? given : PYVOC_TEST_DATA, error)) {
     if (entry.path().extension() == ".gguf") found.push_back(entry.path().string());
   }
   std::sort(found.begin(), found.end());

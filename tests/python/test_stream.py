@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from voices import HOP, SOFTMAX, TINY, TREE, features_for, voice
+from voices import HOP, MELGAN, SOFTMAX, TINY, TREE, features_for, voice
 
 import pyvoc
 
-EVERY = pytest.mark.parametrize("path", TINY, ids=lambda p: p.stem)
+EVERY = pytest.mark.parametrize("path", TINY + MELGAN, ids=lambda p: p.stem)
 
 
 @EVERY
@@ -48,23 +48,24 @@ def test_any_chunking_gives_the_same_samples(
 @EVERY
 def test_accounting(path: Path) -> None:
     model = voice(path)
-    ahead = model.info.lookahead_frames
-    assert model.info.latency_samples == ahead * HOP
-    rows = features_for(model, 9)
+    ahead, hop = model.info.lookahead_frames, model.info.hop_length
+    assert model.info.latency_samples == ahead * hop
+    frames = ahead + 7
+    rows = features_for(model, frames)
     with model.stream() as stream:
-        assert stream.latency_samples == ahead * HOP
+        assert stream.latency_samples == ahead * hop
         assert stream.available == 0
-        for pushed in range(1, 7):
+        for pushed in range(1, ahead + 5):
             stream.push(rows[pushed - 1 : pushed])
-            assert stream.available == max(0, pushed - ahead) * HOP
+            assert stream.available == max(0, pushed - ahead) * hop
         first = stream.pull(100)
         assert len(first) == 100
-        assert stream.available == (6 - ahead) * HOP - 100
-        stream.push(rows[6:])
+        assert stream.available == 4 * hop - 100
+        stream.push(rows[ahead + 4 :])
         stream.flush()
-        assert stream.available == 9 * HOP - 100
+        assert stream.available == frames * hop - 100
         rest = stream.pull(10**9)
-        assert len(rest) == 9 * HOP - 100
+        assert len(rest) == frames * hop - 100
         assert stream.available == 0
         assert len(stream.pull()) == 0
         stream.flush()  # harmless

@@ -2,8 +2,9 @@
 
     PYVOC_ISA=<tier> python tier_worker.py MODEL.gguf INPUTS.npz OUTPUTS.npz
 
-Inputs: `features` [frames, dims]; optionally `pcm` (teacher-forced signal, -1..1) and `draws`.
-Outputs: `frames_*` of the condition network, `steps_*` teacher-forced, `samples` of a free run.
+LPCNet's inputs: `features` [frames, dims]; optionally `pcm` (teacher-forced signal, -1..1) and
+`draws`. Outputs: `frames_*` of the condition network, `steps_*` teacher-forced, `samples` of a free
+run. Other models: any number of feature arrays; the samples of each, under its name.
 """
 
 from __future__ import annotations
@@ -42,6 +43,9 @@ def main(model_path: str, source: str, target: str) -> None:
     model = pyvoc.load(model_path)
     with np.load(source) as inputs:
         given = dict(inputs)
+    if model.info.architecture != "lpcnet":
+        np.savez(target, **{name: model.synthesize(rows) for name, rows in given.items()})
+        return
     features = given["features"]
     outputs = {f"frames_{k}": v for k, v in testing.lpcnet_frames(model._native, features).items()}
     if "pcm" in given:

@@ -12,6 +12,7 @@ from pyvoc import _pyvoc
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = sorted((ROOT / "tests" / "golden").glob("*.gguf"))
+MELGAN = sorted((ROOT / "tests" / "golden" / "melgan").glob("*.gguf"))
 TREE = ROOT / "tests" / "golden" / "tree_sparse.int8.gguf"
 SOFTMAX = ROOT / "tests" / "golden" / "softmax_sparse.f32.gguf"
 HOP = 160
@@ -37,5 +38,14 @@ def make_features(frames: int, *, seed: int = 0, dims: int = 36) -> np.ndarray:
     return rows
 
 
+def make_mel(frames: int, *, bands: int = 80, seed: int = 0) -> np.ndarray:
+    """Plausible natural-logarithm mel frames [frames, bands]: smooth, -11.5 to 1."""
+    rng = np.random.default_rng(seed)
+    steps = rng.normal(0, 0.7, (frames, bands)).cumsum(axis=1)
+    return np.clip(steps + rng.uniform(-8, -2, (frames, 1)), -11.5129, 1.0).astype(np.float32)
+
+
 def features_for(model: pyvoc.Model, frames: int, *, seed: int = 0) -> np.ndarray:
+    if model.info.feature_layout == "mel":
+        return make_mel(frames, bands=model.info.feature_dims, seed=seed)
     return make_features(frames, seed=seed, dims=model.info.layout_dims)

@@ -11,6 +11,7 @@ namespace pyvoc::kernels {
 namespace {
 
 constexpr int kAccumulators = 6;
+constexpr int kTileRows = 6, kTilePanels = 1;
 
 struct F32x16 {
   __m256 a, b;
@@ -143,6 +144,7 @@ inline void store_halves(std::int32_t* low, std::int32_t* high, I32x16 x) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(high), x.b);
 }
 inline void store(std::int32_t* p, I32x16 x) { store_halves(p, p + 8, x); }
+inline F32x16 to_float(I32x16 x) { return {_mm256_cvtepi32_ps(x.a), _mm256_cvtepi32_ps(x.b)}; }
 
 inline __m256i dot8(__m256i acc, __m256i u, const std::int8_t* w) {
 #if defined(__AVXVNNI__)
@@ -160,6 +162,22 @@ inline __m256i broadcast_quad(const std::uint8_t* u) {
 inline I32x16 dot_rows(I32x16 acc, const std::uint8_t* u, const std::int8_t* w) {
   const __m256i quad = broadcast_quad(u);
   return {dot8(acc.a, quad, w), dot8(acc.b, quad, w + 32)};
+}
+inline __m256i dot8_any(__m256i acc, __m256i u, const std::int8_t* w) {
+#if defined(__AVXVNNI__)
+  return dot8(acc, u, w);
+#else
+  // Sums of two products need 17 bits: even and odd inputs as 16-bit numbers.
+  const __m256i weights = load_i32x8(w);
+  const __m256i even = _mm256_madd_epi16(_mm256_and_si256(u, _mm256_set1_epi16(0xff)),
+                                         _mm256_srai_epi16(_mm256_slli_epi16(weights, 8), 8));
+  const __m256i odd = _mm256_madd_epi16(_mm256_srli_epi16(u, 8), _mm256_srai_epi16(weights, 8));
+  return _mm256_add_epi32(acc, _mm256_add_epi32(even, odd));
+#endif
+}
+inline I32x16 dot_rows_any(I32x16 acc, const std::uint8_t* u, const std::int8_t* w) {
+  const __m256i quad = broadcast_quad(u);
+  return {dot8_any(acc.a, quad, w), dot8_any(acc.b, quad, w + 32)};
 }
 inline I32x16 dot_halves(I32x16 acc, const std::uint8_t* low, const std::uint8_t* high,
                          const std::int8_t* w) {

@@ -15,6 +15,7 @@ namespace pyvoc::kernels {
 namespace {
 
 constexpr int kAccumulators = 12;
+constexpr int kTileRows = 12, kTilePanels = 2;
 
 struct F32x16 {
   __m512 v;
@@ -153,6 +154,7 @@ inline F32x16 sum_columns(const Partials& p) {
 inline I32x16 izero() { return {_mm512_setzero_si512()}; }
 inline I32x16 add(I32x16 a, I32x16 b) { return {_mm512_add_epi32(a.v, b.v)}; }
 inline void store(std::int32_t* p, I32x16 a) { _mm512_storeu_si512(p, a.v); }
+inline F32x16 to_float(I32x16 a) { return {_mm512_cvtepi32_ps(a.v)}; }
 inline void store_halves(std::int32_t* low, std::int32_t* high, I32x16 a) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(low), _mm512_castsi512_si256(a.v));
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(high), _mm512_extracti64x4_epi64(a.v, 1));
@@ -193,6 +195,18 @@ inline int load_quad(const std::uint8_t* u) {
 }
 inline I32x16 dot_rows(I32x16 acc, const std::uint8_t* u, const std::int8_t* w) {
   return dot(acc, _mm512_set1_epi32(load_quad(u)), w);
+}
+inline I32x16 dot_rows_any(I32x16 acc, const std::uint8_t* u, const std::int8_t* w) {
+#if defined(__AVX512VNNI__)
+  return dot_rows(acc, u, w);
+#else
+  // Sums of two products need 17 bits: even and odd inputs as 16-bit numbers.
+  const __m512i quad = _mm512_set1_epi32(load_quad(u)), weights = _mm512_loadu_si512(w);
+  const __m512i even = _mm512_madd_epi16(_mm512_and_si512(quad, _mm512_set1_epi16(0xff)),
+                                         _mm512_srai_epi16(_mm512_slli_epi16(weights, 8), 8));
+  const __m512i odd = _mm512_madd_epi16(_mm512_srli_epi16(quad, 8), _mm512_srai_epi16(weights, 8));
+  return {_mm512_add_epi32(acc.v, _mm512_add_epi32(even, odd))};
+#endif
 }
 inline __m512i broadcast_quads(const std::uint8_t* low, const std::uint8_t* high) {
   return _mm512_mask_set1_epi32(_mm512_set1_epi32(load_quad(low)), 0xff00, load_quad(high));

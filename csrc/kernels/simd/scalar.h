@@ -3,7 +3,8 @@
 // One logical vector has 16 lanes on every tier (one AVX-512 register, two AVX2, four NEON), so
 // packed weights have one layout. "Halves" are lanes 0..7 and 8..15. Floats are float32; `load`
 // widens Bf16 (uint16) exactly. Int8 dots take activations u in 0..254 against int8 weights whose
-// neighbours keep |w[2i] + w[2i+1]| <= 129, so no tier saturates and all give the same int32 sums.
+// neighbours keep |w[2i] + w[2i+1]| <= 129 (unless the name says `any`), so no tier saturates and
+// all give the same int32 sums.
 #ifndef PYVOC_KERNELS_SIMD_SCALAR_H_
 #define PYVOC_KERNELS_SIMD_SCALAR_H_
 
@@ -15,6 +16,8 @@ namespace pyvoc::kernels {
 namespace {
 
 constexpr int kAccumulators = 2;  // independent chains that fit the registers
+constexpr int kTileRows = 2,
+              kTilePanels = 1;  // a tile of a convolution: inputs x panels of outputs
 
 struct F32x16 {
   float v[16];
@@ -152,6 +155,9 @@ inline I32x16 add(I32x16 a, I32x16 b) {
   return r;
 }
 inline void store(std::int32_t* p, I32x16 a) { std::memcpy(p, a.v, sizeof a.v); }
+inline F32x16 to_float(I32x16 a) {
+  return each([&](int i) { return static_cast<float>(a.v[i]); });
+}
 inline void store_halves(std::int32_t* low, std::int32_t* high, I32x16 a) {
   std::memcpy(low, a.v, 32);
   std::memcpy(high, a.v + 8, 32);
@@ -176,6 +182,10 @@ inline I32x16 dot_halves(I32x16 acc, const std::uint8_t* low, const std::uint8_t
 }
 inline I32x16 dot_rows(I32x16 acc, const std::uint8_t* u, const std::int8_t* w) {
   return dot_halves(acc, u, u, w);
+}
+// The same for weights -127..127 whose pairs are not bounded.
+inline I32x16 dot_rows_any(I32x16 acc, const std::uint8_t* u, const std::int8_t* w) {
+  return dot_rows(acc, u, w);
 }
 inline I32x16 dot_finish(I32x16 acc, const std::int32_t* /*low_row_sums*/,
                          const std::int32_t* /*high_row_sums*/) {
