@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from pyvoc import audio, features, mels
 from pyvoc.errors import FeatureError
-from pyvoc.melcheck.bands import EdgeTest, compare_edges
+from pyvoc.melcheck.bands import EdgeTest, centres, compare_edges
 from pyvoc.melcheck.report import Finding, Report
 from pyvoc.melcheck.scales import Floor, Scale, Score, find_floor, rank, scale_of
 from pyvoc.melcheck.timing import hops_for, timing
@@ -105,7 +105,8 @@ def check_array(
     logs = chosen.to_amplitude(values)
     edges = compare_edges(logs, recipe)
     findings += _edge_findings(edges, recipe, notes)
-    time = timing(logs)
+    read_as = edges.best if edges is not None else (recipe.fmin, recipe.fmax)
+    time = timing(logs, centres(read_as, recipe.bands))
     fixed = _convert(values, chosen, recipe, findings, notes)
     if pcm is not None:
         findings += _audio_findings(fixed, values, np.asarray(pcm), recipe)
@@ -151,8 +152,14 @@ def _choose(scores: list[Score], target: Scale) -> Scale | None:
     best = scores[0]
     if best.value < _UNLIKELY:
         return None
-    own = next(score for score in scores if score.scale.name == target.name)
-    return target if best.value - own.value < DECISIVE else best.scale
+    doubtful = [score.scale for score in scores if best.value - score.value < DECISIVE]
+    return min(doubtful, key=lambda scale: _distance(scale, target))
+
+
+def _distance(scale: Scale, target: Scale) -> int:
+    """In how many ways two scales differ; min() takes the likeliest of the nearest."""
+    pairs = ((scale.log, target.log), (scale.normalized, target.normalized))
+    return sum(a != b for a, b in pairs) + 2 * (scale.power != target.power)
 
 
 def _no_speech(values: Float64, scores: list[Score]) -> Finding:
@@ -244,7 +251,7 @@ def _edge_findings(test: EdgeTest | None, recipe: MelRecipe, notes: list[str]) -
 def _hop_notes(ratio: float, error: float, recipe: MelRecipe, notes: list[str]) -> None:
     expected = recipe.hop_length / recipe.window_length
     text = "the hop cannot be told from a mel alone: give the recording (--audio)"
-    if ratio and abs(ratio - expected) > 2.0 * error:
+    if ratio and abs(ratio - expected) > SIGMAS * error:
         text = (
             f"the hop may be another one: neighbouring frames look like {ratio:.2f} hops per window"
             f" (+-{error:.2f}), the model has {expected:.2f}; give the recording (--audio) to know"
