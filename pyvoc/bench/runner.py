@@ -23,7 +23,7 @@ from pyvoc.bench.memory import peak_bytes_of
 from pyvoc.bench.report import Machine, Peer, Report, Result, Spread
 from pyvoc.errors import Error, UnsupportedError
 from pyvoc.features import extract, save
-from pyvoc.specs.base import PRECISIONS
+from pyvoc.specs.layout import PRECISIONS
 
 native: Any = _pyvoc
 
