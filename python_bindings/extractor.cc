@@ -29,7 +29,9 @@ class Extractor {
 
   FloatArray push(const FloatArray& pcm) {
     const auto samples = static_cast<std::size_t>(pcm.size());
-    const std::size_t frames = pyvoc_extractor_frames_after(handle_.get(), samples);
+    // With 0, frames_after tells what flushing would give.
+    const std::size_t frames =
+        samples == 0 ? 0 : pyvoc_extractor_frames_after(handle_.get(), samples);
     FloatArray out({frames, static_cast<std::size_t>(info_.feature_dims)});
     const float* in = pcm.data();
     float* rows = out.mutable_data();

@@ -9,6 +9,7 @@ be a recipe's is :mod:`pyvoc.melcheck`'s question.
 from __future__ import annotations
 
 import io
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,7 +21,8 @@ import numpy.typing as npt
 
 from pyvoc import voices
 from pyvoc._atomic import atomic_open
-from pyvoc.errors import Error, FeatureError
+from pyvoc.errors import Error, FeatureError, ModelError
+from pyvoc.pickles import LazyTensor, is_torch, load_torch
 from pyvoc.specs.base import MetadataSpec
 from pyvoc.specs.mel import LAYOUT, METADATA, RECIPES, MelRecipe
 from pyvoc.specs.reader import read_metadata
@@ -47,6 +49,8 @@ Float32 = npt.NDArray[np.float32]
 
 TENSOR_SUFFIXES = frozenset({".pt", ".mel", ".pth"})
 """Suffixes of torch-saved mels [bands, frames]."""
+MAX_VALUES = 1 << 28
+"""Of a mel that is read from a tensor: days of speech."""
 LIMIT = 1000.0
 """No recipe gives values beyond."""
 
@@ -162,8 +166,14 @@ def read_array(path: str | os.PathLike[str]) -> Array:
         raise Error(f"cannot read '{source}': {error.strerror}") from error
     if not data:
         raise FeatureError(f"'{source}' is empty")
-    tensor = source.suffix.lower() in TENSOR_SUFFIXES
-    array = _read_tensor(source) if tensor else _read_npy(data, source)
+    tensor = is_torch(data[:16])
+    if tensor:
+        try:
+            array = _read_tensor(source)
+        except FeatureError as error:
+            raise FeatureError(f"'{source}': {error}") from None
+    else:
+        array = _read_npy(data, source)
     if array.dtype.kind not in "f" or array.dtype.itemsize > 8:
         raise FeatureError(f"'{source}' holds {array.dtype}; expected a mel of floats")
     single = array.ndim == 3 and array.shape[0] == 1
@@ -188,7 +198,28 @@ def _read_npy(data: bytes, source: Path) -> npt.NDArray[Any]:
 
 
 def _read_tensor(source: Path) -> npt.NDArray[Any]:
-    raise FeatureError(f"'{source}': torch tensors are not read yet; save the mel as .npy")
+    """A tensor that ``torch.save`` wrote, without PyTorch; nothing in the file is executed."""
+    try:
+        found = load_torch(source, select=_only_tensor)
+    except ModelError as error:
+        raise FeatureError(f"no readable mel: {error}") from error
+    return np.asarray(found)
+
+
+def _only_tensor(tree: Any) -> Any:
+    """The tensor, bare or the only item of a list, tuple or dict."""
+    items = list(tree.values()) if isinstance(tree, dict) else tree
+    if isinstance(items, list | tuple):
+        if len(items) != 1:
+            raise FeatureError(
+                f"the file holds a {type(tree).__name__} of {len(items)} things, expected one mel"
+            )
+        tree = items[0]
+    if not isinstance(tree, LazyTensor | np.ndarray):
+        raise FeatureError(f"the file holds a {type(tree).__name__}, expected a mel tensor")
+    if math.prod(tree.shape) > MAX_VALUES:
+        raise FeatureError(f"the file's tensor {tuple(tree.shape)} is too large for a mel")
+    return tree
 
 
 def oriented(array: Array, bands: int, *, name: str) -> Float32:

@@ -95,7 +95,12 @@ def check_array(
     floor = find_floor(values)
     scores = rank(values, recipe)
     target = scale_of(recipe)
-    chosen = _choose(scores, target)
+    silent = bool(np.ptp(values) == 0.0 and _is_floor(floor, target, recipe))
+    if silent:
+        notes.append("silence: every value is the clamp, which leaves nothing to tell")
+    chosen = target if silent else _choose(scores, target)
+    if np.ptp(values) == 0.0 and not silent:
+        chosen = None
     if chosen is None:
         findings.append(_no_speech(values, scores))
         chosen = target
@@ -145,6 +150,12 @@ def _described(score: Score) -> dict[str, Any]:
         "log_likelihood": round(score.value, 2),
         "reasons": list(score.reasons),
     }
+
+
+def _is_floor(floor: Floor, target: Scale, recipe: MelRecipe) -> bool:
+    logs = float(target.to_ln(np.array([floor.value]))[0])
+    lowest = max(np.log(recipe.floor), float(target.to_ln(np.array([max(target.low, -1e9)]))[0]))
+    return abs(logs - lowest) < 1e-3
 
 
 def _choose(scores: list[Score], target: Scale) -> Scale | None:
