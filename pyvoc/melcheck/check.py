@@ -155,7 +155,7 @@ def _described(score: Score) -> dict[str, Any]:
 def _is_floor(floor: Floor, target: Scale, recipe: MelRecipe) -> bool:
     logs = float(target.to_ln(np.array([floor.value]))[0])
     lowest = max(np.log(recipe.floor), float(target.to_ln(np.array([max(target.low, -1e9)]))[0]))
-    return abs(logs - lowest) < 1e-3
+    return bool(abs(logs - lowest) < 1e-3)
 
 
 def _choose(scores: list[Score], target: Scale) -> Scale | None:
