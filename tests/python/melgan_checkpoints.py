@@ -1,4 +1,4 @@
-"""Checkpoints of a small MelGAN as its upstreams write them, and MindSpore's and safetensors' files."""
+"""Checkpoints of a small MelGAN as its upstreams write them; safetensors and MindSpore files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""MelGAN checkpoints of every upstream and spelling to our tensors, and what is wrong with others."""
+"""MelGAN checkpoints of every upstream and spelling to our tensors; what is wrong with others."""
 
 from __future__ import annotations
 
@@ -238,7 +238,7 @@ def test_absurd_numbers_of_layers(tmp_path: Path) -> None:
 def test_other_tensors(tmp_path: Path, value: Any, match: str) -> None:
     path = save_zip(tmp_path / "x.pt", value)
     for arch in ("auto", "melgan"):
-        with pytest.raises(ModelError, match=f"holds no .*melgan.* model that is known: {match}"):
+        with pytest.raises(ModelError, match=f"holds no .*melgan.* model that is known: .*{match}"):
             read(path, arch)
 
 

@@ -92,7 +92,7 @@ def test_recognised_by_content(tmp_path: Path) -> None:
     ("content", "expected"),
     [
         (b"", "the file is empty"),
-        (b"RIFF....WAVE", "expected a Keras HDF5 checkpoint or a DNNw weight blob"),
+        (b"RIFF....WAVE", "expected a Keras HDF5 checkpoint, a DNNw weight blob, or"),
         (b"GGUF\3\0\0\0", "is a model file already"),
         (b"\x89HDF\r\n\x1a\n" + bytes(100), "not a readable HDF5 file"),
         (b"DNNw", "of a header's 64 bytes are left"),
