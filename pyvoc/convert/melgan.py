@@ -48,15 +48,17 @@ def pick_melgan(tree: Any) -> tuple[dict[str, Any], Named, str] | None:
 
 
 def _levels(tree: Any) -> list[dict[Any, Any]]:
-    """The dicts of a tree, outer ones first, likely ones before others."""
+    """The dicts of a tree, each once, outer ones first, likely ones before others."""
     found: list[dict[Any, Any]] = []
-    level = [tree] if type(tree) is dict else []
+    seen: set[int] = set()
+    level = [tree]
     for _ in range(_DEPTH):
-        found += level
         inner = []
-        for table in level[:100]:
-            keys = sorted(table, key=lambda k: k not in _LIKELY)
-            inner += [table[k] for k in keys if type(table[k]) is dict]
+        for table in level:
+            if type(table) is dict and id(table) not in seen:
+                seen.add(id(table))
+                found.append(table)
+                inner += [table[k] for k in sorted(table, key=lambda k: k not in _LIKELY)]
         level = inner
     return found
 

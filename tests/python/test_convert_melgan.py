@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -263,6 +264,19 @@ def test_hostile_checkpoints_are_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="leaves its storage"):
         convert(path, tmp_path / "m.gguf")
     assert not (tmp_path / "m.gguf").exists() and not Path("pwned").exists()
+
+
+def test_one_table_many_times_is_searched_once(tmp_path: Path) -> None:
+    """A dict of 20,000 times a dict of 20,000 times the same names."""
+    names = b"".join(encode(f"x.{i}.bias") + b"h\x00" for i in range(20_000))
+    inner = b"]q\x000}q\x01(" + names + b"u0"
+    middle = b"}q\x02(" + b"".join(encode(i) + b"h\x01" for i in range(20_000)) + b"u0"
+    outer = b"}(" + b"".join(encode(i) + b"h\x02" for i in range(20_000)) + b"u."
+    path = save_zip(tmp_path / "x.pt", b"\x80\x02" + inner + middle + outer)
+    begin = time.monotonic()
+    with pytest.raises(ModelError, match="holds no melgan model that is known"):
+        read(path)
+    assert time.monotonic() - begin < 20
 
 
 def test_settings_text() -> None:
