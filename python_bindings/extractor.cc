@@ -22,17 +22,16 @@ namespace {
 
 class Extractor {
  public:
-  explicit Extractor(const std::string& layout) {
-    pyvoc_extractor* opened = nullptr;
-    check(pyvoc_extractor_open(layout.c_str(), &opened));
-    handle_.reset(opened);
+  explicit Extractor(pyvoc_extractor* opened) : handle_(opened) {
     info_.struct_size = sizeof info_;
     check(pyvoc_extractor_get_info(opened, &info_));
   }
 
   FloatArray push(const FloatArray& pcm) {
     const auto samples = static_cast<std::size_t>(pcm.size());
-    const std::size_t frames = pyvoc_extractor_frames_after(handle_.get(), samples);
+    // With 0, frames_after tells what flushing would give.
+    const std::size_t frames =
+        samples == 0 ? 0 : pyvoc_extractor_frames_after(handle_.get(), samples);
     FloatArray out({frames, static_cast<std::size_t>(info_.feature_dims)});
     const float* in = pcm.data();
     float* rows = out.mutable_data();
@@ -49,9 +48,11 @@ class Extractor {
   }
 
   FloatArray flush() {
+    const std::size_t frames = pyvoc_extractor_frames_after(handle_.get(), 0);
+    FloatArray out({frames, static_cast<std::size_t>(info_.feature_dims)});
     std::size_t written = 0;
-    check(pyvoc_extractor_flush(handle_.get(), nullptr, 0, &written));
-    return FloatArray({written, static_cast<std::size_t>(info_.feature_dims)});
+    check(pyvoc_extractor_flush(handle_.get(), out.mutable_data(), frames, &written));
+    return out;
   }
 
   void reset() { check(pyvoc_extractor_reset(handle_.get())); }
@@ -65,6 +66,47 @@ class Extractor {
   std::unique_ptr<pyvoc_extractor, Close> handle_;
   pyvoc_extractor_info info_{};
 };
+
+std::unique_ptr<Extractor> open_layout(const std::string& layout) {
+  pyvoc_extractor* opened = nullptr;
+  check(pyvoc_extractor_open(layout.c_str(), &opened));
+  return std::make_unique<Extractor>(opened);
+}
+
+std::unique_ptr<Extractor> open_for_model(const Model& model) {
+  pyvoc_extractor* opened = nullptr;
+  check(pyvoc_extractor_open_for_model(model.get(), &opened));
+  return std::make_unique<Extractor>(opened);
+}
+
+// Names and values as in pyvoc.specs.mel.MelRecipe.
+std::unique_ptr<Extractor> open_mel(std::uint32_t sample_rate, std::uint32_t hop_length,
+                                    std::uint32_t window_length, std::uint32_t fft_length,
+                                    std::uint32_t bands, float fmin, float fmax,
+                                    const std::string& log, float floor, std::uint32_t power,
+                                    const std::string& padding, std::uint32_t pad, bool normalized,
+                                    float ref_db, float min_db) {
+  pyvoc_mel_recipe r{};
+  r.struct_size = sizeof r;
+  r.sample_rate = sample_rate;
+  r.hop_length = hop_length;
+  r.window_length = window_length;
+  r.fft_length = fft_length;
+  r.bands = bands;
+  r.fmin = fmin;
+  r.fmax = fmax;
+  r.log = log == "ln" ? PYVOC_MEL_LN : log == "log10" ? PYVOC_MEL_LOG10 : PYVOC_MEL_DB;
+  r.floor = floor;
+  r.power = power;
+  r.padding = padding == "reflect" ? PYVOC_MEL_REFLECT : PYVOC_MEL_ZERO;
+  r.pad = pad;
+  r.normalized = normalized ? 1 : 0;
+  r.ref_db = ref_db;
+  r.min_db = min_db;
+  pyvoc_extractor* opened = nullptr;
+  check(pyvoc_extractor_open_mel(&r, &opened));
+  return std::make_unique<Extractor>(opened);
+}
 
 // cepstrum [frames, 18] -> LPC [frames, 16].
 FloatArray lpc_from_cepstrum(const FloatArray& cepstrum) {
@@ -117,7 +159,13 @@ py::dict dump_data(const std::string& speech, const std::string& features,
 
 void bind_extractor(py::module_& module) {
   py::class_<Extractor>(module, "Extractor")
-      .def(py::init<const std::string&>(), py::arg("layout"))
+      .def(py::init(&open_layout), py::arg("layout"))
+      .def_static("for_model", &open_for_model, py::arg("model"))
+      .def_static("for_mel", &open_mel, py::arg("sample_rate"), py::arg("hop_length"),
+                  py::arg("window_length"), py::arg("fft_length"), py::arg("bands"),
+                  py::arg("fmin"), py::arg("fmax"), py::arg("log"), py::arg("floor"),
+                  py::arg("power"), py::arg("padding"), py::arg("pad"), py::arg("normalized"),
+                  py::arg("ref_db"), py::arg("min_db"))
       .def("push", &Extractor::push, py::arg("pcm").noconvert())
       .def("flush", &Extractor::flush)
       .def("reset", &Extractor::reset)

@@ -70,6 +70,8 @@ def _real(features: npt.ArrayLike) -> npt.NDArray[Any]:
 
 def _wrong_width(shape: tuple[int, ...], info: ModelInfo) -> str:
     wanted = f"{info.layout_dims} floats per frame ({info.feature_layout})"
+    if info.mel is not None:
+        wanted = f"{info.layout_dims} mel bands"
     if info.feature_dims != info.layout_dims:
         wanted += f" or the first {info.feature_dims} of them"
     if shape[0] in (info.feature_dims, info.layout_dims):

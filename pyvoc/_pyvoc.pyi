@@ -62,6 +62,26 @@ def pull_lockstep(streams: Sequence[Stream], limit: int) -> list[_Float32]: ...
 
 class Extractor(metaclass=_NativeType):
     def __init__(self, layout: str) -> None: ...
+    @staticmethod
+    def for_model(model: Model) -> Extractor: ...
+    @staticmethod
+    def for_mel(
+        sample_rate: int,
+        hop_length: int,
+        window_length: int,
+        fft_length: int,
+        bands: int,
+        fmin: float,
+        fmax: float,
+        log: str,
+        floor: float,
+        power: int,
+        padding: str,
+        pad: int,
+        normalized: bool,
+        ref_db: float,
+        min_db: float,
+    ) -> Extractor: ...
     def push(self, pcm: _Float32) -> _Float32: ...
     def flush(self) -> _Float32: ...
     def reset(self) -> None: ...

@@ -1,6 +1,8 @@
-"""LPCNet features: extraction from PCM, feature files and their layouts.
+"""Features: extraction from PCM, feature files and their layouts.
 
-A row is 10 ms at 16 kHz. Layouts (Valin & Skoglund 2019; xiph/LPCNet):
+Mel frames come from a recipe (:mod:`pyvoc.specs.mel`): a preset, a model's own, or any numbers;
+files of them are :mod:`pyvoc.mels`'s. LPCNet's rows are 10 ms at 16 kHz. Their layouts (Valin &
+Skoglund 2019; xiph/LPCNet):
 
 ========== ===== ======================================================================
 layout     dims  columns
@@ -18,15 +20,21 @@ from __future__ import annotations
 
 import io
 import os
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from pyvoc import _pyvoc, audio
+from pyvoc import _pyvoc, audio, mels
 from pyvoc._atomic import atomic_open
 from pyvoc._layouts import LAYOUTS, Layout, check, find_layout, layout_of, objection
 from pyvoc.errors import AudioError, Error, FeatureError
+from pyvoc.specs.mel import MelRecipe
+
+if TYPE_CHECKING:
+    from pyvoc.model import Model
 
 __all__ = [
     "HOP_LENGTH",
@@ -41,6 +49,7 @@ __all__ = [
     "load",
     "read_pcm",
     "save",
+    "too_short",
 ]
 
 SAMPLE_RATE = 16000
@@ -73,17 +82,78 @@ class Extractor:
     Parameters
     ----------
     layout
-        ``lpcnet36``, ``lpcnet20`` or ``lpcnet55``.
+        ``lpcnet36`` (the default), ``lpcnet20`` or ``lpcnet55``.
+    recipe
+        Mel frames instead: a recipe, or the name of a preset (``nvidia``, ``descript``,
+        ``fatchord``).
+    model
+        A loaded model: the features that it reads.
+
+    Raises
+    ------
+    FeatureError
+        An unknown name, an impossible recipe, or more than one of the three.
     """
 
-    def __init__(self, layout: str = "lpcnet36") -> None:
-        self.layout = find_layout(layout)
-        self._native = _pyvoc.Extractor(layout)
+    def __init__(
+        self,
+        layout: str | None = None,
+        *,
+        recipe: MelRecipe | str | None = None,
+        model: Model | None = None,
+    ) -> None:
+        if sum(choice is not None for choice in (layout, recipe, model)) > 1:
+            raise FeatureError("give one of layout, recipe and model")
+        if model is not None:
+            recipe = model.info.mel
+            layout = None if recipe is not None else model.info.feature_layout
+        self._recipe = None if recipe is None else mels.find_recipe(recipe)
+        self._layout = None if self._recipe is not None else find_layout(layout or "lpcnet36")
+        if model is not None:
+            self._native = _pyvoc.Extractor.for_model(model._native)
+        elif self._recipe is not None:
+            numbers = {k: v for k, v in asdict(self._recipe).items() if k != "name"}
+            self._native = _pyvoc.Extractor.for_mel(**numbers)
+        else:
+            self._native = _pyvoc.Extractor(self.layout.name)
+
+    @property
+    def layout(self) -> Layout:
+        """The LPCNet layout.
+
+        Raises
+        ------
+        FeatureError
+            These are mel frames.
+        """
+        if self._layout is None:
+            raise FeatureError("mel frames have a recipe, no layout")
+        return self._layout
+
+    @property
+    def recipe(self) -> MelRecipe | None:
+        """The mel recipe, None for LPCNet features."""
+        return self._recipe
+
+    @property
+    def name(self) -> str:
+        """Name of the layout, or ``mel-`` and the name of the recipe."""
+        return self.layout.name if self._recipe is None else f"mel-{self._recipe.name}"
+
+    @property
+    def sample_rate(self) -> int:
+        """Rate in Hz that the PCM must have."""
+        return int(self._native.sample_rate)
+
+    @property
+    def hop_length(self) -> int:
+        """Samples per frame."""
+        return int(self._native.hop_length)
 
     @property
     def dims(self) -> int:
         """Floats per frame."""
-        return self.layout.dims
+        return int(self._native.dims)
 
     @property
     def latency_samples(self) -> int:
@@ -96,7 +166,7 @@ class Extractor:
         Parameters
         ----------
         pcm
-            16 kHz mono [samples], floats in -1..1 or int16.
+            Mono [samples] at :attr:`sample_rate`, floats in -1..1 or int16.
 
         Returns
         -------
@@ -111,7 +181,11 @@ class Extractor:
         return self._native.push(_as_pcm(pcm))
 
     def flush(self) -> Float32:
-        """End the signal; an incomplete frame (``lpcnet55``: group of four) is dropped."""
+        """End the signal: the frames that were held back.
+
+        Mel frames reach into the padding beyond the end. LPCNet's layouts drop an incomplete frame
+        (``lpcnet55``: group of four).
+        """
         return self._native.flush()
 
     def reset(self) -> None:
@@ -119,33 +193,57 @@ class Extractor:
         self._native.reset()
 
 
-def extract(pcm: npt.ArrayLike, *, layout: str = "lpcnet36") -> Float32:
-    """Extract LPCNet features from a whole signal.
+def extract(
+    pcm: npt.ArrayLike,
+    *,
+    layout: str | None = None,
+    recipe: MelRecipe | str | None = None,
+    model: Model | None = None,
+) -> Float32:
+    """Extract features from a whole signal.
 
     Parameters
     ----------
     pcm
-        16 kHz mono [samples], floats in -1..1 or int16.
-    layout
-        ``lpcnet36``, ``lpcnet20`` or ``lpcnet55``.
+        Mono [samples], floats in -1..1 or int16, at 16 kHz for LPCNet and at the recipe's rate for
+        mel frames.
+    layout, recipe, model
+        As :class:`Extractor`; at most one. ``lpcnet36`` without any.
 
     Returns
     -------
-    float32 [samples // 160, dims]
-        For ``lpcnet55`` the number of frames is rounded down to a multiple of 4.
+    float32 [frames, dims]
+        LPCNet: ``samples // 160`` frames, for ``lpcnet55`` rounded down to a multiple of 4. Mel: as
+        many as :meth:`pyvoc.specs.mel.MelRecipe.frames` says.
 
     Raises
     ------
     AudioError
         Wrong shape or type, NaN, far beyond full scale, or too short for one frame.
+    FeatureError
+        As :class:`Extractor`.
     """
-    extractor = Extractor(layout)
+    extractor = Extractor(layout, recipe=recipe, model=model)
     samples = _as_pcm(pcm)
     frames = extractor.push(samples)
+    rest = extractor.flush()
+    if len(rest):
+        frames = np.concatenate([frames, rest])
     if not len(frames):
-        need = HOP_LENGTH * (4 if layout == "lpcnet55" else 1)
-        raise AudioError(f"{samples.size} samples are too short: {layout} needs at least {need}")
+        raise too_short("", samples.size, extractor)
     return frames
+
+
+def too_short(what: str, samples: int, extractor: Extractor) -> AudioError:
+    """The error for a signal that gives no frame; `what` names it, with a colon, or is empty."""
+    recipe = extractor.recipe
+    if recipe is None:
+        need = HOP_LENGTH * (4 if extractor.name == "lpcnet55" else 1)
+    else:
+        need = max(1, recipe.fft_length - 2 * recipe.pad)
+    return AudioError(
+        f"{what}{samples} samples are too short: {extractor.name} needs at least {need}"
+    )
 
 
 def add_lpc(features: npt.NDArray[np.floating]) -> Float32:

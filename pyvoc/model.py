@@ -18,9 +18,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pyvoc import _pyvoc, voices
+from pyvoc import _pyvoc, mels, voices
 from pyvoc._inputs import as_draws, as_frames, as_pcm, as_seed
 from pyvoc.errors import Error, FeatureError, UnsupportedError
+from pyvoc.specs.mel import LAYOUT, MelRecipe
 
 __all__ = ["PIECE_HOPS", "Model", "ModelInfo", "Progress", "Stream", "load", "system_info"]
 
@@ -57,6 +58,8 @@ class ModelInfo:
         Uniform draws that a sample takes when they are given from outside.
     distribution_size
         Classes per sample of :meth:`Model.predict`.
+    mel
+        How the mel frames that the model reads are computed; None for other features.
     """
 
     path: str
@@ -71,6 +74,7 @@ class ModelInfo:
     latency_samples: int
     draws_per_sample: int
     distribution_size: int
+    mel: MelRecipe | None = None
 
 
 class Model:
@@ -92,7 +96,11 @@ class Model:
             latency_samples=native.lookahead_frames * native.hop_length,
             draws_per_sample=native.draws_per_sample,
             distribution_size=native.distribution_size,
+            mel=self._mel(path) if native.feature_layout == LAYOUT else None,
         )
+
+    def _mel(self, path: str) -> MelRecipe | None:
+        return mels.recipe_in(self.describe()["metadata"], source=path)
 
     @property
     def info(self) -> ModelInfo:

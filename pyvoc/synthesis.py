@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -13,8 +13,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from pyvoc import features
-from pyvoc._layouts import Layout, check, find_layout
+from pyvoc import audio, features, mels
+from pyvoc._layouts import check, find_layout
 from pyvoc._pcm import Write, open_output
 from pyvoc.audio import AUDIO_SUFFIXES
 from pyvoc.batch import synthesize_batch
@@ -88,11 +88,18 @@ def load_input(path: str | os.PathLike[str], info: ModelInfo, *, layout: str | N
     Raises
     ------
     Error
-        As :func:`pyvoc.features.load` and :func:`pyvoc.features.read_pcm`.
+        As :func:`pyvoc.features.load`, :func:`pyvoc.mels.load` and
+        :func:`pyvoc.features.read_pcm`.
     """
-    if Path(path).suffix.lower() in AUDIO_SUFFIXES:
-        if layout is not None and layout != info.feature_layout:
-            raise FeatureError(f"'{path}' is audio: the model's layout is {info.feature_layout}")
+    is_audio = Path(path).suffix.lower() in AUDIO_SUFFIXES
+    if layout is not None and layout != info.feature_layout and (is_audio or info.mel is not None):
+        what = "audio" if is_audio else "a feature file"
+        raise FeatureError(f"'{path}' is {what}: the model's layout is {info.feature_layout}")
+    if info.mel is not None:
+        if not is_audio:
+            return mels.load(path, bands=info.layout_dims)
+        return features.extract(audio.read(path, rate=info.mel.sample_rate)[0], recipe=info.mel)
+    if is_audio:
         return features.extract(features.read_pcm(path), layout=info.feature_layout)
     rows = features.load(path, layout=layout)
     if rows.shape[1] not in (info.feature_dims, info.layout_dims):
@@ -193,6 +200,8 @@ def _make_folder(folder: Path) -> None:
 
 
 def _layout_name(rows: Float32, info: ModelInfo) -> str:
+    if info.mel is not None:
+        return info.feature_layout
     known = (name for name, layout in features.LAYOUTS.items() if layout.dims == rows.shape[1])
     return next(known, info.feature_layout)
 
@@ -234,17 +243,12 @@ def from_stream(
         The output cannot be written.
     """
     info = model.info
-    wanted = find_layout(layout or info.feature_layout)
-    if wanted.dims not in (info.feature_dims, info.layout_dims):
-        raise FeatureError(
-            f"the model {info.path} reads {info.feature_layout} features; the layout is "
-            f"{wanted.name}"
-        )
+    source_of_rows = _rows_of(info, layout)
     frames, wall = 0, 0.0
     with model.stream(seed=seed) as stream, open_output(output, info.sample_rate, raw=raw) as write:
         if draws is not None:
             stream.set_draws(draws)
-        for rows in _frames(source, wanted):
+        for rows in _frames(source, source_of_rows):
             frames += len(rows)
             stream.push(rows)
             wall += _drain(stream, write)
@@ -252,11 +256,33 @@ def from_stream(
             raise FeatureError("standard input holds no features")
         stream.flush()
         wall += _drain(stream, write)
-    return _report(model, ["-"], [output], wanted.name, frames, wall, seed)
+    return _report(model, ["-"], [output], source_of_rows.name, frames, wall, seed)
 
 
-def _frames(source: BinaryIO, layout: Layout) -> Iterator[Float32]:
-    size = 4 * layout.dims
+@dataclass(frozen=True)
+class _Rows:
+    """What raw frames are: their name, width, and the check of their values."""
+
+    name: str
+    dims: int
+    check: Callable[[Float32, str], object]
+
+
+def _rows_of(info: ModelInfo, layout: str | None) -> _Rows:
+    """The frames that a pipe brings."""
+    if info.mel is not None and layout in (None, info.feature_layout):
+        return _Rows("mel", info.layout_dims, lambda rows, name: mels.check(rows, name=name))
+    wanted = find_layout(layout or info.feature_layout)
+    if info.mel is not None or wanted.dims not in (info.feature_dims, info.layout_dims):
+        raise FeatureError(
+            f"the model {info.path} reads {info.feature_layout} features; the layout is "
+            f"{wanted.name}"
+        )
+    return _Rows(wanted.name, wanted.dims, lambda rows, name: check(rows, name=name))
+
+
+def _frames(source: BinaryIO, kind: _Rows) -> Iterator[Float32]:
+    size = 4 * kind.dims
     rest = b""
     first = 0
     while data := _read(source):
@@ -266,15 +292,15 @@ def _frames(source: BinaryIO, layout: Layout) -> Iterator[Float32]:
         whole = len(rest) - len(rest) % size
         if whole:
             rows = np.frombuffer(rest[:whole], dtype="<f4").astype(np.float32)
-            rows = rows.reshape(-1, layout.dims)
-            check(rows, name=f"the frames {first}..{first + len(rows) - 1} of standard input")
+            rows = rows.reshape(-1, kind.dims)
+            kind.check(rows, f"the frames {first}..{first + len(rows) - 1} of standard input")
             yield rows
             first += len(rows)
             rest = rest[whole:]
     if rest:
         raise FeatureError(
             f"standard input ends within frame {first}: {len(rest)} bytes of {size} "
-            f"({layout.name}, {layout.dims} floats)"
+            f"({kind.name}, {kind.dims} floats)"
         )
 
 

@@ -1,18 +1,26 @@
 // The feature extraction part of the C ABI.
 #include <atomic>
 #include <cmath>
+#include <memory>
 #include <string>
+#include <utility>
 
 #include "api/error.h"
 #include "api/guard.h"
+#include "api/handles.h"
 #include "api/lease.h"
 #include "dsp/lpcnet_extractor.h"
+#include "dsp/mel_extractor.h"
 #include "kernels/resolve.h"
 #include "pyvoc/pyvoc.h"
 
 using pyvoc::Code;
+using pyvoc::Status;
 using pyvoc::api::fail;
+using pyvoc::api::guarded;
 using pyvoc::api::Lease;
+using pyvoc::dsp::MelExtractor;
+using pyvoc::dsp::MelRecipe;
 
 namespace {
 
@@ -22,10 +30,10 @@ constexpr float kMaxAmplitude = 16.0f;
 }  // namespace
 
 struct pyvoc_extractor {
-  pyvoc_extractor(pyvoc::dsp::Layout layout, const pyvoc::kernels::KernelTable& table)
-      : extractor(layout, table) {}
+  explicit pyvoc_extractor(std::unique_ptr<pyvoc::dsp::FeatureExtractor> opened)
+      : extractor(std::move(opened)) {}
 
-  pyvoc::dsp::LpcnetExtractor extractor;
+  std::unique_ptr<pyvoc::dsp::FeatureExtractor> extractor;
   pyvoc::api::BusyFlag busy;
   std::atomic<bool> ended{false};
 };
@@ -36,6 +44,54 @@ pyvoc_status busy() noexcept {
   return fail(Code::kBusy, "the extractor is in use by another thread");
 }
 
+pyvoc_status open_layout(const char* layout, pyvoc_extractor** extractor) {
+  if (const MelRecipe* preset = pyvoc::dsp::find_mel_preset(layout)) {
+    *extractor = new pyvoc_extractor(std::make_unique<MelExtractor>(*preset));
+    return PYVOC_OK;
+  }
+  const auto found = pyvoc::dsp::find_layout(layout);
+  if (!found) {
+    return fail(Status(Code::kArgument, "unknown feature layout '" + std::string(layout) +
+                                            "'; expected one of " + pyvoc::dsp::kLayoutNames +
+                                            ", " + pyvoc::dsp::kMelPresetNames));
+  }
+  const auto table = pyvoc::kernels::active_table();
+  if (!table.ok()) return fail(table.status());
+  *extractor =
+      new pyvoc_extractor(std::make_unique<pyvoc::dsp::LpcnetExtractor>(*found, *table.value()));
+  return PYVOC_OK;
+}
+
+// Numbers from a caller's struct; the enums' values are those of MelLog and MelPadding.
+pyvoc_status read_recipe(const pyvoc_mel_recipe& from, MelRecipe* recipe) {
+  if (from.struct_size < sizeof from) {
+    return fail(Code::kArgument, "struct_size is not set: use sizeof the struct");
+  }
+  if (from.log > PYVOC_MEL_DB || from.padding > PYVOC_MEL_ZERO || from.power > 2 ||
+      from.normalized > 1) {
+    return fail(Code::kArgument, "the mel recipe's log, padding, power or normalized is unknown");
+  }
+  MelRecipe& r = *recipe;
+  r.sample_rate = from.sample_rate;
+  r.hop_length = from.hop_length;
+  r.window_length = from.window_length;
+  r.fft_length = from.fft_length;
+  r.bands = from.bands;
+  r.fmin = from.fmin;
+  r.fmax = from.fmax;
+  r.log = static_cast<pyvoc::dsp::MelLog>(from.log);
+  r.floor = from.floor;
+  r.power = static_cast<int>(from.power);
+  r.padding = static_cast<pyvoc::dsp::MelPadding>(from.padding);
+  r.pad = from.pad;
+  r.normalized = from.normalized != 0;
+  r.ref_db = from.ref_db;
+  r.min_db = from.min_db;
+  const std::string problems = pyvoc::dsp::mel_recipe_problems(r);
+  if (problems.empty()) return PYVOC_OK;
+  return fail(Status(Code::kArgument, "impossible mel recipe: " + problems));
+}
+
 }  // namespace
 
 extern "C" {
@@ -44,16 +100,31 @@ pyvoc_status pyvoc_extractor_open(const char* layout, pyvoc_extractor** extracto
   if (layout == nullptr || extractor == nullptr) {
     return fail(Code::kArgument, "pyvoc_extractor_open: a pointer is null");
   }
-  return pyvoc::api::guarded([&]() -> pyvoc_status {
-    const auto found = pyvoc::dsp::find_layout(layout);
-    if (!found) {
-      return fail(pyvoc::Status(Code::kArgument, "unknown feature layout '" + std::string(layout) +
-                                                     "'; expected one of " +
-                                                     pyvoc::dsp::kLayoutNames));
+  return guarded([&] { return open_layout(layout, extractor); });
+}
+
+pyvoc_status pyvoc_extractor_open_for_model(const pyvoc_model* model, pyvoc_extractor** extractor) {
+  if (model == nullptr || extractor == nullptr) {
+    return fail(Code::kArgument, "pyvoc_extractor_open_for_model: a pointer is null");
+  }
+  return guarded([&]() -> pyvoc_status {
+    if (!model->mel) {
+      return open_layout(model->vocoder->info().feature_layout.c_str(), extractor);
     }
-    const auto table = pyvoc::kernels::active_table();
-    if (!table.ok()) return fail(table.status());
-    *extractor = new pyvoc_extractor(*found, *table.value());
+    *extractor = new pyvoc_extractor(std::make_unique<MelExtractor>(*model->mel));
+    return PYVOC_OK;
+  });
+}
+
+pyvoc_status pyvoc_extractor_open_mel(const pyvoc_mel_recipe* recipe, pyvoc_extractor** extractor) {
+  if (recipe == nullptr || extractor == nullptr) {
+    return fail(Code::kArgument, "pyvoc_extractor_open_mel: a pointer is null");
+  }
+  return guarded([&] {
+    MelRecipe numbers;
+    const pyvoc_status status = read_recipe(*recipe, &numbers);
+    if (status != PYVOC_OK) return status;
+    *extractor = new pyvoc_extractor(std::make_unique<MelExtractor>(numbers));
     return PYVOC_OK;
   });
 }
@@ -67,15 +138,16 @@ pyvoc_status pyvoc_extractor_get_info(const pyvoc_extractor* extractor,
   }
   pyvoc_extractor_info full{};
   full.struct_size = info->struct_size;
-  full.sample_rate = pyvoc::dsp::kSampleRate;
-  full.hop_length = pyvoc::dsp::kFrame;
-  full.feature_dims = static_cast<std::uint32_t>(extractor->extractor.dims());
-  full.latency_samples = static_cast<std::uint32_t>(extractor->extractor.latency_samples());
+  const pyvoc::dsp::FeatureExtractor& from = *extractor->extractor;
+  full.sample_rate = static_cast<std::uint32_t>(from.sample_rate());
+  full.hop_length = static_cast<std::uint32_t>(from.hop_length());
+  full.feature_dims = static_cast<std::uint32_t>(from.dims());
+  full.latency_samples = static_cast<std::uint32_t>(from.latency_samples());
   return pyvoc::api::copy_struct(full, info, info->struct_size);
 }
 
 size_t pyvoc_extractor_frames_after(const pyvoc_extractor* extractor, size_t n_samples) {
-  return extractor == nullptr ? 0 : extractor->extractor.frames_after(n_samples);
+  return extractor == nullptr ? 0 : extractor->extractor->frames_after(n_samples);
 }
 
 pyvoc_status pyvoc_extractor_push(pyvoc_extractor* extractor, const float* pcm, size_t n_samples,
@@ -88,7 +160,7 @@ pyvoc_status pyvoc_extractor_push(pyvoc_extractor* extractor, const float* pcm, 
   if (extractor->ended) {
     return fail(Code::kState, "pyvoc_extractor_push after flush: reset the extractor first");
   }
-  const size_t due = extractor->extractor.frames_after(n_samples);
+  const size_t due = extractor->extractor->frames_after(n_samples);
   if (due > capacity_frames || (due > 0 && frames == nullptr)) {
     return fail(Code::kArgument, "pyvoc_extractor_push: no room for the frames that are due");
   }
@@ -98,13 +170,12 @@ pyvoc_status pyvoc_extractor_push(pyvoc_extractor* extractor, const float* pcm, 
                                   ? "the PCM exceeds +-16; expected floats in -1..1"
                                   : "the PCM has NaN or infinite samples");
   }
-  *written = extractor->extractor.push({pcm, n_samples}, frames);
+  *written = extractor->extractor->push({pcm, n_samples}, frames);
   return PYVOC_OK;
 }
 
 pyvoc_status pyvoc_extractor_flush(pyvoc_extractor* extractor, float* frames,
                                    size_t capacity_frames, size_t* written) {
-  static_cast<void>(capacity_frames);  // nothing is held back
   if (extractor == nullptr || written == nullptr) {
     return fail(Code::kArgument, "pyvoc_extractor_flush: a pointer is null");
   }
@@ -113,8 +184,12 @@ pyvoc_status pyvoc_extractor_flush(pyvoc_extractor* extractor, float* frames,
   if (extractor->ended) {
     return fail(Code::kState, "pyvoc_extractor_flush after flush: reset the extractor first");
   }
+  const size_t due = extractor->extractor->frames_after(0);
+  if (due > capacity_frames || (due > 0 && frames == nullptr)) {
+    return fail(Code::kArgument, "pyvoc_extractor_flush: no room for the frames that are due");
+  }
   extractor->ended = true;
-  *written = extractor->extractor.flush(frames);
+  *written = extractor->extractor->flush(frames);
   return PYVOC_OK;
 }
 
@@ -125,7 +200,7 @@ pyvoc_status pyvoc_extractor_reset(pyvoc_extractor* extractor) {
   const Lease lease(extractor->busy);
   if (!lease.held()) return busy();
   extractor->ended = false;
-  extractor->extractor.reset();
+  extractor->extractor->reset();
   return PYVOC_OK;
 }
 

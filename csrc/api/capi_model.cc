@@ -9,6 +9,7 @@
 #include "api/handles.h"
 #include "api/registry.h"
 #include "kernels/resolve.h"
+#include "models/mel_features.h"
 
 namespace {
 
@@ -24,6 +25,11 @@ pyvoc_status make_model(const Result<std::shared_ptr<const pyvoc::io::Gguf>>& fi
   Result<std::unique_ptr<pyvoc::models::Vocoder>> vocoder = pyvoc::api::load_vocoder(*file.value());
   if (!vocoder.ok()) return fail(vocoder.status());
   auto handle = std::make_unique<pyvoc_model>();
+  if (vocoder.value()->info().feature_layout == pyvoc::models::kMelLayout) {
+    Result<pyvoc::dsp::MelRecipe> recipe = pyvoc::models::read_mel_recipe(*file.value());
+    if (!recipe.ok()) return fail(recipe.status());
+    handle->mel = recipe.value();
+  }
   handle->description = pyvoc::api::describe_model(*file.value(), *vocoder.value());
   handle->vocoder = std::move(vocoder.value());
   *model = handle.release();

@@ -4,15 +4,18 @@
 #define PYVOC_API_HANDLES_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "api/stream.h"
+#include "dsp/mel_recipe.h"
 #include "models/vocoder.h"
 #include "pyvoc/pyvoc.h"
 
 struct pyvoc_model {
   std::shared_ptr<const pyvoc::models::Vocoder> vocoder;
-  std::string description;  // JSON
+  std::string description;                   // JSON
+  std::optional<pyvoc::dsp::MelRecipe> mel;  // of a model whose features are mel frames
 };
 
 struct pyvoc_stream {

@@ -12,6 +12,7 @@
 
 #include "base/realtime.h"
 #include "base/span.h"
+#include "dsp/feature_extractor.h"
 #include "dsp/lpcnet_analysis.h"
 
 namespace pyvoc::dsp {
@@ -26,23 +27,21 @@ std::optional<Layout> find_layout(std::string_view name);
 const char* layout_name(Layout layout);
 constexpr const char* kLayoutNames = "lpcnet36, lpcnet20, lpcnet55";
 
-class LpcnetExtractor {
+class LpcnetExtractor final : public FeatureExtractor {
  public:
   LpcnetExtractor(Layout layout, const kernels::KernelTable& table);
 
   Layout layout() const { return layout_; }
-  std::size_t dims() const;
-  // From the newest sample a frame needs back to the centre of its analysis window.
-  std::size_t latency_samples() const;
-  // Frames that pushing n more samples completes.
-  std::size_t frames_after(std::size_t n) const PYVOC_RT;
-
-  // out [frames_after(pcm.size()), dims()]; returns the frames written. The PCM is finite.
-  std::size_t push(Span<const float> pcm, float* out) PYVOC_RT;
-  // Ends the signal. An incomplete frame or (2019) superframe is dropped, as upstream does, so
-  // there is nothing to write: returns 0.
-  std::size_t flush(float* out) PYVOC_RT;
-  void reset() PYVOC_RT;
+  std::size_t sample_rate() const override { return kSampleRate; }
+  std::size_t hop_length() const override { return kFrame; }
+  std::size_t dims() const override;
+  std::size_t latency_samples() const override;
+  std::size_t frames_after(std::size_t n) const PYVOC_RT override;
+  std::size_t push(Span<const float> pcm, float* out) PYVOC_RT override;
+  // An incomplete frame or (2019) superframe is dropped, as upstream does, so there is nothing to
+  // write: returns 0.
+  std::size_t flush(float* out) PYVOC_RT override;
+  void reset() PYVOC_RT override;
 
  private:
   Layout layout_;

@@ -18,7 +18,8 @@ __all__ = ["COMMANDS", "main"]
 
 COMMANDS = {
     "synth": "speech from features, or a copy of speech through its features",
-    "features": "extract LPCNet features from speech",
+    "features": "extract a model's features from speech",
+    "check-mel": "could this mel spectrogram be what a model reads?",
     "convert": "convert an upstream checkpoint to a model file",
     "info": "what this machine does; what is in a model, feature or audio file",
     "train": "train, fine-tune or continue training a model",

@@ -8,7 +8,8 @@ import json
 import sys
 from typing import Any
 
-from pyvoc.convert.run import ARCHITECTURES, Conversion, convert
+from pyvoc.convert.detect import ARCHITECTURES
+from pyvoc.convert.run import Conversion, convert
 from pyvoc.specs.layout import PRECISIONS
 
 
@@ -17,8 +18,9 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "convert",
         help="convert an upstream checkpoint to a model file",
-        description="Convert an upstream checkpoint (Keras .h5, DNNw weight blob; recognised by "
-        "content) to a GGUF model file, reload it and print what the precision costs.",
+        description="Convert an upstream checkpoint to a GGUF model file, reload it and print what "
+        "the precision costs. LPCNet: Keras .h5, DNNw weight blob. MelGAN: PyTorch .pt, "
+        ".safetensors, MindSpore .ckpt. Recognised by content.",
     )
     parser.add_argument("checkpoint", metavar="CKPT", help="the upstream checkpoint")
     parser.add_argument(

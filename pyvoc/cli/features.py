@@ -1,4 +1,4 @@
-"""``pyvoc features``: LPCNet features of audio files."""
+"""``pyvoc features``: features of audio files, LPCNet's or mel frames."""
 
 from __future__ import annotations
 
@@ -15,40 +15,56 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from pyvoc import audio, mels, voices
 from pyvoc._atomic import atomic_open
 from pyvoc._listing import in_folder, in_list
 from pyvoc.errors import AudioError, Error
-from pyvoc.features import HOP_LENGTH, LAYOUTS, SAMPLE_RATE, Extractor, read_pcm, save
+from pyvoc.features import LAYOUTS, Extractor, read_pcm, save, too_short
+from pyvoc.specs.mel import RECIPES
+from pyvoc.specs.reader import read_metadata
 
 __all__ = ["add_parser", "run"]
 
-_CHUNK = 10 * SAMPLE_RATE
+_CHUNK_SECONDS = 10
+Samples = npt.NDArray[np.int16] | npt.NDArray[np.float32]
 
 
 def add_parser(subparsers: Any) -> None:
     """Add the sub-command to argparse's sub-parsers."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "features",
-        help="extract LPCNet features from speech",
-        description="Extract LPCNet features. Several inputs are one signal, in the order given, "
-        "unless the output is a directory. Other rates than 16 kHz need the soxr extra.",
+        help="extract a model's features from speech",
+        description="Extract the features that a model reads (-m), mel frames of a recipe "
+        "(--recipe), or LPCNet features (--layout). Several inputs are one signal, in the order "
+        "given, unless the output is a directory. Another rate than the features' needs the soxr "
+        "extra.",
     )
     parser.add_argument(
         "inputs",
         nargs="+",
         metavar="IN",
-        help="audio file (.wav, .flac, ...), raw 16 kHz PCM (.s16), directory, list of files "
-        "(.txt, one per line), or - for raw PCM on stdin",
+        help="audio file (.wav, .flac, ...), raw 16-bit PCM (.s16, 16 kHz), directory, list of "
+        "files (.txt, one per line), or - for raw PCM on stdin",
     )
     parser.add_argument(
         "-o",
         "--output",
         required=True,
         metavar="OUT",
-        help="feature file (.f32 or .npy), directory (ends in / or exists: one .f32 per input), "
-        "or - for stdout",
+        help="feature file (.f32 or .npy), directory (ends in / or exists: one file per input, "
+        ".f32 or, for mels, .npy), or - for stdout",
     )
-    parser.add_argument("--layout", choices=list(LAYOUTS), default="lpcnet36")
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument(
+        "-m",
+        "--model",
+        metavar="MODEL",
+        help="the features that this model reads: a bundled voice or a .gguf file",
+    )
+    kind.add_argument(
+        "--recipe", choices=list(RECIPES), help="mel frames [frames, bands] of a preset"
+    )
+    kind.add_argument("--layout", choices=list(LAYOUTS), help="default: lpcnet36")
     parser.add_argument("--json", action="store_true", help="print a report as JSON")
     parser.set_defaults(run=run, parser=parser)
 
@@ -69,12 +85,17 @@ def _expand(names: list[str]) -> list[str]:
     return files
 
 
-def _read(name: str) -> npt.NDArray[np.int16]:
+def _read(name: str, extractor: Extractor) -> Samples:
+    """LPCNet hears 16 bits, as its upstream; mel frames are of the file's own samples."""
     if name != "-":
-        return read_pcm(name)
+        if extractor.recipe is None:
+            return read_pcm(name)
+        return audio.read(name, rate=extractor.sample_rate)[0]
     data = sys.stdin.buffer.read()
     if not data:
-        raise AudioError("standard input is empty; expected raw 16-bit PCM at 16 kHz")
+        raise AudioError(
+            f"standard input is empty; expected raw 16-bit PCM at {extractor.sample_rate} Hz"
+        )
     if len(data) % 2:
         raise AudioError(
             f"standard input has {len(data)} bytes, an odd number; expected 16-bit PCM"
@@ -109,17 +130,22 @@ def _open_output(output: str) -> Iterator[BinaryIO]:
             yield stream
 
 
-def _push(extractor: Extractor, pcm: npt.NDArray[np.int16]) -> Iterator[npt.NDArray[np.float32]]:
-    for start in range(0, len(pcm), _CHUNK):
-        yield extractor.push(pcm[start : start + _CHUNK])
+def _push(extractor: Extractor, pcm: Samples) -> Iterator[npt.NDArray[np.float32]]:
+    chunk = _CHUNK_SECONDS * extractor.sample_rate
+    for start in range(0, len(pcm), chunk):
+        yield extractor.push(pcm[start : start + chunk])
 
 
 def _too_short(files: list[str], samples: int, extractor: Extractor) -> AudioError:
     what = f"'{files[0]}'" if len(files) == 1 else f"the {len(files)} inputs"
-    need = HOP_LENGTH * (4 if extractor.layout.name == "lpcnet55" else 1)
-    return AudioError(
-        f"{what}: {samples} samples are too short; {extractor.layout.name} needs at least {need}"
-    )
+    return too_short(f"{what}: ", samples, extractor)
+
+
+def _save(path: str | Path, rows: npt.NDArray[np.float32], extractor: Extractor) -> None:
+    if extractor.recipe is None:
+        save(path, rows)
+    else:
+        mels.save(path, rows)
 
 
 def _run_one_output(
@@ -130,20 +156,24 @@ def _run_one_output(
     kept: list[npt.NDArray[np.float32]] = []
     as_npy = Path(output).suffix.lower() == ".npy"
     with _open_output(os.devnull if as_npy else output) as stream:
+
+        def take(rows: npt.NDArray[np.float32]) -> int:
+            if as_npy:
+                kept.append(rows)
+            else:
+                stream.write(np.ascontiguousarray(rows, dtype="<f4").tobytes())
+            return len(rows)
+
         for index, name in enumerate(files):
-            pcm = _read(name)
+            pcm = _read(name, extractor)
             samples += len(pcm)
-            for rows in _push(extractor, pcm):
-                frames += len(rows)
-                if as_npy:
-                    kept.append(rows)
-                else:
-                    stream.write(np.ascontiguousarray(rows, dtype="<f4").tobytes())
-            progress.show(index + 1, samples / SAMPLE_RATE)
+            frames += sum(take(rows) for rows in _push(extractor, pcm))
+            progress.show(index + 1, samples / extractor.sample_rate)
+        frames += take(extractor.flush())
         if frames == 0:
             raise _too_short(files, samples, extractor)
     if as_npy:
-        save(output, np.concatenate(kept))
+        _save(output, np.concatenate(kept), extractor)
     return samples, frames
 
 
@@ -152,8 +182,9 @@ def _run_directory(
 ) -> tuple[int, int]:
     """Write one feature file per input; returns samples and frames."""
     targets: dict[Path, str] = {}
+    suffix = ".f32" if extractor.recipe is None else ".npy"
     for name in files:
-        target = output / f"{Path(name).stem}.f32"
+        target = output / f"{Path(name).stem}{suffix}"
         if target in targets:
             raise AudioError(f"'{targets[target]}' and '{name}' would both become '{target}'")
         targets[target] = name
@@ -164,15 +195,25 @@ def _run_directory(
     samples = frames = 0
     for index, (target, name) in enumerate(targets.items()):
         extractor.reset()
-        pcm = _read(name)
-        rows = np.concatenate(list(_push(extractor, pcm)))
+        pcm = _read(name, extractor)
+        rows = np.concatenate([*_push(extractor, pcm), extractor.flush()])
         if not len(rows):
             raise _too_short([name], len(pcm), extractor)
-        save(target, rows)
+        _save(target, rows, extractor)
         samples += len(pcm)
         frames += len(rows)
-        progress.show(index + 1, samples / SAMPLE_RATE)
+        progress.show(index + 1, samples / extractor.sample_rate)
     return samples, frames
+
+
+def _open(args: argparse.Namespace) -> Extractor:
+    """The extractor that the options ask for; of a model, the metadata alone is read."""
+    if args.model is None:
+        return Extractor(args.layout, recipe=args.recipe)
+    source = voices.resolve(args.model)
+    metadata = read_metadata(source)
+    recipe = mels.recipe_in(metadata, source=source)
+    return Extractor(recipe=recipe) if recipe else Extractor(mels.layout_in(metadata))
 
 
 def run(args: argparse.Namespace) -> int:
@@ -183,7 +224,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json and args.output == "-":
         args.parser.error("--json and -o - both want standard output")
     files = _expand(args.inputs)
-    extractor = Extractor(args.layout)
+    extractor = _open(args)
     progress = _Progress(len(files))
     started = time.perf_counter()
     try:
@@ -194,12 +235,12 @@ def run(args: argparse.Namespace) -> int:
     finally:
         progress.close()
     elapsed = time.perf_counter() - started
-    seconds = samples / SAMPLE_RATE
+    seconds = samples / extractor.sample_rate
     if args.json:
         report = {
             "inputs": len(files),
             "output": args.output,
-            "layout": args.layout,
+            "layout": extractor.name,
             "dims": extractor.dims,
             "frames": frames,
             "audio_seconds": round(seconds, 3),
@@ -208,7 +249,7 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(report))
     elif args.output != "-":
         print(
-            f"{args.output}: {frames} frames of {extractor.dims} floats ({args.layout}) from "
+            f"{args.output}: {frames} frames of {extractor.dims} floats ({extractor.name}) from "
             f"{len(files)} file{'s' if len(files) > 1 else ''}, {seconds:.1f} s of audio"
         )
     return 0

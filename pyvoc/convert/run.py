@@ -10,14 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyvoc.convert.checkpoint import Checkpoint
-from pyvoc.convert.detect import detect
+from pyvoc.convert.detect import ARCHITECTURES, detect
 from pyvoc.errors import Error, ModelError
 from pyvoc.quant import encode
 from pyvoc.quant.report import PrecisionReport, Predictor, compare
 from pyvoc.specs import Container, write_container
 from pyvoc.specs.layout import PRECISIONS
-
-ARCHITECTURES = ("lpcnet",)
 
 
 @dataclass(frozen=True)
@@ -63,13 +61,14 @@ def convert(
     Parameters
     ----------
     source
-        Keras HDF5 or a weight blob; recognised by content.
+        LPCNet: Keras HDF5 or a weight blob. MelGAN: a checkpoint of PyTorch, safetensors or
+        MindSpore. Recognised by content.
     target
         Where to save; replaced only when the conversion has succeeded.
     precision
         ``f32``, ``bf16`` or ``int8``.
     arch
-        ``auto`` or ``lpcnet``.
+        ``auto``, ``lpcnet`` or ``melgan``.
     load
         Opens a model file in the runtime (`pyvoc.load`), to measure the error of the precision.
         None leaves the measurement out.
@@ -93,7 +92,7 @@ def convert(
     if arch != "auto" and arch not in ARCHITECTURES:
         raise Error(f"architecture '{arch}' is unknown, expected auto, {', '.join(ARCHITECTURES)}")
     digest = _sha256(source)
-    checkpoint = detect(source)(source)
+    checkpoint = detect(source, arch)(source)
     if Path(source).resolve() == Path(target).resolve():
         raise Error(f"{target}: the model would overwrite its checkpoint")
     container = _encode(checkpoint, Path(source).stem, digest, precision, str(source))

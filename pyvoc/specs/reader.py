@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import mmap
 import os
 import struct
 from pathlib import Path
@@ -48,16 +49,40 @@ def read_container(path: str | os.PathLike[str]) -> Container:
     return parse_container(data, str(path))
 
 
+def read_metadata(path: str | os.PathLike[str]) -> dict[str, Scalar]:
+    """Read a model file's metadata alone, whatever its tensors are.
+
+    Raises
+    ------
+    ModelError
+        The header is damaged, or the file is not GGUF.
+    Error
+        The operating system refused to read.
+    """
+    try:
+        with open(path, "rb") as file:
+            if os.fstat(file.fileno()).st_size == 0:
+                raise ModelError(f"{path}: not a pyvoc model: it is empty")
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                parser = _Parser(data, str(path))
+                parser.header()
+                return parser.metadata
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise Error(f"{path}: cannot be read: {reason}") from error
+
+
 def parse_container(data: bytes, source: str) -> Container:
     """Parse the bytes of a model file; `source` names it in errors."""
     return _Parser(data, source).run()
 
 
 class _Parser:
-    def __init__(self, data: bytes, source: str) -> None:
+    def __init__(self, data: bytes | mmap.mmap, source: str) -> None:
         self.data = data
         self.source = source
         self.at = 0
+        self.metadata: dict[str, Scalar] = {}
 
     def fail(self, what: str) -> NoReturn:
         raise ModelError(f"{self.source}: {what}")
@@ -102,7 +127,8 @@ class _Parser:
             return self.text(MAX_STRING, where)
         self.fail(f"{where} has type {kind}, expected a number, a bool or a string")
 
-    def run(self) -> Container:
+    def header(self) -> int:
+        """Read the metadata; the number of tensors."""
         if self.data[:4] != b"GGUF":
             self.fail("not a pyvoc model: it does not begin with 'GGUF'")
         self.at = 4
@@ -111,13 +137,17 @@ class _Parser:
             self.fail(f"GGUF version {version}; this pyvoc reads version {VERSION}")
         n_tensors = self.take("Q", "the header")
         n_entries = self.take("Q", "the header")
-        metadata: dict[str, Scalar] = {}
         for i in range(n_entries):
             key = self.name(MAX_KEY, f"the key of metadata entry {i}")
-            if key in metadata:
+            if key in self.metadata:
                 self.fail(f"metadata '{key}' occurs twice")
             kind = self.take("I", f"metadata '{key}'")
-            metadata[key] = self.value(kind, f"metadata '{key}'")
+            self.metadata[key] = self.value(kind, f"metadata '{key}'")
+        return n_tensors
+
+    def run(self) -> Container:
+        n_tensors = self.header()
+        metadata = self.metadata
         alignment = metadata.get("general.alignment", 32)
         if alignment not in ALIGNMENTS:
             self.fail(f"metadata 'general.alignment' is {alignment!r}, not a power of two")

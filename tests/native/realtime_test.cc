@@ -172,8 +172,13 @@ TEST_P(RealtimeExtractor, DoesNotAllocate) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Layouts, RealtimeExtractor,
-                         ::testing::Values("lpcnet36", "lpcnet20", "lpcnet55"),
-                         [](const auto& info) { return std::string(info.param); });
+                         ::testing::Values("lpcnet36", "lpcnet20", "lpcnet55", "mel-nvidia",
+                                           "mel-descript", "mel-fatchord"),
+                         [](const auto& info) {
+                           std::string name = info.param;
+                           name.erase(std::remove(name.begin(), name.end(), '-'), name.end());
+                           return name;
+                         });
 
 }  // namespace
 }  // namespace pyvoc::testing

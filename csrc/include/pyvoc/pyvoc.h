@@ -183,9 +183,54 @@ typedef struct pyvoc_extractor_info {
   uint32_t latency_samples; /* how far a frame's centre lies behind the newest sample it needed */
 } pyvoc_extractor_info;
 
-/* layout: "lpcnet36" (xiph/LPCNet latest, 36 floats), "lpcnet20" (its first 20) or "lpcnet55"
- * (2019). */
+/* layout: "lpcnet36" (xiph/LPCNet latest, 36 floats), "lpcnet20" (its first 20), "lpcnet55"
+ * (2019), or the mel frames of "mel-nvidia" (Tacotron 2, WaveGlow, MelGAN: 22050 Hz, 80 bands,
+ * natural logarithm), "mel-descript" (melgan-neurips: log10, up to 11025 Hz) or "mel-fatchord"
+ * (WaveRNN: hop 275, decibels mapped to 0..1). */
 PYVOC_API pyvoc_status pyvoc_extractor_open(const char* layout, pyvoc_extractor** extractor);
+
+/* The extractor of a model's own features: what pyvoc_stream_push wants. The model may be released
+ * before the extractor is closed. */
+PYVOC_API pyvoc_status pyvoc_extractor_open_for_model(const pyvoc_model* model,
+                                                      pyvoc_extractor** extractor);
+
+typedef enum pyvoc_mel_log {
+  PYVOC_MEL_LN = 0,
+  PYVOC_MEL_LOG10 = 1,
+  PYVOC_MEL_DB = 2 /* 20 log10 of amplitudes, 10 log10 of powers */
+} pyvoc_mel_log;
+
+typedef enum pyvoc_mel_padding {
+  PYVOC_MEL_REFLECT = 0, /* mirrored, the edge not repeated */
+  PYVOC_MEL_ZERO = 1
+} pyvoc_mel_padding;
+
+/* How mel frames are computed. Always: periodic Hann window centred in the transform, Slaney mel
+ * scale, filters of unit area, clamp at `floor` before the logarithm. The number of frames is
+ * 1 + (samples + 2 pad - fft_length) / hop_length. */
+typedef struct pyvoc_mel_recipe {
+  uint32_t struct_size;
+  uint32_t sample_rate;   /* Hz */
+  uint32_t hop_length;    /* samples */
+  uint32_t window_length; /* samples, <= fft_length */
+  uint32_t fft_length;    /* a power of two, 16 to 16384 */
+  uint32_t bands;
+  float fmin;          /* Hz */
+  float fmax;          /* Hz, up to half the rate */
+  uint32_t log;        /* pyvoc_mel_log */
+  float floor;         /* > 0 */
+  uint32_t power;      /* 1: of magnitudes; 2: of powers */
+  uint32_t padding;    /* pyvoc_mel_padding */
+  uint32_t pad;        /* samples added at each end */
+  uint32_t normalized; /* decibels only: (dB - ref_db - min_db) / -min_db, clipped to 0..1 */
+  float ref_db;
+  float min_db; /* < 0 */
+} pyvoc_mel_recipe;
+
+/* The extractor of any mel recipe. */
+PYVOC_API pyvoc_status pyvoc_extractor_open_mel(const pyvoc_mel_recipe* recipe,
+                                                pyvoc_extractor** extractor);
+
 PYVOC_API void pyvoc_extractor_close(pyvoc_extractor* extractor);
 PYVOC_API pyvoc_status pyvoc_extractor_get_info(const pyvoc_extractor* extractor,
                                                 pyvoc_extractor_info* info);
@@ -200,8 +245,9 @@ PYVOC_API pyvoc_status pyvoc_extractor_push(pyvoc_extractor* extractor, const fl
                                             size_t n_samples, float* frames, size_t capacity_frames,
                                             size_t* written);
 
-/* [real-time] Ends the signal: writes the frames that were held back (an incomplete last hop is
- * dropped, as upstream does). */
+/* [real-time] Ends the signal: writes the frames that were held back; needs capacity_frames >=
+ * pyvoc_extractor_frames_after(0). LPCNet's layouts drop an incomplete last hop, as upstream does;
+ * mel recipes pad the end. */
 PYVOC_API pyvoc_status pyvoc_extractor_flush(pyvoc_extractor* extractor, float* frames,
                                              size_t capacity_frames, size_t* written);
 

@@ -187,6 +187,19 @@ class Extractor {
   }
   explicit Extractor(const std::string& layout) : Extractor(layout.c_str()) {}
 
+  // Of the features that the model reads.
+  explicit Extractor(const Model& model) {
+    pyvoc_extractor* extractor = nullptr;
+    check(pyvoc_extractor_open_for_model(model.get(), &extractor));
+    handle_.reset(extractor);
+  }
+  // Of any mel recipe; recipe.struct_size is set.
+  explicit Extractor(const pyvoc_mel_recipe& recipe) {
+    pyvoc_extractor* extractor = nullptr;
+    check(pyvoc_extractor_open_mel(&recipe, &extractor));
+    handle_.reset(extractor);
+  }
+
   pyvoc_extractor_info info() const {
     pyvoc_extractor_info info{};
     info.struct_size = sizeof info;
