@@ -4,6 +4,7 @@
 
 #include "kernels/resolve.h"
 #include "models/lpcnet/lpcnet.h"
+#include "models/melgan/melgan.h"
 
 namespace pyvoc::api {
 namespace {
@@ -17,6 +18,7 @@ struct Entry {
 
 constexpr Entry kModels[] = {
     {"pyvoc.lpcnet", models::lpcnet::Lpcnet::load},
+    {"pyvoc.melgan", models::melgan::Melgan::load},
 };
 
 }  // namespace

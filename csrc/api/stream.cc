@@ -18,8 +18,8 @@ Stream::Stream(std::shared_ptr<const models::Vocoder> vocoder, std::uint64_t see
       session_(vocoder_->open(seed)),
       dims_(static_cast<std::size_t>(vocoder_->info().feature_dims)),
       hop_(static_cast<std::size_t>(vocoder_->info().hop_length)),
-      hop_buffer_(hop_),
-      hop_used_(hop_) {
+      block_(static_cast<std::size_t>(vocoder_->info().block_frames)),
+      hops_(block_ * hop_) {
   reserve(capacity_frames);
 }
 
@@ -55,34 +55,31 @@ Code Stream::push(Matrix<const float> frames) PYVOC_RT {
 std::size_t Stream::available() const PYVOC_RT {
   const std::uint64_t lookahead = static_cast<std::uint64_t>(vocoder_->info().lookahead_frames);
   const std::uint64_t hops = flushed_ ? pushed_ : pushed_ - std::min(pushed_, lookahead);
-  return static_cast<std::size_t>(hops - produced_) * hop_ + (hop_ - hop_used_);
+  return static_cast<std::size_t>(hops - produced_) * hop_ + (hops_size_ - hops_used_);
 }
 
 bool Stream::has_work() const PYVOC_RT { return waiting_ > 0 || (flushed_ && produced_ < pushed_); }
 
-const float* Stream::next_frame() PYVOC_RT {
-  if (waiting_ == 0) return nullptr;
-  const float* frame = queue_.data() + head_ * dims_;
-  head_ = (head_ + 1) % capacity_;
-  --waiting_;
-  return frame;
+int Stream::next_frames(std::size_t samples, const float** frames) PYVOC_RT {
+  const std::size_t wanted = (samples + hop_ - 1) / hop_;
+  const std::size_t n = std::min({waiting_, wanted, block_, capacity_ - head_});
+  *frames = queue_.data() + head_ * dims_;
+  head_ = (head_ + n) % std::max<std::size_t>(capacity_, 1);
+  waiting_ -= n;
+  return static_cast<int>(n);
 }
 
 std::size_t Stream::take(Span<float> samples) PYVOC_RT {
-  const std::size_t n = std::min(samples.size(), hop_ - hop_used_);
-  if (n > 0) std::memcpy(samples.data(), hop_buffer_.data() + hop_used_, sizeof(float) * n);
-  hop_used_ += n;
+  const std::size_t n = std::min(samples.size(), hops_size_ - hops_used_);
+  if (n > 0) std::memcpy(samples.data(), hops_.data() + hops_used_, sizeof(float) * n);
+  hops_used_ += n;
   return n;
 }
 
-void Stream::synthesize_hop() PYVOC_RT {
-  const float* frame = next_frame();
-  const bool produced = frame != nullptr ? session_->process(frame, hop_buffer_.data())
-                                         : session_->finish(hop_buffer_.data());
-  if (produced) {
-    ++produced_;
-    hop_used_ = 0;
-  }
+void Stream::buffered(int hops) PYVOC_RT {
+  produced_ += static_cast<std::uint64_t>(hops);
+  hops_size_ = static_cast<std::size_t>(hops) * hop_;
+  hops_used_ = 0;
 }
 
 std::size_t Stream::pull(Span<float> samples) PYVOC_RT {
@@ -91,7 +88,9 @@ std::size_t Stream::pull(Span<float> samples) PYVOC_RT {
   for (;;) {
     written += take(samples.subspan(written, samples.size() - written));
     if (written == samples.size() || !has_work()) return written;
-    synthesize_hop();
+    const float* frames = nullptr;
+    const int n = next_frames(samples.size() - written, &frames);
+    buffered(n > 0 ? session_->process(frames, n, hops_.data()) : session_->finish(hops_.data()));
   }
 }
 
@@ -105,8 +104,9 @@ void Stream::pull_batch(Stream* const* streams, std::size_t n, float* const* sam
       Stream* active[kBatch];
       models::Session* sessions[kBatch];
       const float* frames[kBatch];
+      int counts[kBatch];
       float* hops[kBatch];
-      bool produced[kBatch];
+      int produced[kBatch];
       std::size_t m = 0;
       for (std::size_t i = first; i < first + count; ++i) {
         Stream& stream = *streams[i];
@@ -114,17 +114,13 @@ void Stream::pull_batch(Stream* const* streams, std::size_t n, float* const* sam
         if (written[i] == capacity || !stream.has_work()) continue;
         active[m] = &stream;
         sessions[m] = stream.session_.get();
-        frames[m] = stream.next_frame();
-        hops[m] = stream.hop_buffer_.data();
+        counts[m] = stream.next_frames(capacity - written[i], &frames[m]);
+        hops[m] = stream.hops_.data();
         ++m;
       }
       if (m == 0) break;
-      streams[first]->vocoder_->process_batch(sessions, frames, hops, produced, m);
-      for (std::size_t k = 0; k < m; ++k) {
-        if (!produced[k]) continue;
-        ++active[k]->produced_;
-        active[k]->hop_used_ = 0;
-      }
+      streams[first]->vocoder_->process_batch(sessions, frames, counts, hops, produced, m);
+      for (std::size_t k = 0; k < m; ++k) active[k]->buffered(produced[k]);
     }
   }
 }
@@ -133,7 +129,7 @@ void Stream::reset(std::uint64_t seed) PYVOC_RT {
   const DenormalGuard guard;
   session_->reset(seed);
   head_ = waiting_ = 0;
-  hop_used_ = hop_;
+  hops_size_ = hops_used_ = 0;
   pushed_ = produced_ = 0;
   flushed_ = false;
 }

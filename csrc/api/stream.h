@@ -36,19 +36,22 @@ class Stream {
   BusyFlag& busy() PYVOC_RT { return busy_; }
 
  private:
-  bool has_work() const PYVOC_RT;                  // a hop can be computed
-  const float* next_frame() PYVOC_RT;              // nullptr: beyond the end
-  std::size_t take(Span<float> samples) PYVOC_RT;  // from the buffered hop
-  void synthesize_hop() PYVOC_RT;
+  bool has_work() const PYVOC_RT;  // a hop can be computed
+  // Takes frames out of the queue, as many as `samples` samples need and the model accepts; their
+  // number is 0 beyond the end.
+  int next_frames(std::size_t samples, const float** frames) PYVOC_RT;
+  std::size_t take(Span<float> samples) PYVOC_RT;  // from the buffered hops
+  void buffered(int hops) PYVOC_RT;                // so many were computed
 
   std::shared_ptr<const models::Vocoder> vocoder_;
   std::unique_ptr<models::Session> session_;
   BusyFlag busy_;
-  std::size_t dims_, hop_;
+  std::size_t dims_, hop_, block_;
   std::vector<float> queue_;  // ring of capacity_ frames
   std::size_t capacity_ = 0, head_ = 0, waiting_ = 0;
-  std::vector<float> hop_buffer_;
-  std::size_t hop_used_;                     // samples of hop_buffer_ that were given out
+  std::vector<float> hops_;                  // what was computed last: block_ hops
+  std::size_t hops_size_ = 0;                // samples in it
+  std::size_t hops_used_ = 0;                // samples of it that were given out
   std::uint64_t pushed_ = 0, produced_ = 0;  // frames in, hops out
   bool flushed_ = false;
 };

@@ -14,6 +14,10 @@ const char* op_name(Op op) {
       return "sparse8x4";
     case Op::kSparse16x1:
       return "sparse16x1";
+    case Op::kConv:
+      return "conv";
+    case Op::kConvTransposed:
+      return "conv_transposed";
   }
   return "?";
 }

@@ -11,13 +11,13 @@
 
 namespace pyvoc::backends {
 
-enum class Op { kDense, kSparse8x4, kSparse16x1 };
+enum class Op { kDense, kSparse8x4, kSparse16x1, kConv, kConvTransposed };
 enum class Weights { kF32, kBf16, kI8 };
 
 const char* op_name(Op op);
 const char* weights_name(Weights weights);
 
-// A matrix-vector product y = W x.
+// A matrix-vector product y = W x; a convolution is one for every row of its input.
 struct MatVec {
   Op op = Op::kDense;
   Weights weights = Weights::kF32;

@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernels/conv_views.h"
 #include "kernels/training_views.h"
 #include "kernels/views.h"
 
@@ -56,6 +57,20 @@
                      std::int32_t n))                                                              \
   K(tree_nll_f32, (const TreeNll& t))
 
+// Convolutions (conv_views.h): rows of sums of w's columns, then what `out` says.
+#define PYVOC_CONV_SLOTS(K)                                                                        \
+  K(conv_f32,                                                                                      \
+    (const Dense<float>& w, const ConvInput<float>& in, std::int32_t rows, const ConvOutput& out)) \
+  K(conv_bf16,                                                                                     \
+    (const Dense<Bf16>& w, const ConvInput<float>& in, std::int32_t rows, const ConvOutput& out))  \
+  /* Inputs are 0..254; the int32 sums are the same on every tier. */                              \
+  K(conv_i8, (const Dense<std::int8_t>& w, const ConvInput<std::uint8_t>& in, std::int32_t rows,   \
+              const ConvOutput& out))                                                              \
+  /* y[i] = bias + sum over j < n of w[j] x[i stride + j], i < rows; n is a multiple of 16. Reads  \
+     and writes up to the next multiple of 16 rows. */                                             \
+  K(row_dots_f32, (const float* w, std::int32_t n, const float* x, std::ptrdiff_t stride,          \
+                   std::int32_t rows, float bias, float* y))
+
 // K(name, (arguments)): every kernel returns void.
 #define PYVOC_KERNEL_SLOTS(K)                                                                   \
   /* y[0 .. 16 panels) = init + W x; init may be null (zeros). */                               \
@@ -90,6 +105,7 @@
     (const DualFcTree& t, const float* x, const float* thresholds, std::int32_t* path))         \
   /* logits[16] of the 15 nodes. */                                                             \
   K(dual_fc_tree, (const DualFcTree& t, const float* x, float* logits))                         \
+  PYVOC_CONV_SLOTS(K)                                                                           \
   PYVOC_SIGNAL_SLOTS(K)                                                                         \
   PYVOC_TRAINING_SLOTS(K)
 

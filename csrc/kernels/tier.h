@@ -19,6 +19,9 @@
 //
 #include "kernels/activation.inl"
 #include "kernels/dense.inl"
+//
+#include "kernels/conv.inl"  // uses `unrolled` of dense.inl
+//
 #include "kernels/gru.inl"
 #include "kernels/signal.inl"
 #include "kernels/sparse.inl"
@@ -41,6 +44,7 @@
     KernelTable t{};                                  \
     t.tier = #name;                                   \
     t.dense_i8 = dense_i8;                            \
+    t.conv_i8 = conv_i8;                              \
     t.sparse8x4_i8 = sparse8x4_i8;                    \
     t.sparse8x4_i8_x4 = sparse8x4_i8_x4;              \
     return t;                                         \

@@ -25,6 +25,7 @@ struct VocoderInfo {
   int sample_rate = 0;
   int hop_length = 0;
   int lookahead_frames = 0;
+  int block_frames = 1;  // the most frames that a session takes at a time
   int draws_per_sample = 0;
   int distribution_size = 0;
 };
@@ -44,12 +45,14 @@ class Session {
   // Uniforms in [0, 1) to use before the session's own generator; borrowed.
   virtual void set_draws(Span<const float> draws) PYVOC_RT = 0;
 
-  // Takes one frame [feature_dims]; writes hop_length samples (-1..1) and returns true, or returns
-  // false while look-ahead is filling.
-  virtual bool process(const float* frame, float* samples) PYVOC_RT = 0;
+  // Takes frames [n][feature_dims], 1 <= n <= VocoderInfo::block_frames; writes at most n hops of
+  // samples (-1..1) and returns how many: none while look-ahead is filling. How frames are divided
+  // into blocks does not change the samples.
+  virtual int process(const float* frames, int n, float* samples) PYVOC_RT = 0;
 
-  // After the last frame: as process, but the model supplies what lies beyond the end.
-  virtual bool finish(float* samples) PYVOC_RT = 0;
+  // After the last frame: the hops that remain, at most block_frames at a time; the model supplies
+  // what lies beyond the end.
+  virtual int finish(float* samples) PYVOC_RT = 0;
 };
 
 class Vocoder {
@@ -64,12 +67,13 @@ class Vocoder {
   virtual std::unique_ptr<Session> open(std::uint64_t seed) const = 0;
 
   // Session::process for n sessions of this model in lockstep, sharing the weights while they are
-  // in cache; frames[i] == nullptr means finish. produced[i] is what process would return.
+  // in cache; counts[i] frames, 0 means finish. hops[i] is what process would return.
   virtual void process_batch(Session* const* sessions, const float* const* frames,
-                             float* const* samples, bool* produced, std::size_t n) const PYVOC_RT {
+                             const int* counts, float* const* samples, int* hops,
+                             std::size_t n) const PYVOC_RT {
     for (std::size_t i = 0; i < n; ++i) {
-      produced[i] = frames[i] != nullptr ? sessions[i]->process(frames[i], samples[i])
-                                         : sessions[i]->finish(samples[i]);
+      hops[i] = counts[i] > 0 ? sessions[i]->process(frames[i], counts[i], samples[i])
+                              : sessions[i]->finish(samples[i]);
     }
   }
 

@@ -161,9 +161,8 @@ Result<Linear> Linear::pack(const LinearSource& source, const kernels::KernelTab
       if (source.type == Weights::kBf16) linear.pack_sparse8x4(source, arena, linear.sparse_bf16_);
       if (source.type == Weights::kI8) linear.pack_sparse8x4(source, arena, linear.sparse_i8_);
       break;
-    case Op::kSparse16x1:
+    default:
       linear.pack_sparse16x1(source, arena);
-      break;
   }
   return linear;
 }
@@ -176,7 +175,7 @@ void Linear::run(const float* x, const float* init, float* y) const PYVOC_RT {
     case Op::kSparse8x4:
       if (layer_.weights == Weights::kF32) return kernels_->sparse8x4_f32(sparse_f32_[0], x, y);
       return kernels_->sparse8x4_bf16(sparse_bf16_[0], x, y);
-    case Op::kSparse16x1:
+    default:
       return kernels_->sparse16x1_f32(sparse16x1_, x, y);
   }
 }

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from pyvoc.bench.process import job
 from pyvoc.bench.report import Machine, Result
-from pyvoc.specs.base import PRECISIONS
+from pyvoc.specs.layout import PRECISIONS
 
 DEFAULT_TARGETS = ("lpcnet", "features")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pyvoc._atomic import atomic_open
-from pyvoc.specs.base import PRECISIONS
+from pyvoc.specs.layout import PRECISIONS
 from pyvoc.voices import DEFAULT, resolve
 
 __all__ = ["add_parser", "run"]

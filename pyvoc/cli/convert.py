@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 from pyvoc.convert.run import ARCHITECTURES, Conversion, convert
-from pyvoc.specs.base import PRECISIONS
+from pyvoc.specs.layout import PRECISIONS
 
 
 def add_parser(subparsers: Any) -> argparse.ArgumentParser:

@@ -15,7 +15,7 @@ from pyvoc.errors import Error, ModelError
 from pyvoc.quant import encode
 from pyvoc.quant.report import PrecisionReport, Predictor, compare
 from pyvoc.specs import Container, write_container
-from pyvoc.specs.base import PRECISIONS
+from pyvoc.specs.layout import PRECISIONS
 
 ARCHITECTURES = ("lpcnet",)
 

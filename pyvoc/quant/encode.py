@@ -7,22 +7,13 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from pyvoc.errors import ModelError
+from pyvoc.errors import ModelError, UnsupportedError
 from pyvoc.quant.bf16 import from_bf16, to_bf16
-from pyvoc.quant.integers import Quantized, keeps_rules, quantize_rows, quantize_table
+from pyvoc.quant.integers import Quantized, along, keeps_rules, quantize_rows, quantize_table
 from pyvoc.quant.sparse import choose_block, cut_blocks, used_blocks
-from pyvoc.specs.base import (
-    BF16,
-    F32,
-    FORMAT_VERSION,
-    I8,
-    I16,
-    I32,
-    PRECISIONS,
-    ModelSpec,
-    TensorSpec,
-)
+from pyvoc.specs.base import FORMAT_VERSION, ModelSpec
 from pyvoc.specs.blocks import expand_blocks, square_diagonals
+from pyvoc.specs.layout import BF16, F32, I8, I16, I32, PRECISIONS, TensorSpec
 from pyvoc.specs.tensors import AnyArray, Container, ElementType, Scalar, Tensor
 
 
@@ -49,7 +40,8 @@ def encode(
     kept
         Matrices that were int8 in the source; at ``int8`` they are stored as they are, if they keep
         the container's rules. Where the matrix is sparse in the source, its diagonal is apart in
-        `arrays` and zero in ``q``.
+        `arrays` and zero in ``q``. Matrices whose rule is `Int8Rule.calibrated` are all taken from
+        here, as they are.
 
     Returns
     -------
@@ -60,16 +52,24 @@ def encode(
     ------
     ModelError
         A value does not fit float32, or is not finite.
+    UnsupportedError
+        An int8 matrix needs calibration and is not in `kept`.
     """
     if precision not in PRECISIONS:
         raise ValueError(f"precision '{precision}' is not one of {', '.join(PRECISIONS)}")
-    singles = {item.name: _finite(item.name, arrays[item.name]) for item in spec.tensors}
-    tables = [t.name for t in spec.tensors if t.type_for(precision) is I16]
+    items = spec.layout({name: np.shape(a) for name, a in arrays.items()}, metadata).tensors
+    singles = {item.name: _finite(item.name, arrays[item.name]) for item in items}
+    tables = [t.name for t in items if t.type_for(precision) is I16]
     peak = max((float(np.abs(singles[name]).max(initial=0)) for name in tables), default=0.0)
     tensors: dict[str, Tensor] = {}
-    for item in spec.tensors:
+    for item in items:
         mine = (kept or {}).get(item.name)
         element = item.type_for(precision)
+        if element is I8 and item.int8.calibrated and mine is None:
+            raise UnsupportedError(
+                f"{spec.architecture} at int8 needs calibration, which a conversion cannot give: "
+                "convert to f32, then use `pyvoc quantize`"
+            )
         if kept and precision == "int8" and element is BF16:
             element = F32  # the float layers of a quantised source stay as its training saw them
         _encode_tensor(tensors, item, singles[item.name], element, mine, peak)
@@ -109,7 +109,7 @@ def _encode_tensor(
         block = spec.blocks[0]  # a dense int8 matrix would have to take up the diagonal
     if block is None:
         matrix = array
-    quantized = _quantize(matrix, element, kept, peak)
+    quantized = _quantize(spec, matrix, element, kept, peak)
     stored = _store(matrix, element, quantized)
     if block is not None:
         stored, index = cut_blocks(stored, block, used_blocks(matrix, block))
@@ -121,12 +121,20 @@ def _encode_tensor(
         tensors[spec.name] = Tensor(element, stored)
     if quantized is not None:
         tensors[f"{spec.name}.scale"] = Tensor(F32, quantized.scale)
+        if quantized.input is not None:
+            tensors[f"{spec.name}.input"] = Tensor(F32, quantized.input)
 
 
 def _quantize(
-    matrix: NDArray[np.float32], element: ElementType, kept: Quantized | None, peak: float
+    spec: TensorSpec,
+    matrix: NDArray[np.float32],
+    element: ElementType,
+    kept: Quantized | None,
+    peak: float,
 ) -> Quantized | None:
     if element is I8:
+        if spec.int8.calibrated:
+            return kept
         if kept is not None and keeps_rules(kept.q) and np.array_equal(kept.to_float(), matrix):
             return kept
         return quantize_rows(matrix)
@@ -157,11 +165,11 @@ def decode(spec: ModelSpec, container: Container) -> dict[str, NDArray[np.float6
     dict
         float64 arrays by name, in the spec's dense shapes.
     """
-    dims = spec.dimensions(container)
+    layout = spec.layout_of(container)
     arrays = {}
-    for item in spec.tensors:
+    for item in layout.tensors:
         tensor = container.tensors[item.name]
-        shape = tuple(int(n or 0) for n in item.resolve(dims))
+        shape = tuple(int(n or 0) for n in item.resolve(layout.dims))
         data: AnyArray = tensor.data
         if tensor.type is BF16:
             data = from_bf16(data)
@@ -172,7 +180,7 @@ def decode(spec: ModelSpec, container: Container) -> dict[str, NDArray[np.float6
         values = data.astype(np.float64)
         if tensor.type in (I8, I16):
             scale = container.tensors[f"{item.name}.scale"].data.astype(np.float64)
-            values *= scale[:, None] if tensor.type is I8 else scale[0]
+            values *= along(scale, item.int8.outputs, data.ndim) if tensor.type is I8 else scale
         if sparse and item.diagonal is not None and item.diagonal in container.tensors:
             at = np.arange(shape[0])
             values[at, at % shape[1]] += container.tensors[item.diagonal].data

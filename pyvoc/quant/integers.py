@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyvoc.quant.bf16 import ceil_bf16
-from pyvoc.specs.base import MAX_PAIR, MAX_TABLE
+from pyvoc.specs.layout import MAX_PAIR, MAX_TABLE
 from pyvoc.specs.tensors import AnyArray
 
 MAX_Q8 = 127
@@ -27,18 +27,32 @@ class Quantized:
     Parameters
     ----------
     q
-        int8 ``[outputs, inputs]`` or int16 of any shape.
+        int8 with outputs on `axis`, or int16 of any shape.
     scale
         float32 ``[outputs]`` (int8) or ``[1]`` (int16).
+    axis
+        Of the outputs.
+    input
+        float32 ``[2]``: scale and zero of the layer's input, where a spec asks for them
+        (`Int8Rule.calibrated`).
     """
 
     q: AnyArray
     scale: NDArray[np.float32]
+    axis: int = 0
+    input: NDArray[np.float32] | None = None
 
     def to_float(self) -> NDArray[np.float64]:
         """The real values."""
         scale = self.scale.astype(np.float64)
-        return self.q * (scale[:, None] if self.q.dtype == np.int8 else scale[0])
+        return self.q * (along(scale, self.axis, self.q.ndim) if self.q.dtype == np.int8 else scale)
+
+
+def along(scale: NDArray[np.float64], axis: int, ndim: int) -> NDArray[np.float64]:
+    """Scales shaped to multiply an array of `ndim` dimensions along `axis`."""
+    shape = [1] * ndim
+    shape[axis] = -1
+    return scale.reshape(shape)
 
 
 def quantize_rows(matrix: AnyArray) -> Quantized:

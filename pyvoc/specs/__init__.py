@@ -5,11 +5,12 @@ from __future__ import annotations
 from pyvoc.errors import ModelError
 from pyvoc.specs.base import ModelSpec
 from pyvoc.specs.lpcnet import LPCNET
+from pyvoc.specs.melgan import MELGAN
 from pyvoc.specs.reader import read_container
 from pyvoc.specs.tensors import Container, ElementType, Tensor
 from pyvoc.specs.writer import write_container
 
-SPECS = {spec.architecture: spec for spec in (LPCNET,)}
+SPECS = {spec.architecture: spec for spec in (LPCNET, MELGAN)}
 
 
 def spec_of(container: Container, source: str) -> ModelSpec:
@@ -31,6 +32,7 @@ def spec_of(container: Container, source: str) -> ModelSpec:
 
 __all__ = [
     "LPCNET",
+    "MELGAN",
     "SPECS",
     "Container",
     "ElementType",

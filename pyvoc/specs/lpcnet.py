@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pyvoc.specs.base import BF16, F32, I8, I16, Dims, MetadataSpec, ModelSpec, TensorSpec
+from pyvoc.specs.base import MetadataSpec, ModelSpec
+from pyvoc.specs.layout import BF16, F32, I8, I16, Dims, Layout, Shapes, TensorSpec
 from pyvoc.specs.tensors import Container, Scalar
 
 LEVELS = 256
@@ -130,13 +131,13 @@ def derived_dimensions(base: Mapping[str, int]) -> dict[str, int]:
     return dims
 
 
-def _dimensions(container: Container) -> dict[str, int]:
+def _layout(shapes: Shapes, metadata: Mapping[str, Scalar]) -> Layout:
     def size(name: str, axis: int, ndim: int) -> int | None:
-        tensor = container.tensors.get(name)
-        return None if tensor is None or tensor.data.ndim != ndim else tensor.shape[axis]
+        shape = shapes.get(name, ())
+        return shape[axis] if len(shape) == ndim else None
 
     rows_a, rows_b = size("gru_a.bias_hh", 0, 1), size("gru_b.bias_hh", 0, 1)
-    features = container.metadata.get("lpcnet.feature_dims")
+    features = metadata.get("lpcnet.feature_dims")
     candidates = {
         "N": rows_a // 3 if rows_a is not None and rows_a % 3 == 0 else None,
         "M": rows_b // 3 if rows_b is not None and rows_b % 3 == 0 else None,
@@ -146,7 +147,8 @@ def _dimensions(container: Container) -> dict[str, int]:
         "K1": size("conv1.weight", 2, 3),
         "K2": size("conv2.weight", 2, 3),
     }
-    return derived_dimensions({k: v for k, v in candidates.items() if v is not None})
+    known = {k: v for k, v in candidates.items() if v is not None}
+    return Layout(TENSORS, derived_dimensions(known))
 
 
 def size_problems(dims: Dims) -> list[str]:
@@ -169,7 +171,8 @@ def size_problems(dims: Dims) -> list[str]:
     return found
 
 
-def _extra(container: Container, dims: Dims) -> list[str]:
+def _extra(container: Container, layout: Layout) -> list[str]:
+    dims = layout.dims
     found = size_problems(dims)
     for name in ("gru_a.bias_hh", "gru_b.bias_hh"):
         tensor = container.tensors.get(name)
@@ -185,7 +188,6 @@ LPCNET = ModelSpec(
     revision=1,
     prefix="lpcnet.",
     metadata=METADATA,
-    tensors=TENSORS,
-    dimensions=_dimensions,
+    layout=_layout,
     extra=_extra,
 )

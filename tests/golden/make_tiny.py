@@ -1,4 +1,4 @@
-"""Make the tiny LPCNet models that the tests use.
+"""Make the tiny models that the tests use: LPCNet here, the others in `tiny_*.py`.
 
     python tests/golden/make_tiny.py [FOLDER]
 
@@ -11,6 +11,7 @@ the features, a whisper of sorts.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyvoc.quant import encode
-from pyvoc.specs import LPCNET, write_container
+from pyvoc.specs import LPCNET, MELGAN, ModelSpec, write_container
 from pyvoc.specs.lpcnet import LpcnetSettings
+from pyvoc.specs.tensors import Scalar
 
 Array = NDArray[np.float64]
 QUIET, LOUD_SPREAD = 3.0, 16.0
@@ -140,15 +142,26 @@ def make(tiny: Tiny) -> dict[str, Array]:
 
 
 def write(path: Path, tiny: Tiny, precision: str) -> None:
-    """Make a tiny model and save it."""
+    """Make a tiny LPCNet and save it."""
+    save(path, LPCNET, make(tiny), tiny.settings.metadata(), precision)
+
+
+def save(
+    path: Path,
+    spec: ModelSpec,
+    arrays: Mapping[str, Array],
+    settings: Mapping[str, Scalar],
+    precision: str,
+) -> None:
+    """Save a model made of float tensors and its own metadata."""
     metadata = {
         "general.name": path.stem,
         "pyvoc.source.format": "seeded",
         "pyvoc.source.sha256": "none",
-        **tiny.settings.metadata(),
+        **settings,
     }
-    container = encode(LPCNET, make(tiny), metadata=metadata, precision=precision)
-    write_container(path, container, spec=LPCNET)
+    container = encode(spec, arrays, metadata=metadata, precision=precision)
+    write_container(path, container, spec=spec)
 
 
 def _quiet_unit(bias: Array, unit: int) -> Array:
@@ -186,6 +199,13 @@ def main(arguments: list[str]) -> None:
     folder = Path(arguments[0]) if arguments else Path(__file__).resolve().parent
     for name, (tiny, precision) in MODELS.items():
         write(folder / f"{name}.gguf", tiny, precision)
+    import tiny_melgan
+
+    (folder / "melgan").mkdir(exist_ok=True)
+    for name, (melgan, precision) in tiny_melgan.MODELS.items():
+        arrays = tiny_melgan.make(melgan, Draws(melgan.seed))
+        path = folder / "melgan" / f"{name}.gguf"
+        save(path, MELGAN, arrays, melgan.settings.metadata(), precision)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lpcnet_files import GOLDEN, ROOT, reference
+from lpcnet_files import GOLDEN, reference
 from sounds import speechlike
 from voices import SOFTMAX, TINY, TREE, voice
 
@@ -145,9 +145,7 @@ def test_floor_and_ceiling() -> None:
 # ---- scores --------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "path", [*TINY, ROOT / "pyvoc/data/tiny_lpcnet.gguf"], ids=lambda p: p.stem
-)
+@pytest.mark.parametrize("path", TINY, ids=lambda p: p.stem)
 def test_score_is_the_oracles(path: Path) -> None:
     """Codes, alignment and likelihood, from features to nats, in float64."""
     from pyvoc._pyvoc import testing

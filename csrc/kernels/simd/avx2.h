@@ -11,6 +11,7 @@ namespace pyvoc::kernels {
 namespace {
 
 constexpr int kAccumulators = 6;
+constexpr int kTileRows = 6, kTilePanels = 1;
 
 struct F32x16 {
   __m256 a, b;
@@ -143,6 +144,7 @@ inline void store_halves(std::int32_t* low, std::int32_t* high, I32x16 x) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(high), x.b);
 }
 inline void store(std::int32_t* p, I32x16 x) { store_halves(p, p + 8, x); }
+inline F32x16 to_float(I32x16 x) { return {_mm256_cvtepi32_ps(x.a), _mm256_cvtepi32_ps(x.b)}; }
 
 inline __m256i dot8(__m256i acc, __m256i u, const std::int8_t* w) {
 #if defined(__AVXVNNI__)

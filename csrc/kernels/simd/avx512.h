@@ -15,6 +15,7 @@ namespace pyvoc::kernels {
 namespace {
 
 constexpr int kAccumulators = 12;
+constexpr int kTileRows = 12, kTilePanels = 2;
 
 struct F32x16 {
   __m512 v;
@@ -153,6 +154,7 @@ inline F32x16 sum_columns(const Partials& p) {
 inline I32x16 izero() { return {_mm512_setzero_si512()}; }
 inline I32x16 add(I32x16 a, I32x16 b) { return {_mm512_add_epi32(a.v, b.v)}; }
 inline void store(std::int32_t* p, I32x16 a) { _mm512_storeu_si512(p, a.v); }
+inline F32x16 to_float(I32x16 a) { return {_mm512_cvtepi32_ps(a.v)}; }
 inline void store_halves(std::int32_t* low, std::int32_t* high, I32x16 a) {
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(low), _mm512_castsi512_si256(a.v));
   _mm256_storeu_si256(reinterpret_cast<__m256i*>(high), _mm512_extracti64x4_epi64(a.v, 1));

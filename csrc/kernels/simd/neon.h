@@ -13,6 +13,7 @@ namespace pyvoc::kernels {
 namespace {
 
 constexpr int kAccumulators = 6;
+constexpr int kTileRows = 6, kTilePanels = 1;
 
 struct F32x16 {
   float32x4_t v[4];
@@ -166,6 +167,9 @@ inline void store_halves(std::int32_t* low, std::int32_t* high, I32x16 a) {
   vst1q_s32(high + 4, a.v[3]);
 }
 inline void store(std::int32_t* p, I32x16 a) { store_halves(p, p + 8, a); }
+inline F32x16 to_float(I32x16 a) {
+  return each([&](int i) { return vcvtq_f32_s32(a.v[i]); });
+}
 
 inline int8x16_t shifted_quad(const std::uint8_t* u) {
   std::uint32_t quad;

@@ -15,6 +15,7 @@ namespace pyvoc::kernels {
 namespace {
 
 constexpr int kAccumulators = 2;  // independent chains that fit the registers
+constexpr int kTileRows = 2, kTilePanels = 1;  // a tile of a convolution: inputs x panels of outputs
 
 struct F32x16 {
   float v[16];
@@ -152,6 +153,9 @@ inline I32x16 add(I32x16 a, I32x16 b) {
   return r;
 }
 inline void store(std::int32_t* p, I32x16 a) { std::memcpy(p, a.v, sizeof a.v); }
+inline F32x16 to_float(I32x16 a) {
+  return each([&](int i) { return static_cast<float>(a.v[i]); });
+}
 inline void store_halves(std::int32_t* low, std::int32_t* high, I32x16 a) {
   std::memcpy(low, a.v, 32);
   std::memcpy(high, a.v + 8, 32);

@@ -19,9 +19,16 @@ Result<std::unique_ptr<Vocoder>> Lpcnet::load(const io::Gguf& file,
   const Config& c = model->config_;
   Status status = load_weights(file, c, kernels, model->weights_);
   if (!status.ok()) return status;
-  model->info_ = {"lpcnet",      c.precision,    c.layout,
-                  c.layout_dims, c.feature_dims, kSampleRate,
-                  kFrameSize,    c.lookahead,    c.sampling == Sampling::kTree ? 8 : 1,
+  model->info_ = {"lpcnet",
+                  c.precision,
+                  c.layout,
+                  c.layout_dims,
+                  c.feature_dims,
+                  kSampleRate,
+                  kFrameSize,
+                  c.lookahead,
+                  1,
+                  c.sampling == Sampling::kTree ? 8 : 1,
                   kLevels};
   return std::unique_ptr<Vocoder>(std::move(model));
 }
@@ -33,16 +40,16 @@ bool Lpcnet::valid_frame(const float* frame) const PYVOC_RT {
   return true;
 }
 
-void Lpcnet::process_batch(Session* const* sessions, const float* const* frames,
-                           float* const* samples, bool* produced, std::size_t n) const PYVOC_RT {
+void Lpcnet::process_batch(Session* const* sessions, const float* const* frames, const int* counts,
+                           float* const* samples, int* hops, std::size_t n) const PYVOC_RT {
   Synthesis* group[kLockstep];
   float* outputs[kLockstep];
   int waiting = 0;
   const bool lockstep = Synthesis::lockstep(weights_);
   for (std::size_t i = 0; i < n; ++i) {
     Synthesis* session = static_cast<Synthesis*>(sessions[i]);
-    produced[i] = session->begin_frame(frames[i]);
-    if (!produced[i]) continue;
+    hops[i] = session->begin_frame(counts[i] > 0 ? frames[i] : nullptr) ? 1 : 0;
+    if (hops[i] == 0) continue;
     if (!lockstep) {
       session->run_frame(samples[i]);
       continue;

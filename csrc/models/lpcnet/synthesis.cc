@@ -99,13 +99,14 @@ bool Synthesis::begin_frame(const float* frame) PYVOC_RT {
   return condition_.process(last_frame_);
 }
 
-bool Synthesis::process(const float* frame, float* samples) PYVOC_RT {
-  if (!begin_frame(frame)) return false;
+int Synthesis::process(const float* frame, int /*n: blocks are one frame*/,
+                       float* samples) PYVOC_RT {
+  if (!begin_frame(frame)) return 0;
   run_frame(samples);
-  return true;
+  return 1;
 }
 
-bool Synthesis::finish(float* samples) PYVOC_RT { return process(nullptr, samples); }
+int Synthesis::finish(float* samples) PYVOC_RT { return process(nullptr, 1, samples); }
 
 // One stream. The product for the next step is cut in pieces that go between the dependent scalar
 // chain from GRU B's state to the next codes, where the processor would otherwise wait.

@@ -28,8 +28,8 @@ class Synthesis final : public Session {
 
   void reset(std::uint64_t seed) PYVOC_RT override;
   void set_draws(Span<const float> draws) PYVOC_RT override { draws_.give(draws); }
-  bool process(const float* frame, float* samples) PYVOC_RT override;
-  bool finish(float* samples) PYVOC_RT override;
+  int process(const float* frame, int n, float* samples) PYVOC_RT override;
+  int finish(float* samples) PYVOC_RT override;
 
   // The two halves of process, so that sessions can run in lockstep.
   bool begin_frame(const float* frame) PYVOC_RT;  // nullptr: the last frame again

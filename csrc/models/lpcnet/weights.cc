@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "models/lpcnet/tensors.h"
+#include "models/tensors.h"
 
 namespace pyvoc::models::lpcnet {
 namespace {

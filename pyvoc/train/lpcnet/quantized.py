@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from pyvoc.quant.integers import MAX_Q8
-from pyvoc.specs.base import MAX_PAIR
+from pyvoc.specs.layout import MAX_PAIR
 
 
 def straight_through(weight: Tensor) -> Tensor:

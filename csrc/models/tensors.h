@@ -1,7 +1,7 @@
 // Takes tensors out of a model file by name, shape and type, and remembers everything that is
 // wrong.
-#ifndef PYVOC_MODELS_LPCNET_TENSORS_H_
-#define PYVOC_MODELS_LPCNET_TENSORS_H_
+#ifndef PYVOC_MODELS_TENSORS_H_
+#define PYVOC_MODELS_TENSORS_H_
 
 #include <initializer_list>
 #include <set>
@@ -11,7 +11,7 @@
 #include "io/gguf.h"
 #include "nn/linear.h"
 
-namespace pyvoc::models::lpcnet {
+namespace pyvoc::models {
 
 class Tensors {
  public:
@@ -45,8 +45,10 @@ class Tensors {
   std::vector<std::string> problems_;
 };
 
+float bf16_to_float(std::uint16_t x);
+
 // Widens BF16 or F32 data to float.
 void widen(const io::Tensor& tensor, float* out);
 
-}  // namespace pyvoc::models::lpcnet
-#endif  // PYVOC_MODELS_LPCNET_TENSORS_H_
+}  // namespace pyvoc::models
+#endif  // PYVOC_MODELS_TENSORS_H_

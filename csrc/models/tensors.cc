@@ -1,10 +1,10 @@
-#include "models/lpcnet/tensors.h"
+#include "models/tensors.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 
-namespace pyvoc::models::lpcnet {
+namespace pyvoc::models {
 namespace {
 
 using io::Tensor;
@@ -16,13 +16,6 @@ std::string shape_text(const std::vector<std::size_t>& shape) {
     text += (i == 0 ? "" : ", ") + std::to_string(shape[i]);
   }
   return text + "]";
-}
-
-float bf16_to_float(std::uint16_t x) {
-  const std::uint32_t bits = static_cast<std::uint32_t>(x) << 16;
-  float value;
-  std::memcpy(&value, &bits, 4);
-  return value;
 }
 
 bool finite(const Tensor& t) {
@@ -38,6 +31,13 @@ bool finite(const Tensor& t) {
 }
 
 }  // namespace
+
+float bf16_to_float(std::uint16_t x) {
+  const std::uint32_t bits = static_cast<std::uint32_t>(x) << 16;
+  float value;
+  std::memcpy(&value, &bits, 4);
+  return value;
+}
 
 void widen(const Tensor& tensor, float* out) {
   if (tensor.type == TensorType::kF32) {
@@ -175,4 +175,4 @@ Status Tensors::finish() {
   return Status(Code::kModel, file_.name() + ": " + text);
 }
 
-}  // namespace pyvoc::models::lpcnet
+}  // namespace pyvoc::models

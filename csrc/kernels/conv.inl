@@ -1,0 +1,213 @@
+// Convolutions as products of a tile of rows with a few panels of outputs: every weight that is
+// loaded serves all rows of the tile, every input all its panels. A sum is one chain in the order
+// of the columns, whatever tile its row is in, so samples do not depend on how rows are grouped.
+
+namespace pyvoc::kernels {
+namespace {
+
+// Rows r = 0.. of a segment from a third as many pointers: an address is pointer + {0, 1, 2} *
+// stride.
+template <int kRows, typename X>
+struct RowPointers {
+  const X* base[(kRows + 2) / 3];
+  std::ptrdiff_t stride;
+
+  RowPointers(const ConvInput<X>& in, std::int32_t segment, std::int64_t row)
+      : stride(in.stride[segment]) {
+    for (int i = 0; i < (kRows + 2) / 3; ++i) {
+      base[i] = in.base[segment] + (row + 3 * i) * stride;
+    }
+  }
+  const X* at(int row) const { return base[row / 3] + row % 3 * stride; }
+  void advance(int columns) {
+    for (int i = 0; i < (kRows + 2) / 3; ++i) base[i] += columns;
+  }
+};
+
+inline void store_bytes(std::uint8_t* p, F32x16 v, float inverse, float zero) {
+  const F32x16 middle = set1(127.0f);
+  store_u8(p, add(clamp(fma(v, set1(inverse), set1(zero - 127.0f)), middle), middle));
+}
+
+inline void finish_sum(const ConvOutput& out, std::int64_t at, F32x16 v) {
+  const F32x16 active = max(v, mul(v, set1(out.leak)));
+  if (out.value != nullptr) store(out.value + at, v);
+  if (out.active != nullptr) store(out.active + at, active);
+  if (out.value_u8 != nullptr) {
+    store_bytes(out.value_u8 + at, v, out.value_inverse, out.value_zero);
+  }
+  if (out.active_u8 != nullptr) {
+    store_bytes(out.active_u8 + at, active, out.active_inverse, out.active_zero);
+  }
+}
+
+// acc[row][panel] += `kColumns` columns; w is the first panel's, the next lie `panel` apart.
+template <int kRows, int kPanels>
+inline PYVOC_ALWAYS_INLINE void add_columns(F32x16 (&acc)[kRows][kPanels], const float* w,
+                                            std::int64_t panel,
+                                            const RowPointers<kRows, float>& x) {
+  unrolled<4>([&](auto c) {
+    F32x16 weights[kPanels];
+    unrolled<kPanels>([&](auto p) { weights[p.value] = load(w + p.value * panel + 16 * c.value); });
+    unrolled<kRows>([&](auto r) {
+      const F32x16 input = set1(x.at(r.value)[c.value]);
+      unrolled<kPanels>([&](auto p) {
+        acc[r.value][p.value] = fma(weights[p.value], input, acc[r.value][p.value]);
+      });
+    });
+  });
+}
+template <int kRows, int kPanels>
+inline PYVOC_ALWAYS_INLINE void add_columns(F32x16 (&acc)[kRows][kPanels], const Bf16* w,
+                                            std::int64_t panel,
+                                            const RowPointers<kRows, float>& x) {
+  unrolled<2>([&](auto c) {
+    F32x16 even[kPanels], odd[kPanels];
+    unrolled<kPanels>([&](auto p) {
+      load_pairs(w + p.value * panel + 32 * c.value, even[p.value], odd[p.value]);
+    });
+    unrolled<kRows>([&](auto r) {
+      const float* pair = x.at(r.value) + 2 * c.value;
+      const F32x16 first = set1(pair[0]), second = set1(pair[1]);
+      unrolled<kPanels>([&](auto p) {
+        F32x16& sum = acc[r.value][p.value];
+        sum = fma(odd[p.value], second, fma(even[p.value], first, sum));
+      });
+    });
+  });
+}
+
+template <int kRows, int kPanels, typename T>
+inline void conv_tile(const Dense<T>& w, const ConvInput<float>& in, std::int32_t row,
+                      std::int32_t first, const ConvOutput& out) {
+  const std::int64_t panel = std::int64_t{16} * w.cols;
+  F32x16 acc[kRows][kPanels];
+  unrolled<kPanels>([&](auto p) {
+    const F32x16 bias = load(out.bias + 16 * (first + p.value));
+    unrolled<kRows>([&](auto r) { acc[r.value][p.value] = bias; });
+  });
+  const T* weights = w.weights + first * panel;
+  for (std::int32_t s = 0; s < in.segments; ++s) {
+    RowPointers<kRows, float> x(in, s, row);
+    for (std::int32_t c = 0; c < in.cols[s]; c += 4) {
+      add_columns<kRows, kPanels>(acc, weights, panel, x);
+      weights += 64;
+      x.advance(4);
+    }
+  }
+  unrolled<kRows>([&](auto r) {
+    unrolled<kPanels>([&](auto p) {
+      const std::int64_t at = (std::int64_t{row} + r.value) * w.panels + first + p.value;
+      finish_sum(out, 16 * at, acc[r.value][p.value]);
+    });
+  });
+}
+
+template <int kRows, int kPanels>
+inline void conv_tile(const Dense<std::int8_t>& w, const ConvInput<std::uint8_t>& in,
+                      std::int32_t row, std::int32_t first, const ConvOutput& out) {
+  const std::int64_t panel = std::int64_t{16} * w.cols;
+  I32x16 acc[kRows][kPanels];
+  unrolled<kRows>(
+      [&](auto r) { unrolled<kPanels>([&](auto p) { acc[r.value][p.value] = izero(); }); });
+  const std::int8_t* weights = w.weights + first * panel;
+  for (std::int32_t s = 0; s < in.segments; ++s) {
+    RowPointers<kRows, std::uint8_t> x(in, s, row);
+    for (std::int32_t c = 0; c < in.cols[s]; c += 16) {
+      unrolled<4>([&](auto q) {
+        unrolled<kRows>([&](auto r) {
+          unrolled<kPanels>([&](auto p) {
+            I32x16& sum = acc[r.value][p.value];
+            sum = dot_rows(sum, x.at(r.value) + 4 * q.value,
+                           weights + p.value * panel + 64 * q.value);
+          });
+        });
+      });
+      weights += 256;
+      x.advance(16);
+    }
+  }
+  // A rolled loop over rows: unrolled, GCC spills the sums that wait.
+  I32x16 kept[kRows][kPanels];
+  unrolled<kRows>([&](auto r) {
+    unrolled<kPanels>([&](auto p) { kept[r.value][p.value] = acc[r.value][p.value]; });
+  });
+  for (int r = 0; r < kRows; ++r) {
+    for (int p = 0; p < kPanels; ++p) {
+      const std::int32_t column = 16 * (first + p);
+      const std::int32_t* sums = w.row_sums + column;
+      const F32x16 sum = to_float(dot_finish(kept[r][p], sums, sums + 8));
+      finish_sum(out, (std::int64_t{row} + r) * 16 * w.panels + column,
+                 fma(sum, load(out.scale + column), load(out.bias + column)));
+    }
+  }
+}
+
+// Calls the tile of `rows` rows, 1..kRows.
+template <int kRows, int kPanels, typename T, typename X>
+inline void conv_rows(std::int32_t rows, const Dense<T>& w, const ConvInput<X>& in,
+                      std::int32_t row, std::int32_t first, const ConvOutput& out) {
+  if constexpr (kRows > 1) {
+    if (rows < kRows) return conv_rows<kRows - 1, kPanels>(rows, w, in, row, first, out);
+  }
+  conv_tile<kRows, kPanels>(w, in, row, first, out);
+}
+
+// Tiles of nearly equal heights: a last tile of one row would cost as much as a full one.
+template <int kPanels, typename T, typename X>
+inline void conv_panels(const Dense<T>& w, const ConvInput<X>& in, std::int32_t rows,
+                        std::int32_t first, const ConvOutput& out) {
+  const std::int32_t tiles = (rows + kTileRows - 1) / kTileRows;
+  std::int32_t row = 0;
+  for (std::int32_t i = 0; i < tiles; ++i) {
+    const std::int32_t height = (rows - row + tiles - i - 1) / (tiles - i);
+    conv_rows<kTileRows, kPanels>(height, w, in, row, first, out);
+    row += height;
+  }
+}
+
+template <typename T, typename X>
+inline void conv(const Dense<T>& w, const ConvInput<X>& in, std::int32_t rows,
+                 const ConvOutput& out) {
+  std::int32_t panel = 0;
+  for (; panel + kTilePanels <= w.panels; panel += kTilePanels) {
+    conv_panels<kTilePanels>(w, in, rows, panel, out);
+  }
+  if constexpr (kTilePanels > 1) {
+    for (; panel < w.panels; ++panel) conv_panels<1>(w, in, rows, panel, out);
+  }
+}
+
+inline void conv_f32(const Dense<float>& w, const ConvInput<float>& in, std::int32_t rows,
+                     const ConvOutput& out) noexcept {
+  conv(w, in, rows, out);
+}
+inline void conv_bf16(const Dense<Bf16>& w, const ConvInput<float>& in, std::int32_t rows,
+                      const ConvOutput& out) noexcept {
+  conv(w, in, rows, out);
+}
+inline void conv_i8(const Dense<std::int8_t>& w, const ConvInput<std::uint8_t>& in,
+                    std::int32_t rows, const ConvOutput& out) noexcept {
+  conv(w, in, rows, out);
+}
+
+inline void row_dots_f32(const float* w, std::int32_t n, const float* x, std::ptrdiff_t stride,
+                         std::int32_t rows, float bias, float* y) noexcept {
+  for (std::int32_t row = 0; row < rows; row += 16) {
+    F32x16 sums[16];
+    for (int i = 0; i < 16; ++i) {
+      const float* from = x + (std::int64_t{row} + i) * stride;
+      F32x16 sum = zero();
+      for (std::int32_t c = 0; c < n; c += 16) sum = fma(load(w + c), load(from + c), sum);
+      sums[i] = sum;
+    }
+    transpose(sums);
+    for (int width = 8; width > 0; width /= 2) {
+      for (int i = 0; i < width; ++i) sums[i] = add(sums[i], sums[i + width]);
+    }
+    store(y + row, add(sums[0], set1(bias)));
+  }
+}
+
+}  // namespace
+}  // namespace pyvoc::kernels

@@ -1,0 +1,41 @@
+// Convolutions over time-major activations [row][channel]: a product of many rows with one matrix.
+// Weights are packed as Dense<T> (views.h); channels are padded to 16 with zero weights, so every
+// row is whole vectors.
+#ifndef PYVOC_KERNELS_CONV_VIEWS_H_
+#define PYVOC_KERNELS_CONV_VIEWS_H_
+
+#include <cstddef>
+#include <cstdint>
+
+namespace pyvoc::kernels {
+
+constexpr std::int32_t kMaxSegments = 16;
+
+// Where a row of inputs lies: row i is segment after segment, cols[s] numbers at
+// base[s] + i * stride[s]. The taps of a dilated convolution are segments; taps side by side are
+// one. cols[s] are multiples of 16.
+template <typename X>
+struct ConvInput {
+  std::int32_t segments = 0;
+  const X* base[kMaxSegments] = {};
+  std::ptrdiff_t stride[kMaxSegments] = {};
+  std::int32_t cols[kMaxSegments] = {};
+};
+
+// What to do with a row of sums. Each pointer that is not null gets rows of 16 * panels numbers
+// without gaps: the value, its leaky rectification max(v, leak v), or these as bytes
+// round(v * inverse) + zero, within 0..254.
+struct ConvOutput {
+  const float* bias = nullptr;   // [16 * panels]
+  const float* scale = nullptr;  // int8: [16 * panels] value = sum * scale + bias
+  float leak = 0.0f;             // 0..1
+  float* value = nullptr;
+  float* active = nullptr;
+  std::uint8_t* value_u8 = nullptr;
+  std::uint8_t* active_u8 = nullptr;
+  float value_inverse = 0.0f, value_zero = 0.0f;
+  float active_inverse = 0.0f, active_zero = 0.0f;
+};
+
+}  // namespace pyvoc::kernels
+#endif  // PYVOC_KERNELS_CONV_VIEWS_H_

@@ -1,0 +1,245 @@
+#include "models/melgan/generator.h"
+
+#include <algorithm>
+#include <cstring>
+#include <type_traits>
+
+namespace pyvoc::models::melgan {
+namespace {
+
+using kernels::ConvInput;
+using kernels::ConvOutput;
+
+constexpr std::int64_t kSliceBytes = 192 << 10;  // of one layer's activations in a slice
+
+// Where a layer's values and rectified values go.
+void to_value(ConvOutput& out, float* rows, const Quantization&) { out.value = rows; }
+void to_value(ConvOutput& out, std::uint8_t* rows, const Quantization& q) {
+  out.value_u8 = rows;
+  out.value_inverse = q.inverse;
+  out.value_zero = static_cast<float>(q.zero);
+}
+void to_active(ConvOutput& out, float* rows, const Quantization&) { out.active = rows; }
+void to_active(ConvOutput& out, std::uint8_t* rows, const Quantization& q) {
+  out.active_u8 = rows;
+  out.active_inverse = q.inverse;
+  out.active_zero = static_cast<float>(q.zero);
+}
+
+template <typename X>
+X zero_of(const Quantization& q) {
+  return std::is_same<X, float>::value ? X{} : static_cast<X>(q.zero);
+}
+
+}  // namespace
+
+template <typename X>
+Generator<X>::Generator(const Config& config, const Weights& weights,
+                        const kernels::KernelTable& kernels)
+    : c_(config), w_(weights), kernels_(kernels) {
+  const int edge = kEdgeTaps / 2;
+  mel_ = nn::Rows<float>(arena_, nn::padded(c_.bands), edge, c_.padding, 0, kBlockFrames + 3 * edge,
+                         0.0f);
+  int reach = 0;  // rows that a stage holds back until the end
+  for (const int dilation : c_.dilations) reach += dilation;
+  std::int64_t arriving = kBlockFrames + edge;  // rows that may be appended at a time
+  stages_.resize(c_.stages.size());
+  for (std::size_t k = 0; k < stages_.size(); ++k) {
+    const Stage& stage = c_.stages[k];
+    StageState& s = stages_[k];
+    const int channels = nn::padded(stage.outputs);
+    const std::int64_t bytes = static_cast<std::int64_t>(sizeof(X)) * channels * stage.ratio;
+    s.slice = std::min(std::max<std::int64_t>(kSliceBytes / bytes, 1), arriving);
+    s.input = nn::Rows<X>(arena_, nn::padded(stage.inputs), 1, nn::Padding::kZero, 0, arriving + 2,
+                          zero_of<X>(w_.stages[k].up_input));
+    const std::int64_t rows = stage.ratio * (s.slice + 1) + reach;
+    s.hidden = arena_.allocate<X>(static_cast<std::size_t>((rows + 32) * channels));
+    s.blocks.resize(c_.dilations.size());
+    for (std::size_t j = 0; j < s.blocks.size(); ++j) {
+      const int dilation = c_.dilations[j];
+      const Block& block = w_.stages[k].blocks[j];
+      s.blocks[j].active = nn::Rows<X>(arena_, channels, dilation, c_.padding, stage.cut(),
+                                       rows + 2 * dilation, zero_of<X>(block.conv_input));
+      s.blocks[j].value =
+          nn::Rows<X>(arena_, channels, 0, c_.padding, stage.cut(), rows + dilation, X{});
+    }
+    arriving = rows;
+  }
+  const int channels = nn::padded(c_.stages.back().outputs);
+  last_ = nn::Rows<float>(arena_, channels, edge, c_.padding, 0, arriving + 3 * edge, 0.0f);
+  // Look-ahead is in whole frames: up to a frame more than what is due may be there.
+  const std::int64_t hops = kBlockFrames + c_.lookahead_frames() + 2;
+  samples_ = arena_.allocate<float>(static_cast<std::size_t>(hops * c_.hop_length + 64));
+}
+
+template <typename X>
+void Generator<X>::reset() PYVOC_RT {
+  mel_.reset();
+  last_.reset();
+  frames_done_ = last_done_ = count_ = 0;
+  for (StageState& stage : stages_) {
+    stage.input.reset();
+    stage.pairs = 0;
+    for (BlockState& block : stage.blocks) {
+      block.active.reset();
+      block.value.reset();
+      block.done = 0;
+    }
+  }
+}
+
+template <typename X>
+ConvOutput Generator<X>::output() const PYVOC_RT {
+  ConvOutput out;
+  out.leak = c_.leak;
+  return out;
+}
+
+template <typename X>
+void Generator<X>::push(const float* frames, int n, bool ended) PYVOC_RT {
+  const int stride = nn::padded(c_.bands);
+  for (int i = 0; i < n; ++i) {
+    float* row = mel_.row(mel_.end());
+    for (int b = 0; b < c_.bands; ++b) {
+      row[b] = frames[i * c_.bands + b] * c_.input_scale + c_.input_shift;
+    }
+    std::fill(row + c_.bands, row + stride, 0.0f);
+    mel_.extend_to(mel_.end() + 1);
+  }
+  const std::int64_t rows = mel_.ready(ended) - frames_done_;
+  if (rows > 0) {
+    ConvInput<float> in;
+    in.segments = 1;  // taps lie side by side
+    in.base[0] = mel_.row(frames_done_ - kEdgeTaps / 2);
+    in.stride[0] = stride;
+    in.cols[0] = kEdgeTaps * stride;
+    nn::Rows<X>& next = stages_[0].input;
+    ConvOutput out = output();
+    to_active(out, next.row(next.end()), w_.stages[0].up_input);
+    w_.conv_in.run(in, static_cast<int>(rows), out);
+    next.extend_to(next.end() + rows);
+    frames_done_ += rows;
+    mel_.drop_before(frames_done_ - kEdgeTaps / 2);
+  }
+  run_stage(0, ended);
+}
+
+template <typename X>
+void Generator<X>::run_stage(std::size_t k, bool ended) PYVOC_RT {
+  StageState& s = stages_[k];
+  for (;;) {
+    const std::int64_t rows = s.input.end() - s.pairs;
+    const std::int64_t slice = std::min(rows, s.slice);
+    const bool last = ended && slice == rows;
+    upsample(k, slice, last);
+    for (std::size_t j = 0; j < s.blocks.size(); ++j) run_block(k, j, last);
+    if (k + 1 < stages_.size()) {
+      run_stage(k + 1, last);
+    } else {
+      finish_samples(last);
+    }
+    if (slice == rows) return;
+  }
+}
+
+// Every pair of neighbouring rows gives `ratio` rows; the first `cut` are lost, and what the pair
+// behind the last row gives completes the length.
+template <typename X>
+void Generator<X>::upsample(std::size_t k, std::int64_t rows, bool ended) PYVOC_RT {
+  StageState& s = stages_[k];
+  const Stage& stage = c_.stages[k];
+  const std::int64_t ready = s.input.ready_pairs(ended);
+  const std::int64_t pairs = std::min(ready - s.pairs, rows + (ended ? 1 : 0));
+  if (pairs <= 0) return;
+  ConvInput<X> in;
+  in.segments = 1;
+  in.base[0] = s.input.row(s.pairs - 1);
+  in.stride[0] = nn::padded(stage.inputs);
+  in.cols[0] = 2 * nn::padded(stage.inputs);
+  BlockState& first = s.blocks[0];
+  const Block& block = w_.stages[k].blocks[0];
+  const std::int64_t from = stage.ratio * s.pairs - stage.cut();
+  ConvOutput out = output();
+  to_value(out, first.value.row(from), block.shortcut_input);
+  to_active(out, first.active.row(from), block.conv_input);
+  w_.stages[k].up.run(in, static_cast<int>(pairs), out);
+  s.pairs += pairs;
+  const std::int64_t until =
+      std::min(stage.ratio * s.pairs - stage.cut(), stage.ratio * s.input.end());
+  first.value.extend_to(until);
+  first.active.extend_to(until);
+  s.input.drop_before(s.pairs - 1);
+}
+
+template <typename X>
+void Generator<X>::run_block(std::size_t k, std::size_t j, bool ended) PYVOC_RT {
+  StageState& s = stages_[k];
+  BlockState& state = s.blocks[j];
+  const Block& block = w_.stages[k].blocks[j];
+  const int dilation = c_.dilations[j], channels = nn::padded(c_.stages[k].outputs);
+  const std::int64_t rows = state.active.ready(ended) - state.done;
+  if (rows <= 0) return;
+
+  ConvInput<X> in;
+  in.segments = kBlockTaps;
+  for (int tap = 0; tap < kBlockTaps; ++tap) {
+    in.base[tap] = state.active.row(state.done + (tap - kBlockTaps / 2) * dilation);
+    in.stride[tap] = in.cols[tap] = channels;
+  }
+  ConvOutput hidden = output();
+  to_active(hidden, s.hidden, block.out_input);
+  block.conv.run(in, static_cast<int>(rows), hidden);
+
+  ConvInput<X> sum;
+  sum.segments = 2;
+  sum.base[0] = s.hidden;
+  sum.base[1] = state.value.row(state.done);
+  sum.stride[0] = sum.stride[1] = sum.cols[0] = sum.cols[1] = channels;
+  ConvOutput out = output();
+  if (j + 1 < s.blocks.size()) {
+    BlockState& next = s.blocks[j + 1];
+    const Block& next_block = w_.stages[k].blocks[j + 1];
+    to_value(out, next.value.row(state.done), next_block.shortcut_input);
+    to_active(out, next.active.row(state.done), next_block.conv_input);
+    block.mix.run(sum, static_cast<int>(rows), out);
+    next.value.extend_to(state.done + rows);
+    next.active.extend_to(state.done + rows);
+  } else if (k + 1 < stages_.size()) {
+    nn::Rows<X>& next = stages_[k + 1].input;
+    to_active(out, next.row(state.done), w_.stages[k + 1].up_input);
+    block.mix.run(sum, static_cast<int>(rows), out);
+    next.extend_to(state.done + rows);
+  } else {
+    out.active = last_.row(state.done);
+    block.mix.run(sum, static_cast<int>(rows), out);
+    last_.extend_to(state.done + rows);
+  }
+  state.done += rows;
+  state.active.drop_before(state.done - dilation);
+  state.value.drop_before(state.done);
+}
+
+template <typename X>
+void Generator<X>::finish_samples(bool ended) PYVOC_RT {
+  const std::int64_t rows = last_.ready(ended) - last_done_;
+  if (rows <= 0) return;
+  const int channels = nn::padded(c_.stages.back().outputs);
+  float* y = samples_ + count_;
+  kernels_.row_dots_f32(w_.conv_out, kEdgeTaps * channels, last_.row(last_done_ - kEdgeTaps / 2),
+                        channels, static_cast<std::int32_t>(rows), w_.conv_out_bias, y);
+  kernels_.tanh_f32(y, nn::padded(static_cast<int>(rows)));
+  count_ += rows;
+  last_done_ += rows;
+  last_.drop_before(last_done_ - kEdgeTaps / 2);
+}
+
+template <typename X>
+void Generator<X>::drop(std::int64_t n) PYVOC_RT {
+  count_ -= n;
+  std::memmove(samples_, samples_ + n, sizeof(float) * static_cast<std::size_t>(count_));
+}
+
+template class Generator<float>;
+template class Generator<std::uint8_t>;
+
+}  // namespace pyvoc::models::melgan

@@ -1,0 +1,70 @@
+// MelGAN's generator as a stream: mel frames in, samples out, every layer with its own history, so
+// that any division of the frames gives the same samples. Long pushes go through the network depth
+// first, in slices whose activations stay in the cache. X: float, or uint8 between the first and
+// the last convolution. One thread; allocates in the constructor only.
+#ifndef PYVOC_MODELS_MELGAN_GENERATOR_H_
+#define PYVOC_MODELS_MELGAN_GENERATOR_H_
+
+#include <vector>
+
+#include "base/arena.h"
+#include "models/melgan/weights.h"
+#include "nn/rows.h"
+
+namespace pyvoc::models::melgan {
+
+constexpr int kBlockFrames = 16;  // the most frames taken at a time
+
+template <typename X>
+class Generator {
+ public:
+  Generator(const Config& config, const Weights& weights, const kernels::KernelTable& kernels);
+
+  void reset() PYVOC_RT;
+
+  // Takes n <= kBlockFrames frames [n][bands] and computes all samples that they complete; with
+  // `ended`, those behind the last frame too.
+  void push(const float* frames, int n, bool ended) PYVOC_RT;
+
+  // Samples that are ready, oldest first, and how to drop the oldest n.
+  const float* samples() const PYVOC_RT { return samples_; }
+  std::int64_t count() const PYVOC_RT { return count_; }
+  void drop(std::int64_t n) PYVOC_RT;
+
+ private:
+  struct BlockState {
+    nn::Rows<X> active, value;  // the input, rectified and as it is
+    std::int64_t done = 0;
+  };
+  struct StageState {
+    nn::Rows<X> input;  // rectified
+    std::int64_t pairs = 0;
+    std::int64_t slice = 1;  // rows of input taken at a time
+    X* hidden = nullptr;     // what a block's first convolution gave, rectified
+    std::vector<BlockState> blocks;
+  };
+
+  void run_stage(std::size_t k, bool ended) PYVOC_RT;
+  void upsample(std::size_t k, std::int64_t rows, bool ended) PYVOC_RT;
+  void run_block(std::size_t k, std::size_t j, bool ended) PYVOC_RT;
+  void finish_samples(bool ended) PYVOC_RT;
+  kernels::ConvOutput output() const PYVOC_RT;
+
+  const Config& c_;
+  const Weights& w_;
+  const kernels::KernelTable& kernels_;
+  Arena arena_;
+  nn::Rows<float> mel_;
+  std::int64_t frames_done_ = 0;
+  std::vector<StageState> stages_;
+  nn::Rows<float> last_;  // the last stage's output, rectified
+  std::int64_t last_done_ = 0;
+  float* samples_ = nullptr;
+  std::int64_t count_ = 0;
+};
+
+extern template class Generator<float>;
+extern template class Generator<std::uint8_t>;
+
+}  // namespace pyvoc::models::melgan
+#endif  // PYVOC_MODELS_MELGAN_GENERATOR_H_

@@ -1,0 +1,93 @@
+#include "models/melgan/melgan.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "models/melgan/generator.h"
+
+namespace pyvoc::models::melgan {
+namespace {
+
+// Far beyond any log mel, in decibels too.
+constexpr float kAbsurd = 1000.0f;
+
+template <typename X>
+class Synthesis final : public Session {
+ public:
+  Synthesis(const Config& config, const Weights& weights, const kernels::KernelTable& kernels)
+      : config_(config), generator_(config, weights, kernels) {}
+
+  void reset(std::uint64_t /*seed*/) PYVOC_RT override {
+    generator_.reset();
+    pushed_ = given_ = 0;
+    ended_ = false;
+  }
+
+  void set_draws(Span<const float> /*draws*/) PYVOC_RT override {}
+
+  int process(const float* frames, int n, float* samples) PYVOC_RT override {
+    generator_.push(frames, n, false);
+    pushed_ += n;
+    return give(std::max<std::int64_t>(pushed_ - config_.lookahead_frames() - given_, 0), samples);
+  }
+
+  int finish(float* samples) PYVOC_RT override {
+    if (!ended_) generator_.push(nullptr, 0, true);
+    ended_ = true;
+    return give(std::min<std::int64_t>(pushed_ - given_, kBlockFrames), samples);
+  }
+
+ private:
+  int give(std::int64_t hops, float* samples) PYVOC_RT {
+    const std::int64_t n = hops * config_.hop_length;
+    std::memcpy(samples, generator_.samples(), sizeof(float) * static_cast<std::size_t>(n));
+    generator_.drop(n);
+    given_ += hops;
+    return static_cast<int>(hops);
+  }
+
+  const Config& config_;
+  Generator<X> generator_;
+  std::int64_t pushed_ = 0, given_ = 0;  // frames, hops
+  bool ended_ = false;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Vocoder>> Melgan::load(const io::Gguf& file,
+                                              const kernels::KernelTable& kernels) {
+  Result<Config> config = read_config(file);
+  if (!config.ok()) return config.status();
+  std::unique_ptr<Melgan> model(new Melgan(kernels));
+  model->config_ = config.value();
+  const Config& c = model->config_;
+  Status status = load_weights(file, c, kernels, model->weights_);
+  if (!status.ok()) return status;
+  VocoderInfo& info = model->info_;
+  info.architecture = "melgan";
+  info.precision = c.precision;
+  info.feature_layout = "mel";
+  info.layout_dims = info.feature_dims = c.bands;
+  info.sample_rate = c.sample_rate;
+  info.hop_length = c.hop_length;
+  info.lookahead_frames = c.lookahead_frames();
+  info.block_frames = kBlockFrames;
+  return std::unique_ptr<Vocoder>(std::move(model));
+}
+
+std::unique_ptr<Session> Melgan::open(std::uint64_t /*seed*/) const {
+  if (weights_.integer) {
+    return std::make_unique<Synthesis<std::uint8_t>>(config_, weights_, kernels_);
+  }
+  return std::make_unique<Synthesis<float>>(config_, weights_, kernels_);
+}
+
+bool Melgan::valid_frame(const float* frame) const PYVOC_RT {
+  for (int i = 0; i < config_.bands; ++i) {
+    if (!(std::fabs(frame[i]) <= kAbsurd)) return false;  // NaN too
+  }
+  return true;
+}
+
+}  // namespace pyvoc::models::melgan

@@ -1,0 +1,46 @@
+// MelGAN's weights, validated first, then packed into one arena.
+#ifndef PYVOC_MODELS_MELGAN_WEIGHTS_H_
+#define PYVOC_MODELS_MELGAN_WEIGHTS_H_
+
+#include <vector>
+
+#include "models/melgan/config.h"
+#include "models/vocoder.h"
+#include "nn/conv.h"
+
+namespace pyvoc::models::melgan {
+
+// How a layer's input becomes bytes: u = round(x * inverse) + zero, within 0..254. Not used by
+// layers with float inputs.
+struct Quantization {
+  float inverse = 1.0f;
+  int zero = 0;
+};
+
+struct Block {
+  nn::Conv conv;  // dilated, on rectified rows
+  nn::Conv mix;   // 1 x 1 of what conv gave, and the shortcut: their sum
+  Quantization conv_input, out_input, shortcut_input;
+};
+
+struct StageWeights {
+  nn::Conv up;
+  Quantization up_input;
+  std::vector<Block> blocks;
+};
+
+struct Weights {
+  Arena arena;
+  nn::Conv conv_in;
+  std::vector<StageWeights> stages;
+  const float* conv_out = nullptr;  // [kEdgeTaps][channels padded to nn::kVector]
+  float conv_out_bias = 0.0f;
+  bool integer = false;  // bytes between the first and the last convolution
+  std::vector<PlanEntry> plan;
+};
+
+Status load_weights(const io::Gguf& file, const Config& config, const kernels::KernelTable& kernels,
+                    Weights& weights);
+
+}  // namespace pyvoc::models::melgan
+#endif  // PYVOC_MODELS_MELGAN_WEIGHTS_H_

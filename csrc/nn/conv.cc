@@ -1,0 +1,134 @@
+#include "nn/conv.h"
+
+#include <cstring>
+
+namespace pyvoc::nn {
+
+using backends::Op;
+using backends::Weights;
+
+namespace {
+
+std::size_t element_size(Weights type) {
+  return type == Weights::kF32 ? 4 : type == Weights::kBf16 ? 2 : 1;
+}
+
+// Where the kernels want a weight: panels of kVector rows, a lane holds `group` columns.
+std::size_t packed_index(Weights type, int row, int column, int columns) {
+  const int group = type == Weights::kF32 ? 1 : type == Weights::kBf16 ? 2 : 4;
+  const std::size_t panel = static_cast<std::size_t>(row / kVector) * kVector * columns;
+  return panel + static_cast<std::size_t>(column / group * kVector + row % kVector) * group +
+         column % group;
+}
+
+}  // namespace
+
+Result<const backends::Backend*> Conv::begin(Op op, Weights type, int outputs, int columns,
+                                             const kernels::KernelTable& kernels, Arena& arena) {
+  layer_ = {op, type, outputs, columns};
+  const Result<const backends::Backend*> backend = backends::choose(layer_);
+  if (!backend.ok()) return backend;
+  kernels_ = &kernels;
+  backend_ = backend.value()->name();
+  outputs_ = outputs;
+  const std::size_t rows = static_cast<std::size_t>(outputs);
+  weights_ = arena.allocate<std::uint8_t>(rows * columns * element_size(type));
+  bias_ = arena.allocate<float>(rows);
+  scale_ = arena.allocate<float>(rows);
+  row_sums_ = arena.allocate<std::int32_t>(rows);
+  const int panels = outputs / kVector;
+  f32_ = {panels, columns, static_cast<const float*>(weights_), nullptr};
+  bf16_ = {panels, columns, static_cast<const kernels::Bf16*>(weights_), nullptr};
+  i8_ = {panels, columns, static_cast<const std::int8_t*>(weights_), row_sums_};
+  return backend;
+}
+
+void Conv::put(const ConvSource& source, int output, int input, int tap, int row, int column) {
+  const int outer = source.transposed ? input : output;
+  const int inner = source.transposed ? output : input;
+  const int inners = source.transposed ? source.outputs : source.inputs;
+  const std::size_t from = (static_cast<std::size_t>(outer) * inners + inner) * source.taps + tap;
+  const std::size_t size = element_size(source.type);
+  const std::size_t to = packed_index(source.type, row, column, layer_.cols);
+  std::memcpy(static_cast<char*>(weights_) + to * size,
+              static_cast<const char*>(source.data) + from * size, size);
+}
+
+// Bias and, for int8, what stands for the inputs' zero: value = scale sum(q (u - zero)) + bias.
+void Conv::finish(const ConvSource& source, int output, int row, int first_column, int columns,
+                  bool first) {
+  bias_[row] += source.bias[output];
+  if (source.type != Weights::kI8) return;
+  const std::int8_t* q = static_cast<const std::int8_t*>(weights_);
+  std::int32_t sum = 0;
+  for (int c = first_column; c < first_column + columns; ++c) {
+    sum += q[packed_index(Weights::kI8, row, c, layer_.cols)];
+  }
+  row_sums_[row] += sum;
+  if (first) scale_[row] = source.scale[output] * source.input_scale;
+  bias_[row] -= scale_[row] * static_cast<float>(source.input_zero) * static_cast<float>(sum);
+}
+
+Result<Conv> Conv::pack(const std::vector<ConvSource>& sources, const kernels::KernelTable& kernels,
+                        Arena& arena) {
+  int columns = 0;
+  for (const ConvSource& source : sources) columns += source.taps * padded(source.inputs);
+  Conv conv;
+  const Result<const backends::Backend*> backend =
+      conv.begin(Op::kConv, sources[0].type, padded(sources[0].outputs), columns, kernels, arena);
+  if (!backend.ok()) return backend.status();
+  int first = 0;
+  for (const ConvSource& source : sources) {
+    const int channels = padded(source.inputs);
+    for (int o = 0; o < source.outputs; ++o) {
+      for (int tap = 0; tap < source.taps; ++tap) {
+        for (int i = 0; i < source.inputs; ++i) {
+          conv.put(source, o, i, tap, o, first + tap * channels + i);
+        }
+      }
+      conv.finish(source, o, o, first, source.taps * channels, first == 0);
+    }
+    first += source.taps * channels;
+  }
+  return conv;
+}
+
+Result<Conv> Conv::pack_transposed(const ConvSource& source, const kernels::KernelTable& kernels,
+                                   Arena& arena) {
+  const int stride = source.taps / 2, inputs = padded(source.inputs);
+  const int outputs = padded(source.outputs);
+  Conv conv;
+  const Result<const backends::Backend*> backend =
+      conv.begin(Op::kConvTransposed, source.type, stride * outputs, 2 * inputs, kernels, arena);
+  if (!backend.ok()) return backend.status();
+  for (int j = 0; j < stride; ++j) {
+    for (int o = 0; o < source.outputs; ++o) {
+      const int row = j * outputs + o;
+      for (int i = 0; i < source.inputs; ++i) {
+        conv.put(source, o, i, j + stride, row, i);
+        conv.put(source, o, i, j, row, inputs + i);
+      }
+      conv.finish(source, o, row, 0, 2 * inputs, true);
+    }
+  }
+  return conv;
+}
+
+void Conv::run(const kernels::ConvInput<float>& in, int rows,
+               kernels::ConvOutput out) const PYVOC_RT {
+  out.bias = bias_;
+  if (layer_.weights == Weights::kF32) {
+    kernels_->conv_f32(f32_, in, rows, out);
+  } else {
+    kernels_->conv_bf16(bf16_, in, rows, out);
+  }
+}
+
+void Conv::run(const kernels::ConvInput<std::uint8_t>& in, int rows,
+               kernels::ConvOutput out) const PYVOC_RT {
+  out.bias = bias_;
+  out.scale = scale_;
+  kernels_->conv_i8(i8_, in, rows, out);
+}
+
+}  // namespace pyvoc::nn

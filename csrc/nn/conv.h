@@ -1,0 +1,75 @@
+// The matrix of a convolution over time-major rows, packed for the kernels: several sources side by
+// side (a 3-tap convolution, or the two 1 x 1 convolutions of a residual block) become one product.
+// Immutable once packed; run() is real-time safe and may be called from any thread.
+#ifndef PYVOC_NN_CONV_H_
+#define PYVOC_NN_CONV_H_
+
+#include <vector>
+
+#include "backends/backend.h"
+#include "base/arena.h"
+#include "base/realtime.h"
+#include "base/status.h"
+#include "kernels/table.h"
+#include "nn/linear.h"
+
+namespace pyvoc::nn {
+
+// What a model file holds: [outputs, inputs, taps], or [inputs, outputs, taps] when transposed.
+struct ConvSource {
+  backends::Weights type = backends::Weights::kF32;
+  const void* data = nullptr;
+  int outputs = 0, inputs = 0, taps = 1;
+  bool transposed = false;
+  const float* bias = nullptr;   // [outputs]
+  const float* scale = nullptr;  // int8: [outputs] real weight = q * scale
+  float input_scale = 1.0f;      // int8: real input = (u - input_zero) * input_scale
+  int input_zero = 0;
+};
+
+class Conv {
+ public:
+  Conv() = default;
+
+  // Convolutions whose sums are added: columns are source after source, tap after tap, channels
+  // padded to kVector. int8: scale * input_scale must be the same for all of them.
+  static Result<Conv> pack(const std::vector<ConvSource>& sources,
+                           const kernels::KernelTable& kernels, Arena& arena);
+
+  // A transposed convolution with twice as many taps as its stride. A row of outputs is `stride`
+  // rows of channels, each padded to kVector, and its columns are two neighbouring rows of inputs.
+  static Result<Conv> pack_transposed(const ConvSource& source, const kernels::KernelTable& kernels,
+                                      Arena& arena);
+
+  const backends::MatVec& description() const { return layer_; }
+  const char* backend() const { return backend_; }
+  int outputs() const { return outputs_; }  // padded
+
+  // Rows of outputs; bias, scale are filled in, the rest of `out` says what to do with the sums.
+  void run(const kernels::ConvInput<float>& in, int rows, kernels::ConvOutput out) const PYVOC_RT;
+  void run(const kernels::ConvInput<std::uint8_t>& in, int rows,
+           kernels::ConvOutput out) const PYVOC_RT;
+
+ private:
+  Result<const backends::Backend*> begin(backends::Op op, backends::Weights type, int outputs,
+                                         int columns, const kernels::KernelTable& kernels,
+                                         Arena& arena);
+  void put(const ConvSource& source, int output, int input, int tap, int row, int column);
+  void finish(const ConvSource& source, int output, int row, int first_column, int columns,
+              bool first);
+
+  const kernels::KernelTable* kernels_ = nullptr;
+  const char* backend_ = "";
+  backends::MatVec layer_;
+  int outputs_ = 0;
+  void* weights_ = nullptr;
+  float* bias_ = nullptr;
+  float* scale_ = nullptr;
+  std::int32_t* row_sums_ = nullptr;
+  kernels::Dense<float> f32_;
+  kernels::Dense<kernels::Bf16> bf16_;
+  kernels::Dense<std::int8_t> i8_;
+};
+
+}  // namespace pyvoc::nn
+#endif  // PYVOC_NN_CONV_H_

@@ -1,0 +1,111 @@
+// Rows: time-major activations [row][channel] between two streaming layers. The producer appends
+// rows, the consumer drops those it no longer needs; row numbers count from the start of the
+// stream. One thread; nothing allocates after the constructor.
+#ifndef PYVOC_NN_ROWS_H_
+#define PYVOC_NN_ROWS_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+
+#include "base/arena.h"
+#include "base/realtime.h"
+
+namespace pyvoc::nn {
+
+enum class Padding { kReflect, kZero };  // what lies beyond the ends of a signal
+
+template <typename T>
+class Rows {
+ public:
+  Rows() = default;
+
+  // `pad` rows of padding at each end of the stream; a producer may write up to `lead` rows before
+  // the first. `capacity`: the most rows that are held at a time, padding included. Kernels read
+  // whole tiles, so kSlack rows more are booked. `zero` is what stands for 0.
+  Rows(Arena& arena, int channels, int pad, Padding padding, int lead, std::int64_t capacity,
+       T zero)
+      : channels_(channels), pad_(pad), padding_(padding), lead_(std::max(lead, pad)), zero_(zero) {
+    const auto rows = static_cast<std::size_t>(lead_ + capacity + kSlack);
+    data_ = arena.allocate<T>(rows * static_cast<std::size_t>(channels));
+    reset();
+  }
+
+  // Empty again.
+  void reset() PYVOC_RT {
+    first_ = -lead_;
+    end_ = 0;
+    padded_left_ = padded_right_ = false;
+  }
+
+  std::int64_t end() const PYVOC_RT { return end_; }  // rows appended so far
+  T* row(std::int64_t t) PYVOC_RT { return data_ + (t - first_) * channels_; }
+  const T* row(std::int64_t t) const PYVOC_RT { return data_ + (t - first_) * channels_; }
+
+  // What the producer wrote behind the last row, up to t (exclusive), is part of the rows.
+  void extend_to(std::int64_t t) PYVOC_RT { end_ = t; }
+
+  // Up to which row (exclusive) all neighbours within `pad` are there; fills in the padding that
+  // those before it need. `ended`: no row follows.
+  std::int64_t ready(bool ended) PYVOC_RT {
+    const std::int64_t until = ended ? end_ : end_ - pad_;
+    if (until <= 0) return 0;
+    fill_padding(ended);
+    return until;
+  }
+
+  // The same for pairs (row - 1, row) of rows and, beyond the ends, padding.
+  std::int64_t ready_pairs(bool ended) PYVOC_RT {
+    if (end_ == 0) return 0;
+    fill_padding(ended);
+    return end_ + (ended ? 1 : 0);
+  }
+
+  // Rows before t are not needed any more.
+  void drop_before(std::int64_t t) PYVOC_RT {
+    const std::int64_t until = end_ + (padded_right_ ? pad_ : 0);
+    if (t <= first_) return;
+    std::memmove(data_, row(t), sizeof(T) * static_cast<std::size_t>((until - t) * channels_));
+    first_ = t;
+  }
+
+ private:
+  static constexpr std::int64_t kSlack = 32;
+
+  void fill_padding(bool ended) PYVOC_RT {
+    if (!padded_left_) {
+      padded_left_ = true;
+      for (int i = 1; i <= pad_; ++i) fill(-i);
+    }
+    if (ended && !padded_right_) {
+      padded_right_ = true;
+      for (int i = 0; i < pad_; ++i) fill(end_ + i);
+    }
+  }
+
+  void fill(std::int64_t t) PYVOC_RT {
+    T* to = row(t);
+    if (padding_ == Padding::kZero) {
+      std::fill(to, to + channels_, zero_);
+      return;
+    }
+    // Mirrored without the edge row; a signal shorter than its padding is mirrored repeatedly.
+    const std::int64_t period = std::max<std::int64_t>(2 * (end_ - 1), 1);
+    std::int64_t from = ((t % period) + period) % period;
+    from = std::min(from, period - from);
+    std::memcpy(to, row(std::min(from, end_ - 1)), sizeof(T) * static_cast<std::size_t>(channels_));
+  }
+
+  T* data_ = nullptr;
+  std::int64_t first_ = 0;  // row at data_
+  std::int64_t end_ = 0;
+  int channels_ = 0;
+  int pad_ = 0;
+  Padding padding_ = Padding::kZero;
+  int lead_ = 0;
+  T zero_{};
+  bool padded_left_ = false, padded_right_ = false;
+};
+
+}  // namespace pyvoc::nn
+#endif  // PYVOC_NN_ROWS_H_
