@@ -190,6 +190,7 @@ def examples(source: Source) -> list[dict[str, npt.NDArray[np.float32]]]:
     """Mels whose values fill what the network's input is scaled to, of two lengths."""
     shape = Shape.of(source.arrays, source.metadata)
     scale, shift = (float(source.metadata[f"melgan.input_{k}"]) for k in ("scale", "shift"))
+    scale = scale or 1.0  # the input does not matter then
     rng = np.random.default_rng(4)
     mels = []
     for frames in _LENGTHS:

@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -68,7 +68,7 @@ def exporter_of(architecture: str, source: str) -> Exporter:
     Raises
     ------
     UnsupportedError
-        There is none; says why, where that is known.
+        There is none (says why, where that is known), or the extra ``onnx`` is not installed.
     """
     module = EXPORTERS.get(architecture)
     if module is None:
@@ -78,6 +78,10 @@ def exporter_of(architecture: str, source: str) -> Exporter:
             + (f": {why}" if why else "")
             + f"; expected {' or '.join(EXPORTERS)}"
         )
-    found: Any = importlib.import_module(module).EXPORTER
-    assert isinstance(found, Exporter)
+    try:
+        found: Exporter = importlib.import_module(module).EXPORTER
+    except ImportError as error:
+        raise UnsupportedError(
+            f"exporting needs {error.name}: pip install 'pyvoc[onnx]'"
+        ) from error
     return found

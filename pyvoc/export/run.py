@@ -113,7 +113,7 @@ def export_onnx(
     exporter = exporter_of(container.architecture, str(source))
     spec = spec_of(container, str(source))
     spec.validate(container, str(source))
-    _need_onnx(opset)
+    _check_opset(opset)
     arrays = {
         name: np.asarray(array, np.float32) for name, array in decode(spec, container).items()
     }
@@ -138,13 +138,9 @@ def export_onnx(
     )
 
 
-def _need_onnx(opset: int) -> None:
-    try:
-        import onnx
-    except ImportError as error:
-        raise UnsupportedError(
-            f"exporting needs {error.name}: pip install 'pyvoc[onnx]'"
-        ) from error
+def _check_opset(opset: int) -> None:
+    import onnx
+
     most = onnx.defs.onnx_opset_version()
     if not LEAST_OPSET <= opset <= most:
         raise UnsupportedError(
