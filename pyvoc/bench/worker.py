@@ -50,8 +50,8 @@ def main() -> int:
         except Error as error:
             reply, code = {"error": type(error).__name__, "message": str(error)}, 1
         except ImportError as error:
-            missing = UnsupportedError.__name__
-            reply, code = {"error": missing, "message": f"{error.name} is not installed"}, 1
+            why = f"{error.name} is not installed" if error.name else str(error)
+            reply, code = {"error": UnsupportedError.__name__, "message": why}, 1
         replies.write(json.dumps(reply) + "\n")
         replies.flush()
         if code:
