@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from pyvoc import _pyvoc
 from pyvoc.bench.process import allowed, choose_cores, job, l2_bytes
 from pyvoc.bench.report import Machine, Report
 from pyvoc.bench.session import Case, Options, Session
@@ -38,6 +37,8 @@ def run(options: Options, *, progress: Callable[[str], None] | None = None) -> R
         The model cannot be loaded, is of another architecture; a core that is not there; a peer
         that fails.
     """
+    from pyvoc import __version__
+
     say = progress or (lambda line: None)
     cores = choose_cores(options.core, options.threads)
     with tempfile.TemporaryDirectory(prefix="pyvoc-bench-") as name:
@@ -51,7 +52,7 @@ def run(options: Options, *, progress: Callable[[str], None] | None = None) -> R
         machine = Machine(cores=len(allowed()), l2_bytes=l2, **measured)
         results = [result for case in cases for result in case.measure(machine)]
     today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
-    return Report(machine, results, today, _pyvoc.version())
+    return Report(machine, results, today, __version__)
 
 
 def _case(target: str, session: Session) -> Case:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -48,6 +50,15 @@ GROUPS = {
     "conv_out": 0.005,
 }
 native: Any = _pyvoc
+
+
+def table_module() -> ModuleType:
+    """benchmarks/table.py, which is no package."""
+    spec = importlib.util.spec_from_file_location("table", ROOT / "benchmarks" / "table.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +158,14 @@ def test_a_whole_run_with_peers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert "openvino f32: not measured, openvino is not installed" in text
     assert "93 ms of audio" in text
     assert any("round 2 of 2" in step for step in steps)
+    tables = table_module().tables([json.loads(report.to_json())])
+    for row in (
+        "| pyvoc f32 (",
+        f"| {result.peers[0].name} f32 | ",
+        "| openvino bf16 | openvino is",
+    ):
+        assert row in tables, row
+    assert "| stage 1 | " in tables and "Work per sample" not in tables
 
 
 def test_openvino_is_measured(tmp_path: Path) -> None:
