@@ -24,6 +24,7 @@ COMMANDS = {
     "info": "what this machine does; what is in a model, feature or audio file",
     "train": "train, fine-tune or continue training a model",
     "evaluate": "compare speech with its original; likelihood of speech under a model",
+    "export": "write a model as an ONNX graph",
     "bench": "measure speed on this machine",
     "dump-data": "make LPCNet training data from raw speech",
     "doctor": "check this installation",
