@@ -157,9 +157,7 @@ def quantize(
             seen[layer] = seen.get(layer, _Seen()).widened(*figures)
         if progress is not None:
             progress(i + 1, total)
-    inputs = {
-        name: input_range(seen[_layer(name)].low, seen[_layer(name)].high) for name in names
-    }
+    inputs = {name: input_range(seen[_layer(name)].low, seen[_layer(name)].high) for name in names}
     arrays = decode(spec, container)
     axes = {t.name: t.int8.outputs for t in tensors}
     quantized = _quantize_all(names, arrays, inputs, axes)
@@ -249,18 +247,17 @@ def _quantize_all(
 def _layer_report(name: str, seen: _Seen, weight: Float64, q: Quantized) -> LayerReport:
     assert q.input is not None
     step = float(q.input[0])
+    rounding = np.square(q.to_float() - weight).sum()
     return LayerReport(
         name=name,
         low=seen.low,
         high=seen.high,
         input_snr_db=_db(seen.squares / max(seen.count, 1), step**2 / 12),
-        weight_snr_db=_db(float(np.square(weight).sum()), float(np.square(q.to_float() - weight).sum())),
+        weight_snr_db=_db(float(np.square(weight).sum()), float(rounding)),
     )
 
 
-def _error(
-    exact: pyvoc.Model, other: pyvoc.Model, features: Float32
-) -> tuple[float, float, float]:
+def _error(exact: pyvoc.Model, other: pyvoc.Model, features: Float32) -> tuple[float, float, float]:
     """Power of the float audio, of the difference, and the log-spectral distance."""
     a = exact.synthesize(features).astype(np.float64)
     b = other.synthesize(features).astype(np.float64)
