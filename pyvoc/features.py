@@ -225,10 +225,7 @@ def extract(
     """
     extractor = Extractor(layout, recipe=recipe, model=model)
     samples = _as_pcm(pcm)
-    frames = extractor.push(samples)
-    rest = extractor.flush()
-    if len(rest):
-        frames = np.concatenate([frames, rest])
+    frames = np.concatenate([extractor.push(samples), extractor.flush()])
     if not len(frames):
         raise too_short("", samples.size, extractor)
     return frames
@@ -236,11 +233,9 @@ def extract(
 
 def too_short(what: str, samples: int, extractor: Extractor) -> AudioError:
     """The error for a signal that gives no frame; `what` names it, with a colon, or is empty."""
-    recipe = extractor.recipe
-    if recipe is None:
-        need = HOP_LENGTH * (4 if extractor.name == "lpcnet55" else 1)
-    else:
-        need = max(1, recipe.fft_length - 2 * recipe.pad)
+    need = HOP_LENGTH * (4 if extractor.name == "lpcnet55" else 1)
+    if extractor.recipe is not None:
+        need = max(1, extractor.recipe.fft_length - 2 * extractor.recipe.pad)
     return AudioError(
         f"{what}{samples} samples are too short: {extractor.name} needs at least {need}"
     )

@@ -160,7 +160,7 @@ pyvoc_status pyvoc_extractor_push(pyvoc_extractor* extractor, const float* pcm, 
   if (extractor->ended) {
     return fail(Code::kState, "pyvoc_extractor_push after flush: reset the extractor first");
   }
-  const size_t due = extractor->extractor->frames_after(n_samples);
+  const size_t due = n_samples == 0 ? 0 : extractor->extractor->frames_after(n_samples);
   if (due > capacity_frames || (due > 0 && frames == nullptr)) {
     return fail(Code::kArgument, "pyvoc_extractor_push: no room for the frames that are due");
   }

@@ -289,6 +289,9 @@ TEST(MelAbi, PresetsAndRecipesGiveTheSame) {
     rows[i].resize(12 * 80);
     std::size_t first = 0, rest = 0;
     ASSERT_EQ(pyvoc_extractor_push(e, x.data(), x.size(), rows[i].data(), due, &first), PYVOC_OK);
+    std::size_t nothing = 77;
+    ASSERT_EQ(pyvoc_extractor_push(e, nullptr, 0, nullptr, 0, &nothing), PYVOC_OK);
+    EXPECT_EQ(nothing, 0u);
     const std::size_t held = pyvoc_extractor_frames_after(e, 0);
     ASSERT_EQ(first + held, 12u);
     ASSERT_GT(held, 0u);
