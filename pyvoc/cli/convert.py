@@ -10,6 +10,7 @@ from typing import Any
 
 from pyvoc.convert.detect import ARCHITECTURES
 from pyvoc.convert.run import Conversion, convert
+from pyvoc.quant.audio_report import AudioReport
 from pyvoc.specs.layout import PRECISIONS
 
 
@@ -32,6 +33,11 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--arch", choices=("auto", *ARCHITECTURES), default="auto", help="default: auto"
     )
+    parser.add_argument(
+        "--mel",
+        metavar="MEL",
+        help="measure on this mel spectrogram (.npy, .pt) instead of a synthetic one (MelGAN)",
+    )
     parser.add_argument("--json", action="store_true", help="print a JSON object")
     return parser
 
@@ -41,7 +47,12 @@ def run(args: argparse.Namespace) -> int:
     import pyvoc
 
     result = convert(
-        args.checkpoint, args.output, precision=args.precision, arch=args.arch, load=pyvoc.load
+        args.checkpoint,
+        args.output,
+        precision=args.precision,
+        arch=args.arch,
+        load=pyvoc.load,
+        mel=args.mel,
     )
     if args.json:
         json.dump(dataclasses.asdict(result), sys.stdout, indent=2)
@@ -59,7 +70,13 @@ def summary(result: Conversion) -> list[str]:
         *(f"note: {note}" for note in result.notes),
     ]
     report = result.report
-    if report is not None:
+    if isinstance(report, AudioReport):
+        snr = "exact" if report.snr_db is None else f"{report.snr_db:.1f} dB"
+        lines.append(
+            f"against float, {report.seconds:.2f} s of audio from a {report.probe} mel: SNR {snr}, "
+            f"log-spectral distance {report.log_spectral_distance_db:.3f} dB"
+        )
+    elif report is not None:
         snr = "exact" if report.logit_snr_db is None else f"{report.logit_snr_db:.1f} dB"
         lines.append(
             f"against float, teacher-forced on {report.samples} probe samples: "

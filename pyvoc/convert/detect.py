@@ -63,7 +63,6 @@ def detect(path: str | os.PathLike[str], arch: str = "auto") -> Reader:
     container, load = found
     if arch == "lpcnet":
         raise ModelError(
-            f"{path}: is a file of {container}; LPCNet comes as a Keras HDF5 checkpoint or a DNNw "
-            "weight blob"
+            f"{path}: is a {container} file, expected a Keras HDF5 checkpoint or a DNNw weight blob"
         )
     return partial(read_tensors, container=container, load=load, arch=arch)

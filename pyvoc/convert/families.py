@@ -51,7 +51,7 @@ FAMILIES = (Family("melgan", pick_melgan, convert_melgan),)
 LOADERS: tuple[tuple[str, Callable[[bytes, int], bool], Callable[..., Any]], ...] = (
     ("torch", lambda head, size: is_torch(head), load_torch),
     ("safetensors", is_safetensors, load_safetensors),
-    ("mindspore", is_mindspore, load_mindspore),
+    ("ckpt", is_mindspore, load_mindspore),
 )
 
 

@@ -5,17 +5,22 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from pyvoc import mels
 from pyvoc.convert.checkpoint import Checkpoint
 from pyvoc.convert.detect import ARCHITECTURES, detect
 from pyvoc.errors import Error, ModelError
 from pyvoc.quant import encode
-from pyvoc.quant.report import PrecisionReport, Predictor, compare
+from pyvoc.quant.audio_report import AudioReport, compare_audio
+from pyvoc.quant.report import PrecisionReport, compare
 from pyvoc.specs import Container, write_container
 from pyvoc.specs.layout import PRECISIONS
+from pyvoc.specs.mel import LAYOUT as MEL
+from pyvoc.specs.tensors import Scalar
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,7 @@ class Conversion:
     precision: str
     bytes: int
     notes: tuple[str, ...]
-    report: PrecisionReport | None
+    report: PrecisionReport | AudioReport | None
 
 
 def convert(
@@ -54,7 +59,8 @@ def convert(
     *,
     precision: str = "f32",
     arch: str = "auto",
-    load: Callable[[str], Predictor] | None = None,
+    load: Callable[[str], Any] | None = None,
+    mel: str | os.PathLike[str] | None = None,
 ) -> Conversion:
     """Convert an upstream checkpoint to a model file.
 
@@ -72,6 +78,8 @@ def convert(
     load
         Opens a model file in the runtime (`pyvoc.load`), to measure the error of the precision.
         None leaves the measurement out.
+    mel
+        File of a mel spectrogram that a mel-driven model is measured on; None: a synthetic one.
 
     Returns
     -------
@@ -83,7 +91,7 @@ def convert(
     ModelError
         The checkpoint is damaged or not known.
     UnsupportedError
-        A package of the extra ``convert`` is missing.
+        A package of the extra ``convert`` is missing, or int8 needs calibration first.
     Error
         A file cannot be read or written.
     """
@@ -111,7 +119,7 @@ def convert(
                 exact = Path(scratch) / "float.gguf"
                 reference = _encode(checkpoint, "float", digest, "f32", str(source))
                 write_container(exact, reference, spec=checkpoint.spec)
-            report = compare(load(str(exact)), load(str(trial)), metadata=container.metadata)
+            report = _report(load(str(exact)), load(str(trial)), container.metadata, mel)
         write_container(target, container, spec=checkpoint.spec)
     return Conversion(
         source=str(source),
@@ -123,6 +131,22 @@ def convert(
         notes=checkpoint.notes,
         report=report,
     )
+
+
+def _report(
+    exact: Any,
+    model: Any,
+    metadata: Mapping[str, Scalar],
+    mel: str | os.PathLike[str] | None,
+) -> PrecisionReport | AudioReport:
+    """Distributions where a model predicts them, audio where it gives audio at once."""
+    if metadata["pyvoc.features.layout"] == MEL:
+        bands = int(metadata["pyvoc.features.bands"])
+        frames = None if mel is None else mels.load(mel, bands=bands)
+        return compare_audio(exact, model, metadata=metadata, mel=frames)
+    if mel is not None:
+        raise Error(f"{metadata['general.architecture']} is not measured on a mel spectrogram")
+    return compare(exact, model, metadata=metadata)
 
 
 def _encode(
