@@ -24,10 +24,22 @@ measure() { # measure TIER FILE; an empty TIER is the best one
   )
 }
 
+melgan() { # melgan TIER FILE THREADS
+  (
+    if [[ -n $1 ]]; then export PYVOC_ISA=$1; fi
+    "$PYTHON" -m pyvoc bench melgan --peers --threads "$3" --json -o "results/$2.json" "${@:4}"
+  )
+}
+
 mkdir -p results
 measure "" best "$@"
+melgan "" melgan-best 1 "$@"
+if [[ $(nproc) -gt 1 ]]; then melgan "" melgan-best-2 2 "$@"; fi
 case $(uname -m) in
-  x86_64 | AMD64) measure avx2 avx2 "$@" ;;
-  *) rm -f results/avx2.json ;;
+  x86_64 | AMD64)
+    measure avx2 avx2 "$@"
+    melgan avx2 melgan-avx2 1 "$@"
+    ;;
+  *) rm -f results/avx2.json results/melgan-avx2.json ;;
 esac
 "$PYTHON" table.py --update ../docs/performance.md results/*.json

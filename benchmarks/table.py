@@ -34,7 +34,13 @@ def tables(reports: list[Row]) -> str:
     """All tables as Markdown."""
     parts = []
     for report in reports:
-        parts += [_heading(report), "", *_speed(report["results"]), ""]
+        melgan = [r for r in report["results"] if r["name"] == "melgan"]
+        others = [r for r in report["results"] if r["name"] != "melgan"]
+        parts += [_heading(report), ""]
+        if others:
+            parts += [*_speed(others), ""]
+        if melgan:
+            parts += [*_engines(melgan), "", *_groups(melgan), ""]
         lpcnet = [r for r in report["results"] if r["name"] == "lpcnet"]
         if lpcnet:
             parts += [*_latency(lpcnet), "", *_limits(lpcnet), ""]
@@ -88,6 +94,64 @@ def _speed(results: list[Row]) -> list[str]:
         )
     header = ["work", "tier", "x real time", "peer", "ratio", "pair by pair", "target ratio"]
     return _table(header, rows)
+
+
+def _engines(results: list[Row]) -> list[str]:
+    """Ours at each precision, then the peers, which are the same in all results of a run."""
+    rows = []
+    for r in results:
+        rows.append(
+            [
+                f"pyvoc {r['precision']} ({r['tier']})",
+                *_engine_cells(r["xrt_spread"], r),
+                f"{r['gmacs']:.0f} ({r['peak_fraction']:.0%})",
+                "-" if r["peer"] is None else f"{r['ratio']:.2f} x {_named(r['peer'])}",
+            ]
+        )
+    macs = sum(results[0]["macs_by_part"].values())
+    for peer in results[0]["peers"]:
+        rate = peer["xrt"]["median"] * results[0]["gmacs"] / results[0]["xrt"]
+        rows.append([_named(peer), *_engine_cells(peer["xrt"], peer), f"{rate:.0f}", "-"])
+    rows += [[absent["name"], absent["reason"], *["-"] * 5] for absent in results[0]["absent"]]
+    threads, chunk = results[0]["threads"], results[0]["chunk_ms"]
+    return [
+        f"MelGAN, {threads} thread{'s' if threads > 1 else ''}, {macs / 1e3:.0f} thousand "
+        "multiply-adds per sample:",
+        "",
+        *_table(
+            [
+                "runtime",
+                "x real time",
+                f"chunk of {chunk:.0f} ms, p50 ms",
+                "load ms",
+                "RSS above Python MB",
+                "GMAC/s (of the peak)",
+                "ratio to the best of its kind",
+            ],
+            rows,
+        ),
+    ]
+
+
+def _named(peer: Row) -> str:
+    return f"{peer['name']} {peer['weights']}"
+
+
+def _engine_cells(spread: Row, r: Row) -> list[str]:
+    return [
+        f"{spread['median']:.1f} ({spread['q1']:.1f}..{spread['q3']:.1f})",
+        f"{r['p50_ms']:.2f}",
+        f"{r['load_ms']:.0f}",
+        "-" if r["rss_mb"] is None else f"{r['rss_mb']:.0f}",
+    ]
+
+
+def _groups(results: list[Row]) -> list[str]:
+    """The work of each group of layers."""
+    macs = results[0]["macs_by_part"]
+    total = sum(macs.values())
+    rows = [[part, f"{n:.0f}", f"{n / total:.1%}"] for part, n in macs.items()]
+    return _table(["layers", "multiply-adds per sample", "share"], rows)
 
 
 def _latency(results: list[Row]) -> list[str]:

@@ -12,7 +12,7 @@ namespace py = pybind11;
 namespace pyvoc::python {
 namespace {
 
-// {layer: (low, high)} over one utterance [frames, feature_dims].
+// {layer: (low, high, sum of squares, number of values)} over one utterance [frames, feature_dims].
 py::dict activation_ranges(const Model& model, const FloatArray& features) {
   const models::Vocoder& vocoder = *model.get()->vocoder;
   const auto dims = static_cast<std::size_t>(vocoder.info().feature_dims);
@@ -32,7 +32,7 @@ py::dict activation_ranges(const Model& model, const FloatArray& features) {
   }
   py::dict ranges;
   for (const models::ActivationRange& range : found) {
-    ranges[range.layer.c_str()] = py::make_tuple(range.low, range.high);
+    ranges[range.layer.c_str()] = py::make_tuple(range.low, range.high, range.squares, range.count);
   }
   return ranges;
 }

@@ -94,6 +94,9 @@ class Extractor(metaclass=_NativeType):
     @property
     def latency_samples(self) -> int: ...
 
+def activation_ranges(
+    model: Model, features: _Float32
+) -> dict[str, tuple[float, float, float, int]]: ...
 def lpc_from_cepstrum(cepstrum: _Float32) -> _Float32: ...
 def dump_data(
     speech: bytes | str,

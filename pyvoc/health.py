@@ -61,6 +61,8 @@ _OPTIONAL = (
     ("h5py", "h5py", False, "converting Keras checkpoints", "pip install 'pyvoc[convert]'"),
     ("gguf", "gguf", False, "writing model files", "pip install 'pyvoc[convert]'"),
     ("matplotlib", "matplotlib", False, "pictures", "pip install 'pyvoc[plot]'"),
+    ("onnx", "onnx", False, "exporting", "pip install 'pyvoc[onnx]'"),
+    ("onnxruntime", "onnxruntime", False, "checking exports", "pip install 'pyvoc[onnx]'"),
     ("torch", "torch", False, "training", "pip install 'pyvoc[train]'"),
 )
 

@@ -33,6 +33,8 @@ struct VocoderInfo {
 struct ActivationRange {  // of what a layer gets as its input
   std::string layer;
   float low = 0.0f, high = 0.0f;  // 0 included
+  double squares = 0.0;           // their sum, and the number of values
+  std::uint64_t count = 0;
 };
 
 struct PlanEntry {  // one line of `pyvoc info MODEL`

@@ -1,10 +1,12 @@
 """Speed measurements: `pyvoc bench`, and the same in Python.
 
-`run` measures synthesis and feature extraction in pinned child processes, beside a peer when one is
-given, and returns a `Report`; `docs/performance.md` says how.
+`run` measures synthesis and feature extraction in pinned child processes, beside peers, and returns
+a `Report`; `docs/performance.md` says how. Each model has a package here and a line in
+`runner.CASES`: a `Case` prepares its inputs and gives results.
 """
 
-from pyvoc.bench.report import Machine, Peer, Report, Result, Spread
-from pyvoc.bench.runner import Options, run
+from pyvoc.bench.report import Absent, Machine, Peer, Report, Result, Spread
+from pyvoc.bench.runner import run
+from pyvoc.bench.session import Options
 
-__all__ = ["Machine", "Options", "Peer", "Report", "Result", "Spread", "run"]
+__all__ = ["Absent", "Machine", "Options", "Peer", "Report", "Result", "Spread", "run"]

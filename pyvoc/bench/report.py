@@ -6,7 +6,7 @@ import dataclasses
 import json
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -41,17 +41,52 @@ class Peer:
     name
         What it is.
     weights
-        Precision of its weights: ``int8`` or ``f32``; None for features.
+        Precision of its weights: ``int8``, ``bf16`` or ``f32``; None for features.
     xrt
         Its times real time.
     pair_ratios
         Ours over its, round by round.
+    ratio
+        Ours over its, medians.
+    p50_ms, rss_mb, load_ms
+        As of `Result`: a chunk (by itself, without context), peak memory above the interpreter
+        (its library included), loading; None where not measured.
+    snr_db
+        Its samples against float32's; None where not compared.
     """
 
     name: str
     weights: str | None
     xrt: Spread
     pair_ratios: Spread
+    ratio: float
+    p50_ms: float | None = None
+    rss_mb: float | None = None
+    load_ms: float | None = None
+    snr_db: float | None = None
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        weights: str | None,
+        ours: Sequence[float],
+        theirs: Sequence[float],
+        **others: float | None,
+    ) -> Peer:
+        """A peer from the times real time of every round, ours and its."""
+        pairs = [mine / its for mine, its in zip(ours, theirs, strict=True)]
+        xrt = Spread.of(theirs)
+        ratio = Spread.of(ours).median / xrt.median
+        return cls(name, weights, xrt, Spread.of(pairs), ratio, **others)
+
+
+@dataclass(frozen=True)
+class Absent:
+    """A peer that was not measured, and why."""
+
+    name: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -88,19 +123,21 @@ class Result:
     Parameters
     ----------
     name
-        ``lpcnet`` or ``features``.
+        What was measured, one of `pyvoc.bench.runner.TARGETS`.
     precision
         Of the model's weights; None for features.
     threads, streams
-        Threads, and streams in lockstep on each of them.
+        LPCNet: threads, and streams in lockstep on each of them. MelGAN: threads of one stream.
     xrt
         Audio seconds per wall second, all streams together; median of the rounds.
     xrt_spread
         The rounds.
+    chunk_ms
+        Audio in the chunks that latency is measured with: LPCNet one hop, MelGAN eight.
     p50_ms, p99_ms
-        Wall time of one hop (10 ms of audio) of every stream of one thread.
+        Wall time of one chunk of every stream of one thread.
     first_sample_ms
-        From opening a stream to its first hop, look-ahead frames included; None for features.
+        From opening a stream to its first chunk, look-ahead frames included; None for features.
     rss_mb
         Peak resident memory, 10^6 bytes above the interpreter; None where the system does not say.
     c_rss_mb
@@ -110,7 +147,7 @@ class Result:
     load_ms
         Loading the model, its file in the page cache.
     gmacs
-        10^9 multiply-adds per second, those of non-zero blocks only.
+        10^9 multiply-adds per second, those of non-zero blocks and of direct convolution only.
     peak_fraction
         `gmacs` over the machine's peak for the precision.
     bytes_per_sample
@@ -123,7 +160,9 @@ class Result:
     tier
         Kernel tier of the matrix products.
     peer, ratio
-        A peer, and the ratio of the medians, ours over its.
+        The fastest peer of the same precision, and the ratio of the medians, ours over its.
+    peers, absent
+        All peers that were measured; those that were not, with the reason.
     """
 
     name: str
@@ -132,22 +171,25 @@ class Result:
     streams: int
     xrt: float
     xrt_spread: Spread
+    chunk_ms: float
     p50_ms: float
     p99_ms: float
-    first_sample_ms: float | None
-    rss_mb: float | None
-    c_rss_mb: float | None
-    model_mb: float | None
-    load_ms: float | None
-    gmacs: float | None
-    peak_fraction: float | None
-    bytes_per_sample: int | None
-    l2_fraction: float | None
-    macs_by_part: dict[str, float] | None
-    bytes_by_part: dict[str, float] | None
     tier: str
-    peer: Peer | None
-    ratio: float | None
+    first_sample_ms: float | None = None
+    rss_mb: float | None = None
+    c_rss_mb: float | None = None
+    model_mb: float | None = None
+    load_ms: float | None = None
+    gmacs: float | None = None
+    peak_fraction: float | None = None
+    bytes_per_sample: int | None = None
+    l2_fraction: float | None = None
+    macs_by_part: dict[str, float] | None = None
+    bytes_by_part: dict[str, float] | None = None
+    peer: Peer | None = None
+    ratio: float | None = None
+    peers: list[Peer] = field(default_factory=list)
+    absent: list[Absent] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -195,7 +237,7 @@ def _result_lines(r: Result) -> list[str]:
     s = r.xrt_spread
     lines = [
         f"{what}: {r.xrt:.1f}x real time (quartiles {s.q1:.1f}..{s.q3:.1f}, {s.rounds} rounds)",
-        f"  10 ms of audio: p50 {r.p50_ms:.3f} ms, p99 {r.p99_ms:.3f} ms"
+        f"  {r.chunk_ms:.0f} ms of audio: p50 {r.p50_ms:.3f} ms, p99 {r.p99_ms:.3f} ms"
         + ("" if r.first_sample_ms is None else f"; first samples {r.first_sample_ms:.3f} ms"),
     ]
     if r.load_ms is not None and r.model_mb is not None:
@@ -207,14 +249,24 @@ def _result_lines(r: Result) -> list[str]:
         if r.l2_fraction is not None:
             line += f"; {r.bytes_per_sample} bytes per sample, {r.l2_fraction:.0%} of L2 bandwidth"
         lines.append(line)
-    if r.peer is not None and r.ratio is not None:
-        p, q = r.peer.xrt, r.peer.pair_ratios
-        name = f"{r.peer.name} {r.peer.weights}" if r.peer.weights else r.peer.name
-        lines.append(
-            f"  {name}: {p.median:.1f}x (quartiles {p.q1:.1f}..{p.q3:.1f}); ours / peer "
-            f"{r.ratio:.2f}, pair by pair {q.median:.2f} ({q.min:.2f}..{q.max:.2f})"
-        )
+    lines += [_peer_line(peer) for peer in r.peers]
+    lines += [f"  {absent.name}: not measured, {absent.reason}" for absent in r.absent]
     return lines
+
+
+def _peer_line(peer: Peer) -> str:
+    p, q = peer.xrt, peer.pair_ratios
+    others = (
+        ("chunk p50", peer.p50_ms, "ms"),
+        ("resident", peer.rss_mb, "MB"),
+        ("SNR", peer.snr_db, "dB"),
+    )
+    return (
+        f"  {peer.name}{' ' + peer.weights if peer.weights else ''}: {p.median:.1f}x (quartiles "
+        f"{p.q1:.1f}..{p.q3:.1f}); ours / peer {peer.ratio:.2f}, pair by pair {q.median:.2f} "
+        f"({q.min:.2f}..{q.max:.2f})"
+        + "".join(f"; {what} {n:.1f} {unit}" for what, n, unit in others if n is not None)
+    )
 
 
 def _rounded(value: Any) -> Any:

@@ -13,7 +13,8 @@ from pyvoc.voices import DEFAULT, resolve
 
 __all__ = ["add_parser", "run"]
 
-_TARGETS = ("lpcnet", "features")
+_TARGETS = ("lpcnet", "features", "melgan")
+_DEFAULT = _TARGETS[:2]
 
 
 def _number(low: int, high: int) -> Any:
@@ -42,18 +43,16 @@ def add_parser(subparsers: Any) -> None:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "bench",
         help="measure speed, latency and memory",
-        description="Measure on one pinned core, in turns with a peer when one is given. Without "
-        "--model: the bundled voice; with --precision or a peer, LPCNets of the usual size with "
-        "seeded weights, which need the extra 'convert'. "
+        description="Measure on pinned cores, in turns with peers when they are given. Without "
+        "--model: the bundled voice; with --precision or a peer, and for melgan, models of the "
+        "usual size with seeded weights, which need the extra 'convert'. "
         "PYVOC_ISA=avx2 and the like measure another tier.",
         allow_abbrev=False,
     )
     parser.add_argument(
-        "target", nargs="?", choices=_TARGETS, help="what to measure (default: everything)"
+        "target", nargs="?", choices=_TARGETS, help="what to measure (default: lpcnet and features)"
     )
-    parser.add_argument(
-        "-m", "--model", metavar="MODEL", help="a bundled voice or an LPCNet's .gguf file"
-    )
+    parser.add_argument("-m", "--model", metavar="MODEL", help="a bundled voice or a .gguf file")
     parser.add_argument(
         "--precision",
         type=_precisions,
@@ -88,7 +87,8 @@ def add_parser(subparsers: Any) -> None:
         type=_number(1, 1024),
         default=1,
         metavar="N",
-        help="threads, each with its own core and --streams streams (default 1)",
+        help="lpcnet: threads, each with its own core and --streams streams; melgan: threads of "
+        "one stream, and of the peers (default 1)",
     )
     parser.add_argument(
         "--peer-lpcnet",
@@ -99,7 +99,9 @@ def add_parser(subparsers: Any) -> None:
         "and bf16, a float build",
     )
     parser.add_argument(
-        "--peers", action="store_true", help="measure lpcnet_demo too, when it is installed"
+        "--peers",
+        action="store_true",
+        help="measure what is installed too: lpcnet_demo; melgan: onnxruntime, torch, openvino",
     )
     parser.add_argument(
         "--c-example", type=Path, metavar="PATH", help="binary of examples/c, to see its memory"
@@ -111,22 +113,21 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measure and print; raises :class:`pyvoc.Error`."""
-    from pyvoc.bench.runner import Options, find_peer
-    from pyvoc.bench.runner import run as measure
+    from pyvoc.bench import Options
+    from pyvoc.bench import run as measure
 
     if args.peer_lpcnet is not None and len(args.peer_lpcnet) > 2:
         args.parser.error("--peer-lpcnet takes an int8 build and a float build")
     if args.model is not None and args.precision is not None:
         args.parser.error("--precision is for seeded models; --model has its own")
+    targets = _DEFAULT if args.target is None else (args.target,)
     given: list[Path | None] = [*(args.peer_lpcnet or []), None, None]
-    if args.peers and given[0] is None:
-        given[0] = find_peer()
-        if given[0] is None:
-            print("no lpcnet_demo is installed: measuring without a peer", file=sys.stderr)
-    seeded = args.precision is not None or given[0] is not None
+    if args.peers and given[0] is None and targets != ("melgan",):
+        given[0] = _installed_peer()
+    seeded = args.precision is not None or given[0] is not None or targets == ("melgan",)
     model = args.model or (None if seeded else DEFAULT)
     options = Options(
-        targets=_TARGETS if args.target is None else (args.target,),
+        targets=targets,
         model=None if model is None else Path(resolve(model)),
         precisions=args.precision or PRECISIONS,
         seconds=args.seconds,
@@ -137,6 +138,7 @@ def run(args: argparse.Namespace) -> int:
         peer_int8=given[0],
         peer_f32=given[1],
         c_example=args.c_example,
+        peers=args.peers,
     )
     report = measure(options, progress=_show if sys.stderr.isatty() else None)
     text = (report.to_json() if args.json else report.to_text()) + "\n"
@@ -146,6 +148,15 @@ def run(args: argparse.Namespace) -> int:
         with atomic_open(args.output) as stream:
             stream.write(text.encode())
     return 0
+
+
+def _installed_peer() -> Path | None:
+    from pyvoc.bench.lpcnet.case import find_peer
+
+    found = find_peer()
+    if found is None:
+        print("no lpcnet_demo is installed: measuring without a peer", file=sys.stderr)
+    return found
 
 
 def _show(line: str) -> None:

@@ -52,8 +52,8 @@ std::vector<std::string> models() {
   const char* given = std::getenv("PYVOC_TEST_DATA");
   std::vector<std::string> found;
   std::error_code error;
-  for (const auto& entry :
-       std::filesystem::recursive_directory_iterator(given != nullptr ? given : PYVOC_TEST_DATA, error)) {
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(
+           given != nullptr ? given : PYVOC_TEST_DATA, error)) {
     if (entry.path().extension() == ".gguf") found.push_back(entry.path().string());
   }
   std::sort(found.begin(), found.end());
@@ -77,7 +77,7 @@ TEST_P(Realtime, StreamDoesNotAllocate) {
   const Model model(GetParam());
   const pyvoc_model_info info = model.info();
   constexpr std::size_t kFrames = 12;
-  const std::vector<float> frames = make_frames(kFrames, info.feature_dims);
+  const std::vector<float> frames = make_frames(kFrames + 1, info.feature_dims);
   std::vector<float> bad(info.feature_dims, NAN), samples(kFrames * info.hop_length);
   const std::vector<float> draws(40, 0.25f);
   Stream stream(model, 1, kFrames);
@@ -92,7 +92,7 @@ TEST_P(Realtime, StreamDoesNotAllocate) {
       total += n;
     }
     ASSERT_EQ(stream.try_push(bad.data(), 1, info.feature_dims), PYVOC_ERROR_FEATURE);
-    ASSERT_EQ(stream.try_push(frames.data(), kFrames, info.feature_dims), PYVOC_ERROR_FULL);
+    ASSERT_EQ(stream.try_push(frames.data(), kFrames + 1, info.feature_dims), PYVOC_ERROR_FULL);
     ASSERT_EQ(stream.try_flush(), PYVOC_OK);
     ASSERT_EQ(stream.try_push(frames.data(), 1, info.feature_dims), PYVOC_ERROR_STATE);
     do {

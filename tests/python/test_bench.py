@@ -20,9 +20,9 @@ import pytest
 pytest.importorskip("pyvoc._pyvoc")
 
 from pyvoc import _pyvoc
-from pyvoc.bench import memory, peers, seeded
-from pyvoc.bench.report import Machine, Peer, Report, Result, Spread
-from pyvoc.bench.runner import Options, run
+from pyvoc.bench import Options, memory, run
+from pyvoc.bench.lpcnet import peers, seeded
+from pyvoc.bench.report import Absent, Machine, Peer, Report, Result, Spread
 from pyvoc.bench.work import lpcnet_work
 from pyvoc.cli import bench
 from pyvoc.errors import Error, UnsupportedError
@@ -222,7 +222,8 @@ def test_json_has_the_documented_keys() -> None:
     machine = Machine("cpu", "scalar", 1, 1, {"f32": 1.0, "bf16": 1.0, "int8": 1.0}, 1.0, 1.0)
     values: dict[str, Any] = {field.name: 1.0 for field in dataclasses.fields(Result)}
     values |= {"name": "lpcnet", "precision": "int8", "tier": "scalar", "xrt_spread": spread}
-    values |= {"peer": Peer("peer", "int8", spread, spread), "xrt": math.pi}
+    peer = Peer("peer", "int8", spread, spread, 1.0)
+    values |= {"peer": peer, "peers": [peer], "absent": [Absent("x", "y")], "xrt": math.pi}
     values |= {"macs_by_part": {}, "bytes_by_part": {}}
     written = json.loads(Report(machine, [Result(**values)], "2024-01-31", "0").to_json())
     asked = "name precision threads xrt p50_ms p99_ms first_sample_ms rss_mb load_ms gmacs"
@@ -231,7 +232,8 @@ def test_json_has_the_documented_keys() -> None:
     assert written["results"][0]["xrt"] == 3.1416
     document = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
     table = document[document.index("## The JSON") :]
-    keys = [*written, *written["machine"], *written["results"][0], *written["results"][0]["peer"]]
+    result = written["results"][0]
+    keys = [*written, *written["machine"], *result, *result["peer"], *result["absent"][0]]
     missing = [key for key in keys if key not in table]
     assert not missing, f"docs/performance.md does not say what these are: {missing}"
 
@@ -249,7 +251,7 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["melgan"],
+        ["wavenet"],
         ["--streams", "0"],
         ["--precision", "f16"],
         ["--seconds", "-1"],

@@ -96,18 +96,25 @@ ConvOutput Generator<X>::output() const PYVOC_RT {
 }
 
 template <typename X>
-void Generator<X>::note(int channels, const X* rows, std::int64_t n, Range* range) PYVOC_RT {
-  for (std::int64_t i = 0; i < n * channels; ++i) {
-    range->low = std::min(range->low, static_cast<float>(rows[i]));
-    range->high = std::max(range->high, static_cast<float>(rows[i]));
+void Generator<X>::note(int channels, const X* rows, std::int64_t n,
+                        ActivationRange* range) PYVOC_RT {
+  const int stride = nn::padded(channels);
+  for (std::int64_t i = 0; i < n; ++i) {
+    for (int c = 0; c < channels; ++c) {
+      const float x = static_cast<float>(rows[i * stride + c]);
+      range->low = std::min(range->low, x);
+      range->high = std::max(range->high, x);
+      range->squares += static_cast<double>(x) * x;
+    }
   }
+  range->count += static_cast<std::uint64_t>(n) * static_cast<std::uint64_t>(channels);
 }
 
 template <typename X>
 void Generator<X>::note_input(std::size_t k, std::int64_t rows) PYVOC_RT {
   if (ranges_ == nullptr) return;
   const nn::Rows<X>& input = stages_[k].input;
-  note(nn::padded(c_.stages[k].inputs), input.row(input.end()), rows, &(*ranges_)[k].up);
+  note(c_.stages[k].inputs, input.row(input.end()), rows, &(*ranges_)[k].up);
 }
 
 template <typename X>
@@ -115,7 +122,7 @@ void Generator<X>::note_block(std::size_t k, std::size_t j, std::int64_t from,
                               std::int64_t until) PYVOC_RT {
   if (ranges_ == nullptr) return;
   const std::int64_t first = std::max<std::int64_t>(from, 0);
-  const int channels = nn::padded(c_.stages[k].outputs);
+  const int channels = c_.stages[k].outputs;
   BlockRanges& ranges = (*ranges_)[k].blocks[j];
   note(channels, stages_[k].blocks[j].value.row(first), until - first, &ranges.shortcut);
   note(channels, stages_[k].blocks[j].active.row(first), until - first, &ranges.conv);
@@ -217,7 +224,9 @@ void Generator<X>::run_block(std::size_t k, std::size_t j, bool ended) PYVOC_RT 
   ConvOutput hidden = output();
   to_active(hidden, s.hidden, block.out_input);
   block.conv.run(in, static_cast<int>(rows), hidden);
-  if (ranges_ != nullptr) note(channels, s.hidden, rows, &(*ranges_)[k].blocks[j].out);
+  if (ranges_ != nullptr) {
+    note(c_.stages[k].outputs, s.hidden, rows, &(*ranges_)[k].blocks[j].out);
+  }
 
   ConvInput<X> sum;
   sum.segments = 2;

@@ -15,15 +15,12 @@ namespace pyvoc::models::melgan {
 
 constexpr int kBlockFrames = 16;  // the most frames taken at a time
 
-// What the inputs of a stage's layers reached, 0 included.
-struct Range {
-  float low = 0.0f, high = 0.0f;
-};
+// What the inputs of a stage's layers reached.
 struct BlockRanges {
-  Range conv, out, shortcut;
+  ActivationRange conv, out, shortcut;
 };
 struct StageRanges {
-  Range up;
+  ActivationRange up;
   std::vector<BlockRanges> blocks;
 };
 
@@ -64,7 +61,8 @@ class Generator {
   void run_block(std::size_t k, std::size_t j, bool ended) PYVOC_RT;
   void finish_samples(bool ended) PYVOC_RT;
   kernels::ConvOutput output() const PYVOC_RT;
-  static void note(int channels, const X* rows, std::int64_t n, Range* range) PYVOC_RT;
+  static void note(int channels, const X* rows, std::int64_t n,
+                   ActivationRange* range) PYVOC_RT;
   void note_input(std::size_t k, std::int64_t rows) PYVOC_RT;  // the rows about to be appended
   void note_block(std::size_t k, std::size_t j, std::int64_t from, std::int64_t until) PYVOC_RT;
 

@@ -105,11 +105,13 @@ Status Melgan::observe(Matrix<const float> features, std::vector<ActivationRange
   generator.push(nullptr, 0, true);
 
   std::size_t next = 0;
-  const auto merge = [&](const std::string& layer, const Range& range) {
-    if (next == ranges.size()) ranges.push_back({layer, 0.0f, 0.0f});
+  const auto merge = [&](const std::string& layer, const ActivationRange& range) {
+    if (next == ranges.size()) ranges.push_back({layer, 0.0f, 0.0f, 0.0, 0});
     ActivationRange& into = ranges[next++];
     into.low = std::min(into.low, range.low);
     into.high = std::max(into.high, range.high);
+    into.squares += range.squares;
+    into.count += range.count;
   };
   for (std::size_t k = 0; k < found.size(); ++k) {
     const std::string stage = "stage." + std::to_string(k);

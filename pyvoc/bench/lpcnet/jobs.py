@@ -1,23 +1,22 @@
-"""What a benchmark's child process does: measure, and return plain numbers."""
+"""What the child processes of LPCNet's benchmark do: measure, and return plain numbers."""
 
 from __future__ import annotations
 
 import json
 import statistics
 import threading
-import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from pyvoc import _pyvoc
-from pyvoc.bench import peers
+from pyvoc.bench.lpcnet import peers
 from pyvoc.bench.memory import peak_bytes, resident_bytes, restart_peak
+from pyvoc.bench.timing import in_turns, timed
 from pyvoc.bench.work import lpcnet_work
 from pyvoc.errors import Error
-from pyvoc.features import HOP_LENGTH, SAMPLE_RATE, Extractor
+from pyvoc.features import HOP_LENGTH
 
 native: Any = _pyvoc
 Frames = npt.NDArray[np.float32]
@@ -26,30 +25,6 @@ Job = dict[str, Any]
 _HOPS = 2000
 _OPENINGS = 15
 _LOADS = 9
-_PEAK_SECONDS = 0.5
-_PEAK_SHAPES = {"f32": (4, 96), "bf16": (4, 192), "int8": (3, 512)}
-"""Panels of 16 rows, and columns: 24 KB each, which every L1 holds."""
-_SLOTS = {"f32": "dense_f32", "bf16": "dense_bf16", "int8": "dense_i8"}
-
-
-def machine(job: Job) -> Job:
-    """Peaks and bandwidths of this core; job: ``l2_bytes``."""
-    system = json.loads(native.system_info())
-    rates = {
-        precision: native.testing.kernel_rate(_SLOTS[precision], *shape, _PEAK_SECONDS)
-        for precision, shape in _PEAK_SHAPES.items()
-    }
-    macs = {name: 16 * panels * cols for name, (panels, cols) in _PEAK_SHAPES.items()}
-    cols = 128
-    panels = max(4, job["l2_bytes"] // 2 // (64 * cols) // 4 * 4)
-    l2_rate = native.testing.kernel_rate("dense_f32", panels, cols, _PEAK_SECONDS)
-    return {
-        "cpu": system["cpu"],
-        "tier": system["active_tier"],
-        "peak_gmacs": {name: rates[name] * macs[name] / 1e9 for name in rates},
-        "l1_gbytes": rates["f32"] * macs["f32"] * 4 / 1e9,
-        "l2_gbytes": l2_rate * 64 * cols * panels / 1e9,
-    }
 
 
 def synthesis(job: Job) -> Job:
@@ -59,7 +34,7 @@ def synthesis(job: Job) -> Job:
     ``peer``: path of lpcnet_demo, or None.
     """
     frames: Frames = np.load(job["features"])
-    loads = [_timed(lambda: native.Model(job["model"])) for _ in range(_LOADS)]
+    loads = [timed(lambda: native.Model(job["model"])) for _ in range(_LOADS)]
     model = native.Model(job["model"])
     description = json.loads(model.describe())
     work = lpcnet_work(description)
@@ -70,7 +45,7 @@ def synthesis(job: Job) -> Job:
     total = audio * job["streams"] * job["threads"]
     with peers.synthesis(job["peer"], frames) as peer:
         _round(groups, frames)  # warm up
-        ours, theirs = _rounds(lambda: _round(groups, frames), peer, job["repeats"])
+        ours, theirs = in_turns(lambda: _round(groups, frames), peer, job["repeats"])
     hops = _hop_times(groups[0], frames, model.hop_length)
     slots = json.loads(native.system_info())["slots"]
     plan = {entry["layer"]: entry for entry in description["plan"]}["gru_a.weight_hh"]
@@ -87,33 +62,6 @@ def synthesis(job: Job) -> Job:
         "bytes_by_part": work.bytes,
         "sample_rate": model.sample_rate,
         "tier": slots[f"{plan['op']}_{plan['weights']}"],
-    }
-
-
-def features(job: Job) -> Job:
-    """Feature extraction; job: ``pcm`` (path of .npy, int16), ``repeats``, ``peer``."""
-    pcm: npt.NDArray[np.int16] = np.load(job["pcm"])
-    signal = pcm.astype(np.float32) / np.float32(32768)
-    extractor = Extractor("lpcnet36")
-
-    def extract() -> None:
-        extractor.reset()
-        extractor.push(signal)
-
-    with peers.features(job["peer"], pcm) as peer:
-        extract()
-        ours, theirs = _rounds(lambda: _timed(extract), peer, job["repeats"])
-    extractor.reset()
-    hops = [
-        _timed(lambda at=at: extractor.push(signal[at : at + HOP_LENGTH]))  # type: ignore[misc]
-        for at in range(0, min(len(signal), _HOPS * HOP_LENGTH), HOP_LENGTH)
-    ]
-    audio = len(pcm) / SAMPLE_RATE
-    return {
-        "xrt": [audio / seconds for seconds in ours],
-        "peer_xrt": [audio / seconds for seconds in theirs],
-        "hops_ms": [1e3 * seconds for seconds in hops],
-        "tier": json.loads(native.system_info())["slots"]["correlate_f32"],
     }
 
 
@@ -134,25 +82,6 @@ def memory(job: Job) -> Job:
     return {"rss": None if before is None or after is None else after - before}
 
 
-def _timed(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
-
-
-def _rounds(
-    ours: Callable[[], float], peer: Callable[[], float] | None, repeats: int
-) -> tuple[list[float], list[float]]:
-    """Seconds of ours and of the peer, in turns."""
-    mine: list[float] = []
-    theirs: list[float] = []
-    for _ in range(repeats):
-        mine.append(ours())
-        if peer is not None:
-            theirs.append(peer())
-    return mine, theirs
-
-
 def _synthesize(streams: list[Any], frames: Frames) -> None:
     samples = len(frames) * HOP_LENGTH
     for seed, stream in enumerate(streams):
@@ -170,7 +99,7 @@ def _synthesize(streams: list[Any], frames: Frames) -> None:
 def _round(groups: list[list[Any]], frames: Frames) -> float:
     """Wall seconds in which every thread synthesises all frames on every one of its streams."""
     if len(groups) == 1:
-        return _timed(lambda: _synthesize(groups[0], frames))
+        return timed(lambda: _synthesize(groups[0], frames))
     threads = [threading.Thread(target=_synthesize, args=(group, frames)) for group in groups]
 
     def both() -> None:
@@ -179,7 +108,7 @@ def _round(groups: list[list[Any]], frames: Frames) -> float:
         for thread in threads:
             thread.join()
 
-    return _timed(both)
+    return timed(both)
 
 
 def _hop_times(streams: list[Any], frames: Frames, hop: int) -> list[float]:
@@ -197,7 +126,7 @@ def _hop_times(streams: list[Any], frames: Frames, hop: int) -> list[float]:
 
     skip = 8  # look-ahead, and the first touch of everything
     rows = [frames[i % len(frames)][None] for i in range(_HOPS + skip)]
-    return [_timed(lambda row=row: step(row)) for row in rows][skip:]  # type: ignore[misc]
+    return [timed(lambda row=row: step(row)) for row in rows][skip:]  # type: ignore[misc]
 
 
 def _openings(model: Any, frames: Frames) -> list[float]:
@@ -209,4 +138,4 @@ def _openings(model: Any, frames: Frames) -> list[float]:
         if len(stream.pull(model.hop_length)) != model.hop_length:
             raise Error("look-ahead frames and one more gave no hop; this is a bug")
 
-    return [_timed(first) for _ in range(_OPENINGS)]
+    return [timed(first) for _ in range(_OPENINGS)]

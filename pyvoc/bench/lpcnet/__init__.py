@@ -1,0 +1,1 @@
+"""LPCNet and its features, beside xiph/LPCNet."""

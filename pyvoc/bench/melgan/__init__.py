@@ -1,0 +1,1 @@
+"""MelGAN beside onnxruntime, torch and openvino."""

@@ -1,0 +1,139 @@
+"""``pyvoc quantize``: the int8 form of a model whose activations must be measured."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import pyvoc
+from pyvoc import audio, mels
+from pyvoc._listing import in_folder, in_list
+from pyvoc.errors import Error, UnsupportedError
+from pyvoc.features import Extractor
+from pyvoc.quant.calibrate import MIN_SNR_DB, QuantizationReport, quantize
+
+__all__ = ["add_parser", "run"]
+
+Float32 = npt.NDArray[np.float32]
+_MELS = {".npy", *mels.TENSOR_SUFFIXES}
+BAD_INPUT = 3
+
+
+def add_parser(subparsers: Any) -> None:
+    """Add the sub-command to argparse's sub-parsers."""
+    parser: argparse.ArgumentParser = subparsers.add_parser(
+        "quantize",
+        help="make a model int8 after listening to speech",
+        description="Round a convolutional model (MelGAN) to int8: a scale per output channel, "
+        "activations in the ranges that they reach on the speech given. Prints what each layer "
+        "and the audio lose. A minute or two of varied speech is enough. LPCNet needs none of "
+        "this: pyvoc convert --precision int8.",
+        epilog="example: pyvoc quantize melgan.gguf --calibrate wavs/ -o melgan.int8.gguf",
+    )
+    parser.add_argument("model", metavar="MODEL.gguf", help="float32 or bfloat16")
+    parser.add_argument(
+        "--calibrate",
+        nargs="+",
+        required=True,
+        metavar="PATH",
+        help="audio files, folders, lists (.txt) or mels (.npy, .pt); with two or more, every "
+        "fourth is held out to measure the error",
+    )
+    parser.add_argument("-o", "--output", required=True, metavar="OUT.gguf")
+    parser.add_argument(
+        "--min-snr",
+        type=float,
+        default=MIN_SNR_DB,
+        metavar="DB",
+        help="write nothing if the audio is further from the float model's (default: %(default)s)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the sub-command; raises :class:`pyvoc.Error`."""
+    model = pyvoc.load(args.model)
+    if model.info.feature_layout != mels.LAYOUT:
+        raise UnsupportedError(
+            f"'{args.model}': {model.info.architecture} has no activations to calibrate; "
+            "pyvoc convert --precision int8 quantises it"
+        )
+    utterances = [_features(path, model) for path in _expand(args.calibrate)]
+    shown = sys.stderr.isatty()
+
+    def progress(done: int, total: int) -> None:
+        if shown:
+            end = "\n" if done == total else ""
+            print(f"\r{done}/{total} utterances", end=end, file=sys.stderr, flush=True)
+
+    report = quantize(
+        args.model, args.output, utterances, min_snr_db=args.min_snr, progress=progress
+    )
+    if args.json:
+        print(json.dumps(dataclasses.asdict(report)))
+    else:
+        print("\n".join(_lines(report)))
+    if report.target is None:
+        message = (
+            f"pyvoc: '{args.output}' was not written: {report.snr_db:.1f} dB is below "
+            f"{args.min_snr:g} dB; more varied speech may help, --min-snr decides"
+        )
+        print(message, file=sys.stderr)
+        return BAD_INPUT
+    return 0
+
+
+def _expand(names: list[str]) -> list[Path]:
+    found: list[Path] = []
+    for name in names:
+        path = Path(name)
+        if path.is_dir():
+            found += in_folder(path)
+        elif path.suffix.lower() == ".txt":
+            found += in_list(path)
+        else:
+            found.append(path)
+    if not found:
+        raise Error("no speech to calibrate with")
+    return found
+
+
+def _features(path: Path, model: pyvoc.Model) -> Float32:
+    if path.suffix.lower() in _MELS:
+        return mels.load(path, bands=model.info.feature_dims)
+    extractor = Extractor(model=model)
+    pcm, _ = audio.read(path, rate=extractor.sample_rate)
+    rows = np.concatenate([extractor.push(pcm), extractor.flush()])
+    if not len(rows):
+        raise Error(f"'{path}' is too short for one frame")
+    return rows
+
+
+def _lines(report: QuantizationReport) -> list[str]:
+    heard = f"{report.utterances} utterances, {report.frames} frames"
+    if report.held_out:
+        tested = f"{report.held_out} held-out utterances"
+    else:
+        tested = "the same speech: give more to measure it on speech that was not heard"
+    width = max(len(layer.name) for layer in report.layers)
+    return [
+        f"{report.source} -> {report.target or '(not written)'}: {report.bytes / 1e6:.2f} MB",
+        f"calibrated on {heard}; error measured on {tested}",
+        "",
+        f"{'layer':<{width}}  {'input from':>10}  {'to':>8}  {'input dB':>8}  {'weights dB':>10}",
+        *(
+            f"{layer.name:<{width}}  {layer.low:10.3f}  {layer.high:8.3f}  "
+            f"{layer.input_snr_db:8.1f}  {layer.weight_snr_db:10.1f}"
+            for layer in report.layers
+        ),
+        "",
+        f"audio against float: SNR {report.snr_db:.1f} dB (worst utterance "
+        f"{report.worst_snr_db:.1f} dB), log-spectral distance {report.lsd_db:.2f} dB",
+    ]

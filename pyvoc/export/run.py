@@ -1,0 +1,227 @@
+"""From a model file to an ONNX file that was checked and compared."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pyvoc._atomic import atomic_open
+from pyvoc.errors import Error, UnsupportedError
+from pyvoc.export.registry import Arrays, Exporter, Source, exporter_of
+from pyvoc.quant import decode
+from pyvoc.specs import Container, ModelSpec, read_container, spec_of
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+DEFAULT_OPSET = 17
+LEAST_OPSET = 13
+TOLERANCE = 1e-5
+"""Greatest difference between the graph's samples and this runtime's, full scale 1."""
+
+Render = Callable[[Path, Arrays], npt.NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Export:
+    """What was exported.
+
+    Parameters
+    ----------
+    source, target
+        The model file and the ONNX file.
+    architecture, precision
+        Of the model file; the graph is float32.
+    opset
+        Version of the operators.
+    bytes
+        Size of the ONNX file.
+    inputs, outputs
+        Shape by name; a string is a dynamic dimension.
+    max_error
+        Greatest difference between the graph in onnxruntime and this runtime; None when they were
+        not compared.
+    note
+        Why they were not compared; otherwise None.
+    """
+
+    source: str
+    target: str
+    architecture: str
+    precision: str
+    opset: int
+    bytes: int
+    inputs: Mapping[str, tuple[int | str, ...]]
+    outputs: Mapping[str, tuple[int | str, ...]]
+    max_error: float | None
+    note: str | None
+
+
+def export_onnx(
+    source: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    *,
+    opset: int = DEFAULT_OPSET,
+    overwrite: bool = False,
+    render: Render | None = None,
+) -> Export:
+    """Write a model as an ONNX graph.
+
+    The graph computes in float32 with the values that the file's precision holds. It is checked by
+    the `onnx` package and, where onnxruntime is installed, compared with this runtime; the file
+    appears under its name only after that.
+
+    Parameters
+    ----------
+    source
+        A model file.
+    target
+        The ONNX file to write.
+    opset
+        Version of ONNX's operators, 13 or later.
+    overwrite
+        Replace a file that is there.
+    render
+        What to compare with, in place of this runtime: (path of a float32 model file, inputs by
+        name) -> output.
+
+    Returns
+    -------
+    Export
+
+    Raises
+    ------
+    ModelError
+        The model file is damaged or breaks its layout.
+    UnsupportedError
+        The architecture has no graph; an opset that is not there; the extra ``onnx`` is missing.
+    Error
+        The file exists; the graph fails its check or differs from this runtime by more than 1e-5;
+        the operating system refused.
+    """
+    goal = Path(target)
+    if goal.is_file() and not overwrite:
+        raise Error(f"'{target}' exists already: remove it or ask for it to be replaced (--force)")
+    container = read_container(source)
+    exporter = exporter_of(container.architecture, str(source))
+    spec = spec_of(container, str(source))
+    spec.validate(container, str(source))
+    _check_opset(opset)
+    arrays = {
+        name: np.asarray(array, np.float32) for name, array in decode(spec, container).items()
+    }
+    model = Source(container.metadata, arrays)
+    graph = exporter.build(model, opset)
+    data = _checked(graph)
+    path = Path(source)
+    worst, note = _compare(data, exporter, model, container, spec, path, render or exporter.render)
+    with atomic_open(goal) as stream:
+        stream.write(data)
+    return Export(
+        source=str(source),
+        target=str(target),
+        architecture=container.architecture,
+        precision=str(container.metadata["pyvoc.precision"]),
+        opset=opset,
+        bytes=len(data),
+        inputs=_shapes(graph.graph.input),
+        outputs=_shapes(graph.graph.output),
+        max_error=worst,
+        note=note,
+    )
+
+
+def _check_opset(opset: int) -> None:
+    import onnx
+
+    most = onnx.defs.onnx_opset_version()
+    if not LEAST_OPSET <= opset <= most:
+        raise UnsupportedError(
+            f"opset {opset} is not available: onnx {onnx.__version__} and this exporter have "
+            f"{LEAST_OPSET} to {most}"
+        )
+
+
+def _checked(graph: ModelProto) -> bytes:
+    import onnx
+
+    data: bytes = graph.SerializeToString(deterministic=True)
+    try:
+        onnx.checker.check_model(data, full_check=True)
+    except Exception as error:  # the checker's own types, and protobuf's
+        raise Error(f"the exported graph fails onnx's check; this is a bug: {error}") from error
+    return data
+
+
+def _compare(
+    data: bytes,
+    exporter: Exporter,
+    model: Source,
+    container: Container,
+    spec: ModelSpec,
+    path: Path,
+    render: Render,
+) -> tuple[float | None, str | None]:
+    """The greatest difference; or None, and why there is none."""
+    try:
+        import onnxruntime
+    except ImportError as error:
+        return None, f"not compared: {error.name} is not installed (pip install 'pyvoc[onnx]')"
+    try:
+        session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's own types, which it does not publish
+        raise Error(
+            f"onnxruntime {onnxruntime.__version__} refuses the graph: {error}; another "
+            "--opset may help"
+        ) from error
+    worst = 0.0
+    with tempfile.TemporaryDirectory(prefix="pyvoc-export-") as folder:
+        if container.metadata["pyvoc.precision"] != "f32":
+            path = _in_f32(Path(folder), spec, container, model)
+        for inputs in exporter.examples(model):
+            try:
+                ours = render(path, inputs)
+            except UnsupportedError as error:
+                return None, f"not compared: {error}"
+            worst = max(worst, _difference(session.run(None, dict(inputs))[0], ours))
+    if not worst <= TOLERANCE:
+        raise Error(
+            f"the graph's samples differ from this runtime's by {worst:.2g}, at most {TOLERANCE:g} "
+            "is allowed: nothing was written; this is a bug"
+        )
+    return worst, None
+
+
+def _in_f32(folder: Path, spec: ModelSpec, container: Container, model: Source) -> Path:
+    """The values of a bf16 or int8 model as an f32 one: the arithmetic that the graph has."""
+    from pyvoc.quant import encode
+    from pyvoc.specs import write_container
+
+    path = folder / "model.gguf"
+    metadata = {**container.metadata, "pyvoc.precision": "f32"}
+    copy = encode(spec, model.arrays, metadata=metadata, precision="f32")
+    write_container(path, copy, spec=spec)
+    return path
+
+
+def _difference(theirs: npt.NDArray[np.float32], ours: npt.NDArray[np.float32]) -> float:
+    if theirs.shape != ours.shape:
+        raise Error(
+            f"the graph gives {list(theirs.shape)} samples, this runtime {list(ours.shape)}: "
+            "nothing was written; this is a bug"
+        )
+    return float(np.abs(theirs.astype(np.float64) - ours).max())
+
+
+def _shapes(values: Any) -> dict[str, tuple[int | str, ...]]:
+    return {
+        value.name: tuple(d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim)
+        for value in values
+    }
