@@ -60,7 +60,7 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the sub-command; raises :class:`pyvoc.Error`."""
     model = pyvoc.load(args.model)
-    if model.info.feature_layout != mels.LAYOUT:
+    if model.info.mel is None:
         raise UnsupportedError(
             f"'{args.model}': {model.info.architecture} has no activations to calibrate; "
             "pyvoc convert --precision int8 quantises it"

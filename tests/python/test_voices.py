@@ -132,15 +132,15 @@ def test_commands_take_names(
 def test_bench_measures_the_voice_unless_told_otherwise(
     two_voices: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], model: str | None
 ) -> None:
-    from pyvoc.bench import runner
+    from pyvoc import bench
 
-    asked: list[runner.Options] = []
+    asked: list[bench.Options] = []
 
-    def stop(options: runner.Options, **_: object) -> None:
+    def stop(options: bench.Options, **_: object) -> None:
         asked.append(options)
         raise pyvoc.Error("enough")
 
-    monkeypatch.setattr(runner, "run", stop)
+    monkeypatch.setattr(bench, "run", stop)
     assert main(["bench", *arguments]) == 3
     assert (asked[0].model and asked[0].model.name) == model
 

@@ -61,8 +61,7 @@ class Generator {
   void run_block(std::size_t k, std::size_t j, bool ended) PYVOC_RT;
   void finish_samples(bool ended) PYVOC_RT;
   kernels::ConvOutput output() const PYVOC_RT;
-  static void note(int channels, const X* rows, std::int64_t n,
-                   ActivationRange* range) PYVOC_RT;
+  static void note(int channels, const X* rows, std::int64_t n, ActivationRange* range) PYVOC_RT;
   void note_input(std::size_t k, std::int64_t rows) PYVOC_RT;  // the rows about to be appended
   void note_block(std::size_t k, std::size_t j, std::int64_t from, std::int64_t until) PYVOC_RT;
 
