@@ -24,20 +24,22 @@ struct RowPointers {
   }
 };
 
-inline void store_bytes(std::uint8_t* p, F32x16 v, float inverse, float zero) {
+inline void store_bytes(std::uint8_t* p, F32x16 v, const float* inverse, const float* offset) {
   const F32x16 middle = set1(127.0f);
-  store_u8(p, add(clamp(fma(v, set1(inverse), set1(zero - 127.0f)), middle), middle));
+  store_u8(p, add(clamp(fma(v, load(inverse), load(offset)), middle), middle));
 }
 
-inline void finish_sum(const ConvOutput& out, std::int64_t at, F32x16 v) {
+// The 16 values of a row from output `column` on, which lie at `at`.
+inline void finish_sum(const ConvOutput& out, std::int64_t at, std::int32_t column, F32x16 v) {
   const F32x16 active = max(v, mul(v, set1(out.leak)));
   if (out.value != nullptr) store(out.value + at, v);
   if (out.active != nullptr) store(out.active + at, active);
   if (out.value_u8 != nullptr) {
-    store_bytes(out.value_u8 + at, v, out.value_inverse, out.value_zero);
+    store_bytes(out.value_u8 + at, v, out.value_inverse + column, out.value_offset + column);
   }
   if (out.active_u8 != nullptr) {
-    store_bytes(out.active_u8 + at, active, out.active_inverse, out.active_zero);
+    store_bytes(out.active_u8 + at, active, out.active_inverse + column,
+                out.active_offset + column);
   }
 }
 
@@ -97,8 +99,9 @@ inline void conv_tile(const Dense<T>& w, const ConvInput<float>& in, std::int32_
   }
   unrolled<kRows>([&](auto r) {
     unrolled<kPanels>([&](auto p) {
-      const std::int64_t at = (std::int64_t{row} + r.value) * w.panels + first + p.value;
-      finish_sum(out, 16 * at, acc[r.value][p.value]);
+      const std::int32_t column = 16 * (first + p.value);
+      finish_sum(out, (std::int64_t{row} + r.value) * 16 * w.panels + column, column,
+                 acc[r.value][p.value]);
     });
   });
 }
@@ -137,7 +140,7 @@ inline void conv_tile(const Dense<std::int8_t>& w, const ConvInput<std::uint8_t>
       const std::int32_t column = 16 * (first + p);
       const std::int32_t* sums = w.row_sums + column;
       const F32x16 sum = to_float(dot_finish(kept[r][p], sums, sums + 8));
-      finish_sum(out, (std::int64_t{row} + r) * 16 * w.panels + column,
+      finish_sum(out, (std::int64_t{row} + r) * 16 * w.panels + column, column,
                  fma(sum, load(out.scale + column), load(out.bias + column)));
     }
   }

@@ -24,7 +24,7 @@ struct ConvInput {
 
 // What to do with a row of sums. Each pointer that is not null gets rows of 16 * panels numbers
 // without gaps: the value, its leaky rectification max(v, leak v), or these as bytes
-// round(v * inverse) + zero, within 0..254.
+// round(v * inverse + offset) + 127, within 0..254.
 struct ConvOutput {
   const float* bias = nullptr;   // [16 * panels]
   const float* scale = nullptr;  // int8: [16 * panels] value = sum * scale + bias
@@ -33,8 +33,10 @@ struct ConvOutput {
   float* active = nullptr;
   std::uint8_t* value_u8 = nullptr;
   std::uint8_t* active_u8 = nullptr;
-  float value_inverse = 0.0f, value_zero = 0.0f;
-  float active_inverse = 0.0f, active_zero = 0.0f;
+  const float* value_inverse = nullptr;  // of bytes: [16 * panels] each
+  const float* value_offset = nullptr;
+  const float* active_inverse = nullptr;
+  const float* active_offset = nullptr;
 };
 
 }  // namespace pyvoc::kernels

@@ -30,11 +30,28 @@ struct VocoderInfo {
   int distribution_size = 0;
 };
 
-struct ActivationRange {  // of what a layer gets as its input
+struct Activations {  // what one channel of a layer got as its input
   std::string layer;
   float low = 0.0f, high = 0.0f;  // 0 included
   double squares = 0.0;           // their sum, and the number of values
   std::uint64_t count = 0;
+  // If not empty: how many values fell into each of its equal parts of low..high, which stay as
+  // they are.
+  std::vector<std::uint64_t> histogram;
+
+  void add(float x) {
+    squares += static_cast<double>(x) * x;
+    ++count;
+    if (histogram.empty()) {
+      low = x < low ? x : low;
+      high = x > high ? x : high;
+      return;
+    }
+    const double part = (static_cast<double>(x) - low) / (static_cast<double>(high) - low);
+    const double last = static_cast<double>(histogram.size() - 1);
+    const double bin = part * (last + 1.0);
+    ++histogram[bin > 0.0 ? static_cast<std::size_t>(bin < last ? bin : last) : 0];
+  }
 };
 
 struct PlanEntry {  // one line of `pyvoc info MODEL`
@@ -95,10 +112,11 @@ class Vocoder {
     return Status(Code::kUnsupported, info().architecture + " has no teacher-forced distribution");
   }
 
-  // Widens `ranges` (empty at first) to what the inputs of the layers that int8 quantises reach
-  // when a whole utterance is synthesised; a model with float weights.
-  virtual Status observe(Matrix<const float> features, std::vector<ActivationRange>& ranges) const {
-    (void)features, (void)ranges;
+  // Adds what the inputs of the layers that int8 quantises are when a whole utterance is
+  // synthesised; a model with float weights. `seen` is empty at first: entries are made for every
+  // layer and channel, layer by layer.
+  virtual Status observe(Matrix<const float> features, std::vector<Activations>& seen) const {
+    (void)features, (void)seen;
     return Status(Code::kUnsupported, info().architecture + " has no activations to calibrate");
   }
 };

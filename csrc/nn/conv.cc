@@ -55,18 +55,21 @@ void Conv::put(const ConvSource& source, int output, int input, int tap, int row
 }
 
 // Bias and, for int8, what stands for the inputs' zero: value = scale sum(q (u - zero)) + bias.
-void Conv::finish(const ConvSource& source, int output, int row, int first_column, int columns,
-                  bool first) {
+void Conv::finish(const ConvSource& source, int output, int row, int first_column, int columns) {
   bias_[row] += source.bias[output];
   if (source.type != Weights::kI8) return;
-  const std::int8_t* q = static_cast<const std::int8_t*>(weights_);
-  std::int32_t sum = 0;
-  for (int c = first_column; c < first_column + columns; ++c) {
-    sum += q[packed_index(Weights::kI8, row, c, layer_.cols)];
+  const std::int8_t* weights = static_cast<const std::int8_t*>(weights_);
+  const int channels = padded(source.inputs);
+  double zeros = 0.0;
+  for (int c = 0; c < columns; ++c) {
+    const int q = weights[packed_index(Weights::kI8, row, first_column + c, layer_.cols)];
+    row_sums_[row] += q;
+    if (c % channels < source.inputs) {
+      zeros += static_cast<double>(q) * static_cast<double>(source.input_zero[c % channels]);
+    }
   }
-  row_sums_[row] += sum;
-  if (first) scale_[row] = source.scale[output] * source.input_scale;
-  bias_[row] -= scale_[row] * static_cast<float>(source.input_zero) * static_cast<float>(sum);
+  scale_[row] = source.scale[output];
+  bias_[row] -= static_cast<float>(static_cast<double>(source.scale[output]) * zeros);
 }
 
 Result<Conv> Conv::pack(const std::vector<ConvSource>& sources, const kernels::KernelTable& kernels,
@@ -86,7 +89,7 @@ Result<Conv> Conv::pack(const std::vector<ConvSource>& sources, const kernels::K
           conv.put(source, o, i, tap, o, first + tap * channels + i);
         }
       }
-      conv.finish(source, o, o, first, source.taps * channels, first == 0);
+      conv.finish(source, o, o, first, source.taps * channels);
     }
     first += source.taps * channels;
   }
@@ -108,7 +111,7 @@ Result<Conv> Conv::pack_transposed(const ConvSource& source, const kernels::Kern
         conv.put(source, o, i, j + stride, row, i);
         conv.put(source, o, i, j, row, inputs + i);
       }
-      conv.finish(source, o, row, 0, 2 * inputs, true);
+      conv.finish(source, o, row, 0, 2 * inputs);
     }
   }
   return conv;

@@ -21,10 +21,10 @@ struct ConvSource {
   const void* data = nullptr;
   int outputs = 0, inputs = 0, taps = 1;
   bool transposed = false;
-  const float* bias = nullptr;   // [outputs]
-  const float* scale = nullptr;  // int8: [outputs] real weight = q * scale
-  float input_scale = 1.0f;      // int8: real input = (u - input_zero) * input_scale
-  int input_zero = 0;
+  const float* bias = nullptr;  // [outputs]
+  // int8: real sum = scale [outputs] * sum over the inputs of q (u - input_zero [inputs]).
+  const float* scale = nullptr;
+  const float* input_zero = nullptr;
 };
 
 class Conv {
@@ -32,7 +32,7 @@ class Conv {
   Conv() = default;
 
   // Convolutions whose sums are added: columns are source after source, tap after tap, channels
-  // padded to kVector. int8: scale * input_scale must be the same for all of them.
+  // padded to kVector. int8: `scale` must be the same for all of them.
   static Result<Conv> pack(const std::vector<ConvSource>& sources,
                            const kernels::KernelTable& kernels, Arena& arena);
 
@@ -55,8 +55,7 @@ class Conv {
                                          int columns, const kernels::KernelTable& kernels,
                                          Arena& arena);
   void put(const ConvSource& source, int output, int input, int tap, int row, int column);
-  void finish(const ConvSource& source, int output, int row, int first_column, int columns,
-              bool first);
+  void finish(const ConvSource& source, int output, int row, int first_column, int columns);
 
   const kernels::KernelTable* kernels_ = nullptr;
   const char* backend_ = "";

@@ -22,9 +22,10 @@ class Rows {
 
   // `pad` rows of padding at each end of the stream; a producer may write up to `lead` rows before
   // the first. `capacity`: the most rows that are held at a time, padding included. Kernels read
-  // whole tiles, so kSlack rows more are booked. `zero` is what stands for 0.
+  // whole tiles, so kSlack rows more are booked. `zero` [channels] is what stands for 0: borrowed,
+  // or nullptr for zeros.
   Rows(Arena& arena, int channels, int pad, Padding padding, int lead, std::int64_t capacity,
-       T zero)
+       const T* zero)
       : channels_(channels), pad_(pad), padding_(padding), lead_(std::max(lead, pad)), zero_(zero) {
     const auto rows = static_cast<std::size_t>(lead_ + capacity + kSlack);
     data_ = arena.allocate<T>(rows * static_cast<std::size_t>(channels));
@@ -86,7 +87,11 @@ class Rows {
   void fill(std::int64_t t) PYVOC_RT {
     T* to = row(t);
     if (padding_ == Padding::kZero) {
-      std::fill(to, to + channels_, zero_);
+      if (zero_ == nullptr) {
+        std::fill(to, to + channels_, T{});
+      } else {
+        std::memcpy(to, zero_, sizeof(T) * static_cast<std::size_t>(channels_));
+      }
       return;
     }
     // Mirrored without the edge row; a signal shorter than its padding is mirrored repeatedly.
@@ -103,7 +108,7 @@ class Rows {
   int pad_ = 0;
   Padding padding_ = Padding::kZero;
   int lead_ = 0;
-  T zero_{};
+  const T* zero_ = nullptr;
   bool padded_left_ = false, padded_right_ = false;
 };
 

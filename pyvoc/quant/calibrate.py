@@ -15,7 +15,7 @@ import pyvoc
 from pyvoc import _pyvoc
 from pyvoc.errors import Error, ModelError, UnsupportedError
 from pyvoc.evaluate.spectra import log_spectral_distance
-from pyvoc.quant.convolution import input_range, quantize_sum
+from pyvoc.quant.convolution import clipped_range, input_range, quantize_sum
 from pyvoc.quant.encode import decode, encode
 from pyvoc.quant.integers import Quantized
 from pyvoc.specs import read_container, spec_of, write_container
@@ -28,6 +28,8 @@ Float64 = NDArray[np.float64]
 
 MIN_SNR_DB = 20.0
 """Below this signal-to-noise ratio of the audio a model is not written unless told."""
+HISTOGRAM = 256
+"""Parts in which a channel's values are counted."""
 HELD_OUT = 4
 """Every so many-th utterance is kept out of the calibration and measures the error."""
 
@@ -41,7 +43,8 @@ class LayerReport:
     name
         Of the layer in the model file.
     low, high
-        Range of its input in the calibration, 0 included.
+        Range of its input that bytes span, over all channels; each has its own. What lay beyond in
+        the calibration was rarer than finer steps are worth.
     input_snr_db, weight_snr_db
         Power of the values over that of their rounding errors (of inputs: a 12th of a squared
         step).
@@ -148,19 +151,12 @@ def quantize(
     model = pyvoc.load(source)
     heard = [u for i, u in enumerate(utterances) if not _held_out(i, len(utterances))]
     tested = [u for i, u in enumerate(utterances) if _held_out(i, len(utterances))] or heard
-    total = len(heard) + len(tested)
+    total = 2 * len(heard) + len(tested)
 
-    seen: dict[str, _Seen] = {}
-    for i, features in enumerate(heard):
-        rows = np.ascontiguousarray(features, np.float32)
-        for layer, figures in _pyvoc.activation_ranges(model._native, rows).items():
-            seen[layer] = seen.get(layer, _Seen()).widened(*figures)
-        if progress is not None:
-            progress(i + 1, total)
-    inputs = {name: input_range(seen[_layer(name)].low, seen[_layer(name)].high) for name in names}
+    seen = _measure(model, heard, progress and (lambda done: progress(done, total)))
     arrays = decode(spec, container)
     axes = {t.name: t.int8.outputs for t in tensors}
-    quantized = _quantize_all(names, arrays, inputs, axes)
+    quantized = _quantize_all(names, arrays, seen, axes)
     layers = tuple(
         _layer_report(_layer(name), seen[_layer(name)], arrays[name], quantized[name])
         for name in names
@@ -182,7 +178,7 @@ def quantize(
         for i, features in enumerate(tested):
             errors.append(_error(model, other, features))
             if progress is not None:
-                progress(len(heard) + i + 1, total)
+                progress(2 * len(heard) + i + 1, total)
         size = trial.stat().st_size
     power, noise, distance = (np.array(column) for column in zip(*errors, strict=True))
     snr = _db(power.sum(), noise.sum())
@@ -205,17 +201,29 @@ def quantize(
 
 @dataclass(frozen=True)
 class _Seen:
-    """What a layer's input was over all utterances."""
+    """What a layer's input channels were: the ranges that are kept, and the powers."""
 
-    low: float = 0.0
-    high: float = 0.0
-    squares: float = 0.0
-    count: int = 0
+    low: Float64
+    high: Float64
+    power: Float64
 
-    def widened(self, low: float, high: float, squares: float, count: int) -> _Seen:
-        return _Seen(
-            min(self.low, low), max(self.high, high), self.squares + squares, self.count + count
-        )
+
+def _measure(
+    model: pyvoc.Model, utterances: Sequence[Float32], progress: Callable[[int], None] | None
+) -> dict[str, _Seen]:
+    """Two passes: how far the values go, then how they are distributed."""
+    calibration = _pyvoc.Calibration(model._native)
+    for turn in range(2):
+        for i, features in enumerate(utterances):
+            calibration.add(np.ascontiguousarray(features, np.float32))
+            if progress is not None:
+                progress(turn * len(utterances) + i + 1)
+        if turn == 0:
+            calibration.count_in(HISTOGRAM)
+    found = {}
+    for layer, ((low, high, squares, count), histograms) in calibration.layers().items():
+        found[layer] = _Seen(*clipped_range(low, high, histograms), squares / np.maximum(count, 1))
+    return found
 
 
 def _held_out(i: int, n: int) -> bool:
@@ -229,7 +237,7 @@ def _layer(weight: str) -> str:
 def _quantize_all(
     names: Sequence[str],
     arrays: Mapping[str, Float64],
-    inputs: Mapping[str, Float32],
+    seen: Mapping[str, _Seen],
     axes: Mapping[str, int],
 ) -> dict[str, Quantized]:
     """All layers; a block's last convolution and its shortcut share an accumulator."""
@@ -240,19 +248,31 @@ def _quantize_all(
         together = [name]
         if name.endswith(".out.weight"):
             together.append(name.replace(".out.", ".shortcut."))
-        found |= quantize_sum({n: arrays[n] for n in together}, inputs, axis=axes[name])
+        inputs = {n: input_range(seen[_layer(n)].low, seen[_layer(n)].high) for n in together}
+        weights = {n: arrays[n] for n in together}
+        first = quantize_sum(weights, inputs, axis=axes[name])
+        if len(together) > 1:
+            # The larger product sets the unit, and the smaller one's weights round coarsely: wider
+            # steps of its input make up for it, until both errors are alike.
+            for n in together:
+                layer = seen[_layer(n)]
+                report = _layer_report(n, layer, arrays[n], first[n])
+                by = 10 ** (max(report.input_snr_db - report.weight_snr_db, 0.0) / 40)
+                inputs[n] = input_range(layer.low * by, layer.high * by)
+            first = quantize_sum(weights, inputs, axis=axes[name])
+        found |= first
     return found
 
 
 def _layer_report(name: str, seen: _Seen, weight: Float64, q: Quantized) -> LayerReport:
     assert q.input is not None
-    step = float(q.input[0])
+    steps = q.input[0].astype(np.float64)
     rounding = np.square(q.to_float() - weight).sum()
     return LayerReport(
         name=name,
-        low=seen.low,
-        high=seen.high,
-        input_snr_db=_db(seen.squares / max(seen.count, 1), step**2 / 12),
+        low=float(seen.low.min()),
+        high=float(seen.high.max()),
+        input_snr_db=_db(float(seen.power.sum()), float(np.square(steps).sum() / 12)),
         weight_snr_db=_db(float(np.square(weight).sum()), float(rounding)),
     )
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pyvoc.errors import ModelError, UnsupportedError
 from pyvoc.quant.bf16 import from_bf16, to_bf16
-from pyvoc.quant.integers import Quantized, along, keeps_rules, quantize_rows, quantize_table
+from pyvoc.quant.integers import Quantized, keeps_rules, quantize_rows, quantize_table
 from pyvoc.quant.sparse import choose_block, cut_blocks, used_blocks
 from pyvoc.specs.base import FORMAT_VERSION, ModelSpec
 from pyvoc.specs.blocks import expand_blocks, square_diagonals
@@ -179,8 +179,10 @@ def decode(spec: ModelSpec, container: Container) -> dict[str, NDArray[np.float6
             data = expand_blocks(data, index, (shape[0], shape[1]))
         values = data.astype(np.float64)
         if tensor.type in (I8, I16):
-            scale = container.tensors[f"{item.name}.scale"].data.astype(np.float64)
-            values *= along(scale, item.int8.outputs, data.ndim) if tensor.type is I8 else scale
+            scale = container.tensors[f"{item.name}.scale"].data
+            entry = container.tensors.get(f"{item.name}.input")
+            used = None if entry is None else entry.data
+            values = Quantized(data, scale, item.int8.outputs, used).to_float()
         if sparse and item.diagonal is not None and item.diagonal in container.tensors:
             at = np.arange(shape[0])
             values[at, at % shape[1]] += container.tensors[item.diagonal].data

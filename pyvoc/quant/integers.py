@@ -33,8 +33,9 @@ class Quantized:
     axis
         Of the outputs.
     input
-        float32 ``[2]``: scale and zero of the layer's input, where a spec asks for them
-        (`Int8Rule.calibrated`).
+        float32 ``[2, inputs]``: scales and zeros of the layer's input channels (the axis among the
+        first two that is not `axis`), where a spec asks for them (`Int8Rule.calibrated`). Then the
+        real value is q * scale / input scale.
     """
 
     q: AnyArray
@@ -45,7 +46,12 @@ class Quantized:
     def to_float(self) -> NDArray[np.float64]:
         """The real values."""
         scale = self.scale.astype(np.float64)
-        return self.q * (along(scale, self.axis, self.q.ndim) if self.q.dtype == np.int8 else scale)
+        real: NDArray[np.float64] = self.q * (
+            along(scale, self.axis, self.q.ndim) if self.q.dtype == np.int8 else scale
+        )
+        if self.input is not None:
+            real /= along(self.input[0].astype(np.float64), 1 - self.axis, self.q.ndim)
+        return real
 
 
 def along(scale: NDArray[np.float64], axis: int, ndim: int) -> NDArray[np.float64]:

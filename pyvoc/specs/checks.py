@@ -81,7 +81,7 @@ def tensor_problems(
     if tensor.type in (I8, I16):
         found += _scale_problems(spec, tensors, dims, expected)
     if tensor.type is I8 and spec.int8.calibrated:
-        found += _input_problems(spec, tensors, expected)
+        found += _input_problems(spec, tensors, dims, expected)
     if tensor.type is I8 and not found and None not in shape:
         found += _int8_problems(spec, tensors, shape)
     return found
@@ -106,20 +106,21 @@ def _scale_problems(
 
 
 def _input_problems(
-    spec: TensorSpec, tensors: Mapping[str, Tensor], expected: set[str]
+    spec: TensorSpec, tensors: Mapping[str, Tensor], dims: Dims, expected: set[str]
 ) -> list[str]:
     """Check how a calibrated layer's input is quantised."""
     name = f"{spec.name}.input"
-    found = tensor_problems(TensorSpec(name, (2,)), tensors, {}, expected)
+    shape = (2, spec.shape[1 - spec.int8.outputs])
+    found = tensor_problems(TensorSpec(name, shape), tensors, dims, expected)
     if found:
         return found
-    scale, zero = (float(v) for v in tensors[name].data)
-    if scale <= 0 or zero != int(zero) or not 0 <= zero <= MAX_U8:
-        found = [
-            f"tensor '{name}' is [{scale:g}, {zero:g}], expected a positive scale and a zero among "
-            f"0, 1 .. {MAX_U8}"
-        ]
-    return found
+    for scale, zero in tensors[name].data.T:
+        if scale <= 0 or zero != np.rint(zero) or not 0 <= zero <= MAX_U8:
+            return [
+                f"tensor '{name}' has a channel with [{scale:g}, {zero:g}], expected a positive "
+                f"scale and a zero among 0, 1 .. {MAX_U8}"
+            ]
+    return []
 
 
 def _block_problems(

@@ -53,10 +53,23 @@ struct Inputs {
   }
 };
 
-int byte_of(double value, double inverse, double zero) {
-  const double u = std::nearbyint(value * inverse + zero);
-  return static_cast<int>(std::min(254.0, std::max(0.0, u)));
-}
+// How values of each output become bytes.
+struct Bytes {
+  Buffer<float> inverse, offset;
+
+  Bytes(int width, float about, Random& random) : inverse(width), offset(width) {
+    random.fill(inverse, 0.5f * about, 1.5f * about);
+    for (int o = 0; o < width; ++o) offset[o] = static_cast<float>(random.integer(-127, 127));
+  }
+  void set(const float*& inverses, const float*& offsets) const {
+    inverses = inverse.data();
+    offsets = offset.data();
+  }
+  int of(double value, std::size_t output) const {
+    const double u = std::nearbyint(value * double{inverse[output]} + double{offset[output]}) + 127;
+    return static_cast<int>(std::min(254.0, std::max(0.0, u)));
+  }
+};
 
 template <typename T>
 using FloatSlot = void (*)(const Dense<T>&, const ConvInput<float>&, std::int32_t,
@@ -84,13 +97,14 @@ void check_float(FloatSlot<T> run) {
       out.bias = bias.data();
       out.leak = 0.2f;
       const bool bytes = rows % 2 == 0;
+      const Bytes value_bytes(width, 11.0f, random), active_bytes(width, 17.0f, random);
       out.value = value.data();
       out.active = active.data();
       if (bytes) {
         out.value_u8 = value_u8.data();
         out.active_u8 = active_u8.data();
-        out.value_inverse = 11.0f, out.value_zero = 120.0f;
-        out.active_inverse = 17.0f, out.active_zero = 33.0f;
+        value_bytes.set(out.value_inverse, out.value_offset);
+        active_bytes.set(out.active_inverse, out.active_offset);
       }
       run(w, x.in, rows, out);
 
@@ -112,8 +126,8 @@ void check_float(FloatSlot<T> run) {
           const float v = value[at];
           ASSERT_FLOAT_EQ(active[at], v > 0.0f ? v : 0.2f * v);
           if (!bytes) continue;
-          ASSERT_NEAR(value_u8[at], byte_of(v, 11.0, 120.0), 1);  // 1: halves, differently rounded
-          ASSERT_NEAR(active_u8[at], byte_of(active[at], 17.0, 33.0), 1);
+          ASSERT_NEAR(value_u8[at], value_bytes.of(v, o), 1);  // 1: halves, differently rounded
+          ASSERT_NEAR(active_u8[at], active_bytes.of(active[at], o), 1);
         }
       }
     }
@@ -184,8 +198,9 @@ void check_conv_i8(const KernelTable& table) {
       out.active = active.data();
       out.value_u8 = value_u8.data();
       out.active_u8 = active_u8.data();
-      out.value_inverse = 2.0f, out.value_zero = 127.0f;
-      out.active_inverse = 3.0f, out.active_zero = 20.0f;
+      const Bytes value_bytes(width, 2.0f, random), active_bytes(width, 3.0f, random);
+      value_bytes.set(out.value_inverse, out.value_offset);
+      active_bytes.set(out.active_inverse, out.active_offset);
       table.conv_i8(w, x.in, rows, out);
       value_u8.expect_fences_intact();
       active_u8.expect_fences_intact();
@@ -194,8 +209,8 @@ void check_conv_i8(const KernelTable& table) {
         const float v = value[i];
         ASSERT_NEAR(v, double{sums[i]} * scale[o] + bias[o], 1e-5 * (std::fabs(v) + 30.0));
         ASSERT_FLOAT_EQ(active[i], v > 0.0f ? v : 0.25f * v);
-        ASSERT_NEAR(value_u8[i], byte_of(v, 2.0, 127.0), 1);
-        ASSERT_NEAR(active_u8[i], byte_of(active[i], 3.0, 20.0), 1);
+        ASSERT_NEAR(value_u8[i], value_bytes.of(v, o), 1);
+        ASSERT_NEAR(active_u8[i], active_bytes.of(active[i], o), 1);
         ASSERT_LE(value_u8[i], 254);
         ASSERT_LE(active_u8[i], 254);
       }

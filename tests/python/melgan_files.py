@@ -10,6 +10,7 @@ import numpy as np
 from lpcnet_files import ROOT, load_module, make_tiny
 
 from pyvoc.quant import Quantized, encode
+from pyvoc.quant.convolution import quantize_sum
 from pyvoc.specs import MELGAN, Container
 from pyvoc.specs.layout import I8
 from pyvoc.specs.melgan import MelganSettings
@@ -46,32 +47,24 @@ def metadata(name: str = "odd.f32") -> dict[str, object]:
 
 
 def quantised(weights: dict[str, np.ndarray]) -> dict[str, Quantized]:
-    """A crude int8 form: magnitudes up to 64, so that no pair exceeds its bound."""
+    """A crude int8 form: the same range for every input."""
     shapes = {name: a.shape for name, a in weights.items()}
+    specs = {spec.name: spec for spec in MELGAN.layout(shapes, {}).tensors}
     found: dict[str, Quantized] = {}
-    for spec in MELGAN.layout(shapes, {}).tensors:
-        if spec.type_for("int8") is not I8:
+    for name, spec in specs.items():
+        if spec.type_for("int8") is not I8 or name in found:
             continue
-        w, axis = weights[spec.name], spec.int8.outputs
-        scale = np.abs(w).max(axis=tuple(a for a in range(3) if a != axis)) / 64
-        shape = [1, 1, 1]
-        shape[axis] = -1
-        entry = np.array([0.03, 100], "<f4")
-        if spec.name.endswith(".shortcut.weight"):  # shares the accumulator of `out`
-            out = found[spec.name.replace("shortcut", "out")]
-            scale = np.maximum(scale, out.scale)
-            found[spec.name.replace("shortcut", "out")] = _rounded(
-                weights[spec.name.replace("shortcut", "out")], scale, shape, axis, entry
-            )
-        found[spec.name] = _rounded(w, scale, shape, axis, entry)
+        together = {name: weights[name]}
+        if name.endswith(".out.weight"):
+            shortcut = name.replace("out", "shortcut")
+            together[shortcut] = weights[shortcut]
+        axis = spec.int8.outputs
+        inputs = {
+            n: np.tile(np.array([[0.03], [100.0]], "<f4"), (1, w.shape[1 - axis]))
+            for n, w in together.items()
+        }
+        found |= quantize_sum(together, inputs, axis=axis)
     return found
-
-
-def _rounded(
-    w: np.ndarray, scale: np.ndarray, shape: list[int], axis: int, entry: np.ndarray
-) -> Quantized:
-    q = np.rint(w / scale.reshape(shape)).astype(np.int8)
-    return Quantized(q, scale.astype("<f4"), axis, entry)
 
 
 def int8_container(name: str = "odd.f32") -> Container:

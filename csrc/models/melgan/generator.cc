@@ -17,19 +17,17 @@ void to_value(ConvOutput& out, float* rows, const Quantization&) { out.value = r
 void to_value(ConvOutput& out, std::uint8_t* rows, const Quantization& q) {
   out.value_u8 = rows;
   out.value_inverse = q.inverse;
-  out.value_zero = static_cast<float>(q.zero);
+  out.value_offset = q.offset;
 }
 void to_active(ConvOutput& out, float* rows, const Quantization&) { out.active = rows; }
 void to_active(ConvOutput& out, std::uint8_t* rows, const Quantization& q) {
   out.active_u8 = rows;
   out.active_inverse = q.inverse;
-  out.active_zero = static_cast<float>(q.zero);
+  out.active_offset = q.offset;
 }
 
-template <typename X>
-X zero_of(const Quantization& q) {
-  return std::is_same<X, float>::value ? X{} : static_cast<X>(q.zero);
-}
+const float* zero_of(const Quantization&, float) { return nullptr; }
+const std::uint8_t* zero_of(const Quantization& q, std::uint8_t) { return q.zero; }
 
 }  // namespace
 
@@ -39,7 +37,7 @@ Generator<X>::Generator(const Config& config, const Weights& weights,
     : c_(config), w_(weights), kernels_(kernels) {
   const int edge = kEdgeTaps / 2;
   mel_ = nn::Rows<float>(arena_, nn::padded(c_.bands), edge, c_.padding, 0, kBlockFrames + 3 * edge,
-                         0.0f);
+                         nullptr);
   int reach = 0;  // rows that a stage holds back until the end
   for (const int dilation : c_.dilations) reach += dilation;
   std::int64_t arriving = kBlockFrames + edge;  // rows that may be appended at a time
@@ -51,7 +49,7 @@ Generator<X>::Generator(const Config& config, const Weights& weights,
     const std::int64_t bytes = static_cast<std::int64_t>(sizeof(X)) * channels * stage.ratio;
     s.slice = std::min(std::max<std::int64_t>(kSliceBytes / bytes, 1), arriving);
     s.input = nn::Rows<X>(arena_, nn::padded(stage.inputs), 1, nn::Padding::kZero, 0, arriving + 2,
-                          zero_of<X>(w_.stages[k].up_input));
+                          zero_of(w_.stages[k].up_input, X{}));
     const std::int64_t rows = stage.ratio * (s.slice + 1) + reach;
     s.hidden = arena_.allocate<X>(static_cast<std::size_t>((rows + 32) * channels));
     s.blocks.resize(c_.dilations.size());
@@ -59,14 +57,14 @@ Generator<X>::Generator(const Config& config, const Weights& weights,
       const int dilation = c_.dilations[j];
       const Block& block = w_.stages[k].blocks[j];
       s.blocks[j].active = nn::Rows<X>(arena_, channels, dilation, c_.padding, stage.cut(),
-                                       rows + 2 * dilation, zero_of<X>(block.conv_input));
+                                       rows + 2 * dilation, zero_of(block.conv_input, X{}));
       s.blocks[j].value =
-          nn::Rows<X>(arena_, channels, 0, c_.padding, stage.cut(), rows + dilation, X{});
+          nn::Rows<X>(arena_, channels, 0, c_.padding, stage.cut(), rows + dilation, nullptr);
     }
     arriving = rows;
   }
   const int channels = nn::padded(c_.stages.back().outputs);
-  last_ = nn::Rows<float>(arena_, channels, edge, c_.padding, 0, arriving + 3 * edge, 0.0f);
+  last_ = nn::Rows<float>(arena_, channels, edge, c_.padding, 0, arriving + 3 * edge, nullptr);
   // Look-ahead is in whole frames: up to a frame more than what is due may be there.
   const std::int64_t hops = kBlockFrames + c_.lookahead_frames() + 2;
   samples_ = arena_.allocate<float>(static_cast<std::size_t>(hops * c_.hop_length + 64));
@@ -96,36 +94,29 @@ ConvOutput Generator<X>::output() const PYVOC_RT {
 }
 
 template <typename X>
-void Generator<X>::note(int channels, const X* rows, std::int64_t n,
-                        ActivationRange* range) PYVOC_RT {
+void Generator<X>::note(int channels, const X* rows, std::int64_t n, Activations* seen) PYVOC_RT {
   const int stride = nn::padded(channels);
   for (std::int64_t i = 0; i < n; ++i) {
-    for (int c = 0; c < channels; ++c) {
-      const float x = static_cast<float>(rows[i * stride + c]);
-      range->low = std::min(range->low, x);
-      range->high = std::max(range->high, x);
-      range->squares += static_cast<double>(x) * x;
-    }
+    for (int c = 0; c < channels; ++c) seen[c].add(static_cast<float>(rows[i * stride + c]));
   }
-  range->count += static_cast<std::uint64_t>(n) * static_cast<std::uint64_t>(channels);
 }
 
 template <typename X>
 void Generator<X>::note_input(std::size_t k, std::int64_t rows) PYVOC_RT {
-  if (ranges_ == nullptr) return;
+  if (seen_ == nullptr) return;
   const nn::Rows<X>& input = stages_[k].input;
-  note(c_.stages[k].inputs, input.row(input.end()), rows, &(*ranges_)[k].up);
+  note(c_.stages[k].inputs, input.row(input.end()), rows, (*seen_)[k].up);
 }
 
 template <typename X>
 void Generator<X>::note_block(std::size_t k, std::size_t j, std::int64_t from,
                               std::int64_t until) PYVOC_RT {
-  if (ranges_ == nullptr) return;
+  if (seen_ == nullptr) return;
   const std::int64_t first = std::max<std::int64_t>(from, 0);
   const int channels = c_.stages[k].outputs;
-  BlockRanges& ranges = (*ranges_)[k].blocks[j];
-  note(channels, stages_[k].blocks[j].value.row(first), until - first, &ranges.shortcut);
-  note(channels, stages_[k].blocks[j].active.row(first), until - first, &ranges.conv);
+  const BlockActivations& seen = (*seen_)[k].blocks[j];
+  note(channels, stages_[k].blocks[j].value.row(first), until - first, seen.shortcut);
+  note(channels, stages_[k].blocks[j].active.row(first), until - first, seen.conv);
 }
 
 template <typename X>
@@ -224,8 +215,8 @@ void Generator<X>::run_block(std::size_t k, std::size_t j, bool ended) PYVOC_RT 
   ConvOutput hidden = output();
   to_active(hidden, s.hidden, block.out_input);
   block.conv.run(in, static_cast<int>(rows), hidden);
-  if (ranges_ != nullptr) {
-    note(c_.stages[k].outputs, s.hidden, rows, &(*ranges_)[k].blocks[j].out);
+  if (seen_ != nullptr) {
+    note(c_.stages[k].outputs, s.hidden, rows, (*seen_)[k].blocks[j].out);
   }
 
   ConvInput<X> sum;

@@ -15,13 +15,13 @@ namespace pyvoc::models::melgan {
 
 constexpr int kBlockFrames = 16;  // the most frames taken at a time
 
-// What the inputs of a stage's layers reached.
-struct BlockRanges {
-  ActivationRange conv, out, shortcut;
+// What the inputs of a stage's layers were, [channels] each; borrowed.
+struct BlockActivations {
+  Activations *conv, *out, *shortcut;
 };
-struct StageRanges {
-  ActivationRange up;
-  std::vector<BlockRanges> blocks;
+struct StageActivations {
+  Activations* up;
+  std::vector<BlockActivations> blocks;
 };
 
 template <typename X>
@@ -31,8 +31,8 @@ class Generator {
 
   void reset() PYVOC_RT;
 
-  // From now on, ranges [stages] are widened to what layers get; nullptr ends that.
-  void observe(std::vector<StageRanges>* ranges) { ranges_ = ranges; }
+  // From now on, what layers get is added to seen [stages].
+  void observe(const std::vector<StageActivations>* seen) { seen_ = seen; }
 
   // Takes n <= kBlockFrames frames [n][bands] and computes all samples that they complete; with
   // `ended`, those behind the last frame too.
@@ -61,7 +61,7 @@ class Generator {
   void run_block(std::size_t k, std::size_t j, bool ended) PYVOC_RT;
   void finish_samples(bool ended) PYVOC_RT;
   kernels::ConvOutput output() const PYVOC_RT;
-  static void note(int channels, const X* rows, std::int64_t n, ActivationRange* range) PYVOC_RT;
+  static void note(int channels, const X* rows, std::int64_t n, Activations* seen) PYVOC_RT;
   void note_input(std::size_t k, std::int64_t rows) PYVOC_RT;  // the rows about to be appended
   void note_block(std::size_t k, std::size_t j, std::int64_t from, std::int64_t until) PYVOC_RT;
 
@@ -76,7 +76,7 @@ class Generator {
   std::int64_t last_done_ = 0;
   float* samples_ = nullptr;
   std::int64_t count_ = 0;
-  std::vector<StageRanges>* ranges_ = nullptr;
+  const std::vector<StageActivations>* seen_ = nullptr;
 };
 
 extern template class Generator<float>;

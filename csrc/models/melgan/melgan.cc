@@ -90,39 +90,43 @@ bool Melgan::valid_frame(const float* frame) const PYVOC_RT {
   return true;
 }
 
-Status Melgan::observe(Matrix<const float> features, std::vector<ActivationRange>& ranges) const {
+Status Melgan::observe(Matrix<const float> features, std::vector<Activations>& seen) const {
   if (weights_.integer) {
     return Status(Code::kUnsupported, "the model is int8 already: calibrate the float one");
   }
-  std::vector<StageRanges> found(config_.stages.size());
-  for (StageRanges& stage : found) stage.blocks.resize(config_.dilations.size());
+  const std::size_t blocks = config_.dilations.size();
+  std::size_t total = 0;
+  for (const Stage& stage : config_.stages) {
+    total += static_cast<std::size_t>(stage.inputs) +
+             3 * blocks * static_cast<std::size_t>(stage.outputs);
+  }
+  seen.resize(total);
+  Activations* next = seen.data();
+  const auto layer = [&](const std::string& name, int channels) {
+    Activations* first = next;
+    for (int c = 0; c < channels; ++c) (next++)->layer = name;
+    return first;
+  };
+  std::vector<StageActivations> stages;
+  for (std::size_t k = 0; k < config_.stages.size(); ++k) {
+    const std::string name = "stage." + std::to_string(k);
+    const int channels = config_.stages[k].outputs;
+    StageActivations stage{layer(name + ".up", config_.stages[k].inputs), {}};
+    for (std::size_t j = 0; j < blocks; ++j) {
+      const std::string block = name + ".block." + std::to_string(j);
+      Activations* conv = layer(block + ".conv", channels);
+      Activations* out = layer(block + ".out", channels);
+      stage.blocks.push_back({conv, out, layer(block + ".shortcut", channels)});
+    }
+    stages.push_back(std::move(stage));
+  }
   Generator<float> generator(config_, weights_, kernels_);
-  generator.observe(&found);
+  generator.observe(&stages);
   for (std::size_t i = 0; i < features.rows(); ++i) {
     generator.push(features[i].data(), 1, false);
     generator.drop(generator.count());
   }
   generator.push(nullptr, 0, true);
-
-  std::size_t next = 0;
-  const auto merge = [&](const std::string& layer, const ActivationRange& range) {
-    if (next == ranges.size()) ranges.push_back({layer, 0.0f, 0.0f, 0.0, 0});
-    ActivationRange& into = ranges[next++];
-    into.low = std::min(into.low, range.low);
-    into.high = std::max(into.high, range.high);
-    into.squares += range.squares;
-    into.count += range.count;
-  };
-  for (std::size_t k = 0; k < found.size(); ++k) {
-    const std::string stage = "stage." + std::to_string(k);
-    merge(stage + ".up", found[k].up);
-    for (std::size_t j = 0; j < found[k].blocks.size(); ++j) {
-      const std::string block = stage + ".block." + std::to_string(j);
-      merge(block + ".conv", found[k].blocks[j].conv);
-      merge(block + ".out", found[k].blocks[j].out);
-      merge(block + ".shortcut", found[k].blocks[j].shortcut);
-    }
-  }
   return Status();
 }
 

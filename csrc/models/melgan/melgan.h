@@ -23,7 +23,7 @@ class Melgan final : public Vocoder {
   std::size_t packed_bytes() const override { return weights_.arena.bytes(); }
   std::unique_ptr<Session> open(std::uint64_t seed) const override;
   bool valid_frame(const float* frame) const PYVOC_RT override;
-  Status observe(Matrix<const float> features, std::vector<ActivationRange>& ranges) const override;
+  Status observe(Matrix<const float> features, std::vector<Activations>& seen) const override;
 
  private:
   explicit Melgan(const kernels::KernelTable& kernels) : kernels_(kernels) {}

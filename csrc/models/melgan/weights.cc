@@ -66,7 +66,7 @@ class Loader {
       tensors_.problem("tensor " + weight + " has the int8 value -128, expected -127 to 127");
     }
     source.scale = tensors_.f32(weight + ".scale", {size(source.outputs)});
-    const float* input = tensors_.f32(weight + ".input", {2});
+    const float* input = tensors_.f32(weight + ".input", {2, size(source.inputs)});
     if (source.scale == nullptr || input == nullptr) return;
     for (int o = 0; o < source.outputs; ++o) {
       if (!(source.scale[o] > 0.0f)) {
@@ -74,14 +74,16 @@ class Loader {
         break;
       }
     }
-    const bool whole = input[1] >= 0.0f && input[1] <= 254.0f && std::floor(input[1]) == input[1];
-    if (!(input[0] > 0.0f && std::isfinite(1.0f / input[0])) || !whole) {
-      tensors_.problem("tensor " + weight +
-                       ".input is not a positive scale and a whole number within 0..254");
-      return;
+    for (int i = 0; i < source.inputs; ++i) {
+      const float step = input[i], zero = input[source.inputs + i];
+      const bool whole = zero >= 0.0f && zero <= 254.0f && std::floor(zero) == zero;
+      if (!(step > 0.0f && std::isfinite(1.0f / step)) || !whole) {
+        tensors_.problem("tensor " + weight +
+                         ".input is not positive scales and whole numbers within 0..254");
+        return;
+      }
     }
-    source.input_scale = input[0];
-    source.input_zero = static_cast<int>(input[1]);
+    source.input_zero = input + source.inputs;
   }
 
   void gather() {
@@ -128,19 +130,28 @@ class Loader {
       return;
     }
     if (b.out.scale == nullptr || b.shortcut.scale == nullptr) return;
-    for (int o = 0; o < b.out.outputs; ++o) {
-      const double one = static_cast<double>(b.out.scale[o]) * b.out.input_scale;
-      const double two = static_cast<double>(b.shortcut.scale[o]) * b.shortcut.input_scale;
-      if (!(std::fabs(one - two) <= 1e-6 * one)) {
-        tensors_.problem("tensors " + block +
-                         ".out.weight and .shortcut.weight have sums in different units");
-        return;
-      }
+    if (!std::equal(b.out.scale, b.out.scale + b.out.outputs, b.shortcut.scale)) {
+      tensors_.problem("tensors " + block +
+                       ".out.weight and .shortcut.weight have sums in different units");
     }
   }
 
-  static Quantization quantization(const nn::ConvSource& source) {
-    return {1.0f / source.input_scale, source.input_zero};
+  // As often as the layer before writes rows of channels side by side.
+  Quantization quantization(const nn::ConvSource& source, int repeats) {
+    if (source.input_zero == nullptr) return {};
+    const float* step = source.input_zero - source.inputs;
+    const int channels = nn::padded(source.inputs);
+    float* inverse = w_.arena.allocate<float>(size(repeats) * size(channels));
+    float* offset = w_.arena.allocate<float>(size(repeats) * size(channels));
+    std::uint8_t* zero = w_.arena.allocate<std::uint8_t>(size(channels));
+    for (int i = 0; i < repeats * channels; ++i) {
+      const int c = i % channels;
+      const float z = c < source.inputs ? source.input_zero[c] : 0.0f;
+      inverse[i] = c < source.inputs ? 1.0f / step[c] : 0.0f;
+      offset[i] = z - 127.0f;
+      zero[c] = static_cast<std::uint8_t>(z);
+    }
+    return {inverse, offset, zero};
   }
 
   bool keep(const std::string& name, Result<nn::Conv> packed, nn::Conv& conv) {
@@ -162,7 +173,7 @@ class Loader {
       const std::string name = "stage." + std::to_string(k);
       StageWeights stage;
       keep(name + ".up", nn::Conv::pack_transposed(source.up, kernels_, w_.arena), stage.up);
-      stage.up_input = quantization(source.up);
+      stage.up_input = quantization(source.up, 1);
       for (std::size_t j = 0; status_.ok() && j < source.blocks.size(); ++j) {
         const BlockSource& b = source.blocks[j];
         const std::string block_name = name + ".block." + std::to_string(j);
@@ -170,9 +181,10 @@ class Loader {
         keep(block_name + ".conv", nn::Conv::pack({b.conv}, kernels_, w_.arena), block.conv);
         keep(block_name + ".out+shortcut", nn::Conv::pack({b.out, b.shortcut}, kernels_, w_.arena),
              block.mix);
-        block.conv_input = quantization(b.conv);
-        block.out_input = quantization(b.out);
-        block.shortcut_input = quantization(b.shortcut);
+        const int repeats = j == 0 ? c_.stages[k].ratio : 1;
+        block.conv_input = quantization(b.conv, repeats);
+        block.out_input = quantization(b.out, 1);
+        block.shortcut_input = quantization(b.shortcut, repeats);
         stage.blocks.push_back(block);
       }
       w_.stages.push_back(std::move(stage));

@@ -10,11 +10,12 @@
 
 namespace pyvoc::models::melgan {
 
-// How a layer's input becomes bytes: u = round(x * inverse) + zero, within 0..254. Not used by
-// layers with float inputs.
+// How a layer's input becomes bytes: u = round(x * inverse + offset) + 127, within 0..254, for
+// every channel. All null for layers with float inputs.
 struct Quantization {
-  float inverse = 1.0f;
-  int zero = 0;
+  const float* inverse = nullptr;  // [repeats][channels padded to nn::kVector]
+  const float* offset = nullptr;
+  const std::uint8_t* zero = nullptr;  // what stands for 0, one repeat
 };
 
 struct Block {
