@@ -18,8 +18,9 @@ __all__ = ["as_draws", "as_frames", "as_pcm", "as_seed"]
 
 Float32 = npt.NDArray[np.float32]
 
-LIMIT = 100.0
-"""No feature of any sound comes near; the runtime refuses what lies beyond."""
+LIMIT, MEL_LIMIT = 100.0, 1000.0
+"""No feature of any sound comes near, mels in decibels neither; the runtime refuses what lies
+beyond."""
 
 
 def as_frames(features: npt.ArrayLike, info: ModelInfo, *, first: int = 0) -> Float32:
@@ -49,7 +50,8 @@ def as_frames(features: npt.ArrayLike, info: ModelInfo, *, first: int = 0) -> Fl
     with np.errstate(over="ignore"):
         rows = np.ascontiguousarray(array, dtype=np.float32)
     used = rows[:, : info.feature_dims]
-    good = np.abs(used) <= LIMIT  # False for NaN
+    limit = LIMIT if info.mel is None else MEL_LIMIT
+    good = np.abs(used) <= limit  # False for NaN
     if not good.all():
         frame, column = np.argwhere(~good)[0]
         value = float(used[frame, column])

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -19,6 +19,7 @@ from pyvoc._pcm import Write, open_output
 from pyvoc.audio import AUDIO_SUFFIXES
 from pyvoc.batch import synthesize_batch
 from pyvoc.errors import Error, FeatureError
+from pyvoc.melcheck import check_array
 from pyvoc.model import PIECE_HOPS, Model, ModelInfo, Progress, Stream, system_info
 
 __all__ = ["Report", "from_files", "from_stream", "load_draws", "load_input"]
@@ -51,6 +52,8 @@ class Report:
         Delay that the model's look-ahead costs a stream.
     seed
         Of every utterance.
+    warnings
+        Sentences about mel files that do not look like what the model reads.
     """
 
     model: str
@@ -67,6 +70,7 @@ class Report:
     times_real_time: float
     latency_ms: float
     seed: int
+    warnings: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -172,10 +176,13 @@ def from_files(
         outputs that exist are complete.
     """
     frames, wall, found = 0, 0.0, set()
+    warnings: list[str] = []
     for start in range(0, len(inputs), _GROUP):
         names = inputs[start : start + _GROUP]
         rows = [load_input(name, model.info, layout=layout) for name in names]
         found |= {_layout_name(array, model.info) for array in rows}
+        for name, array in zip(names, rows, strict=True):
+            warnings += _suspicions(name, array, model.info)
         started = time.perf_counter()
         if len(rows) == 1:
             made = [model.synthesize(rows[0], seed=seed, draws=draws, progress=progress)]
@@ -189,7 +196,19 @@ def from_files(
             rate, count = model.info.sample_rate, len(samples)
             with open_output(output, rate, raw=raw, samples=count) as write:
                 write(samples)
-    return _report(model, inputs, outputs, " ".join(sorted(found)), frames, wall, seed)
+    report = _report(model, inputs, outputs, " ".join(sorted(found)), frames, wall, seed)
+    return replace(report, warnings=tuple(warnings))
+
+
+def _suspicions(name: str, rows: Float32, info: ModelInfo) -> list[str]:
+    """What a mel file does not have in common with the mels that the model reads."""
+    if info.mel is None or Path(name).suffix.lower() in AUDIO_SUFFIXES:
+        return []
+    report = check_array(mels.Array(rows), info.mel, name=name)
+    if report.fits:
+        return []
+    what = "; ".join(f"{f.setting}: {f.found}, expected {f.expected}" for f in report.findings)
+    return [f"'{name}' does not look like a mel of this model ({what}): try pyvoc check-mel"]
 
 
 def _make_folder(folder: Path) -> None:

@@ -188,6 +188,8 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print(report: synthesis.Report, *, as_json: bool) -> None:
+    for warning in report.warnings:
+        print(f"pyvoc: warning: {warning}", file=sys.stderr)
     if as_json:
         print(json.dumps(report.as_dict()))
         return

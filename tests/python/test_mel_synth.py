@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -104,3 +105,21 @@ def test_arrays_have_one_orientation(model: pyvoc.Model, rows: np.ndarray) -> No
 def test_check_mel_against_the_model(tmp_path: Path, rows: np.ndarray) -> None:
     np.save(tmp_path / "a.npy", rows[:, :-1])
     assert main(["check-mel", str(tmp_path / "a.npy"), "-m", str(MODEL)]) == 1
+
+
+def test_a_mel_of_another_recipe_is_warned_of(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is synthesised all the same: the check may be wrong."""
+    mel = features.extract(voice(1.0), model=pyvoc.load(MODEL))
+    np.save(tmp_path / "ours.npy", mel)
+    np.save(tmp_path / "ln.npy", mel * np.log(10.0))  # the model's is log10
+    out = tmp_path / "out.wav"
+    for name, fits in (("ln.npy", False), ("ours.npy", True)):
+        arguments = ["synth", str(tmp_path / name), "-m", str(MODEL), "-o", str(out)]
+        assert main(arguments) == 0
+        assert ("warning: " in capsys.readouterr().err) != fits
+        assert main([*arguments, "--json"]) == 0
+        warnings = json.loads(capsys.readouterr().out)["warnings"]
+        assert (warnings == []) == fits
+        assert fits or "log: ln, expected log10" in warnings[0]
