@@ -118,11 +118,15 @@ inline void conv_tile(const Dense<std::int8_t>& w, const ConvInput<std::uint8_t>
     RowPointers<kRows, std::uint8_t> x(in, s, row);
     for (std::int32_t c = 0; c < in.cols[s]; c += 16) {
       unrolled<4>([&](auto q) {
+        I8x64 w_panel[kPanels];
+        unrolled<kPanels>([&](auto p) {
+          w_panel[p.value] = load_weights(weights + p.value * panel + 64 * q.value);
+        });
         unrolled<kRows>([&](auto r) {
+          const Quad input = load_quad_lanes(x.at(r.value) + 4 * q.value);
           unrolled<kPanels>([&](auto p) {
             I32x16& sum = acc[r.value][p.value];
-            sum = dot_rows_any(sum, x.at(r.value) + 4 * q.value,
-                               weights + p.value * panel + 64 * q.value);
+            sum = dot_any(sum, input, w_panel[p.value]);
           });
         });
       });

@@ -163,22 +163,6 @@ inline I32x16 dot_rows(I32x16 acc, const std::uint8_t* u, const std::int8_t* w) 
   const __m256i quad = broadcast_quad(u);
   return {dot8(acc.a, quad, w), dot8(acc.b, quad, w + 32)};
 }
-inline __m256i dot8_any(__m256i acc, __m256i u, const std::int8_t* w) {
-#if defined(__AVXVNNI__)
-  return dot8(acc, u, w);
-#else
-  // Sums of two products need 17 bits: even and odd inputs as 16-bit numbers.
-  const __m256i weights = load_i32x8(w);
-  const __m256i even = _mm256_madd_epi16(_mm256_and_si256(u, _mm256_set1_epi16(0xff)),
-                                         _mm256_srai_epi16(_mm256_slli_epi16(weights, 8), 8));
-  const __m256i odd = _mm256_madd_epi16(_mm256_srli_epi16(u, 8), _mm256_srai_epi16(weights, 8));
-  return _mm256_add_epi32(acc, _mm256_add_epi32(even, odd));
-#endif
-}
-inline I32x16 dot_rows_any(I32x16 acc, const std::uint8_t* u, const std::int8_t* w) {
-  const __m256i quad = broadcast_quad(u);
-  return {dot8_any(acc.a, quad, w), dot8_any(acc.b, quad, w + 32)};
-}
 inline I32x16 dot_halves(I32x16 acc, const std::uint8_t* low, const std::uint8_t* high,
                          const std::int8_t* w) {
   return {dot8(acc.a, broadcast_quad(low), w), dot8(acc.b, broadcast_quad(high), w + 32)};
@@ -190,6 +174,32 @@ inline I8x64 load_weights(const std::int8_t* w) { return {w}; }
 inline I32x16 dot_halves(I32x16 acc, const std::uint8_t* low, const std::uint8_t* high, I8x64 w) {
   return dot_halves(acc, low, high, w.p);
 }
+#if defined(__AVXVNNI__)
+struct Quad {
+  __m256i v;
+};
+inline Quad load_quad_lanes(const std::uint8_t* u) { return {broadcast_quad(u)}; }
+inline I32x16 dot_any(I32x16 acc, Quad u, I8x64 w) {
+  return {dot8(acc.a, u.v, w.p), dot8(acc.b, u.v, w.p + 32)};
+}
+#else
+// Sums of two products need 17 bits: even and odd inputs as 16-bit numbers.
+struct Quad {
+  __m256i even, odd;
+};
+inline Quad load_quad_lanes(const std::uint8_t* u) {
+  const __m256i quad = broadcast_quad(u);
+  return {_mm256_and_si256(quad, _mm256_set1_epi16(0xff)), _mm256_srli_epi16(quad, 8)};
+}
+inline __m256i dot8_any(__m256i acc, Quad u, __m256i w) {
+  const __m256i even = _mm256_madd_epi16(u.even, _mm256_srai_epi16(_mm256_slli_epi16(w, 8), 8));
+  const __m256i odd = _mm256_madd_epi16(u.odd, _mm256_srai_epi16(w, 8));
+  return _mm256_add_epi32(acc, _mm256_add_epi32(even, odd));
+}
+inline I32x16 dot_any(I32x16 acc, Quad u, I8x64 w) {
+  return {dot8_any(acc.a, u, load_i32x8(w.p)), dot8_any(acc.b, u, load_i32x8(w.p + 32))};
+}
+#endif
 inline I32x16 dot_finish(I32x16 acc, const std::int32_t* /*low_row_sums*/,
                          const std::int32_t* /*high_row_sums*/) {
   return acc;

@@ -196,18 +196,27 @@ inline int load_quad(const std::uint8_t* u) {
 inline I32x16 dot_rows(I32x16 acc, const std::uint8_t* u, const std::int8_t* w) {
   return dot(acc, _mm512_set1_epi32(load_quad(u)), w);
 }
-inline I32x16 dot_rows_any(I32x16 acc, const std::uint8_t* u, const std::int8_t* w) {
 #if defined(__AVX512VNNI__)
-  return dot_rows(acc, u, w);
+struct Quad {
+  __m512i v;
+};
+inline Quad load_quad_lanes(const std::uint8_t* u) { return {_mm512_set1_epi32(load_quad(u))}; }
+inline I32x16 dot_any(I32x16 acc, Quad u, I8x64 w) { return dot(acc, u.v, w); }
 #else
-  // Sums of two products need 17 bits: even and odd inputs as 16-bit numbers.
-  const __m512i quad = _mm512_set1_epi32(load_quad(u)), weights = _mm512_loadu_si512(w);
-  const __m512i even = _mm512_madd_epi16(_mm512_and_si512(quad, _mm512_set1_epi16(0xff)),
-                                         _mm512_srai_epi16(_mm512_slli_epi16(weights, 8), 8));
-  const __m512i odd = _mm512_madd_epi16(_mm512_srli_epi16(quad, 8), _mm512_srai_epi16(weights, 8));
-  return {_mm512_add_epi32(acc.v, _mm512_add_epi32(even, odd))};
-#endif
+// Sums of two products need 17 bits: even and odd inputs as 16-bit numbers.
+struct Quad {
+  __m512i even, odd;
+};
+inline Quad load_quad_lanes(const std::uint8_t* u) {
+  const __m512i quad = _mm512_set1_epi32(load_quad(u));
+  return {_mm512_and_si512(quad, _mm512_set1_epi16(0xff)), _mm512_srli_epi16(quad, 8)};
 }
+inline I32x16 dot_any(I32x16 acc, Quad u, I8x64 w) {
+  const __m512i even = _mm512_madd_epi16(u.even, _mm512_srai_epi16(_mm512_slli_epi16(w.v, 8), 8));
+  const __m512i odd = _mm512_madd_epi16(u.odd, _mm512_srai_epi16(w.v, 8));
+  return {_mm512_add_epi32(acc.v, _mm512_add_epi32(even, odd))};
+}
+#endif
 inline __m512i broadcast_quads(const std::uint8_t* low, const std::uint8_t* high) {
   return _mm512_mask_set1_epi32(_mm512_set1_epi32(load_quad(low)), 0xff00, load_quad(high));
 }

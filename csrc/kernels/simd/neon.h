@@ -199,15 +199,20 @@ inline I32x16 dot_rows(I32x16 acc, const std::uint8_t* u, const std::int8_t* w) 
   return {{dot4(acc.v[0], x, w), dot4(acc.v[1], x, w + 16), dot4(acc.v[2], x, w + 32),
            dot4(acc.v[3], x, w + 48)}};
 }
-inline I32x16 dot_rows_any(I32x16 acc, const std::uint8_t* u, const std::int8_t* w) {
-  return dot_rows(acc, u, w);
-}
 struct I8x64 {
   const std::int8_t* p;
 };
 inline I8x64 load_weights(const std::int8_t* w) { return {w}; }
 inline I32x16 dot_halves(I32x16 acc, const std::uint8_t* low, const std::uint8_t* high, I8x64 w) {
   return dot_halves(acc, low, high, w.p);
+}
+struct Quad {
+  int8x16_t v;
+};
+inline Quad load_quad_lanes(const std::uint8_t* u) { return {shifted_quad(u)}; }
+inline I32x16 dot_any(I32x16 acc, Quad u, I8x64 w) {
+  return {{dot4(acc.v[0], u.v, w.p), dot4(acc.v[1], u.v, w.p + 16), dot4(acc.v[2], u.v, w.p + 32),
+           dot4(acc.v[3], u.v, w.p + 48)}};
 }
 inline I32x16 dot_finish(I32x16 acc, const std::int32_t* low_row_sums,
                          const std::int32_t* high_row_sums) {

@@ -3,7 +3,7 @@
 // One logical vector has 16 lanes on every tier (one AVX-512 register, two AVX2, four NEON), so
 // packed weights have one layout. "Halves" are lanes 0..7 and 8..15. Floats are float32; `load`
 // widens Bf16 (uint16) exactly. Int8 dots take activations u in 0..254 against int8 weights whose
-// neighbours keep |w[2i] + w[2i+1]| <= 129 (unless the name says `any`), so no tier saturates and
+// neighbours keep |w[2i] + w[2i+1]| <= 129 (unless the name says "any"), so no tier saturates and
 // all give the same int32 sums.
 #ifndef PYVOC_KERNELS_SIMD_SCALAR_H_
 #define PYVOC_KERNELS_SIMD_SCALAR_H_
@@ -183,10 +183,12 @@ inline I32x16 dot_halves(I32x16 acc, const std::uint8_t* low, const std::uint8_t
 inline I32x16 dot_rows(I32x16 acc, const std::uint8_t* u, const std::int8_t* w) {
   return dot_halves(acc, u, u, w);
 }
-// The same for weights -127..127 whose pairs are not bounded.
-inline I32x16 dot_rows_any(I32x16 acc, const std::uint8_t* u, const std::int8_t* w) {
-  return dot_rows(acc, u, w);
-}
+// Four inputs for all rows, and the product for weights -127..127 whose pairs are not bounded.
+struct Quad {
+  const std::uint8_t* p;
+};
+inline Quad load_quad_lanes(const std::uint8_t* u) { return {u}; }
+inline I32x16 dot_any(I32x16 acc, Quad u, I8x64 w) { return dot_rows(acc, u.p, w.p); }
 inline I32x16 dot_finish(I32x16 acc, const std::int32_t* /*low_row_sums*/,
                          const std::int32_t* /*high_row_sums*/) {
   return acc;
