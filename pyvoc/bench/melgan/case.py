@@ -33,8 +33,7 @@ PEERS = (
     ("openvino", "int8"),
 )
 """Runtimes and precisions."""
-SEEDED = ("f32", "bf16")
-"""Precisions that need no calibration."""
+_CALIBRATION_FRAMES = 200
 _SAME_DB = 60.0
 """Float32 runtimes that agree less than this do not compute the same network."""
 _PAUSE_SECONDS = 0.02
@@ -102,18 +101,24 @@ class Melgan:
         return [self._result(running, peers, snr, machine) for running in ours]
 
     def _seeded(self) -> list[Path]:
-        asked = [p for p in self.options.precisions if p in SEEDED]
-        if not asked:
-            raise UnsupportedError(
-                "an int8 MelGAN needs calibration: make one with pyvoc quantize and name it with "
-                "--model"
-            )
         paths = []
-        for precision in asked:
+        for precision in self.options.precisions:
             paths.append(self.session.folder / f"melgan.{precision}.gguf")
             self.session.say(f"making a seeded model, {precision}")
-            seeded.write_melgan(paths[-1], precision)
+            if precision == "int8":
+                self._calibrate(paths[-1])
+            else:
+                seeded.write_melgan(paths[-1], precision)
         return paths
+
+    def _calibrate(self, path: Path) -> None:
+        """Write the int8 form of the seeded model."""
+        from pyvoc.quant.calibrate import quantize
+
+        exact = self.session.folder / "calibration.gguf"
+        seeded.write_melgan(exact, "f32")
+        mel = seeded.mel(_CALIBRATION_FRAMES, read_container(exact).metadata)
+        quantize(exact, path, [mel], min_snr_db=0.0)
 
     def _ours(self, stack: contextlib.ExitStack, path: Path) -> _Running:
         model = native.Model(str(path))

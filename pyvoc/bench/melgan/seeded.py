@@ -35,7 +35,7 @@ def write_melgan(path: Path, precision: str) -> None:
     path
         The file to write.
     precision
-        ``f32`` or ``bf16``; int8 needs calibration.
+        ``f32`` or ``bf16``.
 
     Raises
     ------
