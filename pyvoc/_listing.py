@@ -2,12 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from pyvoc.audio import AUDIO_SUFFIXES
 from pyvoc.errors import AudioError, Error
 
-__all__ = ["in_folder", "in_list"]
+__all__ = ["expand", "in_folder", "in_list"]
+
+
+def expand(names: Iterable[str]) -> list[str]:
+    """Arguments of a command with folders and lists (``.txt``) replaced by their files.
+
+    Raises
+    ------
+    Error
+        As :func:`in_folder` and :func:`in_list`.
+    """
+    files: list[str] = []
+    for name in names:
+        path = Path(name)
+        if path.is_dir():
+            files += [str(p) for p in in_folder(path)]
+        elif path.suffix.lower() == ".txt":
+            files += [str(p) for p in in_list(path)]
+        else:
+            files.append(name)
+    return files
 
 
 def in_folder(folder: Path, *, recursive: bool = False) -> list[Path]:

@@ -43,7 +43,7 @@ inline void finish_sum(const ConvOutput& out, std::int64_t at, std::int32_t colu
   }
 }
 
-// acc[row][panel] += `kColumns` columns; w is the first panel's, the next lie `panel` apart.
+// acc[row][panel] += four columns; w is the first panel's, the next lie `panel` apart.
 template <int kRows, int kPanels>
 inline PYVOC_ALWAYS_INLINE void add_columns(F32x16 (&acc)[kRows][kPanels], const float* w,
                                             std::int64_t panel,

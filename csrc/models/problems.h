@@ -30,6 +30,18 @@ class Problems {
     }
   }
 
+  // An error when the file is of a newer revision than `known`; a missing one is a problem.
+  Status check_revision(const std::string& model, std::uint64_t known) {
+    std::uint64_t revision = 0;
+    if (!take(file_.get_uint("pyvoc.spec_revision"), revision) || revision <= known) {
+      return Status();
+    }
+    return Status(Code::kUnsupported, file_.name() + ": " + model + " spec revision " +
+                                          std::to_string(revision) +
+                                          " is newer than this build reads (" +
+                                          std::to_string(known) + "); upgrade pyvoc");
+  }
+
   // The size of one dimension of a tensor; 0 when the tensor is missing.
   int dimension(const char* tensor, std::size_t axis, std::size_t dims, std::size_t limit) {
     const io::Tensor* t = file_.find_tensor(tensor);

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from pyvoc import audio, mels, voices
 from pyvoc._atomic import atomic_open
-from pyvoc._listing import in_folder, in_list
+from pyvoc._listing import expand
 from pyvoc.errors import AudioError, Error
 from pyvoc.features import LAYOUTS, Extractor, read_pcm, save, too_short
 from pyvoc.specs.mel import RECIPES
@@ -67,22 +67,6 @@ def add_parser(subparsers: Any) -> None:
     kind.add_argument("--layout", choices=list(LAYOUTS), help="default: lpcnet36")
     parser.add_argument("--json", action="store_true", help="print a report as JSON")
     parser.set_defaults(run=run, parser=parser)
-
-
-def _expand(names: list[str]) -> list[str]:
-    """Turn directories and lists into files."""
-    files: list[str] = []
-    for name in names:
-        path = Path(name)
-        if name == "-":
-            files.append(name)
-        elif path.is_dir():
-            files.extend(str(p) for p in in_folder(path))
-        elif path.suffix.lower() == ".txt":
-            files.extend(str(p) for p in in_list(path))
-        else:
-            files.append(name)
-    return files
 
 
 def _read(name: str, extractor: Extractor) -> Samples:
@@ -223,7 +207,7 @@ def run(args: argparse.Namespace) -> int:
         args.parser.error("standard input needs a file as output")
     if args.json and args.output == "-":
         args.parser.error("--json and -o - both want standard output")
-    files = _expand(args.inputs)
+    files = expand(args.inputs)
     extractor = _open(args)
     progress = _Progress(len(files))
     started = time.perf_counter()

@@ -6,23 +6,16 @@ import argparse
 import dataclasses
 import json
 import sys
-from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 import pyvoc
-from pyvoc import audio, mels
-from pyvoc._listing import in_folder, in_list
-from pyvoc.errors import Error, UnsupportedError
-from pyvoc.features import Extractor
+from pyvoc._listing import expand
+from pyvoc.errors import UnsupportedError
 from pyvoc.quant.calibrate import MIN_SNR_DB, QuantizationReport, quantize
+from pyvoc.synthesis import load_input
 
 __all__ = ["add_parser", "run"]
 
-Float32 = npt.NDArray[np.float32]
-_MELS = {".npy", *mels.TENSOR_SUFFIXES}
 BAD_INPUT = 3
 
 
@@ -65,7 +58,8 @@ def run(args: argparse.Namespace) -> int:
             f"'{args.model}': {model.info.architecture} has no activations to calibrate; "
             "pyvoc convert --precision int8 quantises it"
         )
-    utterances = [_features(path, model) for path in _expand(args.calibrate)]
+    names = expand(args.calibrate)
+    utterances = [load_input(name, model.info, layout=None) for name in names]
     shown = sys.stderr.isatty()
 
     def progress(done: int, total: int) -> None:
@@ -88,32 +82,6 @@ def run(args: argparse.Namespace) -> int:
         print(message, file=sys.stderr)
         return BAD_INPUT
     return 0
-
-
-def _expand(names: list[str]) -> list[Path]:
-    found: list[Path] = []
-    for name in names:
-        path = Path(name)
-        if path.is_dir():
-            found += in_folder(path)
-        elif path.suffix.lower() == ".txt":
-            found += in_list(path)
-        else:
-            found.append(path)
-    if not found:
-        raise Error("no speech to calibrate with")
-    return found
-
-
-def _features(path: Path, model: pyvoc.Model) -> Float32:
-    if path.suffix.lower() in _MELS:
-        return mels.load(path, bands=model.info.feature_dims)
-    extractor = Extractor(model=model)
-    pcm, _ = audio.read(path, rate=extractor.sample_rate)
-    rows = np.concatenate([extractor.push(pcm), extractor.flush()])
-    if not len(rows):
-        raise Error(f"'{path}' is too short for one frame")
-    return rows
 
 
 def _lines(report: QuantizationReport) -> list[str]:

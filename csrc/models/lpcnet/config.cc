@@ -14,13 +14,8 @@ constexpr std::uint64_t kSpecRevision = 1;
 Result<Config> read_config(const io::Gguf& file) {
   Config c;
   Problems problems(file);
-  std::uint64_t revision = 0;
-  if (problems.take(file.get_uint("pyvoc.spec_revision"), revision) && revision > kSpecRevision) {
-    return Status(Code::kUnsupported, file.name() + ": lpcnet spec revision " +
-                                          std::to_string(revision) +
-                                          " is newer than this build reads (" +
-                                          std::to_string(kSpecRevision) + "); upgrade pyvoc");
-  }
+  const Status revision = problems.check_revision("lpcnet", kSpecRevision);
+  if (!revision.ok()) return revision;
   problems.expect("pyvoc.features.sample_rate", kSampleRate);
   problems.expect("pyvoc.features.hop_length", kFrameSize);
   problems.expect("pyvoc.features.window_length", 2 * kFrameSize);

@@ -68,13 +68,8 @@ int Config::lookahead_frames() const {
 Result<Config> read_config(const io::Gguf& file) {
   Config c;
   Problems problems(file);
-  std::uint64_t revision = 0;
-  if (problems.take(file.get_uint("pyvoc.spec_revision"), revision) && revision > kSpecRevision) {
-    return Status(Code::kUnsupported, file.name() + ": melgan spec revision " +
-                                          std::to_string(revision) +
-                                          " is newer than this build reads (" +
-                                          std::to_string(kSpecRevision) + "); upgrade pyvoc");
-  }
+  const Status revision = problems.check_revision("melgan", kSpecRevision);
+  if (!revision.ok()) return revision;
   std::uint64_t rate = 0, hop = 0, bands = 0, base = 0;
   std::string layout, padding;
   double scale = 0, shift = 0, leak = 0;

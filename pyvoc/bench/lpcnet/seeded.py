@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pyvoc.errors import UnsupportedError
+from pyvoc.bench.seeded import write_seeded
+from pyvoc.specs import LPCNET
 from pyvoc.specs.lpcnet import LpcnetSettings
 
 Array = npt.NDArray[np.float64]
@@ -35,23 +36,14 @@ def write_lpcnet(path: Path, precision: str) -> None:
     UnsupportedError
         The extra ``convert`` is not installed.
     """
-    try:
-        from pyvoc.quant import encode
-        from pyvoc.specs import LPCNET, write_container
-
-        metadata = {
-            "general.name": "seeded LPCNet 384/16",
-            "pyvoc.source.format": "seeded",
-            "pyvoc.source.sha256": "none",
-            **LpcnetSettings().metadata(),
-        }
-        container = encode(LPCNET, _tensors(), metadata=metadata, precision=precision)
-        write_container(path, container, spec=LPCNET)
-    except ImportError as error:
-        raise UnsupportedError(
-            f"a benchmark without --model makes one, which needs {error.name}: "
-            "pip install 'pyvoc[convert]'"
-        ) from error
+    write_seeded(
+        path,
+        LPCNET,
+        _tensors(),
+        name="seeded LPCNet 384/16",
+        settings=LpcnetSettings().metadata(),
+        precision=precision,
+    )
 
 
 def _tensors() -> dict[str, Array]:

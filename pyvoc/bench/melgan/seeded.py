@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pyvoc.errors import UnsupportedError
+from pyvoc.bench.seeded import write_seeded
+from pyvoc.specs import MELGAN
 from pyvoc.specs.melgan import MelganSettings
 from pyvoc.specs.tensors import Scalar
 
@@ -42,23 +43,14 @@ def write_melgan(path: Path, precision: str) -> None:
     UnsupportedError
         The extra ``convert`` is not installed.
     """
-    try:
-        from pyvoc.quant import encode
-        from pyvoc.specs import MELGAN, write_container
-
-        metadata = {
-            "general.name": "seeded MelGAN",
-            "pyvoc.source.format": "seeded",
-            "pyvoc.source.sha256": "none",
-            **SETTINGS.metadata(),
-        }
-        container = encode(MELGAN, tensors(), metadata=metadata, precision=precision)
-        write_container(path, container, spec=MELGAN)
-    except ImportError as error:
-        raise UnsupportedError(
-            f"a benchmark without --model makes one, which needs {error.name}: "
-            "pip install 'pyvoc[convert]'"
-        ) from error
+    write_seeded(
+        path,
+        MELGAN,
+        tensors(),
+        name="seeded MelGAN",
+        settings=SETTINGS.metadata(),
+        precision=precision,
+    )
 
 
 def tensors() -> dict[str, Array]:
