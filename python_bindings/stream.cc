@@ -16,8 +16,9 @@ namespace {
 
 class PyStream {
  public:
-  PyStream(const Model& model, std::uint64_t seed)
-      : dims_(model.info().feature_dims), stream_(std::make_unique<Stream>(model, seed)) {}
+  PyStream(const Model& model, std::uint64_t seed, std::uint32_t threads)
+      : dims_(model.info().feature_dims),
+        stream_(std::make_unique<Stream>(model, seed, 0, threads)) {}
 
   void push(const FloatArray& frames) {
     check_frames(frames, dims_);
@@ -101,7 +102,8 @@ std::vector<FloatArray> pull_lockstep(const std::vector<PyStream*>& streams, std
 
 void bind_stream(py::module_& module) {
   py::class_<PyStream>(module, "Stream")
-      .def(py::init<const Model&, std::uint64_t>(), py::arg("model"), py::arg("seed"))
+      .def(py::init<const Model&, std::uint64_t, std::uint32_t>(), py::arg("model"),
+           py::arg("seed"), py::arg("threads") = 1)
       .def("push", &PyStream::push, py::arg("frames").noconvert())
       .def("pull", &PyStream::pull, py::arg("limit"))
       .def("flush", &PyStream::flush)

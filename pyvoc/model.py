@@ -230,7 +230,7 @@ class Stream:
         self._seed = as_seed(seed)
         self._pushed = 0
         self._lock = threading.Lock()
-        self._native = _pyvoc.Stream(model._native, self._seed)
+        self._native = _pyvoc.Stream(model._native, self._seed, model.threads)
 
     def __enter__(self) -> Stream:
         return self
@@ -344,7 +344,9 @@ def load(
         ``auto`` takes what the file holds. Another one than that is refused: precision is chosen
         at conversion.
     threads
-        Threads that :func:`pyvoc.synthesize_batch` uses. One stream always runs on one.
+        Threads that :func:`pyvoc.synthesize_batch` uses, and a single stream of a model whose
+        samples do not depend on each other (MelGAN). LPCNet's stream always runs on one. The
+        samples are the same with any number.
 
     Returns
     -------

@@ -3,6 +3,7 @@
 #include "api/error.h"
 #include "api/guard.h"
 #include "api/handles.h"
+#include "base/team.h"
 
 namespace {
 
@@ -47,8 +48,13 @@ pyvoc_status pyvoc_stream_open(pyvoc_model* model, const pyvoc_stream_options* o
   }
   const std::size_t capacity =
       given.capacity_frames == 0 ? kDefaultCapacity : given.capacity_frames;
+  if (given.threads > pyvoc::Team::kMost) {
+    return fail(Status(Code::kArgument, "threads is " + std::to_string(given.threads) +
+                                            ", at most " + std::to_string(pyvoc::Team::kMost)));
+  }
+  const int threads = given.threads == 0 ? 1 : static_cast<int>(given.threads);
   return pyvoc::api::guarded([&] {
-    *stream = new pyvoc_stream{Stream(model->vocoder, given.seed, capacity)};
+    *stream = new pyvoc_stream{Stream(model->vocoder, given.seed, capacity, threads)};
     return PYVOC_OK;
   });
 }

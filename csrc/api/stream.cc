@@ -13,9 +13,9 @@ constexpr std::size_t kBatch = 16;  // streams handed to the model at once
 }  // namespace
 
 Stream::Stream(std::shared_ptr<const models::Vocoder> vocoder, std::uint64_t seed,
-               std::size_t capacity_frames)
+               std::size_t capacity_frames, int threads)
     : vocoder_(std::move(vocoder)),
-      session_(vocoder_->open(seed)),
+      session_(vocoder_->open(seed, threads)),
       dims_(static_cast<std::size_t>(vocoder_->info().feature_dims)),
       hop_(static_cast<std::size_t>(vocoder_->info().hop_length)),
       block_(static_cast<std::size_t>(vocoder_->info().block_frames)),

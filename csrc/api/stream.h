@@ -16,7 +16,7 @@ class Stream {
  public:
   // May throw std::bad_alloc.
   Stream(std::shared_ptr<const models::Vocoder> vocoder, std::uint64_t seed,
-         std::size_t capacity_frames);
+         std::size_t capacity_frames, int threads);
 
   const models::Vocoder& vocoder() const { return *vocoder_; }
 

@@ -87,8 +87,9 @@ class Vocoder {
   virtual const std::vector<PlanEntry>& plan() const = 0;
   virtual std::size_t packed_bytes() const = 0;
 
-  // May throw std::bad_alloc.
-  virtual std::unique_ptr<Session> open(std::uint64_t seed) const = 0;
+  // A session that may use up to `threads` threads, the caller's among them; models whose work
+  // cannot be shared use one. May throw std::bad_alloc or std::system_error.
+  virtual std::unique_ptr<Session> open(std::uint64_t seed, int threads) const = 0;
 
   // Session::process for n sessions of this model in lockstep, sharing the weights while they are
   // in cache; counts[i] frames, 0 means finish. hops[i] is what process would return.

@@ -1,5 +1,6 @@
 #include "nn/conv.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace pyvoc::nn {
@@ -115,6 +116,25 @@ Result<Conv> Conv::pack_transposed(const ConvSource& source, const kernels::Kern
     }
   }
   return conv;
+}
+
+// Pieces that are worth handing out, two for each thread: one that comes late leaves the other.
+int Conv::pieces_of(int rows, int threads) const PYVOC_RT {
+  constexpr std::int64_t kWorth = 300000;  // multiply-adds: some microseconds
+  constexpr int kLeastRows = 4;
+  const std::int64_t work = std::int64_t{rows} * layer_.rows * layer_.cols;
+  const std::int64_t most = std::min<std::int64_t>(2 * threads, rows / kLeastRows);
+  return threads == 1 ? 1
+                      : static_cast<int>(std::max<std::int64_t>(std::min(most, work / kWorth), 1));
+}
+
+kernels::ConvOutput Conv::from_row(kernels::ConvOutput out, int row) const PYVOC_RT {
+  const std::int64_t at = std::int64_t{row} * outputs_;
+  if (out.value != nullptr) out.value += at;
+  if (out.active != nullptr) out.active += at;
+  if (out.value_u8 != nullptr) out.value_u8 += at;
+  if (out.active_u8 != nullptr) out.active_u8 += at;
+  return out;
 }
 
 void Conv::run(const kernels::ConvInput<float>& in, int rows,

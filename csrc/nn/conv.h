@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/realtime.h"
 #include "base/status.h"
+#include "base/team.h"
 #include "kernels/table.h"
 #include "nn/linear.h"
 
@@ -50,12 +51,29 @@ class Conv {
   void run(const kernels::ConvInput<std::uint8_t>& in, int rows,
            kernels::ConvOutput out) const PYVOC_RT;
 
+  // The same, rows divided among a team: the numbers do not depend on how.
+  template <typename X>
+  void run(Team& team, const kernels::ConvInput<X>& in, int rows,
+           const kernels::ConvOutput& out) const PYVOC_RT {
+    const int pieces = pieces_of(rows, team.threads());
+    team.run(pieces, [&](int piece) {
+      const int first = static_cast<int>(std::int64_t{rows} * piece / pieces);
+      const int end = static_cast<int>(std::int64_t{rows} * (piece + 1) / pieces);
+      kernels::ConvInput<X> part = in;
+      for (int s = 0; s < in.segments; ++s) part.base[s] += first * in.stride[s];
+      run(part, end - first, from_row(out, first));
+    });
+  }
+
  private:
   Result<const backends::Backend*> begin(backends::Op op, backends::Weights type, int outputs,
                                          int columns, const kernels::KernelTable& kernels,
                                          Arena& arena);
   void put(const ConvSource& source, int output, int input, int tap, int row, int column);
   void finish(const ConvSource& source, int output, int row, int first_column, int columns);
+
+  int pieces_of(int rows, int threads) const PYVOC_RT;
+  kernels::ConvOutput from_row(kernels::ConvOutput out, int row) const PYVOC_RT;
 
   const kernels::KernelTable* kernels_ = nullptr;
   const char* backend_ = "";

@@ -123,9 +123,13 @@ typedef struct pyvoc_stream_options {
   uint32_t struct_size;
   uint32_t capacity_frames; /* room for pushed frames that were not pulled yet; 0: 64 */
   uint64_t seed;            /* of the random draws; 0 is upstream's fixed seed where there is one */
+  uint32_t threads;         /* that may work on this stream, the caller's among them; 0: 1. Models
+                               whose samples depend on each other (LPCNet) use one. The samples do
+                               not depend on it. Helper threads sleep in naps while nothing is
+                               pulled. */
 } pyvoc_stream_options;
 
-#define PYVOC_STREAM_OPTIONS_INIT {sizeof(pyvoc_stream_options), 0, 0}
+#define PYVOC_STREAM_OPTIONS_INIT {sizeof(pyvoc_stream_options), 0, 0, 0}
 
 /* `options` may be NULL. */
 PYVOC_API pyvoc_status pyvoc_stream_open(pyvoc_model* model, const pyvoc_stream_options* options,

@@ -111,10 +111,12 @@ class Model {
 // Frames in, samples out. One thread at a time. Keeps its model alive.
 class Stream {
  public:
-  explicit Stream(const Model& model, std::uint64_t seed = 0, std::uint32_t capacity_frames = 0) {
+  explicit Stream(const Model& model, std::uint64_t seed = 0, std::uint32_t capacity_frames = 0,
+                  std::uint32_t threads = 1) {
     pyvoc_stream_options options = PYVOC_STREAM_OPTIONS_INIT;
     options.capacity_frames = capacity_frames;
     options.seed = seed;
+    options.threads = threads;
     pyvoc_stream* stream = nullptr;
     check(pyvoc_stream_open(model.get(), &options, &stream));
     handle_.reset(stream);

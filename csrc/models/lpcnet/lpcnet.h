@@ -21,7 +21,9 @@ class Lpcnet final : public Vocoder {
   const VocoderInfo& info() const override { return info_; }
   const std::vector<PlanEntry>& plan() const override { return weights_.plan; }
   std::size_t packed_bytes() const override { return weights_.arena.bytes(); }
-  std::unique_ptr<Session> open(std::uint64_t seed) const override { return start(seed); }
+  std::unique_ptr<Session> open(std::uint64_t seed, int /*threads*/) const override {
+    return start(seed);
+  }
   void process_batch(Session* const* sessions, const float* const* frames, const int* counts,
                      float* const* samples, int* hops, std::size_t n) const PYVOC_RT override;
   bool valid_frame(const float* frame) const PYVOC_RT override;

@@ -33,8 +33,8 @@ const std::uint8_t* zero_of(const Quantization& q, std::uint8_t) { return q.zero
 
 template <typename X>
 Generator<X>::Generator(const Config& config, const Weights& weights,
-                        const kernels::KernelTable& kernels)
-    : c_(config), w_(weights), kernels_(kernels) {
+                        const kernels::KernelTable& kernels, int threads)
+    : c_(config), w_(weights), kernels_(kernels), team_(threads) {
   const int edge = kEdgeTaps / 2;
   mel_ = nn::Rows<float>(arena_, nn::padded(c_.bands), edge, c_.padding, 0, kBlockFrames + 3 * edge,
                          nullptr);
@@ -140,7 +140,7 @@ void Generator<X>::push(const float* frames, int n, bool ended) PYVOC_RT {
     nn::Rows<X>& next = stages_[0].input;
     ConvOutput out = output();
     to_active(out, next.row(next.end()), w_.stages[0].up_input);
-    w_.conv_in.run(in, static_cast<int>(rows), out);
+    w_.conv_in.run(team_, in, static_cast<int>(rows), out);
     note_input(0, rows);
     next.extend_to(next.end() + rows);
     frames_done_ += rows;
@@ -187,7 +187,7 @@ void Generator<X>::upsample(std::size_t k, std::int64_t rows, bool ended) PYVOC_
   ConvOutput out = output();
   to_value(out, first.value.row(from), block.shortcut_input);
   to_active(out, first.active.row(from), block.conv_input);
-  w_.stages[k].up.run(in, static_cast<int>(pairs), out);
+  w_.stages[k].up.run(team_, in, static_cast<int>(pairs), out);
   s.pairs += pairs;
   const std::int64_t until =
       std::min(stage.ratio * s.pairs - stage.cut(), stage.ratio * s.input.end());
@@ -214,7 +214,7 @@ void Generator<X>::run_block(std::size_t k, std::size_t j, bool ended) PYVOC_RT 
   }
   ConvOutput hidden = output();
   to_active(hidden, s.hidden, block.out_input);
-  block.conv.run(in, static_cast<int>(rows), hidden);
+  block.conv.run(team_, in, static_cast<int>(rows), hidden);
   if (seen_ != nullptr) {
     note(c_.stages[k].outputs, s.hidden, rows, (*seen_)[k].blocks[j].out);
   }
@@ -230,19 +230,19 @@ void Generator<X>::run_block(std::size_t k, std::size_t j, bool ended) PYVOC_RT 
     const Block& next_block = w_.stages[k].blocks[j + 1];
     to_value(out, next.value.row(state.done), next_block.shortcut_input);
     to_active(out, next.active.row(state.done), next_block.conv_input);
-    block.mix.run(sum, static_cast<int>(rows), out);
+    block.mix.run(team_, sum, static_cast<int>(rows), out);
     next.value.extend_to(state.done + rows);
     next.active.extend_to(state.done + rows);
     note_block(k, j + 1, state.done, state.done + rows);
   } else if (k + 1 < stages_.size()) {
     nn::Rows<X>& next = stages_[k + 1].input;
     to_active(out, next.row(state.done), w_.stages[k + 1].up_input);
-    block.mix.run(sum, static_cast<int>(rows), out);
+    block.mix.run(team_, sum, static_cast<int>(rows), out);
     note_input(k + 1, rows);
     next.extend_to(state.done + rows);
   } else {
     out.active = last_.row(state.done);
-    block.mix.run(sum, static_cast<int>(rows), out);
+    block.mix.run(team_, sum, static_cast<int>(rows), out);
     last_.extend_to(state.done + rows);
   }
   state.done += rows;

@@ -1,7 +1,8 @@
 // MelGAN's generator as a stream: mel frames in, samples out, every layer with its own history, so
 // that any division of the frames gives the same samples. Long pushes go through the network depth
 // first, in slices whose activations stay in the cache. X: float, or uint8 between the first and
-// the last convolution. One thread; allocates in the constructor only.
+// the last convolution. Called by one thread; each convolution is shared with the team. Allocates
+// in the constructor only.
 #ifndef PYVOC_MODELS_MELGAN_GENERATOR_H_
 #define PYVOC_MODELS_MELGAN_GENERATOR_H_
 
@@ -27,7 +28,8 @@ struct StageActivations {
 template <typename X>
 class Generator {
  public:
-  Generator(const Config& config, const Weights& weights, const kernels::KernelTable& kernels);
+  Generator(const Config& config, const Weights& weights, const kernels::KernelTable& kernels,
+            int threads);
 
   void reset() PYVOC_RT;
 
@@ -69,6 +71,7 @@ class Generator {
   const Weights& w_;
   const kernels::KernelTable& kernels_;
   Arena arena_;
+  Team team_;
   nn::Rows<float> mel_;
   std::int64_t frames_done_ = 0;
   std::vector<StageState> stages_;

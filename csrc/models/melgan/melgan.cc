@@ -15,8 +15,9 @@ constexpr float kAbsurd = 1000.0f;
 template <typename X>
 class Synthesis final : public Session {
  public:
-  Synthesis(const Config& config, const Weights& weights, const kernels::KernelTable& kernels)
-      : config_(config), generator_(config, weights, kernels) {}
+  Synthesis(const Config& config, const Weights& weights, const kernels::KernelTable& kernels,
+            int threads)
+      : config_(config), generator_(config, weights, kernels, threads) {}
 
   void reset(std::uint64_t /*seed*/) PYVOC_RT override {
     generator_.reset();
@@ -76,11 +77,11 @@ Result<std::unique_ptr<Vocoder>> Melgan::load(const io::Gguf& file,
   return std::unique_ptr<Vocoder>(std::move(model));
 }
 
-std::unique_ptr<Session> Melgan::open(std::uint64_t /*seed*/) const {
+std::unique_ptr<Session> Melgan::open(std::uint64_t /*seed*/, int threads) const {
   if (weights_.integer) {
-    return std::make_unique<Synthesis<std::uint8_t>>(config_, weights_, kernels_);
+    return std::make_unique<Synthesis<std::uint8_t>>(config_, weights_, kernels_, threads);
   }
-  return std::make_unique<Synthesis<float>>(config_, weights_, kernels_);
+  return std::make_unique<Synthesis<float>>(config_, weights_, kernels_, threads);
 }
 
 bool Melgan::valid_frame(const float* frame) const PYVOC_RT {
@@ -120,7 +121,7 @@ Status Melgan::observe(Matrix<const float> features, std::vector<Activations>& s
     }
     stages.push_back(std::move(stage));
   }
-  Generator<float> generator(config_, weights_, kernels_);
+  Generator<float> generator(config_, weights_, kernels_, 1);
   generator.observe(&stages);
   for (std::size_t i = 0; i < features.rows(); ++i) {
     generator.push(features[i].data(), 1, false);

@@ -1,0 +1,92 @@
+#include "base/team.h"
+
+#include <algorithm>
+#include <chrono>
+
+#include "base/denormals.h"
+
+#if defined(__x86_64__) || defined(_M_X64) || defined(__i386__)
+#include <immintrin.h>
+#endif
+
+namespace pyvoc {
+namespace {
+
+constexpr int kSpins = 4000;    // polls before a helper naps: some tens of microseconds
+constexpr int kPatience = 200;  // polls of the caller before it lets others run
+constexpr std::chrono::microseconds kShortNap{100}, kLongNap{5000};
+
+void relax() {
+#if defined(__x86_64__) || defined(_M_X64) || defined(__i386__)
+  _mm_pause();
+#elif defined(__aarch64__) && defined(__GNUC__)
+  asm volatile("yield");
+#endif
+}
+
+}  // namespace
+
+Team::Team(int threads) {
+  const int helpers = std::min(threads, kMost) - 1;
+  helpers_.reserve(static_cast<std::size_t>(std::max(helpers, 0)));
+  try {
+    for (int i = 0; i < helpers; ++i) helpers_.emplace_back([this] { help(); });
+  } catch (...) {
+    stop_ = true;
+    for (std::thread& helper : helpers_) helper.join();
+    throw;
+  }
+}
+
+Team::~Team() {
+  stop_ = true;
+  for (std::thread& helper : helpers_) helper.join();
+}
+
+// A piece is taken by lowering left_, so nobody reads a job's fields but while one of its pieces is
+// open, and run_job writes them only when none is.
+bool Team::take() PYVOC_RT {
+  std::int32_t left = left_.load(std::memory_order_acquire);
+  do {
+    if (left <= 0) return false;
+  } while (!left_.compare_exchange_weak(left, left - 1, std::memory_order_acq_rel,
+                                        std::memory_order_acquire));
+  call_(work_, left - 1);
+  open_.fetch_sub(1, std::memory_order_acq_rel);
+  return true;
+}
+
+void Team::run_job(int pieces, Call call, const void* work) PYVOC_RT {
+  call_ = call;
+  work_ = work;
+  open_.store(pieces, std::memory_order_relaxed);
+  left_.store(pieces, std::memory_order_release);
+  while (take()) {
+  }
+  for (int polls = 0; open_.load(std::memory_order_acquire) > 0; ++polls) {
+    if (polls < kPatience) {
+      relax();
+    } else {
+      std::this_thread::yield();
+    }
+  }
+}
+
+void Team::help() {
+  const DenormalGuard guard;
+  int polls = 0;
+  while (!stop_.load(std::memory_order_relaxed)) {
+    if (take()) {
+      polls = 0;
+      continue;
+    }
+    if (polls < 2 * kSpins) ++polls;
+    if (polls < kSpins) {
+      relax();
+    } else {
+      std::this_thread::sleep_for(polls < 2 * kSpins ? kShortNap : kLongNap);
+    }
+  }
+}
+
+}  // namespace pyvoc

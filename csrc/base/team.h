@@ -1,0 +1,57 @@
+// A team: the caller and a few helper threads that share the pieces of one job after another. Made
+// for jobs of some microseconds, many in a row. run() makes no system call and takes no lock: idle
+// helpers poll, first busily, then in naps that grow, so a job that comes after a pause may begin
+// without them. The caller takes pieces too and waits for none that a helper has not begun: a
+// helper that the machine does not schedule costs at most the piece it holds.
+#ifndef PYVOC_BASE_TEAM_H_
+#define PYVOC_BASE_TEAM_H_
+
+#include <atomic>
+#include <cstdint>
+#include <thread>
+#include <vector>
+
+#include "base/realtime.h"
+
+namespace pyvoc {
+
+class Team {
+ public:
+  // `threads` - 1 helpers, at most kMost - 1. May throw std::system_error.
+  explicit Team(int threads);
+  ~Team();
+  Team(const Team&) = delete;
+  Team& operator=(const Team&) = delete;
+
+  static constexpr int kMost = 64;
+
+  int threads() const PYVOC_RT { return static_cast<int>(helpers_.size()) + 1; }
+
+  // Calls work(0) ... work(pieces - 1), each once, in any order, on any thread of the team.
+  template <typename Work>
+  void run(int pieces, const Work& work) PYVOC_RT {
+    if (helpers_.empty() || pieces < 2) {
+      for (int i = 0; i < pieces; ++i) work(i);
+      return;
+    }
+    run_job(pieces, [](const void* w, int i) { (*static_cast<const Work*>(w))(i); }, &work);
+  }
+
+ private:
+  using Call = void (*)(const void* work, int piece);
+
+  void run_job(int pieces, Call call, const void* work) PYVOC_RT;
+  // Takes one piece, if one is left, and does it.
+  bool take() PYVOC_RT;
+  void help();
+
+  std::vector<std::thread> helpers_;
+  alignas(64) std::atomic<std::int32_t> left_{0};  // pieces that nobody has taken
+  alignas(64) std::atomic<std::int32_t> open_{0};  // pieces that are not done
+  Call call_ = nullptr;                            // of the job, fixed while pieces are open
+  const void* work_ = nullptr;
+  std::atomic<bool> stop_{false};
+};
+
+}  // namespace pyvoc
+#endif  // PYVOC_BASE_TEAM_H_
