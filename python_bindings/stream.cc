@@ -103,7 +103,7 @@ std::vector<FloatArray> pull_lockstep(const std::vector<PyStream*>& streams, std
 void bind_stream(py::module_& module) {
   py::class_<PyStream>(module, "Stream")
       .def(py::init<const Model&, std::uint64_t, std::uint32_t>(), py::arg("model"),
-           py::arg("seed"), py::arg("threads") = 1)
+           py::arg("seed"), py::arg("threads"))
       .def("push", &PyStream::push, py::arg("frames").noconvert())
       .def("pull", &PyStream::pull, py::arg("limit"))
       .def("flush", &PyStream::flush)

@@ -63,11 +63,11 @@ def synthesize_batch(
         raise Error(f"{len(seeds)} seeds for {len(features)} utterances")
     rows = [_numbered(item, model.info, i) for i, item in enumerate(features)]
     checked = [0] * len(rows) if seeds is None else [as_seed(seed) for seed in seeds]
-    job = _Batch(model, rows, checked, progress)
     # Utterances of like length together: a group is in lockstep until its shortest ends.
     order = sorted(range(len(rows)), key=lambda i: -len(rows[i]))
     size = min(_LOCKSTEP, -(-len(order) // threads)) or 1
     groups = [order[start : start + size] for start in range(0, len(order), size)]
+    job = _Batch(model, rows, checked, progress, max(threads // max(len(groups), 1), 1))
     if threads == 1 or len(groups) <= 1:
         for group in groups:
             job.run(group)
@@ -97,10 +97,16 @@ class _Batch:
     """Many utterances on their way; `run` may be called from several threads."""
 
     def __init__(
-        self, model: Model, rows: list[Float32], seeds: list[int], progress: Progress | None
+        self,
+        model: Model,
+        rows: list[Float32],
+        seeds: list[int],
+        progress: Progress | None,
+        threads: int,
     ) -> None:
         hop = model.info.hop_length
         self._model = model
+        self._threads = threads  # of each stream
         self._rows = rows
         self._seeds = seeds
         self._piece = PIECE_HOPS * hop
@@ -114,7 +120,8 @@ class _Batch:
     def run(self, group: list[int]) -> None:
         """Synthesise these utterances in lockstep."""
         at = dict.fromkeys(group, 0)
-        streams = {i: _pyvoc.Stream(self._model._native, self._seeds[i]) for i in group}
+        native, threads = self._model._native, self._threads
+        streams = {i: _pyvoc.Stream(native, self._seeds[i], threads) for i in group}
         for i, stream in streams.items():
             stream.push(self._rows[i])
             stream.flush()

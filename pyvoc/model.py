@@ -109,7 +109,7 @@ class Model:
 
     @property
     def threads(self) -> int:
-        """Threads that :func:`pyvoc.synthesize_batch` uses unless told otherwise."""
+        """Threads that streams and :func:`pyvoc.synthesize_batch` use, see :func:`load`."""
         return self._threads
 
     def __repr__(self) -> str:
@@ -368,8 +368,8 @@ def load(
         raise Error(f"cannot read {name!r}: the name holds a null character")
     if precision != "auto" and precision not in _PRECISIONS:
         raise Error(f"precision '{precision}' is unknown, expected auto, {', '.join(_PRECISIONS)}")
-    if threads < 1:
-        raise Error(f"threads is {threads}, expected 1 or more")
+    if not 1 <= threads <= 64:
+        raise Error(f"threads is {threads}, expected 1 to 64")
     native = _pyvoc.Model(os.fsencode(name))
     if precision not in ("auto", native.precision):
         raise UnsupportedError(

@@ -5,20 +5,18 @@
 
 #include "base/denormals.h"
 
-#if defined(__x86_64__) || defined(_M_X64) || defined(__i386__)
-#include <immintrin.h>
-#endif
-
 namespace pyvoc {
 namespace {
 
 constexpr int kSpins = 4000;    // polls before a helper naps: some tens of microseconds
 constexpr int kPatience = 200;  // polls of the caller before it lets others run
+constexpr std::chrono::microseconds kLate{1000};
+constexpr std::chrono::milliseconds kLeastPenalty{16}, kMostPenalty{500};
 constexpr std::chrono::microseconds kShortNap{100}, kLongNap{5000};
 
 void relax() {
-#if defined(__x86_64__) || defined(_M_X64) || defined(__i386__)
-  _mm_pause();
+#if defined(__GNUC__) && (defined(__x86_64__) || defined(__i386__))
+  __builtin_ia32_pause();
 #elif defined(__aarch64__) && defined(__GNUC__)
   asm volatile("yield");
 #endif
@@ -43,14 +41,14 @@ Team::~Team() {
   for (std::thread& helper : helpers_) helper.join();
 }
 
-// A piece is taken by lowering left_, so nobody reads a job's fields but while one of its pieces is
-// open, and run_job writes them only when none is.
+// A piece is taken by lowering untaken_, so nobody reads a job's fields but while one of its pieces
+// is open, and run_job writes them only when none is.
 bool Team::take() PYVOC_RT {
-  std::int32_t left = left_.load(std::memory_order_acquire);
+  std::int32_t left = untaken_.load(std::memory_order_acquire);
   do {
     if (left <= 0) return false;
-  } while (!left_.compare_exchange_weak(left, left - 1, std::memory_order_acq_rel,
-                                        std::memory_order_acquire));
+  } while (!untaken_.compare_exchange_weak(left, left - 1, std::memory_order_acq_rel,
+                                           std::memory_order_acquire));
   call_(work_, left - 1);
   open_.fetch_sub(1, std::memory_order_acq_rel);
   return true;
@@ -60,16 +58,24 @@ void Team::run_job(int pieces, Call call, const void* work) PYVOC_RT {
   call_ = call;
   work_ = work;
   open_.store(pieces, std::memory_order_relaxed);
-  left_.store(pieces, std::memory_order_release);
+  untaken_.store(pieces, std::memory_order_release);
   while (take()) {
   }
-  for (int polls = 0; open_.load(std::memory_order_acquire) > 0; ++polls) {
-    if (polls < kPatience) {
-      relax();
-    } else {
-      std::this_thread::yield();
-    }
+  wait();
+}
+
+void Team::wait() PYVOC_RT {
+  for (int polls = 0; polls < kPatience; ++polls) {
+    if (open_.load(std::memory_order_acquire) == 0) return;
+    relax();
   }
+  const Clock::time_point since = Clock::now();
+  while (open_.load(std::memory_order_acquire) > 0) std::this_thread::yield();
+  const Clock::time_point now = Clock::now();
+  if (now - since < kLate) return;
+  const bool again = now - alone_until_ < 2 * penalty_;
+  penalty_ = again ? std::min<Clock::duration>(2 * penalty_, kMostPenalty) : kLeastPenalty;
+  alone_until_ = now + penalty_;
 }
 
 void Team::help() {

@@ -1,12 +1,14 @@
 // A team: the caller and a few helper threads that share the pieces of one job after another. Made
 // for jobs of some microseconds, many in a row. run() makes no system call and takes no lock: idle
 // helpers poll, first busily, then in naps that grow, so a job that comes after a pause may begin
-// without them. The caller takes pieces too and waits for none that a helper has not begun: a
-// helper that the machine does not schedule costs at most the piece it holds.
+// without them. The caller takes pieces too and waits for none that a helper has not begun. A piece
+// that stays away long means that the machine has other work for the helper's core: the caller then
+// does the jobs of the next milliseconds alone, twice as long each time that it happens again.
 #ifndef PYVOC_BASE_TEAM_H_
 #define PYVOC_BASE_TEAM_H_
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <thread>
 #include <vector>
@@ -30,7 +32,7 @@ class Team {
   // Calls work(0) ... work(pieces - 1), each once, in any order, on any thread of the team.
   template <typename Work>
   void run(int pieces, const Work& work) PYVOC_RT {
-    if (helpers_.empty() || pieces < 2) {
+    if (helpers_.empty() || pieces < 2 || Clock::now() < alone_until_) {
       for (int i = 0; i < pieces; ++i) work(i);
       return;
     }
@@ -38,18 +40,22 @@ class Team {
   }
 
  private:
+  using Clock = std::chrono::steady_clock;
   using Call = void (*)(const void* work, int piece);
 
   void run_job(int pieces, Call call, const void* work) PYVOC_RT;
+  void wait() PYVOC_RT;
   // Takes one piece, if one is left, and does it.
   bool take() PYVOC_RT;
   void help();
 
   std::vector<std::thread> helpers_;
-  alignas(64) std::atomic<std::int32_t> left_{0};  // pieces that nobody has taken
-  alignas(64) std::atomic<std::int32_t> open_{0};  // pieces that are not done
-  Call call_ = nullptr;                            // of the job, fixed while pieces are open
+  alignas(64) std::atomic<std::int32_t> untaken_{0};  // pieces
+  alignas(64) std::atomic<std::int32_t> open_{0};     // pieces that are not done
+  Call call_ = nullptr;                               // of the job, fixed while pieces are open
   const void* work_ = nullptr;
+  Clock::time_point alone_until_{};  // the caller asks no helpers before
+  Clock::duration penalty_{};        // how long that was the last time
   std::atomic<bool> stop_{false};
 };
 

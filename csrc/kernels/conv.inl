@@ -100,8 +100,7 @@ inline void conv_tile(const Dense<T>& w, const ConvInput<float>& in, std::int32_
   unrolled<kRows>([&](auto r) {
     unrolled<kPanels>([&](auto p) {
       const std::int32_t column = 16 * (first + p.value);
-      finish_sum(out, (std::int64_t{row} + r.value) * 16 * w.panels + column, column,
-                 acc[r.value][p.value]);
+      finish_sum(out, (row + r.value) * out.stride + column, column, acc[r.value][p.value]);
     });
   });
 }
@@ -144,7 +143,7 @@ inline void conv_tile(const Dense<std::int8_t>& w, const ConvInput<std::uint8_t>
       const std::int32_t column = 16 * (first + p);
       const std::int32_t* sums = w.row_sums + column;
       const F32x16 sum = to_float(dot_finish(kept[r][p], sums, sums + 8));
-      finish_sum(out, (std::int64_t{row} + r) * 16 * w.panels + column, column,
+      finish_sum(out, (row + r) * out.stride + column, column,
                  fma(sum, load(out.scale + column), load(out.bias + column)));
     }
   }

@@ -22,10 +22,11 @@ struct ConvInput {
   std::int32_t cols[kMaxSegments] = {};
 };
 
-// What to do with a row of sums. Each pointer that is not null gets rows of 16 * panels numbers
-// without gaps: the value, its leaky rectification max(v, leak v), or these as bytes
+// What to do with a row of sums. Each pointer that is not null gets rows of 16 * panels numbers,
+// `stride` apart: the value, its leaky rectification max(v, leak v), or these as bytes
 // round(v * inverse + offset) + 127, within 0..254.
 struct ConvOutput {
+  std::ptrdiff_t stride = 0;
   const float* bias = nullptr;   // [16 * panels]
   const float* scale = nullptr;  // int8: [16 * panels] value = sum * scale + bias
   float leak = 0.0f;             // 0..1

@@ -22,6 +22,14 @@ std::size_t packed_index(Weights type, int row, int column, int columns) {
          column % group;
 }
 
+template <typename T>
+kernels::Dense<T> panels_of(kernels::Dense<T> w, int first, int count) {
+  w.panels = count;
+  w.weights += std::int64_t{kVector} * w.cols * first;
+  if (w.row_sums != nullptr) w.row_sums += kVector * first;
+  return w;
+}
+
 }  // namespace
 
 Result<const backends::Backend*> Conv::begin(Op op, Weights type, int outputs, int columns,
@@ -118,40 +126,52 @@ Result<Conv> Conv::pack_transposed(const ConvSource& source, const kernels::Kern
   return conv;
 }
 
-// Pieces that are worth handing out, two for each thread: one that comes late leaves the other.
-int Conv::pieces_of(int rows, int threads) const PYVOC_RT {
+// How rows and panels are divided: into pieces that are worth handing out, two for each thread (one
+// that comes late leaves the other). Panels where there are few rows, so that every weight is still
+// read for many rows.
+Conv::Grid Conv::divide(int rows, int threads) const PYVOC_RT {
   constexpr std::int64_t kWorth = 300000;  // multiply-adds: some microseconds
-  constexpr int kLeastRows = 4;
-  const std::int64_t work = std::int64_t{rows} * layer_.rows * layer_.cols;
-  const std::int64_t most = std::min<std::int64_t>(2 * threads, rows / kLeastRows);
-  return threads == 1 ? 1
-                      : static_cast<int>(std::max<std::int64_t>(std::min(most, work / kWorth), 1));
+  constexpr int kLeastRows = 24, kLeastPanels = 2;
+  if (threads == 1) return {};
+  const std::int64_t worth = std::int64_t{rows} * layer_.rows * layer_.cols / kWorth;
+  const int pieces = static_cast<int>(std::min<std::int64_t>(2 * threads, worth));
+  if (pieces < 2) return {};
+  if (rows >= pieces * kLeastRows) return {pieces, 1};
+  return {1, std::min(pieces, std::max(outputs_ / kVector / kLeastPanels, 1))};
 }
 
-kernels::ConvOutput Conv::from_row(kernels::ConvOutput out, int row) const PYVOC_RT {
-  const std::int64_t at = std::int64_t{row} * outputs_;
+// Outputs [first, first + count) of the panels, for rows from `row` on.
+kernels::ConvOutput Conv::part(kernels::ConvOutput out, int row, int panel) const PYVOC_RT {
+  const std::ptrdiff_t column = std::ptrdiff_t{kVector} * panel, at = row * out.stride + column;
+  out.bias = bias_ + column;
+  out.scale = scale_ + column;
   if (out.value != nullptr) out.value += at;
   if (out.active != nullptr) out.active += at;
-  if (out.value_u8 != nullptr) out.value_u8 += at;
-  if (out.active_u8 != nullptr) out.active_u8 += at;
+  if (out.value_u8 != nullptr) {
+    out.value_u8 += at;
+    out.value_inverse += column;
+    out.value_offset += column;
+  }
+  if (out.active_u8 != nullptr) {
+    out.active_u8 += at;
+    out.active_inverse += column;
+    out.active_offset += column;
+  }
   return out;
 }
 
-void Conv::run(const kernels::ConvInput<float>& in, int rows,
-               kernels::ConvOutput out) const PYVOC_RT {
-  out.bias = bias_;
+void Conv::compute(const kernels::ConvInput<float>& in, int rows, int panel, int panels,
+                   const kernels::ConvOutput& out) const PYVOC_RT {
   if (layer_.weights == Weights::kF32) {
-    kernels_->conv_f32(f32_, in, rows, out);
+    kernels_->conv_f32(panels_of(f32_, panel, panels), in, rows, out);
   } else {
-    kernels_->conv_bf16(bf16_, in, rows, out);
+    kernels_->conv_bf16(panels_of(bf16_, panel, panels), in, rows, out);
   }
 }
 
-void Conv::run(const kernels::ConvInput<std::uint8_t>& in, int rows,
-               kernels::ConvOutput out) const PYVOC_RT {
-  out.bias = bias_;
-  out.scale = scale_;
-  kernels_->conv_i8(i8_, in, rows, out);
+void Conv::compute(const kernels::ConvInput<std::uint8_t>& in, int rows, int panel, int panels,
+                   const kernels::ConvOutput& out) const PYVOC_RT {
+  kernels_->conv_i8(panels_of(i8_, panel, panels), in, rows, out);
 }
 
 }  // namespace pyvoc::nn

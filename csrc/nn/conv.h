@@ -46,34 +46,47 @@ class Conv {
   const char* backend() const { return backend_; }
   int outputs() const { return outputs_; }  // padded
 
-  // Rows of outputs; bias, scale are filled in, the rest of `out` says what to do with the sums.
-  void run(const kernels::ConvInput<float>& in, int rows, kernels::ConvOutput out) const PYVOC_RT;
-  void run(const kernels::ConvInput<std::uint8_t>& in, int rows,
-           kernels::ConvOutput out) const PYVOC_RT;
-
-  // The same, rows divided among a team: the numbers do not depend on how.
+  // Rows of outputs, shared by a team: the numbers do not depend on how. `out` says what to do with
+  // the sums; bias, scale and stride are filled in.
   template <typename X>
   void run(Team& team, const kernels::ConvInput<X>& in, int rows,
-           const kernels::ConvOutput& out) const PYVOC_RT {
-    const int pieces = pieces_of(rows, team.threads());
-    team.run(pieces, [&](int piece) {
-      const int first = static_cast<int>(std::int64_t{rows} * piece / pieces);
-      const int end = static_cast<int>(std::int64_t{rows} * (piece + 1) / pieces);
-      kernels::ConvInput<X> part = in;
-      for (int s = 0; s < in.segments; ++s) part.base[s] += first * in.stride[s];
-      run(part, end - first, from_row(out, first));
+           kernels::ConvOutput out) const PYVOC_RT {
+    out.stride = outputs_;
+    const Grid grid = divide(rows, team.threads());
+    const int panels = outputs_ / kVector;
+    team.run(grid.rows * grid.panels, [&](int piece) {
+      const Range r = Range::of(rows, piece / grid.panels, grid.rows);
+      const Range p = Range::of(panels, piece % grid.panels, grid.panels);
+      kernels::ConvInput<X> from = in;
+      for (int s = 0; s < in.segments; ++s) from.base[s] += r.first * in.stride[s];
+      compute(from, r.count, p.first, p.count, part(out, r.first, p.first));
     });
   }
 
  private:
+  struct Grid {
+    int rows = 1, panels = 1;
+  };
+  struct Range {
+    int first, count;
+    static Range of(int total, int piece, int pieces) {
+      const int first = static_cast<int>(std::int64_t{total} * piece / pieces);
+      return {first, static_cast<int>(std::int64_t{total} * (piece + 1) / pieces) - first};
+    }
+  };
+
   Result<const backends::Backend*> begin(backends::Op op, backends::Weights type, int outputs,
                                          int columns, const kernels::KernelTable& kernels,
                                          Arena& arena);
   void put(const ConvSource& source, int output, int input, int tap, int row, int column);
   void finish(const ConvSource& source, int output, int row, int first_column, int columns);
 
-  int pieces_of(int rows, int threads) const PYVOC_RT;
-  kernels::ConvOutput from_row(kernels::ConvOutput out, int row) const PYVOC_RT;
+  Grid divide(int rows, int threads) const PYVOC_RT;
+  kernels::ConvOutput part(kernels::ConvOutput out, int row, int panel) const PYVOC_RT;
+  void compute(const kernels::ConvInput<float>& in, int rows, int panel, int panels,
+               const kernels::ConvOutput& out) const PYVOC_RT;
+  void compute(const kernels::ConvInput<std::uint8_t>& in, int rows, int panel, int panels,
+               const kernels::ConvOutput& out) const PYVOC_RT;
 
   const kernels::KernelTable* kernels_ = nullptr;
   const char* backend_ = "";

@@ -60,7 +60,11 @@ def add_parser(subparsers: Any) -> None:
         help="insist on what the model file holds (pyvoc convert chooses it)",
     )
     parser.add_argument(
-        "--threads", type=_number(1, 1024), default=1, metavar="N", help="for several inputs"
+        "--threads",
+        type=_number(1, 64),
+        default=1,
+        metavar="N",
+        help="for several inputs, and for one with a model that can share it (MelGAN)",
     )
     parser.add_argument("--format", choices=("wav", "s16"), help="default: by the output's suffix")
     parser.add_argument("--raw", action="store_const", const="s16", dest="format", help="raw PCM")

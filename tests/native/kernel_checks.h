@@ -61,9 +61,13 @@ class Fenced {
   }
   T* data() { return buffer_.data() + kFence; }
   T operator[](std::size_t i) const { return buffer_[kFence + i]; }
-  void expect_fences_intact() const {
+  T untouched() const {  // what elements hold that nobody wrote
     T sentinel;
     std::memset(&sentinel, kSentinel, sizeof sentinel);
+    return sentinel;
+  }
+  void expect_fences_intact() const {
+    const T sentinel = untouched();
     for (std::size_t i = 0; i < kFence; ++i) {
       const std::size_t after = kFence + n_ + i;
       EXPECT_EQ(std::memcmp(&buffer_[i], &sentinel, sizeof(T)), 0) << "written before the output";

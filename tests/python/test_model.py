@@ -262,8 +262,9 @@ def test_precision_is_what_the_file_holds() -> None:
         pyvoc.load(TREE, precision="f32")
     with pytest.raises(pyvoc.Error, match="precision 'fp8' is unknown"):
         pyvoc.load(TREE, precision="fp8")
-    with pytest.raises(pyvoc.Error, match="threads is 0"):
-        pyvoc.load(TREE, threads=0)
+    for threads in (0, 65):
+        with pytest.raises(pyvoc.Error, match=f"threads is {threads}, expected 1 to 64"):
+            pyvoc.load(TREE, threads=threads)
 
 
 def test_names_with_odd_characters(tmp_path: Path) -> None:

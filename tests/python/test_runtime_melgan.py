@@ -12,6 +12,7 @@ from tier_worker import run, tiers
 from voices import MELGAN, make_mel, voice
 
 import pyvoc
+from pyvoc.bench.melgan import seeded
 from pyvoc.quant import decode
 from pyvoc.specs import read_container, spec_of
 
@@ -71,3 +72,16 @@ def test_batch_equals_single() -> None:
     mels = [make_mel(n, bands=bands, seed=n) for n in (1, 7, 40, 3)]
     for mel, audio in zip(mels, pyvoc.synthesize_batch(model, mels), strict=True):
         np.testing.assert_array_equal(audio, model.synthesize(mel))
+
+
+def test_threads_give_the_same_samples(tmp_path: Path) -> None:
+    """A full-size model: the layers of the tiny ones are not worth dividing."""
+    path = tmp_path / "full.f32.gguf"
+    seeded.write_melgan(path, "f32")
+    mel = make_mel(37)
+    alone = pyvoc.load(path).synthesize(mel)
+    for threads in (2, 3):
+        model = pyvoc.load(path, threads=threads)
+        np.testing.assert_array_equal(model.synthesize(mel), alone)
+        for audio in pyvoc.synthesize_batch(model, [mel, mel[:20]]):
+            np.testing.assert_array_equal(audio[: 10 * 256], alone[: 10 * 256])

@@ -119,14 +119,14 @@ PYVOC_API pyvoc_status pyvoc_model_predict(const pyvoc_model* model, const float
 /* ---- streams: frames in, samples out ------------------------------------------------------------
  */
 
+/* threads: that may work on this stream, the caller's among them; 0 is 1, at most 64. Models whose
+ * samples depend on each other (LPCNet) use one. The samples do not depend on it. Helpers poll:
+ * busily for a moment after each pull, then every few milliseconds until the stream is closed. */
 typedef struct pyvoc_stream_options {
   uint32_t struct_size;
   uint32_t capacity_frames; /* room for pushed frames that were not pulled yet; 0: 64 */
   uint64_t seed;            /* of the random draws; 0 is upstream's fixed seed where there is one */
-  uint32_t threads;         /* that may work on this stream, the caller's among them; 0: 1. Models
-                               whose samples depend on each other (LPCNet) use one. The samples do
-                               not depend on it. Helper threads sleep in naps while nothing is
-                               pulled. */
+  uint32_t threads;
 } pyvoc_stream_options;
 
 #define PYVOC_STREAM_OPTIONS_INIT {sizeof(pyvoc_stream_options), 0, 0, 0}

@@ -256,9 +256,15 @@ void Generator<X>::finish_samples(bool ended) PYVOC_RT {
   if (rows <= 0) return;
   const int channels = nn::padded(c_.stages.back().outputs);
   float* y = samples_ + count_;
-  kernels_.row_dots_f32(w_.conv_out, kEdgeTaps * channels, last_.row(last_done_ - kEdgeTaps / 2),
-                        channels, static_cast<std::int32_t>(rows), w_.conv_out_bias, y);
-  kernels_.tanh_f32(y, nn::padded(static_cast<int>(rows)));
+  constexpr std::int64_t kPiece = 512;  // rows
+  team_.run(static_cast<int>((rows + kPiece - 1) / kPiece), [&](int piece) {
+    const std::int64_t first = kPiece * piece;
+    const int n = static_cast<int>(std::min(kPiece, rows - first));
+    kernels_.row_dots_f32(w_.conv_out, kEdgeTaps * channels,
+                          last_.row(last_done_ + first - kEdgeTaps / 2), channels, n,
+                          w_.conv_out_bias, y + first);
+    kernels_.tanh_f32(y + first, nn::padded(n));
+  });
   count_ += rows;
   last_done_ += rows;
   last_.drop_before(last_done_ - kEdgeTaps / 2);

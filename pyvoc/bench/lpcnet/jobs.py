@@ -39,7 +39,8 @@ def synthesis(job: Job) -> Job:
     description = json.loads(model.describe())
     work = lpcnet_work(description)
     groups = [
-        [native.Stream(model, 1 + s) for s in range(job["streams"])] for _ in range(job["threads"])
+        [native.Stream(model, 1 + s, 1) for s in range(job["streams"])]
+        for _ in range(job["threads"])
     ]
     audio = len(frames) * model.hop_length / model.sample_rate
     total = audio * job["streams"] * job["threads"]
@@ -72,7 +73,7 @@ def memory(job: Job) -> Job:
     restart_peak()
     before = resident_bytes()
     model = native.Model(job["model"])
-    stream = native.Stream(model, 1)
+    stream = native.Stream(model, 1, 1)
     for row in frames:
         stream.push(row[None])
         hop = stream.pull(model.hop_length)
@@ -133,7 +134,7 @@ def _openings(model: Any, frames: Frames) -> list[float]:
     """Seconds from opening a stream to its first hop."""
 
     def first() -> None:
-        stream = native.Stream(model, 1)
+        stream = native.Stream(model, 1, 1)
         stream.push(frames[: model.lookahead_frames + 1])
         if len(stream.pull(model.hop_length)) != model.hop_length:
             raise Error("look-ahead frames and one more gave no hop; this is a bug")
