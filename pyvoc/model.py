@@ -30,7 +30,7 @@ Progress = Callable[[int, int], None]
 """Called with the samples done and the samples in all."""
 
 _PRECISIONS = ("f32", "bf16", "int8")
-PIECE_HOPS = 50
+PIECE_HOPS = 48
 """Native work between two chances for Ctrl-C and progress."""
 
 

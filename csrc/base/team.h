@@ -27,6 +27,18 @@ class Team {
 
   static constexpr int kMost = 64;
 
+  // Pieces that a job should have at most: two for each thread, so that one that comes late leaves
+  // the other.
+  static int pieces(int threads) PYVOC_RT { return threads == 1 ? 1 : 2 * threads; }
+
+  // The same for a job of so many multiply-adds: pieces that are worth handing out.
+  int pieces_of(std::int64_t work) const PYVOC_RT {
+    constexpr std::int64_t kWorth = 300000;  // some microseconds
+    const std::int64_t worth = work / kWorth > 1 ? work / kWorth : 1;
+    const int most = pieces(threads());
+    return worth < most ? static_cast<int>(worth) : most;
+  }
+
   int threads() const PYVOC_RT { return static_cast<int>(helpers_.size()) + 1; }
 
   // Calls work(0) ... work(pieces - 1), each once, in any order, on any thread of the team.

@@ -30,7 +30,8 @@ inline void store_bytes(std::uint8_t* p, F32x16 v, const float* inverse, const f
 }
 
 // The 16 values of a row from output `column` on, which lie at `at`.
-inline void finish_sum(const ConvOutput& out, std::int64_t at, std::int32_t column, F32x16 v) {
+inline PYVOC_ALWAYS_INLINE void finish_sum(const ConvOutput& out, std::int64_t at,
+                                           std::int32_t column, F32x16 v) {
   const F32x16 active = max(v, mul(v, set1(out.leak)));
   if (out.value != nullptr) store(out.value + at, v);
   if (out.active != nullptr) store(out.active + at, active);

@@ -40,5 +40,24 @@ struct ConvOutput {
   const float* active_offset = nullptr;
 };
 
+// Four rows of outputs, a dilation apart, of a three-tap convolution.
+struct WinogradTile {
+  std::int32_t row;   // the first
+  std::int32_t skip;  // how many of the first are not wanted
+};
+
+// Row r of the inputs, [channels] in use, lies at base + r * stride; all rows that a tile's outputs
+// need are there.
+struct WinogradInput {
+  const float* base = nullptr;
+  std::ptrdiff_t stride = 0;
+  std::int32_t channels = 0;  // a multiple of 16
+  std::int32_t dilation = 1;
+  const WinogradTile* tiles = nullptr;
+};
+
+// The points at which weights and inputs are evaluated: 0, +-near, +-far and infinity.
+constexpr float kWinogradNear = 0.75f, kWinogradFar = 1.5f;
+
 }  // namespace pyvoc::kernels
 #endif  // PYVOC_KERNELS_CONV_VIEWS_H_

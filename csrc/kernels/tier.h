@@ -22,6 +22,8 @@
 //
 #include "kernels/conv.inl"  // uses `unrolled` of dense.inl
 //
+#include "kernels/winograd.inl"  // uses tiles of conv.inl
+//
 #include "kernels/gru.inl"
 #include "kernels/signal.inl"
 #include "kernels/sparse.inl"

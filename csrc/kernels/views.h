@@ -5,10 +5,18 @@
 #define PYVOC_KERNELS_VIEWS_H_
 
 #include <cstdint>
+#include <cstring>
 
 namespace pyvoc::kernels {
 
 using Bf16 = std::uint16_t;  // the upper half of a float
+
+inline float bf16_to_float(Bf16 x) {
+  const std::uint32_t bits = std::uint32_t{x} << 16;
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
 
 // Dense [rows, cols], rows padded to panels of 16.
 //   float [panel][col][16];  Bf16 [panel][col / 2][16][2], cols padded to even;

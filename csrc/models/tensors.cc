@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstring>
 
+#include "kernels/views.h"
+
 namespace pyvoc::models {
 namespace {
 
@@ -32,20 +34,13 @@ bool finite(const Tensor& t) {
 
 }  // namespace
 
-float bf16_to_float(std::uint16_t x) {
-  const std::uint32_t bits = static_cast<std::uint32_t>(x) << 16;
-  float value;
-  std::memcpy(&value, &bits, 4);
-  return value;
-}
-
 void widen(const Tensor& tensor, float* out) {
   if (tensor.type == TensorType::kF32) {
     std::memcpy(out, tensor.data, tensor.elements * sizeof(float));
     return;
   }
   const std::uint16_t* p = reinterpret_cast<const std::uint16_t*>(tensor.data);
-  for (std::size_t i = 0; i < tensor.elements; ++i) out[i] = bf16_to_float(p[i]);
+  for (std::size_t i = 0; i < tensor.elements; ++i) out[i] = kernels::bf16_to_float(p[i]);
 }
 
 const Tensor* Tensors::any(const std::string& name, const std::vector<std::size_t>& shape,

@@ -45,8 +45,6 @@ class Tensors {
   std::vector<std::string> problems_;
 };
 
-float bf16_to_float(std::uint16_t x);
-
 // Widens BF16 or F32 data to float.
 void widen(const io::Tensor& tensor, float* out);
 

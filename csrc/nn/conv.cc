@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "backends/native/native.h"
+
 namespace pyvoc::nn {
 
 using backends::Op;
@@ -22,6 +24,14 @@ std::size_t packed_index(Weights type, int row, int column, int columns) {
          column % group;
 }
 
+kernels::ConvOutput elements_from(kernels::ConvOutput out, std::ptrdiff_t at) PYVOC_RT {
+  if (out.value != nullptr) out.value += at;
+  if (out.active != nullptr) out.active += at;
+  if (out.value_u8 != nullptr) out.value_u8 += at;
+  if (out.active_u8 != nullptr) out.active_u8 += at;
+  return out;
+}
+
 template <typename T>
 kernels::Dense<T> panels_of(kernels::Dense<T> w, int first, int count) {
   w.panels = count;
@@ -32,6 +42,17 @@ kernels::Dense<T> panels_of(kernels::Dense<T> w, int first, int count) {
 
 }  // namespace
 
+float ConvSource::at(int output, int input, int tap) const {
+  const std::size_t i =
+      (static_cast<std::size_t>(output) * inputs + input) * taps + static_cast<std::size_t>(tap);
+  return type == Weights::kF32 ? static_cast<const float*>(data)[i]
+                               : kernels::bf16_to_float(static_cast<const kernels::Bf16*>(data)[i]);
+}
+
+kernels::ConvOutput rows_from(const kernels::ConvOutput& out, int row) PYVOC_RT {
+  return elements_from(out, row * out.stride);
+}
+
 Result<const backends::Backend*> Conv::begin(Op op, Weights type, int outputs, int columns,
                                              const kernels::KernelTable& kernels, Arena& arena) {
   layer_ = {op, type, outputs, columns};
@@ -39,6 +60,7 @@ Result<const backends::Backend*> Conv::begin(Op op, Weights type, int outputs, i
   if (!backend.ok()) return backend;
   kernels_ = &kernels;
   backend_ = backend.value()->name();
+  native_ = backend.value() == &backends::native();
   outputs_ = outputs;
   const std::size_t rows = static_cast<std::size_t>(outputs);
   weights_ = arena.allocate<std::uint8_t>(rows * columns * element_size(type));
@@ -126,34 +148,25 @@ Result<Conv> Conv::pack_transposed(const ConvSource& source, const kernels::Kern
   return conv;
 }
 
-// How rows and panels are divided: into pieces that are worth handing out, two for each thread (one
-// that comes late leaves the other). Panels where there are few rows, so that every weight is still
-// read for many rows.
-Conv::Grid Conv::divide(int rows, int threads) const PYVOC_RT {
-  constexpr std::int64_t kWorth = 300000;  // multiply-adds: some microseconds
+// Panels are divided where there are few rows, so that every weight is still read for many rows.
+Conv::Grid Conv::divide(int rows, const Team& team) const PYVOC_RT {
   constexpr int kLeastRows = 24, kLeastPanels = 2;
-  if (threads == 1) return {};
-  const std::int64_t worth = std::int64_t{rows} * layer_.rows * layer_.cols / kWorth;
-  const int pieces = static_cast<int>(std::min<std::int64_t>(2 * threads, worth));
-  if (pieces < 2) return {};
+  const int pieces = team.pieces_of(std::int64_t{rows} * layer_.rows * layer_.cols);
   if (rows >= pieces * kLeastRows) return {pieces, 1};
   return {1, std::min(pieces, std::max(outputs_ / kVector / kLeastPanels, 1))};
 }
 
-// Outputs [first, first + count) of the panels, for rows from `row` on.
+// Outputs for rows from `row` on, of the panels from `panel` on.
 kernels::ConvOutput Conv::part(kernels::ConvOutput out, int row, int panel) const PYVOC_RT {
-  const std::ptrdiff_t column = std::ptrdiff_t{kVector} * panel, at = row * out.stride + column;
+  const std::ptrdiff_t column = std::ptrdiff_t{kVector} * panel;
+  out = elements_from(out, row * out.stride + column);
   out.bias = bias_ + column;
   out.scale = scale_ + column;
-  if (out.value != nullptr) out.value += at;
-  if (out.active != nullptr) out.active += at;
   if (out.value_u8 != nullptr) {
-    out.value_u8 += at;
     out.value_inverse += column;
     out.value_offset += column;
   }
   if (out.active_u8 != nullptr) {
-    out.active_u8 += at;
     out.active_inverse += column;
     out.active_offset += column;
   }

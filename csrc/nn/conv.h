@@ -26,7 +26,12 @@ struct ConvSource {
   // int8: real sum = scale [outputs] * sum over the inputs of q (u - input_zero [inputs]).
   const float* scale = nullptr;
   const float* input_zero = nullptr;
+
+  float at(int output, int input, int tap) const;  // a float weight of one that is not transposed
 };
+
+// What `out` says for rows from `row` on.
+kernels::ConvOutput rows_from(const kernels::ConvOutput& out, int row) PYVOC_RT;
 
 class Conv {
  public:
@@ -44,7 +49,8 @@ class Conv {
 
   const backends::MatVec& description() const { return layer_; }
   const char* backend() const { return backend_; }
-  int outputs() const { return outputs_; }  // padded
+  bool native() const { return native_; }
+  int outputs() const PYVOC_RT { return outputs_; }  // padded
 
   // Rows of outputs, shared by a team: the numbers do not depend on how. `out` says what to do with
   // the sums; bias, scale and stride are filled in.
@@ -52,7 +58,7 @@ class Conv {
   void run(Team& team, const kernels::ConvInput<X>& in, int rows,
            kernels::ConvOutput out) const PYVOC_RT {
     out.stride = outputs_;
-    const Grid grid = divide(rows, team.threads());
+    const Grid grid = divide(rows, team);
     const int panels = outputs_ / kVector;
     team.run(grid.rows * grid.panels, [&](int piece) {
       const Range r = Range::of(rows, piece / grid.panels, grid.rows);
@@ -61,6 +67,13 @@ class Conv {
       for (int s = 0; s < in.segments; ++s) from.base[s] += r.first * in.stride[s];
       compute(from, r.count, p.first, p.count, part(out, r.first, p.first));
     });
+  }
+
+  // The same on the calling thread.
+  template <typename X>
+  void run(const kernels::ConvInput<X>& in, int rows, kernels::ConvOutput out) const PYVOC_RT {
+    out.stride = outputs_;
+    compute(in, rows, 0, outputs_ / kVector, part(out, 0, 0));
   }
 
  private:
@@ -81,7 +94,7 @@ class Conv {
   void put(const ConvSource& source, int output, int input, int tap, int row, int column);
   void finish(const ConvSource& source, int output, int row, int first_column, int columns);
 
-  Grid divide(int rows, int threads) const PYVOC_RT;
+  Grid divide(int rows, const Team& team) const PYVOC_RT;
   kernels::ConvOutput part(kernels::ConvOutput out, int row, int panel) const PYVOC_RT;
   void compute(const kernels::ConvInput<float>& in, int rows, int panel, int panels,
                const kernels::ConvOutput& out) const PYVOC_RT;
@@ -90,6 +103,7 @@ class Conv {
 
   const kernels::KernelTable* kernels_ = nullptr;
   const char* backend_ = "";
+  bool native_ = false;
   backends::MatVec layer_;
   int outputs_ = 0;
   void* weights_ = nullptr;

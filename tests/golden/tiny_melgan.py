@@ -61,6 +61,19 @@ ODD = TinyMelgan(
     (5, 3, 2),
     blocks=4,
 )
+_WIDE_RECIPE = MelRecipe(
+    name="custom",
+    sample_rate=8000,
+    hop_length=64,
+    window_length=256,
+    fft_length=256,
+    bands=12,
+    fmax=4000.0,
+    padding="reflect",
+    pad=96,
+)
+# Channels that are worth Winograd's tiles, and rows per frame that they do not divide.
+WIDE = TinyMelgan(14, MelganSettings(_WIDE_RECIPE), (16, 32, 32), (8, 8))
 
 MODELS = {
     "reflect.f32": (REFLECT, "f32"),
@@ -69,6 +82,7 @@ MODELS = {
     "zero.bf16": (ZERO, "bf16"),
     "odd.f32": (ODD, "f32"),
     "odd.bf16": (ODD, "bf16"),
+    "wide.bf16": (WIDE, "bf16"),
 }
 
 

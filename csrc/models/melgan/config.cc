@@ -65,6 +65,19 @@ int Config::lookahead_frames() const {
   return row + kEdgeTaps / 2;
 }
 
+nn::RowGrid Config::grid(std::size_t stage, std::size_t block) const {
+  nn::RowGrid grid;
+  grid.delay = kEdgeTaps / 2;
+  for (std::size_t k = 0; k <= stage; ++k) {
+    grid.rows *= stages[k].ratio;
+    grid.delay = grid.delay * stages[k].ratio + stages[k].cut();
+    for (std::size_t j = 0; j < dilations.size(); ++j) {
+      if (k < stage || j <= block) grid.delay += dilations[j];
+    }
+  }
+  return grid;
+}
+
 Result<Config> read_config(const io::Gguf& file) {
   Config c;
   Problems problems(file);

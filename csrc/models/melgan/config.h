@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "io/gguf.h"
-#include "nn/rows.h"
+#include "nn/dilated_conv.h"
 
 namespace pyvoc::models::melgan {
 
@@ -31,6 +31,9 @@ struct Config {
   float leak = 0.2f;
 
   int lookahead_frames() const;  // that the last sample of a frame depends on
+
+  // After n frames a block has computed the rows before n * grid.rows - grid.delay.
+  nn::RowGrid grid(std::size_t stage, std::size_t block) const;
 };
 
 // Every problem in one message.

@@ -40,6 +40,7 @@ Generator<X>::Generator(const Config& config, const Weights& weights,
                          nullptr);
   int reach = 0;  // rows that a stage holds back until the end
   for (const int dilation : c_.dilations) reach += dilation;
+  std::size_t scratch = 0;
   std::int64_t arriving = kBlockFrames + edge;  // rows that may be appended at a time
   stages_.resize(c_.stages.size());
   for (std::size_t k = 0; k < stages_.size(); ++k) {
@@ -50,12 +51,16 @@ Generator<X>::Generator(const Config& config, const Weights& weights,
     s.slice = std::min(std::max<std::int64_t>(kSliceBytes / bytes, 1), arriving);
     s.input = nn::Rows<X>(arena_, nn::padded(stage.inputs), 1, nn::Padding::kZero, 0, arriving + 2,
                           zero_of(w_.stages[k].up_input, X{}));
-    const std::int64_t rows = stage.ratio * (s.slice + 1) + reach;
+    // A block's convolution may wait for the rest of its frame.
+    const std::int64_t waiting =
+        static_cast<std::int64_t>(c_.dilations.size()) * c_.grid(k, 0).rows;
+    const std::int64_t rows = stage.ratio * (s.slice + 1) + reach + waiting;
     s.hidden = arena_.allocate<X>(static_cast<std::size_t>((rows + 32) * channels));
     s.blocks.resize(c_.dilations.size());
     for (std::size_t j = 0; j < s.blocks.size(); ++j) {
       const int dilation = c_.dilations[j];
       const Block& block = w_.stages[k].blocks[j];
+      scratch = std::max(scratch, block.conv.scratch(team_.threads()));
       s.blocks[j].active = nn::Rows<X>(arena_, channels, dilation, c_.padding, stage.cut(),
                                        rows + 2 * dilation, zero_of(block.conv_input, X{}));
       s.blocks[j].value =
@@ -63,6 +68,7 @@ Generator<X>::Generator(const Config& config, const Weights& weights,
     }
     arriving = rows;
   }
+  scratch_ = arena_.allocate<float>(scratch);
   const int channels = nn::padded(c_.stages.back().outputs);
   last_ = nn::Rows<float>(arena_, channels, edge, c_.padding, 0, arriving + 3 * edge, nullptr);
   // Look-ahead is in whole frames: up to a frame more than what is due may be there.
@@ -202,19 +208,14 @@ void Generator<X>::run_block(std::size_t k, std::size_t j, bool ended) PYVOC_RT 
   StageState& s = stages_[k];
   BlockState& state = s.blocks[j];
   const Block& block = w_.stages[k].blocks[j];
-  const int dilation = c_.dilations[j], channels = nn::padded(c_.stages[k].outputs);
-  const std::int64_t rows = state.active.ready(ended) - state.done;
+  const int channels = nn::padded(c_.stages[k].outputs);
+  const std::int64_t until = block.conv.until(state.active.ready(ended), ended);
+  const std::int64_t rows = until - state.done;
   if (rows <= 0) return;
 
-  ConvInput<X> in;
-  in.segments = kBlockTaps;
-  for (int tap = 0; tap < kBlockTaps; ++tap) {
-    in.base[tap] = state.active.row(state.done + (tap - kBlockTaps / 2) * dilation);
-    in.stride[tap] = in.cols[tap] = channels;
-  }
   ConvOutput hidden = output();
   to_active(hidden, s.hidden, block.out_input);
-  block.conv.run(team_, in, static_cast<int>(rows), hidden);
+  block.conv.run(team_, state.active, state.done, until, hidden, scratch_);
   if (seen_ != nullptr) {
     note(c_.stages[k].outputs, s.hidden, rows, (*seen_)[k].blocks[j].out);
   }
@@ -246,7 +247,7 @@ void Generator<X>::run_block(std::size_t k, std::size_t j, bool ended) PYVOC_RT 
     last_.extend_to(state.done + rows);
   }
   state.done += rows;
-  state.active.drop_before(state.done - dilation);
+  state.active.drop_before(state.done - c_.dilations[j]);
   state.value.drop_before(state.done);
 }
 

@@ -14,7 +14,7 @@
 
 namespace pyvoc::models::melgan {
 
-constexpr int kBlockFrames = 16;  // the most frames taken at a time
+constexpr int kBlockFrames = 24;  // the most frames taken at a time
 
 // What the inputs of a stage's layers were, [channels] each; borrowed.
 struct BlockActivations {
@@ -77,6 +77,7 @@ class Generator {
   std::vector<StageState> stages_;
   nn::Rows<float> last_;  // the last stage's output, rectified
   std::int64_t last_done_ = 0;
+  float* scratch_ = nullptr;  // of the convolutions
   float* samples_ = nullptr;
   std::int64_t count_ = 0;
   const std::vector<StageActivations>* seen_ = nullptr;

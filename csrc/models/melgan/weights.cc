@@ -154,16 +154,25 @@ class Loader {
     return {inverse, offset, zero};
   }
 
-  bool keep(const std::string& name, Result<nn::Conv> packed, nn::Conv& conv) {
+  template <typename Layer>
+  bool keep(const std::string& name, Result<Layer> packed, Layer& layer) {
     if (!packed.ok()) {
       status_ = packed.status();
       return false;
     }
-    conv = packed.value();
+    layer = packed.value();
+    list(name, layer);
+    return true;
+  }
+
+  void list(const std::string& name, const nn::Conv& conv) {
     const backends::MatVec& d = conv.description();
     w_.plan.push_back({name, backends::op_name(d.op), backends::weights_name(d.weights),
                        conv.backend(), d.rows, d.cols});
-    return true;
+  }
+  void list(const std::string& name, const nn::DilatedConv& conv) {
+    list(name, conv.direct());
+    if (conv.tiled()) w_.plan.back().op = "conv_winograd";
   }
 
   Status pack() {
@@ -178,7 +187,9 @@ class Loader {
         const BlockSource& b = source.blocks[j];
         const std::string block_name = name + ".block." + std::to_string(j);
         Block block;
-        keep(block_name + ".conv", nn::Conv::pack({b.conv}, kernels_, w_.arena), block.conv);
+        keep(block_name + ".conv",
+             nn::DilatedConv::pack(b.conv, c_.dilations[j], c_.grid(k, j), kernels_, w_.arena),
+             block.conv);
         keep(block_name + ".out+shortcut", nn::Conv::pack({b.out, b.shortcut}, kernels_, w_.arena),
              block.mix);
         const int repeats = j == 0 ? c_.stages[k].ratio : 1;
@@ -202,7 +213,7 @@ class Loader {
         weights[tap * channels + i] =
             conv_out_.type == Type::kF32
                 ? static_cast<const float*>(conv_out_.data)[from]
-                : bf16_to_float(static_cast<const std::uint16_t*>(conv_out_.data)[from]);
+                : kernels::bf16_to_float(static_cast<const std::uint16_t*>(conv_out_.data)[from]);
       }
     }
     w_.conv_out = weights;

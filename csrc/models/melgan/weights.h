@@ -6,7 +6,7 @@
 
 #include "models/melgan/config.h"
 #include "models/vocoder.h"
-#include "nn/conv.h"
+#include "nn/dilated_conv.h"
 
 namespace pyvoc::models::melgan {
 
@@ -19,8 +19,8 @@ struct Quantization {
 };
 
 struct Block {
-  nn::Conv conv;  // dilated, on rectified rows
-  nn::Conv mix;   // 1 x 1 of what conv gave, and the shortcut: their sum
+  nn::DilatedConv conv;  // on rectified rows
+  nn::Conv mix;          // 1 x 1 of what conv gave, and the shortcut: their sum
   Quantization conv_input, out_input, shortcut_input;
 };
 
