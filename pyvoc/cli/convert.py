@@ -10,6 +10,7 @@ from typing import Any
 
 from pyvoc.convert.detect import ARCHITECTURES
 from pyvoc.convert.run import Conversion, convert
+from pyvoc.convert.waveglow_names import HALVES
 from pyvoc.quant.audio_report import AudioReport
 from pyvoc.specs.layout import PRECISIONS
 
@@ -20,7 +21,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         "convert",
         help="convert an upstream checkpoint to a model file",
         description="Convert an upstream checkpoint to a GGUF model file, reload it and print what "
-        "the precision costs. LPCNet: Keras .h5, DNNw weight blob. MelGAN: PyTorch .pt, "
+        "the precision costs. LPCNet: Keras .h5, DNNw weight blob. MelGAN, WaveGlow: PyTorch .pt, "
         ".safetensors, MindSpore .ckpt. Recognised by content.",
     )
     parser.add_argument("checkpoint", metavar="CKPT", help="the upstream checkpoint")
@@ -36,7 +37,14 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--mel",
         metavar="MEL",
-        help="measure on this mel spectrogram (.npy, .pt) instead of a synthetic one (MelGAN)",
+        help="measure on this mel spectrogram (.npy, .pt) instead of a synthetic one",
+    )
+    parser.add_argument(
+        "--halves",
+        choices=("auto", *HALVES),
+        default="auto",
+        help="WaveGlow: which half of the channels the flows read: the first, or one and the other "
+        "in turns as in the generation of 2018 (default: what the file says)",
     )
     parser.add_argument("--json", action="store_true", help="print a JSON object")
     return parser
@@ -53,6 +61,7 @@ def run(args: argparse.Namespace) -> int:
         arch=args.arch,
         load=pyvoc.load,
         mel=args.mel,
+        options={} if args.halves == "auto" else {"halves": args.halves},
     )
     if args.json:
         json.dump(dataclasses.asdict(result), sys.stdout, indent=2)

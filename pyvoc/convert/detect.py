@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 from pyvoc.convert.checkpoint import Checkpoint
@@ -22,7 +22,12 @@ _LPCNET: tuple[tuple[bytes, str, Reader], ...] = (
 )
 
 
-def detect(path: str | os.PathLike[str], arch: str = "auto") -> Reader:
+def detect(
+    path: str | os.PathLike[str],
+    arch: str = "auto",
+    *,
+    options: Mapping[str, str] | None = None,
+) -> Reader:
     """The reader for a checkpoint.
 
     Parameters
@@ -31,13 +36,15 @@ def detect(path: str | os.PathLike[str], arch: str = "auto") -> Reader:
         The file.
     arch
         ``auto``, or the one of `ARCHITECTURES` that it must be.
+    options
+        What the reader is told beyond what the file says: `Family.options`.
 
     Raises
     ------
     ModelError
         The content is of no known format, or of none that `arch` comes in.
     Error
-        The operating system refused to read.
+        The operating system refused to read, or the format has no such option.
     """
     try:
         with open(path, "rb") as file:
@@ -49,6 +56,8 @@ def detect(path: str | os.PathLike[str], arch: str = "auto") -> Reader:
         if head.startswith(magic):
             if arch not in ("auto", "lpcnet"):
                 raise ModelError(f"{path}: is {what} of LPCNet, expected a {arch} checkpoint")
+            for name in options or {}:
+                raise Error(f"{path}: is {what} of LPCNet, which has no option '{name}'")
             return reader
     if head.startswith(b"GGUF"):
         raise ModelError(f"{path}: is a model file already (GGUF), expected an upstream checkpoint")
@@ -65,4 +74,4 @@ def detect(path: str | os.PathLike[str], arch: str = "auto") -> Reader:
         raise ModelError(
             f"{path}: is a {container} file, expected a Keras HDF5 checkpoint or a DNNw weight blob"
         )
-    return partial(read_tensors, container=container, load=load, arch=arch)
+    return partial(read_tensors, container=container, load=load, arch=arch, options=options)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,10 @@ from pyvoc.convert.checkpoint import Checkpoint
 from pyvoc.convert.melgan import convert_melgan, pick_melgan
 from pyvoc.convert.mindspore import is_mindspore, load_mindspore
 from pyvoc.convert.safetensors import is_safetensors, load_safetensors
-from pyvoc.errors import ModelError
-from pyvoc.pickles import is_torch, load_torch
+from pyvoc.convert.waveglow import convert_waveglow
+from pyvoc.convert.waveglow_names import HALVES, pick_waveglow, wanted_class
+from pyvoc.errors import Error, ModelError
+from pyvoc.pickles import Inert, is_torch, load_torch
 from pyvoc.pickles.tensors import LazyTensor
 
 
@@ -39,15 +41,21 @@ class Family:
     classes
         Says of a module and a class whether its pickled instances are wanted as
         `pyvoc.pickles.Inert`.
+    options
+        What a caller may force, and the values that are understood; `convert` takes them by name.
     """
 
     arch: str
     pick: Callable[[Any], tuple[Any, ...] | None]
     convert: Callable[..., Checkpoint]
     classes: Callable[[str, str], bool] = lambda module, name: False
+    options: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-FAMILIES = (Family("melgan", pick_melgan, convert_melgan),)
+FAMILIES = (
+    Family("melgan", pick_melgan, convert_melgan),
+    Family("waveglow", pick_waveglow, convert_waveglow, wanted_class, {"halves": HALVES}),
+)
 LOADERS: tuple[tuple[str, Callable[[bytes, int], bool], Callable[..., Any]], ...] = (
     ("torch", lambda head, size: is_torch(head), load_torch),
     ("safetensors", is_safetensors, load_safetensors),
@@ -64,7 +72,12 @@ def find_loader(head: bytes, size: int) -> tuple[str, Callable[..., Any]] | None
 
 
 def read_tensors(
-    path: str | os.PathLike[str], *, container: str, load: Callable[..., Any], arch: str = "auto"
+    path: str | os.PathLike[str],
+    *,
+    container: str,
+    load: Callable[..., Any],
+    arch: str = "auto",
+    options: Mapping[str, str] | None = None,
 ) -> Checkpoint:
     """Read a checkpoint of named tensors.
 
@@ -76,11 +89,15 @@ def read_tensors(
         What `find_loader` gave.
     arch
         ``auto``, or the only family to look for.
+    options
+        What is forced: `Family.options`.
 
     Raises
     ------
     ModelError
         The file is damaged, of no known family, or not a valid model of it.
+    Error
+        An option is not one of the family's.
     """
     families = [f for f in FAMILIES if arch in ("auto", f.arch)]
     chosen: list[tuple[Family, tuple[Any, ...]]] = []
@@ -98,13 +115,21 @@ def read_tensors(
         load = partial(load_torch, classes=lambda m, n: any(f.classes(m, n) for f in families))
     tensors = load(path, select=select)
     family, more = chosen[0]
-    return family.convert(tensors, *more, path=Path(path), container=container)
+    for name, value in (options or {}).items():
+        values = family.options.get(name)
+        if values is None:
+            raise Error(f"{path}: is a {family.arch} checkpoint, which has no option '{name}'")
+        if value not in values:
+            raise Error(f"option {name} is '{value}', expected {' or '.join(values)}")
+    return family.convert(tensors, *more, path=Path(path), container=container, **(options or {}))
 
 
 def _contents(tree: Any) -> str:
     """What there is instead, in a few words."""
     if isinstance(tree, LazyTensor):
         return f"it is one tensor {list(tree.shape)}"
+    if isinstance(tree, Inert):
+        return f"it is an instance of {tree.kind[:100]}"
     if not isinstance(tree, Mapping):
         return f"it is a {type(tree).__name__}"
     names = [str(name)[:60] for name in list(tree)[:5]]

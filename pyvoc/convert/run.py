@@ -13,7 +13,7 @@ from typing import Any
 from pyvoc import mels
 from pyvoc.convert.checkpoint import Checkpoint
 from pyvoc.convert.detect import ARCHITECTURES, detect
-from pyvoc.errors import Error, ModelError
+from pyvoc.errors import Error, ModelError, UnsupportedError
 from pyvoc.quant import encode
 from pyvoc.quant.audio_report import AudioReport, compare_audio
 from pyvoc.quant.report import PrecisionReport, compare
@@ -61,30 +61,34 @@ def convert(
     arch: str = "auto",
     load: Callable[[str], Any] | None = None,
     mel: str | os.PathLike[str] | None = None,
+    options: Mapping[str, str] | None = None,
 ) -> Conversion:
     """Convert an upstream checkpoint to a model file.
 
     Parameters
     ----------
     source
-        LPCNet: Keras HDF5 or a weight blob. MelGAN: a checkpoint of PyTorch, safetensors or
-        MindSpore. Recognised by content.
+        LPCNet: Keras HDF5 or a weight blob. MelGAN, WaveGlow: a checkpoint of PyTorch, safetensors
+        or MindSpore. Recognised by content.
     target
         Where to save; replaced only when the conversion has succeeded.
     precision
         ``f32``, ``bf16`` or ``int8``.
     arch
-        ``auto``, ``lpcnet`` or ``melgan``.
+        ``auto``, ``lpcnet``, ``melgan`` or ``waveglow``.
     load
         Opens a model file in the runtime (`pyvoc.load`), to measure the error of the precision.
         None leaves the measurement out.
     mel
         File of a mel spectrogram that a mel-driven model is measured on; None: a synthetic one.
+    options
+        What a checkpoint cannot say. WaveGlow: ``halves``, ``first`` or ``alternate``.
 
     Returns
     -------
     Conversion
-        What was done, and the measured error.
+        What was done, and the measured error. A note stands for it when this build of the runtime
+        does not run models of the architecture.
 
     Raises
     ------
@@ -100,11 +104,11 @@ def convert(
     if arch != "auto" and arch not in ARCHITECTURES:
         raise Error(f"architecture '{arch}' is unknown, expected auto, {', '.join(ARCHITECTURES)}")
     digest = _sha256(source)
-    checkpoint = detect(source, arch)(source)
+    checkpoint = detect(source, arch, options=options)(source)
     if Path(source).resolve() == Path(target).resolve():
         raise Error(f"{target}: the model would overwrite its checkpoint")
     container = _encode(checkpoint, Path(source).stem, digest, precision, str(source))
-    report = None
+    report, notes = None, checkpoint.notes
     folder = Path(target).parent
     if not folder.is_dir():
         raise Error(f"{target}: cannot be written: its folder does not exist")
@@ -119,7 +123,13 @@ def convert(
                 exact = Path(scratch) / "float.gguf"
                 reference = _encode(checkpoint, "float", digest, "f32", str(source))
                 write_container(exact, reference, spec=checkpoint.spec)
-            report = _report(load(str(exact)), load(str(trial)), container.metadata, mel)
+            try:
+                pair = load(str(exact)), load(str(trial))
+            except UnsupportedError:
+                what = f"{checkpoint.spec.architecture} at {precision}"
+                notes = (*notes, f"not measured: this build does not run {what}")
+            else:
+                report = _report(*pair, container.metadata, mel)
         write_container(target, container, spec=checkpoint.spec)
     return Conversion(
         source=str(source),
@@ -128,7 +138,7 @@ def convert(
         architecture=checkpoint.spec.architecture,
         precision=precision,
         bytes=Path(target).stat().st_size,
-        notes=checkpoint.notes,
+        notes=notes,
         report=report,
     )
 

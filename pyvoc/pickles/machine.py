@@ -226,7 +226,7 @@ class Machine:
             raise Refused(f"the pickle makes an instance of {describe(kind)}, which is refused")
         if type(arguments) is not tuple or arguments:
             raise Refused(f"an instance of {kind.text} is made with arguments, which is refused")
-        self._stack.append(Inert(kind.text))
+        self._stack.append(Inert(kind.text, source=kind.source))
 
     def _build(self) -> None:
         state = self._pop()

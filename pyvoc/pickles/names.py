@@ -78,6 +78,12 @@ def _empty_bytes(arguments: tuple[Any, ...]) -> bytes:
     return b""
 
 
+def _no_backend(arguments: tuple[Any, ...]) -> None:
+    """What modules pickled before PyTorch 1.4 mention as how they compute: nothing that we need."""
+    if arguments:
+        raise Refused("a module's backend is made of unexpected arguments")
+
+
 def _table() -> dict[tuple[str, str], Any]:
     calls: dict[str, Callable[[tuple[Any, ...]], Any]] = {
         "collections OrderedDict": _mapping,
@@ -86,6 +92,8 @@ def _table() -> dict[tuple[str, str], Any]:
         "torch._utils _rebuild_tensor_v2": rebuild_tensor,
         "torch._utils _rebuild_parameter": rebuild_parameter,
         "torch._utils _rebuild_parameter_with_state": rebuild_parameter,
+        "torch.nn.parameter Parameter": rebuild_parameter,
+        "torch.nn.backends.thnn _get_thnn_function_backend": _no_backend,
         "torch Size": _size,
         "torch device": _device,
         "_codecs encode": _latin1,

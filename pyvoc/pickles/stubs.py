@@ -39,9 +39,18 @@ class Call:
 
 @dataclass(frozen=True)
 class Class:
-    """A class whose instances a reader asked for: they become `Inert`."""
+    """A class whose instances a reader asked for: they become `Inert`.
+
+    Parameters
+    ----------
+    text
+        The class's full name.
+    source
+        Its source, where the file holds it: text like any other.
+    """
 
     text: str
+    source: str = ""
 
 
 @dataclass(eq=False)
@@ -54,10 +63,13 @@ class Inert:
         The class's full name.
     state
         What would have become its attributes.
+    source
+        The class's source, where the file holds it.
     """
 
     kind: str
     state: dict[str, Any] = field(default_factory=dict)
+    source: str = ""
 
 
 class Buildable:

@@ -243,7 +243,7 @@ def _plain(value: Any, done: dict[int, tuple[Any, Any]], depth: int) -> Any:
         result.extend(_plain(item, done, depth + 1) for item in value)
         return result
     if kind is Inert:
-        result = Inert(value.kind)
+        result = Inert(value.kind, source=value.source)
         done[id(value)] = (value, result)
         result.state = {k: _plain(item, done, depth + 1) for k, item in value.state.items()}
         return result

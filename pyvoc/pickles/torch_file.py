@@ -146,7 +146,8 @@ def _load_legacy(source: Source, classes: Classes | None) -> Any:
         if type(identity) is tuple and len(identity) == 4 and identity[0] == "module":
             if type(identity[1]) is not Class:
                 raise Refused("a persistent id describes a class that was not asked for")
-            return identity[1]
+            kind, text = identity[1], identity[3]
+            return Class(kind.text, text) if type(text) is str else kind
         dtype, key, count = _storage_id(identity, 6)
         known = storages.get(key)
         if known is None:

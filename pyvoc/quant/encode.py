@@ -61,6 +61,7 @@ def encode(
     singles = {item.name: _finite(item.name, arrays[item.name]) for item in items}
     tables = [t.name for t in items if t.type_for(precision) is I16]
     peak = max((float(np.abs(singles[name]).max(initial=0)) for name in tables), default=0.0)
+    from_integers = any(matrix.input is None for matrix in (kept or {}).values())
     tensors: dict[str, Tensor] = {}
     for item in items:
         mine = (kept or {}).get(item.name)
@@ -70,7 +71,7 @@ def encode(
                 f"{spec.architecture} at int8 needs calibration, which a conversion cannot give: "
                 "convert to f32, then use `pyvoc quantize`"
             )
-        if kept and precision == "int8" and element is BF16:
+        if from_integers and precision == "int8" and element is BF16:
             element = F32  # the float layers of a quantised source stay as its training saw them
         _encode_tensor(tensors, item, singles[item.name], element, mine, peak)
     entries: dict[str, Scalar] = {
