@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyvoc.quant import encode
-from pyvoc.specs import LPCNET, MELGAN, ModelSpec, write_container
+from pyvoc.specs import LPCNET, MELGAN, WAVEGLOW, ModelSpec, write_container
 from pyvoc.specs.lpcnet import LpcnetSettings
 from pyvoc.specs.tensors import Scalar
 
@@ -200,12 +200,18 @@ def main(arguments: list[str]) -> None:
     for name, (tiny, precision) in MODELS.items():
         write(folder / f"{name}.gguf", tiny, precision)
     import tiny_melgan
+    import tiny_waveglow
 
     (folder / "melgan").mkdir(exist_ok=True)
     for name, (melgan, precision) in tiny_melgan.MODELS.items():
         arrays = tiny_melgan.make(melgan, Draws(melgan.seed))
         path = folder / "melgan" / f"{name}.gguf"
         save(path, MELGAN, arrays, melgan.settings.metadata(), precision)
+    (folder / "waveglow").mkdir(exist_ok=True)
+    for name, (waveglow, precision) in tiny_waveglow.MODELS.items():
+        arrays = tiny_waveglow.make(waveglow, Draws(waveglow.seed))
+        path = folder / "waveglow" / f"{name}.gguf"
+        save(path, WAVEGLOW, arrays, waveglow.settings.metadata(), precision)
 
 
 if __name__ == "__main__":
