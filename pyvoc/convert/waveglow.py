@@ -1,4 +1,4 @@
-"""WaveGlow from NVIDIA's checkpoints: pickled modules and state dicts, today's layers and older ones.
+"""WaveGlow from NVIDIA's checkpoints: pickled modules and state dicts, of either generation.
 
 Upstream keeps the conditioning of all layers of a flow in one convolution and the residual and skip
 parts of a layer in another; the older generation has a convolution for each. We store the second
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -123,8 +122,9 @@ class _Taker:
         return self._found
 
     def _count(self, pattern: str, most: int) -> int:
-        numbers = [int(m[1]) + 1 for name in self._names if (m := re.fullmatch(pattern, name))]
-        return min(max(numbers, default=1), most)
+        """How many numbers the names have: what is counted wrongly is missing or unexpected."""
+        numbers = {m[1] for name in self._names if (m := re.fullmatch(pattern, name))}
+        return min(max(len(numbers), 1), most)
 
     def _has(self, prefix: str) -> bool:
         return any(name.startswith(prefix) for name in self._names)

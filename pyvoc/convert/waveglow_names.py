@@ -104,7 +104,7 @@ def pick_waveglow(tree: Any) -> tuple[dict[str, Any], Found] | None:
 
 
 def _prefix(names: list[str]) -> str | None:
-    """The shortest prefix of a WaveGlow's layers that is not an optimiser's; None: there is none."""
+    """The shortest prefix of a WaveGlow's layers, none that is an optimiser's; or None."""
     found: set[str] = set()
     for name in names:
         layer = layer_of(name)
@@ -123,7 +123,7 @@ def _said(tree: Any, level: Level, prefix: str) -> Said:
             (_table(config.get(_WN)), _WN_NUMBERS),
         ):
             for key in keys:
-                value = source.get(key)
+                value: Any = source.get(key)
                 if type(value) in (int, float) and math.isfinite(value):
                     numbers.setdefault(key, value)
         for key in _KINDS:
@@ -188,9 +188,7 @@ def _ask_modules(
             continue
         dilation = _single(modules[path].state.get("dilation"))
         if dilation is not None and dilation != 1 << int(match[1]) and len(problems) < 20:
-            problems.append(
-                f"'{path}' has a dilation of {dilation}, expected {1 << int(match[1])}"
-            )
+            problems.append(f"'{path}' has a dilation of {dilation}, expected {1 << int(match[1])}")
 
 
 def _single(value: Any) -> int | None:

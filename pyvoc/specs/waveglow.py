@@ -118,15 +118,13 @@ def tensors(flows: int, layers: int) -> tuple[TensorSpec, ...]:
 
 def count(shapes: Shapes) -> tuple[int, int]:
     """Flows and layers per flow that the names of tensors speak of; at least 1, bounded."""
-    flows = [m[1] for name in shapes if (m := re.fullmatch(r"flow\.(\d{1,3})\.start\.bias", name))]
-    layers = [
-        m[1]
-        for name in shapes
-        if (m := re.fullmatch(r"flow\.\d{1,3}\.layer\.(\d{1,3})\.conv\.bias", name))
-    ]
+
+    def different(pattern: str) -> int:
+        return max(len({m[1] for name in shapes if (m := re.fullmatch(pattern, name))}), 1)
+
     return (
-        min(max((int(n) + 1 for n in flows), default=1), MAX_FLOWS),
-        min(max((int(n) + 1 for n in layers), default=1), MAX_LAYERS),
+        min(different(r"flow\.(\d{1,3})\.start\.bias"), MAX_FLOWS),
+        min(different(r"flow\.\d{1,3}\.layer\.(\d{1,3})\.conv\.bias"), MAX_LAYERS),
     )
 
 
@@ -178,7 +176,9 @@ def size_problems(dims: Dims, hop: int | None) -> list[str]:
     if hop is not None and taps is not None and (taps == 0 or taps % hop):
         found.append(f"'upsample' has {taps} taps, expected a multiple of the hop of {hop} samples")
     if hop is not None and groups is not None and hop % groups:
-        found.append(f"the hop of {hop} samples is not a multiple of the {groups} samples of a group")
+        found.append(
+            f"the hop of {hop} samples is not a multiple of the {groups} samples of a group"
+        )
     return found
 
 

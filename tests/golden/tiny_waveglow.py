@@ -86,7 +86,9 @@ def make(tiny: TinyWaveglow, draw: Callable[..., Array]) -> dict[str, Array]:
     recipe, groups = tiny.settings.recipe, tiny.settings.groups
     bands, c = recipe.bands, tiny.channels
     upsampling = draw(bands, bands, tiny.taps * recipe.hop_length)
-    arrays["upsample.weight"] = 0.2 * np.sqrt(3 / (bands * tiny.taps)) * upsampling  # mels are -11..0
+    arrays["upsample.weight"] = (
+        0.2 * np.sqrt(3 / (bands * tiny.taps)) * upsampling
+    )  # mels are -11..0
     arrays["upsample.bias"] = 0.1 * draw(bands)
     for k, channels in enumerate(tiny.settings.channels(tiny.flows)):
         flow = f"flow.{k}"

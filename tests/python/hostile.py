@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,13 +18,13 @@ SECONDS = 20.0
 BAIT = "pyvoc-was-here"
 
 
-def refused(path: Path, match: str) -> None:
+def refused(path: Path, match: str, load: Callable[[Path], Any] = load_torch) -> None:
     """The file is refused in a sentence that names it, fast and without much memory."""
     tracemalloc.start()
     begin = time.monotonic()
     try:
         with pytest.raises(ModelError, match=match) as caught:
-            load_torch(path)
+            load(path)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch_files import Raw, Writer, build, call, encode, glob, pid
+from torch_files import Raw, Writer, build, call, encode, glob, legacy_bytes, pickled, pid, save_zip
+from waveglow_files import arrays, settings
 
+from pyvoc.convert.detect import detect
 from pyvoc.specs.waveglow import WaveglowSettings
 
 MAGNITUDE = {
@@ -79,15 +82,15 @@ def state_dict(
     return found
 
 
-def config(arrays: Mapping[str, np.ndarray], settings: WaveglowSettings) -> dict[str, Any]:
+def config(arrays: Mapping[str, np.ndarray], model: WaveglowSettings) -> dict[str, Any]:
     """Upstream's settings."""
     flows, layers = sizes(arrays)
     return {
-        "n_mel_channels": settings.recipe.bands,
+        "n_mel_channels": model.recipe.bands,
         "n_flows": flows,
-        "n_group": settings.groups,
-        "n_early_every": settings.early_every,
-        "n_early_size": settings.early_size,
+        "n_group": model.groups,
+        "n_early_every": model.early_every,
+        "n_early_size": model.early_size,
         "WN_config": {
             "n_layers": layers,
             "n_channels": len(arrays["flow.0.start.bias"]),
@@ -156,11 +159,11 @@ class Modules:
         return call(rebuild, tensor, True, call(glob("collections", "OrderedDict")))
 
     def waveglow(
-        self, state: Mapping[str, np.ndarray], settings: Mapping[str, Any], **changes: Any
+        self, state: Mapping[str, np.ndarray], numbers: Mapping[str, Any], **changes: Any
     ) -> Raw:
         """The model of a state dict without a prefix.
 
-        `changes`: ``hop`` of the upsampling, ``dilation_base``, ``inverted`` (as after an ``infer``).
+        `changes`: ``hop``, ``dilation_base``, ``inverted`` (as after an ``infer``).
         """
         tree: dict[str, Any] = {}
         for name, array in state.items():
@@ -169,30 +172,30 @@ class Modules:
             for step in path:
                 here = here.setdefault(step, {})
             here[leaf] = array
-        return self._module_of(tree, (), settings, changes)
+        return self._module_of(tree, (), numbers, changes)
 
     def _module_of(
         self,
         tree: Mapping[str, Any],
         path: tuple[str, ...],
-        settings: Mapping[str, Any],
+        numbers: Mapping[str, Any],
         changes: Mapping[str, Any],
     ) -> Raw:
         tensors = {k: v for k, v in tree.items() if isinstance(v, np.ndarray)}
         children = {
-            k: self._module_of(v, (*path, k), settings, changes)
+            k: self._module_of(v, (*path, k), numbers, changes)
             for k, v in tree.items()
             if isinstance(v, dict)
         }
         conv = {"home": "torch.nn.modules.conv", "tensors": tensors}
         if not path:
-            numbers = {k: v for k, v in settings.items() if type(v) is int}
-            return self.part("WaveGlow", tensors=tensors, children=children, **numbers)
+            whole = {k: v for k, v in numbers.items() if type(v) is int}
+            return self.part("WaveGlow", tensors=tensors, children=children, **whole)
         if path == ("upsample",):
             return self.part("ConvTranspose1d", stride=(changes["hop"],), **conv)
         if len(path) == 2 and path[0] == "WN":
-            numbers = {k: settings["WN_config"][k] for k in ("n_layers", "n_channels")}
-            return self.part("WN", children=children, **numbers)
+            whole = {k: numbers["WN_config"][k] for k in ("n_layers", "n_channels")}
+            return self.part("WN", children=children, **whole)
         if len(path) == 2 and path[0] == "convinv":
             more = {}
             if changes.get("inverted"):
@@ -204,3 +207,49 @@ class Modules:
         if path[-2] == "in_layers":
             dilation = changes.get("dilation_base", 2) ** int(path[-1])
         return self.part("Conv1d", dilation=(dilation,), **conv)
+
+
+def weights(name: str = "early.f32") -> dict[str, np.ndarray]:
+    """A small model's arrays, float32 as in a checkpoint."""
+    return {key: value.astype("<f4") for key, value in arrays(name).items()}
+
+
+def read(path: Path, arch: str = "auto", **options: str) -> Any:
+    return detect(path, arch, options=options)(path)
+
+
+def same(found: Any, expected: dict[str, np.ndarray], exact: bool = True) -> None:
+    assert found.arrays.keys() == expected.keys()
+    for name, values in expected.items():
+        assert found.arrays[name].shape == values.shape, name
+        if exact:
+            np.testing.assert_array_equal(found.arrays[name].astype("<f4"), values, name)
+        else:
+            np.testing.assert_allclose(
+                found.arrays[name], values, rtol=0, atol=4e-7 * np.abs(values).max(), err_msg=name
+            )
+
+
+def module_file(
+    path: Path,
+    name: str,
+    *,
+    legacy: bool = False,
+    wrap: Any = lambda model: {"model": model},
+    module: str = "glow",
+    sources: Any = None,
+    **changes: Any,
+) -> Path:
+    """A checkpoint that holds a pickled module; `changes` for its tensors, settings and modules."""
+    writer = Writer(legacy=legacy)
+    kinds = {k: changes.pop(k) for k in ("norm", "outputs", "conditioning") if k in changes}
+    numbers = config(arrays(name), settings(name)) | changes.pop("numbers", {})
+    changes.setdefault("hop", settings(name).recipe.hop_length)
+    model = Modules(writer, module, sources).waveglow(
+        state_dict(arrays(name), **kinds), numbers, **changes
+    )
+    value = {"iteration": 3, "learning_rate": 1e-4, **wrap(model)}
+    if not legacy:
+        return save_zip(path, pickled(value), writer=writer)
+    path.write_bytes(legacy_bytes(value, writer=writer))
+    return path

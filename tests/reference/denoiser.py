@@ -28,7 +28,7 @@ def transform(audio: NDArray[np.floating]) -> NDArray[np.complex128]:
 
 
 def inverse(spectrum: NDArray[np.complex128]) -> Array:
-    """``[HOP * (frames - 1)]``: windowed again, overlapped, divided by the sum of squared windows."""
+    """``[HOP * (frames - 1)]``: windowed, overlapped, divided by the squared windows' sum."""
     frames = np.fft.irfft(spectrum.T, FFT) * window()
     length = FFT + HOP * (len(frames) - 1)
     audio, weight = np.zeros(length), np.zeros(length)
