@@ -34,7 +34,7 @@ _WN_NUMBERS = ("n_layers", "n_channels", "kernel_size")
 _DATA = ("sampling_rate", "filter_length", "hop_length", "win_length", "mel_fmin", "mel_fmax")
 _KINDS = ("model", "model_name", "arch", "architecture", "class", "module")
 _OLD = re.compile(r"(?:^|\W)glow_old(?:$|\W)")
-_IN_TURNS = re.compile(r"\bk\s*%\s*2\b")
+_IN_TURNS = re.compile(r"\bk\s*%\s*2\s*==\s*0\b")
 """In the source of the older generation's flows, and in no other."""
 
 
