@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyvoc.errors import Error
+from pyvoc.specs import SPECS
 from pyvoc.specs.mel import MelRecipe
 from pyvoc.specs.tensors import Scalar
 
@@ -122,7 +123,9 @@ def compare_audio(
     given = mel is not None
     features = probe_mel(recipe) if mel is None else mel
     samples = len(features) * recipe.hop_length
-    reference, found = (_audio(m, features, samples) for m in (exact, model))
+    spec = SPECS.get(str(metadata.get("general.architecture")))
+    peak = spec.peak if spec is not None else 1.0
+    reference, found = (_audio(m, features, samples, peak) for m in (exact, model))
     return AudioReport(
         len(features),
         samples / recipe.sample_rate,
@@ -142,10 +145,12 @@ def measure_audio(
     return snr, log_spectral_distance(reference, found, rate)
 
 
-def _audio(model: Synthesizer, mel: NDArray[np.float32], samples: int) -> NDArray[np.float64]:
+def _audio(
+    model: Synthesizer, mel: NDArray[np.float32], samples: int, peak: float
+) -> NDArray[np.float64]:
     audio = np.asarray(model.synthesize(mel), np.float64)
     if audio.shape != (samples,):
         raise Error(f"the model's audio has shape {audio.shape}, expected {(samples,)}")
-    if not np.isfinite(audio).all() or np.abs(audio).max(initial=0) > 1.0 + 1e-3:
+    if not np.isfinite(audio).all() or np.abs(audio).max(initial=0) > peak + 1e-3:
         raise Error("the model's output on the probe is not audio")
     return audio

@@ -78,6 +78,8 @@ class ModelSpec:
         dense) and its metadata. Both are hostile: sizes are bounded here, complaints are `extra`'s.
     extra
         Model-specific checks, given the container and its layout; returns sentences.
+    peak
+        No sample of its audio is greater; more is not audio.
     """
 
     architecture: str
@@ -86,6 +88,7 @@ class ModelSpec:
     metadata: tuple[MetadataSpec, ...]
     layout: Callable[[Shapes, Mapping[str, Scalar]], Layout]
     extra: Callable[[Container, Layout], list[str]] = field(default=lambda container, layout: [])
+    peak: float = 1.0
 
     def layout_of(self, container: Container) -> Layout:
         """The tensors that belong to the model of a container."""

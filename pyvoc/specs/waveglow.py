@@ -247,4 +247,5 @@ WAVEGLOW = ModelSpec(
     metadata=METADATA,
     layout=_layout,
     extra=_extra,
+    peak=100.0,  # nothing bounds it; an untrained model is louder than speech
 )
