@@ -8,7 +8,7 @@ import json
 import sys
 from typing import Any
 
-from pyvoc.convert.detect import ARCHITECTURES
+from pyvoc.convert.detect import ARCHITECTURES, MODES
 from pyvoc.convert.run import Conversion, convert
 from pyvoc.quant.audio_report import AudioReport
 from pyvoc.specs.layout import PRECISIONS
@@ -20,8 +20,8 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         "convert",
         help="convert an upstream checkpoint to a model file",
         description="Convert an upstream checkpoint to a GGUF model file, reload it and print what "
-        "the precision costs. LPCNet: Keras .h5, DNNw weight blob. MelGAN: PyTorch .pt, "
-        ".safetensors, MindSpore .ckpt. Recognised by content.",
+        "the precision costs. LPCNet: Keras .h5, DNNw weight blob. MelGAN, WaveRNN: PyTorch "
+        ".pt, .pyt, .safetensors, MindSpore .ckpt. Recognised by content.",
     )
     parser.add_argument("checkpoint", metavar="CKPT", help="the upstream checkpoint")
     parser.add_argument(
@@ -38,6 +38,12 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         metavar="MEL",
         help="measure on this mel spectrogram (.npy, .pt) instead of a synthetic one (MelGAN)",
     )
+    parser.add_argument(
+        "--mode",
+        choices=MODES,
+        help="what a WaveRNN's outputs are: a mixture of logistics, mu-law labels, or labels on a "
+        "linear scale (default: told from their number, labels being mu-law)",
+    )
     parser.add_argument("--json", action="store_true", help="print a JSON object")
     return parser
 
@@ -53,6 +59,7 @@ def run(args: argparse.Namespace) -> int:
         arch=args.arch,
         load=pyvoc.load,
         mel=args.mel,
+        mode=args.mode,
     )
     if args.json:
         json.dump(dataclasses.asdict(result), sys.stdout, indent=2)

@@ -16,13 +16,14 @@ from pyvoc.pickles import HEAD
 
 Reader = Callable[[str | os.PathLike[str]], Checkpoint]
 ARCHITECTURES = ("lpcnet", *(family.arch for family in FAMILIES))
+MODES = tuple(dict.fromkeys(mode for family in FAMILIES for mode in family.modes))
 _LPCNET: tuple[tuple[bytes, str, Reader], ...] = (
     (b"\x89HDF\r\n\x1a\n", "a Keras HDF5 checkpoint", read_lpcnet_h5),
     (MAGIC, "a DNNw weight blob", read_lpcnet_dnnw),
 )
 
 
-def detect(path: str | os.PathLike[str], arch: str = "auto") -> Reader:
+def detect(path: str | os.PathLike[str], arch: str = "auto", mode: str | None = None) -> Reader:
     """The reader for a checkpoint.
 
     Parameters
@@ -31,6 +32,8 @@ def detect(path: str | os.PathLike[str], arch: str = "auto") -> Reader:
         The file.
     arch
         ``auto``, or the one of `ARCHITECTURES` that it must be.
+    mode
+        None, or the one of `MODES` that it must be.
 
     Raises
     ------
@@ -49,6 +52,8 @@ def detect(path: str | os.PathLike[str], arch: str = "auto") -> Reader:
         if head.startswith(magic):
             if arch not in ("auto", "lpcnet"):
                 raise ModelError(f"{path}: is {what} of LPCNet, expected a {arch} checkpoint")
+            if mode is not None:
+                raise ModelError(f"{path}: is {what} of LPCNet, which has no mode '{mode}'")
             return reader
     if head.startswith(b"GGUF"):
         raise ModelError(f"{path}: is a model file already (GGUF), expected an upstream checkpoint")
@@ -65,4 +70,4 @@ def detect(path: str | os.PathLike[str], arch: str = "auto") -> Reader:
         raise ModelError(
             f"{path}: is a {container} file, expected a Keras HDF5 checkpoint or a DNNw weight blob"
         )
-    return partial(read_tensors, container=container, load=load, arch=arch)
+    return partial(read_tensors, container=container, load=load, arch=arch, mode=mode)

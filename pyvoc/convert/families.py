@@ -17,7 +17,8 @@ from pyvoc.convert.checkpoint import Checkpoint
 from pyvoc.convert.melgan import convert_melgan, pick_melgan
 from pyvoc.convert.mindspore import is_mindspore, load_mindspore
 from pyvoc.convert.safetensors import is_safetensors, load_safetensors
-from pyvoc.errors import ModelError
+from pyvoc.convert.wavernn import MODES, convert_wavernn, pick_wavernn
+from pyvoc.errors import Error, ModelError
 from pyvoc.pickles import is_torch, load_torch
 from pyvoc.pickles.tensors import LazyTensor
 
@@ -39,15 +40,22 @@ class Family:
     classes
         Says of a module and a class whether its pickled instances are wanted as
         `pyvoc.pickles.Inert`.
+    modes
+        What the user may say about a model that its tensors do not, handed to `convert` as
+        ``mode``.
     """
 
     arch: str
     pick: Callable[[Any], tuple[Any, ...] | None]
     convert: Callable[..., Checkpoint]
     classes: Callable[[str, str], bool] = lambda module, name: False
+    modes: tuple[str, ...] = ()
 
 
-FAMILIES = (Family("melgan", pick_melgan, convert_melgan),)
+FAMILIES = (
+    Family("melgan", pick_melgan, convert_melgan),
+    Family("wavernn", pick_wavernn, convert_wavernn, modes=MODES),
+)
 LOADERS: tuple[tuple[str, Callable[[bytes, int], bool], Callable[..., Any]], ...] = (
     ("torch", lambda head, size: is_torch(head), load_torch),
     ("safetensors", is_safetensors, load_safetensors),
@@ -64,7 +72,12 @@ def find_loader(head: bytes, size: int) -> tuple[str, Callable[..., Any]] | None
 
 
 def read_tensors(
-    path: str | os.PathLike[str], *, container: str, load: Callable[..., Any], arch: str = "auto"
+    path: str | os.PathLike[str],
+    *,
+    container: str,
+    load: Callable[..., Any],
+    arch: str = "auto",
+    mode: str | None = None,
 ) -> Checkpoint:
     """Read a checkpoint of named tensors.
 
@@ -76,13 +89,18 @@ def read_tensors(
         What `find_loader` gave.
     arch
         ``auto``, or the only family to look for.
+    mode
+        One of a family's `Family.modes`; then no other families are looked for.
 
     Raises
     ------
     ModelError
         The file is damaged, of no known family, or not a valid model of it.
     """
-    families = [f for f in FAMILIES if arch in ("auto", f.arch)]
+    families = [f for f in FAMILIES if arch in ("auto", f.arch) and (not mode or mode in f.modes)]
+    if not families:
+        raise Error(f"mode '{mode}' is none that {arch} has")
+    more_arguments = {"mode": mode} if mode else {}
     chosen: list[tuple[Family, tuple[Any, ...]]] = []
 
     def select(tree: Any) -> Any:
@@ -98,7 +116,7 @@ def read_tensors(
         load = partial(load_torch, classes=lambda m, n: any(f.classes(m, n) for f in families))
     tensors = load(path, select=select)
     family, more = chosen[0]
-    return family.convert(tensors, *more, path=Path(path), container=container)
+    return family.convert(tensors, *more, path=Path(path), container=container, **more_arguments)
 
 
 def _contents(tree: Any) -> str:

@@ -16,6 +16,7 @@ from pyvoc.convert.checkpoint import Checkpoint
 from pyvoc.convert.layers import Layers, layer_of
 from pyvoc.convert.melgan_names import Named, find_generator
 from pyvoc.convert.settings_text import number, read_beside, scalars, whole
+from pyvoc.convert.tree import levels
 from pyvoc.specs import MELGAN
 from pyvoc.specs.base import raise_problems
 from pyvoc.specs.layout import Layout, TensorSpec
@@ -25,8 +26,6 @@ from pyvoc.specs.tensors import AnyArray
 
 SCALE, SHIFT = 0.2, 1.0
 """seungwonpark: the generator computes (mel + 5) / 5 itself; MindSpore's callers do."""
-_LIKELY = ("model_g", "generator", "netG", "net_g", "g", "state_dict", "model", "params")
-_DEPTH = 3
 
 
 def pick_melgan(tree: Any) -> tuple[dict[str, Any], Named, str] | None:
@@ -37,30 +36,13 @@ def pick_melgan(tree: Any) -> tuple[dict[str, Any], Named, str] | None:
     tuple or None
         The generator's tensors, names, and settings as text; None when there is no generator.
     """
-    for level in _levels(tree):
-        names = [name for name in level if type(name) is str and hasattr(level[name], "shape")]
-        named = find_generator(names)
+    for level in levels(tree):
+        named = find_generator(level.names())
         if named is not None:
             text = tree.get("hp_str") if type(tree) is dict else None
-            arrays = {short: level[full] for short, full in named.names.items()}
+            arrays = {short: level.table[full] for short, full in named.names.items()}
             return arrays, named, text if type(text) is str else ""
     return None
-
-
-def _levels(tree: Any) -> list[dict[Any, Any]]:
-    """The dicts of a tree, each once, outer ones first, likely ones before others."""
-    found: list[dict[Any, Any]] = []
-    seen: set[int] = set()
-    level = [tree]
-    for _ in range(_DEPTH):
-        inner = []
-        for table in level:
-            if type(table) is dict and id(table) not in seen:
-                seen.add(id(table))
-                found.append(table)
-                inner += [table[k] for k in sorted(table, key=lambda k: k not in _LIKELY)]
-        level = inner
-    return found
 
 
 def convert_melgan(

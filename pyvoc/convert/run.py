@@ -12,7 +12,7 @@ from typing import Any
 
 from pyvoc import mels
 from pyvoc.convert.checkpoint import Checkpoint
-from pyvoc.convert.detect import ARCHITECTURES, detect
+from pyvoc.convert.detect import ARCHITECTURES, MODES, detect
 from pyvoc.errors import Error, ModelError
 from pyvoc.quant import encode
 from pyvoc.quant.audio_report import AudioReport, compare_audio
@@ -61,25 +61,29 @@ def convert(
     arch: str = "auto",
     load: Callable[[str], Any] | None = None,
     mel: str | os.PathLike[str] | None = None,
+    mode: str | None = None,
 ) -> Conversion:
     """Convert an upstream checkpoint to a model file.
 
     Parameters
     ----------
     source
-        LPCNet: Keras HDF5 or a weight blob. MelGAN: a checkpoint of PyTorch, safetensors or
-        MindSpore. Recognised by content.
+        LPCNet: Keras HDF5 or a weight blob. MelGAN, WaveRNN: a checkpoint of PyTorch, safetensors
+        or MindSpore. Recognised by content.
     target
         Where to save; replaced only when the conversion has succeeded.
     precision
         ``f32``, ``bf16`` or ``int8``.
     arch
-        ``auto``, ``lpcnet`` or ``melgan``.
+        ``auto``, ``lpcnet``, ``melgan`` or ``wavernn``.
     load
         Opens a model file in the runtime (`pyvoc.load`), to measure the error of the precision.
         None leaves the measurement out.
     mel
         File of a mel spectrogram that a mel-driven model is measured on; None: a synthetic one.
+    mode
+        WaveRNN: ``mol``, ``raw`` (mu-law labels) or ``linear`` (labels on a linear scale); None:
+        told from the number of outputs, labels being mu-law.
 
     Returns
     -------
@@ -99,8 +103,10 @@ def convert(
         raise Error(f"precision '{precision}' is unknown, expected {', '.join(PRECISIONS)}")
     if arch != "auto" and arch not in ARCHITECTURES:
         raise Error(f"architecture '{arch}' is unknown, expected auto, {', '.join(ARCHITECTURES)}")
+    if mode is not None and mode not in MODES:
+        raise Error(f"mode '{mode}' is unknown, expected {', '.join(MODES)}")
     digest = _sha256(source)
-    checkpoint = detect(source, arch)(source)
+    checkpoint = detect(source, arch, mode)(source)
     if Path(source).resolve() == Path(target).resolve():
         raise Error(f"{target}: the model would overwrite its checkpoint")
     container = _encode(checkpoint, Path(source).stem, digest, precision, str(source))

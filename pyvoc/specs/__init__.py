@@ -8,9 +8,10 @@ from pyvoc.specs.lpcnet import LPCNET
 from pyvoc.specs.melgan import MELGAN
 from pyvoc.specs.reader import read_container
 from pyvoc.specs.tensors import Container, ElementType, Tensor
+from pyvoc.specs.wavernn import WAVERNN
 from pyvoc.specs.writer import write_container
 
-SPECS = {spec.architecture: spec for spec in (LPCNET, MELGAN)}
+SPECS = {spec.architecture: spec for spec in (LPCNET, MELGAN, WAVERNN)}
 
 
 def spec_of(container: Container, source: str) -> ModelSpec:
@@ -34,6 +35,7 @@ __all__ = [
     "LPCNET",
     "MELGAN",
     "SPECS",
+    "WAVERNN",
     "Container",
     "ElementType",
     "ModelSpec",

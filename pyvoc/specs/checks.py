@@ -16,6 +16,7 @@ from pyvoc.specs.layout import (
     MAX_PAIR,
     MAX_TABLE,
     MAX_U8,
+    PRECISIONS,
     Dims,
     Layout,
     TensorSpec,
@@ -36,6 +37,22 @@ def layout_problems(layout: Layout, container: Container) -> list[str]:
         if name not in expected:
             found.append(f"tensor '{name}' is unexpected")
     return found + _table_problems(layout.tensors, container.tensors)
+
+
+def precision_problems(container: Container, layout: Layout) -> list[str]:
+    """Sentences about tensors that are of another precision than the file says."""
+    precision = container.metadata.get("pyvoc.precision")
+    if precision not in PRECISIONS:
+        return []
+    found = []
+    for spec in layout.tensors:
+        tensor, expected = container.tensors.get(spec.name), spec.type_for(str(precision))
+        if tensor is not None and tensor.type in spec.types and tensor.type is not expected:
+            found.append(
+                f"tensor '{spec.name}' is {tensor.type.name}, expected {expected.name} at "
+                f"precision {precision}"
+            )
+    return found
 
 
 def shape_text(shape: Sequence[int | str | None]) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pyvoc.specs.base import MetadataSpec, ModelSpec
+from pyvoc.specs.checks import precision_problems
 from pyvoc.specs.layout import BF16, F32, I8, Dims, Int8Rule, Layout, Shapes, TensorSpec
 from pyvoc.specs.mel import METADATA as MEL_METADATA
 from pyvoc.specs.mel import NVIDIA, MelRecipe, recipe_problems
@@ -179,23 +180,7 @@ def _extra(container: Container, layout: Layout) -> list[str]:
         found.append(
             f"metadata 'pyvoc.features.hop_length' is {hop}, but the stages multiply to {product}"
         )
-    return found + _type_problems(container, layout) + _pair_problems(container, dims)
-
-
-def _type_problems(container: Container, layout: Layout) -> list[str]:
-    """Sentences about tensors that are of another precision than the file says."""
-    precision = container.metadata.get("pyvoc.precision")
-    if precision not in ("f32", "bf16", "int8"):
-        return []
-    found = []
-    for spec in layout.tensors:
-        tensor, expected = container.tensors.get(spec.name), spec.type_for(str(precision))
-        if tensor is not None and tensor.type in spec.types and tensor.type is not expected:
-            found.append(
-                f"tensor '{spec.name}' is {tensor.type.name}, expected {expected.name} at "
-                f"precision {precision}"
-            )
-    return found
+    return found + precision_problems(container, layout) + _pair_problems(container, dims)
 
 
 def _pair_problems(container: Container, dims: Dims) -> list[str]:

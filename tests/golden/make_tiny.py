@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyvoc.quant import encode
-from pyvoc.specs import LPCNET, MELGAN, ModelSpec, write_container
+from pyvoc.specs import LPCNET, MELGAN, WAVERNN, ModelSpec, write_container
 from pyvoc.specs.lpcnet import LpcnetSettings
 from pyvoc.specs.tensors import Scalar
 
@@ -206,6 +206,13 @@ def main(arguments: list[str]) -> None:
         arrays = tiny_melgan.make(melgan, Draws(melgan.seed))
         path = folder / "melgan" / f"{name}.gguf"
         save(path, MELGAN, arrays, melgan.settings.metadata(), precision)
+    import tiny_wavernn
+
+    (folder / "wavernn").mkdir(exist_ok=True)
+    for name, (wavernn, precision) in tiny_wavernn.MODELS.items():
+        arrays = tiny_wavernn.make(wavernn, Draws(wavernn.seed))
+        path = folder / "wavernn" / f"{name}.gguf"
+        save(path, WAVERNN, arrays, wavernn.settings.metadata(), precision)
 
 
 if __name__ == "__main__":
