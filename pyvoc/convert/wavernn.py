@@ -119,7 +119,7 @@ class _Reader:
 
     def __init__(self, arrays: Mapping[str, AnyArray], named: Named) -> None:
         self._layers = Layers(arrays, named.prefix)
-        self._naming = named.naming
+        self._named = named
         self.blocks, self.stretches = named.naming.count(arrays)
         self._found: dict[str, AnyArray] = {}
         for conv, norm in self._convolutions():
@@ -150,8 +150,8 @@ class _Reader:
         Returns
         -------
         dict
-            Sizes: ``mels``, ``A`` (a quarter of the residual network's output), ``outputs``, ``hop``; and
-            those of the other layers.
+            Sizes, ``mels``, ``A`` (a quarter of the residual network's output), ``outputs`` and
+            ``hop`` among them.
         """
         dims: dict[str, int] = {}
         for symbol, name, axis in (
@@ -167,10 +167,11 @@ class _Reader:
                 dims[symbol] = self._found[name].shape[axis]
         if "out" in dims:
             dims["A"] = dims["out"] // 4
-        if {"mels", "A", "R", "F"} <= dims.keys():
-            dims["input"] = 1 + dims["mels"] + dims["A"]
-            dims["R+A"], dims["F+A"] = dims["R"] + dims["A"], dims["F"] + dims["A"]
-        dims["3R"] = 3 * dims.get("R", 0)
+        for total, parts in (("input", ("mels", "A")), ("R+A", ("R", "A")), ("F+A", ("F", "A"))):
+            if dims.keys() >= set(parts):
+                dims[total] = sum(dims[part] for part in parts) + (total == "input")
+        if "R" in dims:
+            dims["3R"] = 3 * dims["R"]
         expected: dict[str, tuple[str | int, ...]] = {
             "conv_out.weight": ("out", "D", 1),
             "input.weight": ("R", "input"),
@@ -191,8 +192,6 @@ class _Reader:
             expected |= {f"{norm}.{leaf}": ("D",) for leaf in _NORM}
             if conv != "conv_in":
                 expected[f"{conv}.weight"] = ("D", "D", 1)
-        if "R" not in dims:
-            del dims["3R"]
         for name, symbols in expected.items():
             self._check(name, [n if isinstance(n, int) else dims.get(n) for n in symbols])
         dims["hop"] = 1
@@ -204,7 +203,8 @@ class _Reader:
         for _, norm in self._convolutions():
             variance = self._found.get(f"{norm}.running_var")
             if variance is not None and (variance < 0).any():
-                self.problems.append(f"'{self._theirs(norm)}.running_var' has negative variances")
+                name = f"{self._named.prefix}{self._theirs(norm)}.running_var"
+                self.problems.append(f"'{name}' has negative variances")
         return dims
 
     def tensors(self, dims: Mapping[str, int]) -> dict[str, AnyArray]:
@@ -212,8 +212,8 @@ class _Reader:
         arrays, quarters = self._found, 4 * dims["A"]
         found: dict[str, AnyArray] = {}
         for conv, norm in self._convolutions():
-            kind, _, k = conv.partition(".")
-            ours = "resnet.in" if kind == "conv_in" else f"resnet.{k}.{kind[-1]}"
+            kind, _, number = conv.partition(".")
+            ours = f"resnet.{number}.{kind[-1]}" if number else "resnet.in"
             folded = fold_batch_norm(
                 arrays[f"{conv}.weight"], {leaf: arrays[f"{norm}.{leaf}"] for leaf in _NORM}
             )
@@ -234,7 +234,7 @@ class _Reader:
 
     def _theirs(self, layer: str) -> str:
         kind, _, k = layer.partition(".")
-        return self._naming.layer(kind, int(k or 0), self.blocks)
+        return self._named.naming.layer(kind, int(k or 0), self.blocks)
 
     def _take(self, name: str, ndim: int) -> None:
         layer, leaf = name.rsplit(".", 1)

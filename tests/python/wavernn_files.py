@@ -19,6 +19,11 @@ def reference() -> ModuleType:
     return load_module(ROOT / "tests" / "reference" / "wavernn.py")
 
 
+def speech() -> ModuleType:
+    """What comes after the network."""
+    return load_module(ROOT / "tests" / "reference" / "wavernn_speech.py")
+
+
 def tiny_wavernn() -> ModuleType:
     return load_module(ROOT / "tests" / "golden" / "tiny_wavernn.py")
 
@@ -66,3 +71,21 @@ def draws(network, steps: int, rows: int = 1, seed: int = 1) -> tuple[np.ndarray
             rng.uniform(1e-5, 1 - 1e-5, (steps, rows)),
         )
     return (rng.uniform(0, 1, (steps, rows)),)
+
+
+def torchaudio(state: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """A state dict of fatchord's as torchaudio names it."""
+    resnet, model = "upsample.resnet.", "upsample.resnet.melresnet_model."
+    blocks = sum(name.endswith(".conv1.weight") for name in state)
+    names = {f"{resnet}conv_in": f"{model}0", f"{resnet}batch_norm": f"{model}1", "I": "fc"}
+    names[f"{resnet}conv_out"] = f"{model}{3 + blocks}"
+    for k in range(blocks):
+        block = f"{model}{3 + k}.resblock_model"
+        for theirs, place in (("conv1", 0), ("batch_norm1", 1), ("conv2", 3), ("batch_norm2", 4)):
+            names[f"{resnet}layers.{k}.{theirs}"] = f"{block}.{place}"
+    found = {}
+    for name, array in state.items():
+        layer, leaf = name.rsplit(".", 1)
+        layer = layer.replace("upsample.up_layers", "upsample.upsample_layers")
+        found[f"{names.get(layer, layer)}.{leaf}"] = array
+    return found
