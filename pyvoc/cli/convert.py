@@ -11,6 +11,7 @@ from typing import Any
 from pyvoc.convert.detect import ARCHITECTURES, MODES
 from pyvoc.convert.run import Conversion, convert
 from pyvoc.quant.audio_report import AudioReport
+from pyvoc.quant.logit_report import LogitReport
 from pyvoc.specs.layout import PRECISIONS
 
 
@@ -36,7 +37,8 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "--mel",
         metavar="MEL",
-        help="measure on this mel spectrogram (.npy, .pt) instead of a synthetic one (MelGAN)",
+        help="measure on this mel spectrogram (.npy, .pt) instead of a synthetic one "
+        "(MelGAN, WaveRNN)",
     )
     parser.add_argument(
         "--mode",
@@ -82,6 +84,13 @@ def summary(result: Conversion) -> list[str]:
         lines.append(
             f"against float, {report.seconds:.2f} s of audio from a {report.probe} mel: SNR {snr}, "
             f"log-spectral distance {report.log_spectral_distance_db:.3f} dB"
+        )
+    elif isinstance(report, LogitReport):
+        snr = "exact" if report.logit_snr_db is None else f"{report.logit_snr_db:.1f} dB"
+        lines.append(
+            f"against float, teacher-forced on {report.samples} samples of a {report.probe} mel: "
+            f"KL {report.kl_mean:.2e} nats (worst {report.kl_max:.2e}), NLL {report.nll:.4f} nats "
+            f"({report.nll - report.nll_exact:+.1e}), logit SNR {snr}"
         )
     elif report is not None:
         snr = "exact" if report.logit_snr_db is None else f"{report.logit_snr_db:.1f} dB"

@@ -16,6 +16,7 @@ from pyvoc.convert.detect import ARCHITECTURES, MODES, detect
 from pyvoc.errors import Error, ModelError
 from pyvoc.quant import encode
 from pyvoc.quant.audio_report import AudioReport, compare_audio
+from pyvoc.quant.logit_report import LogitReport, compare_logits
 from pyvoc.quant.report import PrecisionReport, compare
 from pyvoc.specs import Container, write_container
 from pyvoc.specs.layout import PRECISIONS
@@ -50,7 +51,7 @@ class Conversion:
     precision: str
     bytes: int
     notes: tuple[str, ...]
-    report: PrecisionReport | AudioReport | None
+    report: PrecisionReport | AudioReport | LogitReport | None
 
 
 def convert(
@@ -144,12 +145,14 @@ def _report(
     model: Any,
     metadata: Mapping[str, Scalar],
     mel: str | os.PathLike[str] | None,
-) -> PrecisionReport | AudioReport:
-    """Distributions where a model predicts them, audio where it gives audio at once."""
+) -> PrecisionReport | AudioReport | LogitReport:
+    """Distributions where a model predicts each sample, audio where it gives audio at once."""
     if metadata["pyvoc.features.layout"] == MEL:
         bands = int(metadata["pyvoc.features.bands"])
         frames = None if mel is None else mels.load(mel, bands=bands)
-        return compare_audio(exact, model, metadata=metadata, mel=frames)
+        each_sample = metadata["general.architecture"] == "pyvoc.wavernn"
+        measure = compare_logits if each_sample else compare_audio
+        return measure(exact, model, metadata=metadata, mel=frames)
     if mel is not None:
         raise Error(f"{metadata['general.architecture']} is not measured on a mel spectrogram")
     return compare(exact, model, metadata=metadata)

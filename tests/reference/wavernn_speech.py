@@ -1,4 +1,4 @@
-"""From the logits of a WaveRNN to speech in float64 numpy: draws, mu-law, upstream's folds and ends.
+"""From the logits of a WaveRNN to speech in float64 numpy: draws, mu-law, upstream's folds, ends.
 And the likelihood of speech.
 
 Sampling takes its random numbers from outside. ``mol``: ``u_mix`` ``[steps, rows, mixtures]`` and
