@@ -11,7 +11,9 @@ from typing import Any
 from pyvoc.convert.detect import ARCHITECTURES
 from pyvoc.convert.run import Conversion, convert
 from pyvoc.convert.waveglow_names import HALVES
+from pyvoc.convert.wavernn import MODES
 from pyvoc.quant.audio_report import AudioReport
+from pyvoc.quant.logit_report import LogitReport
 from pyvoc.specs.layout import PRECISIONS
 
 
@@ -21,8 +23,8 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         "convert",
         help="convert an upstream checkpoint to a model file",
         description="Convert an upstream checkpoint to a GGUF model file, reload it and print what "
-        "the precision costs. LPCNet: Keras .h5, DNNw weight blob. MelGAN, WaveGlow: PyTorch .pt, "
-        ".safetensors, MindSpore .ckpt. Recognised by content.",
+        "the precision costs. LPCNet: Keras .h5, DNNw weight blob. MelGAN, WaveGlow, WaveRNN: "
+        "PyTorch .pt, .pyt, .safetensors, MindSpore .ckpt. Recognised by content.",
     )
     parser.add_argument("checkpoint", metavar="CKPT", help="the upstream checkpoint")
     parser.add_argument(
@@ -46,6 +48,13 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         help="WaveGlow: which half of the channels the flows read: the first, or one and the other "
         "in turns as in the generation of 2018 (default: what the file says)",
     )
+    parser.add_argument(
+        "--mode",
+        choices=("auto", *MODES),
+        default="auto",
+        help="WaveRNN: what the outputs are: a mixture of logistics, mu-law labels, or labels on a "
+        "linear scale (default: told from their number, labels being mu-law)",
+    )
     parser.add_argument("--json", action="store_true", help="print a JSON object")
     return parser
 
@@ -61,7 +70,11 @@ def run(args: argparse.Namespace) -> int:
         arch=args.arch,
         load=pyvoc.load,
         mel=args.mel,
-        options={} if args.halves == "auto" else {"halves": args.halves},
+        options={
+            name: value
+            for name, value in (("halves", args.halves), ("mode", args.mode))
+            if value != "auto"
+        },
     )
     if args.json:
         json.dump(dataclasses.asdict(result), sys.stdout, indent=2)
@@ -84,6 +97,13 @@ def summary(result: Conversion) -> list[str]:
         lines.append(
             f"against float, {report.seconds:.2f} s of audio from a {report.probe} mel: SNR {snr}, "
             f"log-spectral distance {report.log_spectral_distance_db:.3f} dB"
+        )
+    elif isinstance(report, LogitReport):
+        snr = "exact" if report.logit_snr_db is None else f"{report.logit_snr_db:.1f} dB"
+        lines.append(
+            f"against float, teacher-forced on {report.samples} samples of a {report.probe} mel: "
+            f"KL {report.kl_mean:.2e} nats (worst {report.kl_max:.2e}), NLL {report.nll:.4f} nats "
+            f"({report.nll - report.nll_exact:+.1e}), logit SNR {snr}"
         )
     elif report is not None:
         snr = "exact" if report.logit_snr_db is None else f"{report.logit_snr_db:.1f} dB"

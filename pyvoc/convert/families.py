@@ -19,6 +19,7 @@ from pyvoc.convert.mindspore import is_mindspore, load_mindspore
 from pyvoc.convert.safetensors import is_safetensors, load_safetensors
 from pyvoc.convert.waveglow import convert_waveglow
 from pyvoc.convert.waveglow_names import HALVES, pick_waveglow, wanted_class
+from pyvoc.convert.wavernn import MODES, convert_wavernn, pick_wavernn
 from pyvoc.errors import Error, ModelError
 from pyvoc.pickles import Inert, is_torch, load_torch
 from pyvoc.pickles.tensors import LazyTensor
@@ -55,6 +56,7 @@ class Family:
 FAMILIES = (
     Family("melgan", pick_melgan, convert_melgan),
     Family("waveglow", pick_waveglow, convert_waveglow, wanted_class, {"halves": HALVES}),
+    Family("wavernn", pick_wavernn, convert_wavernn, options={"mode": MODES}),
 )
 LOADERS: tuple[tuple[str, Callable[[bytes, int], bool], Callable[..., Any]], ...] = (
     ("torch", lambda head, size: is_torch(head), load_torch),

@@ -50,15 +50,15 @@ class Layers:
         """A weight of so many dimensions, float64 where it was folded; None and a problem."""
         for g, v in _NORMED:
             if f"{layer}.{g}" in self._arrays or f"{layer}.{v}" in self._arrays:
-                magnitude, direction = self._take(f"{layer}.{g}"), self._take(f"{layer}.{v}", ndim)
+                magnitude, direction = self.take(f"{layer}.{g}"), self.take(f"{layer}.{v}", ndim)
                 if magnitude is None or direction is None:
                     return None
                 return self._fold(layer, magnitude, direction)
-        return self._take(f"{layer}.weight", ndim)
+        return self.take(f"{layer}.weight", ndim)
 
     def bias(self, layer: str) -> AnyArray | None:
         """A bias, one-dimensional; None and a problem."""
-        return self._take(f"{layer}.bias", 1)
+        return self.take(f"{layer}.bias", 1)
 
     def finish(self) -> None:
         """Report what nobody took."""
@@ -73,7 +73,8 @@ class Layers:
         text = ", ".join("?" if n is None else str(n) for n in expected)
         self.problems.append(f"'{self._prefix}{name}' has shape {list(shape)}, expected [{text}]")
 
-    def _take(self, name: str, ndim: int | None = None) -> AnyArray | None:
+    def take(self, name: str, ndim: int | None = None) -> AnyArray | None:
+        """An entry by its name, floats; None and a problem."""
         array = self._arrays.get(name)
         self._used.add(name)
         if array is None:

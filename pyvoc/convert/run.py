@@ -16,6 +16,7 @@ from pyvoc.convert.detect import ARCHITECTURES, detect
 from pyvoc.errors import Error, ModelError, UnsupportedError
 from pyvoc.quant import encode
 from pyvoc.quant.audio_report import AudioReport, compare_audio
+from pyvoc.quant.logit_report import LogitReport, compare_logits
 from pyvoc.quant.report import PrecisionReport, compare
 from pyvoc.specs import Container, write_container
 from pyvoc.specs.layout import PRECISIONS
@@ -50,7 +51,7 @@ class Conversion:
     precision: str
     bytes: int
     notes: tuple[str, ...]
-    report: PrecisionReport | AudioReport | None
+    report: PrecisionReport | AudioReport | LogitReport | None
 
 
 def convert(
@@ -68,21 +69,23 @@ def convert(
     Parameters
     ----------
     source
-        LPCNet: Keras HDF5 or a weight blob. MelGAN, WaveGlow: a checkpoint of PyTorch, safetensors
-        or MindSpore. Recognised by content.
+        LPCNet: Keras HDF5 or a weight blob. MelGAN, WaveGlow, WaveRNN: a checkpoint of PyTorch,
+        safetensors or MindSpore. Recognised by content.
     target
         Where to save; replaced only when the conversion has succeeded.
     precision
         ``f32``, ``bf16`` or ``int8``.
     arch
-        ``auto``, ``lpcnet``, ``melgan`` or ``waveglow``.
+        ``auto``, ``lpcnet``, ``melgan``, ``waveglow`` or ``wavernn``.
     load
         Opens a model file in the runtime (`pyvoc.load`), to measure the error of the precision.
         None leaves the measurement out.
     mel
         File of a mel spectrogram that a mel-driven model is measured on; None: a synthetic one.
     options
-        What a checkpoint cannot say. WaveGlow: ``halves``, ``first`` or ``alternate``.
+        What a checkpoint cannot say. WaveGlow: ``halves``, ``first`` or ``alternate``. WaveRNN:
+        ``mode``, ``mol``, ``raw`` (mu-law labels) or ``linear`` (labels on a linear scale), else
+        told from the number of outputs, labels being mu-law.
 
     Returns
     -------
@@ -148,12 +151,14 @@ def _report(
     model: Any,
     metadata: Mapping[str, Scalar],
     mel: str | os.PathLike[str] | None,
-) -> PrecisionReport | AudioReport:
-    """Distributions where a model predicts them, audio where it gives audio at once."""
+) -> PrecisionReport | AudioReport | LogitReport:
+    """Distributions where a model predicts each sample, audio where it gives audio at once."""
     if metadata["pyvoc.features.layout"] == MEL:
         bands = int(metadata["pyvoc.features.bands"])
         frames = None if mel is None else mels.load(mel, bands=bands)
-        return compare_audio(exact, model, metadata=metadata, mel=frames)
+        each_sample = metadata["general.architecture"] == "pyvoc.wavernn"
+        measure = compare_logits if each_sample else compare_audio
+        return measure(exact, model, metadata=metadata, mel=frames)
     if mel is not None:
         raise Error(f"{metadata['general.architecture']} is not measured on a mel spectrogram")
     return compare(exact, model, metadata=metadata)

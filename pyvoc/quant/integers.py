@@ -64,21 +64,18 @@ def along(scale: NDArray[np.float64], axis: int, ndim: int) -> NDArray[np.float6
 def quantize_rows(matrix: AnyArray) -> Quantized:
     """Quantise a finite ``[outputs, inputs]`` matrix to int8, one scale per output row.
 
-    Raises
-    ------
-    ValueError
-        The number of inputs is odd.
+    The last of an odd number of inputs has no neighbour.
     """
     w = np.asarray(matrix, np.float64)
-    if w.shape[1] % 2:
-        raise ValueError(f"an odd number of inputs: {w.shape}")
+    inputs = w.shape[1]
+    w = np.pad(w, ((0, 0), (0, inputs % 2)))
     most = np.abs(w).max(axis=1) / MAX_Q8
     pairs = np.abs(w[:, 0::2] + w[:, 1::2]).max(axis=1) / MAX_PAIR
     scale = _scale(np.maximum(most, pairs))
     exact = w / scale[:, None].astype(np.float64)
     q = np.rint(exact)
     _mend_pairs(q, exact)
-    return Quantized(q.astype(np.int8), scale)
+    return Quantized(q[:, :inputs].astype(np.int8), scale)
 
 
 def quantize_table(table: AnyArray, peak: float) -> Quantized:
@@ -98,7 +95,7 @@ def quantize_table(table: AnyArray, peak: float) -> Quantized:
 
 def keeps_rules(q: AnyArray) -> bool:
     """Whether an int8 ``[outputs, inputs]`` matrix is within the container's bounds."""
-    wide = q.astype(np.int16)
+    wide = np.pad(q.astype(np.int16), ((0, 0), (0, q.shape[1] % 2)))
     pairs = np.abs(wide[:, 0::2] + wide[:, 1::2]).max(initial=0)
     return bool(np.abs(wide).max(initial=0) <= MAX_Q8 and pairs <= MAX_PAIR)
 

@@ -9,9 +9,10 @@ from pyvoc.specs.melgan import MELGAN
 from pyvoc.specs.reader import read_container
 from pyvoc.specs.tensors import Container, ElementType, Tensor
 from pyvoc.specs.waveglow import WAVEGLOW
+from pyvoc.specs.wavernn import WAVERNN
 from pyvoc.specs.writer import write_container
 
-SPECS = {spec.architecture: spec for spec in (LPCNET, MELGAN, WAVEGLOW)}
+SPECS = {spec.architecture: spec for spec in (LPCNET, MELGAN, WAVEGLOW, WAVERNN)}
 
 
 def spec_of(container: Container, source: str) -> ModelSpec:
@@ -36,6 +37,7 @@ __all__ = [
     "MELGAN",
     "SPECS",
     "WAVEGLOW",
+    "WAVERNN",
     "Container",
     "ElementType",
     "ModelSpec",

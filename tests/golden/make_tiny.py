@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyvoc.quant import encode
-from pyvoc.specs import LPCNET, MELGAN, WAVEGLOW, ModelSpec, write_container
+from pyvoc.specs import LPCNET, MELGAN, WAVEGLOW, WAVERNN, ModelSpec, write_container
 from pyvoc.specs.lpcnet import LpcnetSettings
 from pyvoc.specs.tensors import Scalar
 
@@ -201,6 +201,7 @@ def main(arguments: list[str]) -> None:
         write(folder / f"{name}.gguf", tiny, precision)
     import tiny_melgan
     import tiny_waveglow
+    import tiny_wavernn
 
     (folder / "melgan").mkdir(exist_ok=True)
     for name, (melgan, precision) in tiny_melgan.MODELS.items():
@@ -212,6 +213,11 @@ def main(arguments: list[str]) -> None:
         arrays = tiny_waveglow.make(waveglow, Draws(waveglow.seed))
         path = folder / "waveglow" / f"{name}.gguf"
         save(path, WAVEGLOW, arrays, waveglow.settings.metadata(), precision)
+    (folder / "wavernn").mkdir(exist_ok=True)
+    for name, (wavernn, precision) in tiny_wavernn.MODELS.items():
+        arrays = tiny_wavernn.make(wavernn, Draws(wavernn.seed))
+        path = folder / "wavernn" / f"{name}.gguf"
+        save(path, WAVERNN, arrays, wavernn.settings.metadata(), precision)
 
 
 if __name__ == "__main__":

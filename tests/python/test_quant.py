@@ -63,9 +63,13 @@ def test_rows_of_zeros() -> None:
     assert (result.scale == 1).all()
 
 
-def test_odd_inputs_are_refused() -> None:
-    with pytest.raises(ValueError, match="odd"):
-        quantize_rows(np.zeros((2, 3)))
+def test_odd_inputs_have_a_last_one_without_a_neighbour() -> None:
+    matrix = np.random.default_rng(9).normal(0, 1, (40, 7))
+    result = quantize_rows(matrix)
+    assert result.q.shape == matrix.shape and keeps_rules(result.q)
+    even = quantize_rows(np.pad(matrix, ((0, 0), (0, 1))))
+    np.testing.assert_array_equal(result.q, even.q[:, :7])
+    np.testing.assert_array_equal(result.scale, even.scale)
 
 
 @settings(max_examples=100, deadline=None)
