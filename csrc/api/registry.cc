@@ -5,6 +5,7 @@
 #include "kernels/resolve.h"
 #include "models/lpcnet/lpcnet.h"
 #include "models/melgan/melgan.h"
+#include "models/wavernn/wavernn.h"
 
 namespace pyvoc::api {
 namespace {
@@ -19,6 +20,7 @@ struct Entry {
 constexpr Entry kModels[] = {
     {"pyvoc.lpcnet", models::lpcnet::Lpcnet::load},
     {"pyvoc.melgan", models::melgan::Melgan::load},
+    {"pyvoc.wavernn", models::wavernn::Wavernn::load},
 };
 
 }  // namespace

@@ -75,6 +75,20 @@
   K(row_dots_f32, (const float* w, std::int32_t n, const float* x, std::ptrdiff_t stride,          \
                    std::int32_t rows, float bias, float* y))
 
+// The sample loop of models that feed back what they draw. Sizes n are multiples of 16.
+#define PYVOC_SAMPLING_SLOTS(K)                                                                  \
+  /* x = max(x, 0); top[0] = the largest. */                                                     \
+  K(rectify_f32, (float* x, std::int32_t n, float* top))                                         \
+  /* u = round(x factor + zero_at), within 0..254. */                                            \
+  K(bytes_f32, (const float* x, float factor, float zero_at, std::int32_t n, std::uint8_t* u))   \
+  /* y[i] = init[i] + sums[i] * (scale[i] factor). */                                            \
+  K(scaled_i32, (const std::int32_t* sums, const float* scale, float factor, const float* init,  \
+                 float* y, std::int32_t n))                                                      \
+  /* label = how many labels' cumulated softmax is at most u, at most n - 1. scratch: n, up to a \
+     multiple of 256, and a 16th more. */                                                        \
+  K(draw_label_f32,                                                                              \
+    (const float* logits, std::int32_t n, float u, float* scratch, std::int32_t* label))
+
 // K(name, (arguments)): every kernel returns void.
 #define PYVOC_KERNEL_SLOTS(K)                                                                   \
   /* y[0 .. 16 panels) = init + W x; init may be null (zeros). */                               \
@@ -109,6 +123,7 @@
     (const DualFcTree& t, const float* x, const float* thresholds, std::int32_t* path))         \
   /* logits[16] of the 15 nodes. */                                                             \
   K(dual_fc_tree, (const DualFcTree& t, const float* x, float* logits))                         \
+  PYVOC_SAMPLING_SLOTS(K)                                                                       \
   PYVOC_CONV_SLOTS(K)                                                                           \
   PYVOC_SIGNAL_SLOTS(K)                                                                         \
   PYVOC_TRAINING_SLOTS(K)

@@ -25,6 +25,7 @@
 #include "kernels/winograd.inl"  // uses tiles of conv.inl
 //
 #include "kernels/gru.inl"
+#include "kernels/sampling.inl"
 #include "kernels/signal.inl"
 #include "kernels/sparse.inl"
 #include "kernels/training.inl"

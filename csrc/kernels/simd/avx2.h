@@ -71,6 +71,11 @@ inline std::uint32_t greater_bits(F32x16 x, F32x16 y) {
   const int high = _mm256_movemask_ps(_mm256_cmp_ps(x.b, y.b, _CMP_GT_OQ));
   return static_cast<std::uint32_t>(low | high << 8);
 }
+inline __m256 pow2x8(__m256 n) {
+  const __m256i exponent = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+  return _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23));
+}
+inline F32x16 pow2(F32x16 n) { return {pow2x8(n.a), pow2x8(n.b)}; }
 inline __m256 newton(__m256 x) {
   const __m256 r = _mm256_rcp_ps(x);
   return _mm256_mul_ps(r, _mm256_fnmadd_ps(x, r, _mm256_set1_ps(2.0f)));

@@ -88,6 +88,7 @@ inline void transpose(F32x16 (&v)[16]) {
     v[12 + i].v = _mm512_shuffle_f32x4(high, high2, 0xdd);
   }
 }
+inline F32x16 pow2(F32x16 n) { return {_mm512_scalef_ps(_mm512_set1_ps(1.0f), n.v)}; }
 inline F32x16 reciprocal_fast(F32x16 a) { return {_mm512_rcp14_ps(a.v)}; }
 inline F32x16 reciprocal(F32x16 a) {
   const __m512 r = _mm512_rcp14_ps(a.v);

@@ -90,6 +90,12 @@ inline std::uint32_t greater_bits(F32x16 a, F32x16 b) {
   }
   return bits;
 }
+inline F32x16 pow2(F32x16 n) {
+  return each([&](int i) {
+    const int32x4_t exponent = vaddq_s32(vcvtq_s32_f32(n.v[i]), vdupq_n_s32(127));
+    return vreinterpretq_f32_s32(vshlq_n_s32(exponent, 23));
+  });
+}
 inline F32x16 reciprocal(F32x16 a) {
   return each([&](int i) { return vdivq_f32(vdupq_n_f32(1.0f), a.v[i]); });
 }

@@ -99,6 +99,15 @@ inline std::uint32_t greater_bits(F32x16 a, F32x16 b) {
   for (int i = 0; i < 16; ++i) bits |= (a.v[i] > b.v[i] ? 1u : 0u) << i;
   return bits;
 }
+// 2^n for whole n within -126..127.
+inline F32x16 pow2(F32x16 n) {
+  return each([&](int i) {
+    const std::uint32_t bits = static_cast<std::uint32_t>(static_cast<int>(n.v[i]) + 127) << 23;
+    float x;
+    std::memcpy(&x, &bits, 4);
+    return x;
+  });
+}
 // 1 / a to float precision, and to 13 bits or better.
 inline F32x16 reciprocal(F32x16 a) {
   return each([&](int i) { return 1.0f / a.v[i]; });

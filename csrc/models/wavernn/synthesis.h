@@ -1,0 +1,61 @@
+// One stream of WaveRNN: the conditioning per frame, the sample loop hop_length times per frame.
+#ifndef PYVOC_MODELS_WAVERNN_SYNTHESIS_H_
+#define PYVOC_MODELS_WAVERNN_SYNTHESIS_H_
+
+#include "models/vocoder.h"
+#include "models/wavernn/conditioning.h"
+#include "models/wavernn/sampler.h"
+#include "models/wavernn/weights.h"
+
+namespace pyvoc::models::wavernn {
+
+class Synthesis final : public Session {
+ public:
+  Synthesis(const Config& config, const Weights& weights, const kernels::KernelTable& kernels,
+            std::uint64_t seed);
+
+  void reset(std::uint64_t seed) PYVOC_RT override;
+  void set_draws(Span<const float> draws) PYVOC_RT override { draws_.give(draws); }
+  int process(const float* frame, int n, float* samples) PYVOC_RT override;
+  int finish(float* samples) PYVOC_RT override { return process(nullptr, 1, samples); }
+
+  // The two halves of process. nullptr: what lies beyond the end.
+  bool begin_frame(const float* frame) PYVOC_RT { return conditioning_.process(frame); }
+  void run_frame(float* samples) PYVOC_RT;
+
+  // Sample `phase` of the frame after sample x (fed back as it is): the last layer's outputs, valid
+  // until the next step.
+  const float* step(int phase, float x) PYVOC_RT;
+
+  const Conditioning& conditioning() const { return conditioning_; }
+  const nn::GruState& state1() const { return a_; }
+  const nn::GruState& state2() const { return b_; }
+
+ private:
+  void mix_inputs(int phase, float x) PYVOC_RT;
+  void run_states() PYVOC_RT;
+  void run_outputs() PYVOC_RT;
+  void run_outputs_i8() PYVOC_RT;
+
+  const Config& config_;
+  const Weights& weights_;
+  const kernels::KernelTable& kernels_;
+  Arena arena_;
+  Conditioning conditioning_;
+  Sampler sampler_;
+  Draws draws_;
+  nn::GruState a_, b_;
+  float* inputs_ = nullptr;      // [weights.inputs]
+  float* rnn2_gates_ = nullptr;  // [3 * stride]
+  float* hidden_ = nullptr;      // [2][fc or rnn, padded]
+  float* other_ = nullptr;
+  float* outputs_ = nullptr;       // [outputs padded]
+  std::int32_t* sums_ = nullptr;   // int8: the largest layer's
+  std::uint8_t* bytes_ = nullptr;  // int8: a layer's inputs
+  const float** rows_ = nullptr;   // what mix_inputs adds, at most taps + 2
+  float* row_weights_ = nullptr;
+  float x_ = 0.0f;  // fed back
+};
+
+}  // namespace pyvoc::models::wavernn
+#endif  // PYVOC_MODELS_WAVERNN_SYNTHESIS_H_

@@ -1,0 +1,85 @@
+#include "models/wavernn/wavernn.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+namespace pyvoc::models::wavernn {
+namespace {
+
+constexpr float kAbsurd = 1000.0f;  // beyond any log mel, in decibels too
+// A normalised mel is 0..1; networks that predict it go a little beyond.
+constexpr float kLeast = -0.5f, kMost = 1.5f;
+
+}  // namespace
+
+Result<std::unique_ptr<Vocoder>> Wavernn::load(const io::Gguf& file,
+                                               const kernels::KernelTable& kernels) {
+  Result<Config> config = read_config(file);
+  if (!config.ok()) return config.status();
+  std::unique_ptr<Wavernn> model(new Wavernn(kernels));
+  model->config_ = config.value();
+  const Config& c = model->config_;
+  Status status = load_weights(file, c, kernels, model->weights_);
+  if (!status.ok()) return status;
+  VocoderInfo& info = model->info_;
+  info.architecture = "wavernn";
+  info.precision = c.precision;
+  info.feature_layout = "mel";
+  info.layout_dims = info.feature_dims = c.bands;
+  info.sample_rate = c.sample_rate;
+  info.hop_length = c.hop_length;
+  info.lookahead_frames = c.pad;
+  info.draws_per_sample = c.mixtures() + 1;
+  info.distribution_size = c.outputs;
+  return std::unique_ptr<Vocoder>(std::move(model));
+}
+
+bool Wavernn::valid_frame(const float* frame) const PYVOC_RT {
+  const float least = config_.normalized ? kLeast : -kAbsurd;
+  const float most = config_.normalized ? kMost : kAbsurd;
+  for (int i = 0; i < config_.bands; ++i) {
+    if (!(frame[i] >= least && frame[i] <= most)) return false;  // NaN too
+  }
+  return true;
+}
+
+// What the network hears of a sample (-1..1): labels are the nearest ones, as in training.
+float Wavernn::fed_back(float sample) const {
+  sample = std::min(std::max(sample, -1.0f), 1.0f);
+  if (config_.mode == Mode::kMol) return sample;
+  const double most = config_.outputs - 1;
+  double x = static_cast<double>(sample);
+  if (config_.mu_law) {
+    x = std::copysign(std::log1p(most * std::fabs(x)) / std::log1p(most), x);
+  }
+  const double label = std::floor((x + 1.0) / 2.0 * most + 0.5);
+  return static_cast<float>(2.0 * label / most - 1.0);
+}
+
+void Wavernn::teacher_force(Matrix<const float> features, std::size_t first, Span<const float> fed,
+                            const Visit& visit) const {
+  const std::unique_ptr<Synthesis> session = start(0);
+  const std::size_t hop = static_cast<std::size_t>(config_.hop_length);
+  std::size_t next = 0, heard = 0;  // frames
+  for (std::size_t i = 0; i < fed.size(); ++i) {
+    while (i % hop == 0 && heard <= first + i / hop) {
+      const float* frame = next < features.rows() ? features[next].data() : nullptr;
+      ++next;
+      if (session->begin_frame(frame)) ++heard;
+    }
+    visit(i, *session, session->step(static_cast<int>(i % hop), fed[i]));
+  }
+}
+
+Status Wavernn::predict(Matrix<const float> features, Span<const float> pcm, float* outputs) const {
+  std::vector<float> fed(pcm.size(), 0.0f);
+  for (std::size_t i = 1; i < pcm.size(); ++i) fed[i] = fed_back(pcm[i - 1]);
+  const std::size_t width = static_cast<std::size_t>(config_.outputs);
+  teacher_force(features, 0, fed, [&](std::size_t i, const Synthesis&, const float* found) {
+    std::copy(found, found + width, outputs + i * width);
+  });
+  return Status();
+}
+
+}  // namespace pyvoc::models::wavernn

@@ -1,0 +1,293 @@
+#include "models/wavernn/weights.h"
+
+#include <cmath>
+#include <cstring>
+
+#include "models/tensors.h"
+
+namespace pyvoc::models::wavernn {
+namespace {
+
+using Type = backends::Weights;
+using nn::padded;
+
+constexpr float kNever = -1e30f;  // a logit
+
+std::size_t size(int n) { return static_cast<std::size_t>(n); }
+
+// Validates first, packs second: nothing is packed unless every tensor is as it should be.
+class Loader {
+ public:
+  Loader(const io::Gguf& file, const Config& config, const kernels::KernelTable& kernels,
+         Weights& weights)
+      : c_(config), kernels_(kernels), w_(weights), tensors_(file) {}
+
+  Status run() {
+    gather();
+    Status status = tensors_.finish();
+    if (!status.ok()) return status;
+    pack();
+    return status_;
+  }
+
+ private:
+  struct Dense {
+    nn::LinearSource matrix;
+    const float* bias = nullptr;
+  };
+  struct Input {  // what of a layer's inputs is known per frame, and the sample's column
+    nn::LinearSource mel, aux;
+    const float *sample = nullptr, *bias = nullptr;
+  };
+
+  // A convolution over `taps` frames; taps of 1 are a matrix as it is.
+  Dense conv(const std::string& name, int out, int in, int taps) {
+    Dense dense;
+    dense.matrix.rows = out;
+    dense.matrix.cols = in * taps;
+    dense.matrix.data = tensors_.f32(name + ".weight", {size(out), size(in), size(taps)});
+    dense.bias = tensors_.f32(name + ".bias", {size(out)});
+    return dense;
+  }
+
+  nn::LinearSource float_matrix(const std::string& name, int rows, int cols, int gates) {
+    nn::LinearSource source;
+    source.rows = rows;
+    source.cols = cols;
+    source.gates = gates;
+    source.data = tensors_.f32(name, {size(rows), size(cols)});
+    return source;
+  }
+
+  Input input(const std::string& layer, int rows, int aux, int gates) {
+    const std::string name = layer + ".input.";
+    return {float_matrix(name + "mel", rows, c_.bands, gates),
+            float_matrix(name + "aux", rows, aux, gates),
+            tensors_.f32(name + "sample", {size(rows)}), tensors_.f32(name + "bias", {size(rows)})};
+  }
+
+  nn::LinearSource loop(const std::string& name, int rows, int cols, int gates, bool int8 = true) {
+    const nn::LinearSource source = tensors_.matrix(name, rows, cols, gates, false, int8);
+    if (int8 && source.data != nullptr) {
+      ++layers_;
+      if (source.type == Type::kI8) ++integers_;
+    }
+    return source;
+  }
+
+  void gather() {
+    const int r = c_.rnn, f = c_.fc, d = c_.hidden, a = c_.aux;
+    resnet_in_ = conv("resnet.in", d, c_.bands, c_.taps());
+    for (int k = 0; k < c_.blocks; ++k) {
+      const std::string name = "resnet." + std::to_string(k);
+      blocks_.push_back({conv(name + ".a", d, d, 1), conv(name + ".b", d, d, 1)});
+    }
+    resnet_out_ = conv("resnet.out", 4 * a, d, 1);
+    for (std::size_t k = 0; k < c_.stretches.size(); ++k) {
+      stretches_.push_back(tensors_.f32("upsample." + std::to_string(k) + ".weight",
+                                        {size(2 * c_.stretches[k] + 1)}));
+    }
+    rnn1_ = input("rnn1", 3 * r, a, 3);
+    rnn2_ = input("rnn2", 3 * r, 2 * a, 3);
+    fc1_ = input("fc1", f, 2 * a, 1);
+    fc2_aux_ = float_matrix("fc2.input.aux", f, a, 1);
+    fc2_bias_ = tensors_.f32("fc2.input.bias", {size(f)});
+    gru1_.recurrent = loop("rnn1.hidden.weight", 3 * r, r, 3);
+    gru1_.bias_hh = tensors_.f32("rnn1.hidden.bias", {size(3 * r)});
+    gru1_.bias_ih = rnn1_.bias;
+    rnn2_input_ = loop("rnn2.input.weight", 3 * r, r, 3);
+    gru2_.recurrent = loop("rnn2.hidden.weight", 3 * r, r, 3);
+    gru2_.bias_hh = tensors_.f32("rnn2.hidden.bias", {size(3 * r)});
+    gru2_.bias_ih = rnn2_.bias;
+    fc1_loop_ = loop("fc1.weight", f, r, 1);
+    fc2_loop_ = loop("fc2.weight", f, f, 1);
+    fc3_ = loop("fc3.weight", c_.outputs, f, 1, c_.mode == Mode::kRaw);
+    fc3_bias_ = tensors_.f32("fc3.bias", {size(c_.outputs)});
+    if (integers_ != 0 && integers_ != layers_) {
+      tensors_.problem(std::to_string(integers_) + " of " + std::to_string(layers_) +
+                       " layers of the sample loop are I8, expected all or none");
+    }
+  }
+
+  nn::Linear pack_linear(const std::string& name, const nn::LinearSource& source) {
+    Result<nn::Linear> linear = nn::Linear::pack(source, kernels_, w_.arena);
+    if (!linear.ok()) {
+      if (status_.ok()) status_ = linear.status();
+      return nn::Linear();
+    }
+    describe(name, linear.value());
+    return linear.value();
+  }
+
+  void describe(const std::string& name, const nn::Linear& linear) {
+    const backends::MatVec& d = linear.description();
+    w_.plan.push_back({name, backends::op_name(d.op), backends::weights_name(d.weights),
+                       linear.backend(), d.rows, d.cols});
+  }
+
+  nn::Gru pack_gru(const std::string& name, const nn::GruSource& source) {
+    Result<nn::Gru> gru = nn::Gru::pack(source, kernels_, w_.arena);
+    if (!gru.ok()) {
+      if (status_.ok()) status_ = gru.status();
+      return nn::Gru();
+    }
+    describe(name, gru.value().recurrent());
+    return gru.value();
+  }
+
+  float* pack_floats(const float* from, int n) {
+    float* to = w_.arena.allocate<float>(size(padded(n)));
+    std::memcpy(to, from, sizeof(float) * size(n));
+    return to;
+  }
+
+  // [out, in, taps] becomes a matrix over `taps` rows of inputs, oldest first.
+  DenseLayer pack_dense(const std::string& name, Dense dense, int taps) {
+    std::vector<float> unrolled;
+    if (taps > 1) {
+      const int in = dense.matrix.cols / taps;
+      const float* from = static_cast<const float*>(dense.matrix.data);
+      unrolled.resize(size(dense.matrix.rows) * size(dense.matrix.cols));
+      for (std::size_t i = 0; i < unrolled.size(); ++i) {
+        const std::size_t tap = i % size(taps), row = i / size(taps);
+        unrolled[(row / size(in) * size(taps) + tap) * size(in) + row % size(in)] = from[i];
+      }
+      dense.matrix.data = unrolled.data();
+    }
+    return {pack_linear(name, dense.matrix), pack_floats(dense.bias, dense.matrix.rows)};
+  }
+
+  // Three gates, each padded, from the file's.
+  void put_gates(const float* from, float* to) const {
+    for (int gate = 0; gate < 3; ++gate) {
+      std::memcpy(to + gate * padded(c_.rnn), from + gate * c_.rnn, sizeof(float) * size(c_.rnn));
+    }
+  }
+
+  void pack_inputs() {
+    w_.rnn2_at = 3 * padded(c_.rnn);
+    w_.fc1_at = 2 * w_.rnn2_at;
+    w_.inputs = w_.fc1_at + padded(c_.fc);
+    w_.rnn1_mel = pack_linear("rnn1.input.mel", rnn1_.mel);
+    w_.rnn2_mel = pack_linear("rnn2.input.mel", rnn2_.mel);
+    w_.fc1_mel = pack_linear("fc1.input.mel", fc1_.mel);
+    w_.rnn1_aux = pack_linear("rnn1.input.aux", rnn1_.aux);
+    w_.rnn2_aux = pack_linear("rnn2.input.aux", rnn2_.aux);
+    w_.fc1_aux = pack_linear("fc1.input.aux", fc1_.aux);
+    w_.fc2_aux = pack_linear("fc2.input.aux", fc2_aux_);
+    float* sample = w_.arena.allocate<float>(size(w_.inputs));
+    put_gates(rnn1_.sample, sample);
+    put_gates(rnn2_.sample, sample + w_.rnn2_at);
+    std::memcpy(sample + w_.fc1_at, fc1_.sample, sizeof(float) * size(c_.fc));
+    w_.sample = sample;
+
+    float* constant = w_.arena.allocate<float>(size(w_.inputs));
+    std::memcpy(constant, w_.rnn1.input_bias(), sizeof(float) * size(w_.rnn2_at));
+    for (int i = 0; i < w_.rnn2_at; ++i) {
+      constant[w_.rnn2_at + i] = w_.rnn2.input_bias()[i] + offset(w_.rnn2_input, i);
+    }
+    // The layer reads half the sum of two states.
+    for (int i = 0; i < c_.fc; ++i) {
+      constant[w_.fc1_at + i] = fc1_.bias[i] + 2.0f * offset(w_.fc1, i);
+    }
+    w_.constant = constant;
+    w_.fc2_constant = pack_floats(fc2_bias_, c_.fc);
+  }
+
+  static float offset(const nn::Linear& linear, int i) {
+    return linear.offset() == nullptr ? 0.0f : linear.offset()[i];
+  }
+
+  void pack_outputs() {
+    float* bias = pack_floats(fc3_bias_, c_.outputs);
+    if (c_.mode == Mode::kMol) {
+      w_.fc3_bias = bias;
+      return;
+    }
+    for (int i = c_.outputs; i < padded(c_.outputs); ++i) bias[i] = kNever;
+    w_.fc3_bias = bias;
+    float* amplitudes = w_.arena.allocate<float>(size(c_.outputs));
+    const double most = c_.outputs - 1;
+    for (int i = 0; i < c_.outputs; ++i) {
+      const double x = 2.0 * i / most - 1.0;
+      const double loud = std::expm1(std::fabs(x) * std::log1p(most)) / most;
+      amplitudes[i] = static_cast<float>(c_.mu_law ? std::copysign(loud, x) : x);
+    }
+    w_.amplitudes = amplitudes;
+  }
+
+  void pack() {
+    w_.resnet_in = pack_dense("resnet.in", resnet_in_, c_.taps());
+    for (std::size_t k = 0; k < blocks_.size(); ++k) {
+      const std::string name = "resnet." + std::to_string(k);
+      const DenseLayer a = pack_dense(name + ".a", blocks_[k][0], 1);
+      w_.blocks.push_back({a, pack_dense(name + ".b", blocks_[k][1], 1)});
+    }
+    w_.resnet_out = pack_dense("resnet.out", resnet_out_, 1);
+    w_.rnn1 = pack_gru("rnn1.hidden", gru1_);
+    w_.rnn2_input = pack_linear("rnn2.input", rnn2_input_);
+    w_.rnn2 = pack_gru("rnn2.hidden", gru2_);
+    w_.fc1 = pack_linear("fc1", fc1_loop_);
+    w_.fc2 = pack_linear("fc2", fc2_loop_);
+    w_.fc3 = pack_linear("fc3", fc3_);
+    if (!status_.ok()) return;
+    pack_inputs();
+    pack_outputs();
+    const std::vector<double> exact = interpolation(stretches_, c_.stretches, c_.pad);
+    float* phases = w_.arena.allocate<float>(exact.size());
+    for (std::size_t i = 0; i < exact.size(); ++i) phases[i] = static_cast<float>(exact[i]);
+    w_.phases = phases;
+  }
+
+  const Config& c_;
+  const kernels::KernelTable& kernels_;
+  Weights& w_;
+  Tensors tensors_;
+  Status status_;
+  int layers_ = 0, integers_ = 0;
+  Dense resnet_in_, resnet_out_;
+  std::vector<std::vector<Dense>> blocks_;  // a, b
+  std::vector<const float*> stretches_;
+  Input rnn1_, rnn2_, fc1_;
+  nn::LinearSource fc2_aux_, rnn2_input_, fc1_loop_, fc2_loop_, fc3_;
+  nn::GruSource gru1_, gru2_;
+  const float *fc2_bias_ = nullptr, *fc3_bias_ = nullptr;
+};
+
+}  // namespace
+
+std::vector<double> interpolation(const std::vector<const float*>& kernels,
+                                  const std::vector<int>& stretches, int pad) {
+  const int taps = 2 * pad + 1;
+  std::vector<double> signal(size(taps), 0.0);  // 1 at the middle frame
+  signal[size(pad)] = 1.0;
+  int hop = 1;
+  for (std::size_t k = 0; k < stretches.size(); ++k) {
+    const int s = stretches[k], n = static_cast<int>(signal.size()) * s;
+    std::vector<double> wide(size(n), 0.0);
+    for (int i = 0; i < n; ++i) {
+      for (int j = 0; j <= 2 * s; ++j) {
+        const int from = i + j - s;
+        if (from < 0 || from >= n) continue;
+        wide[size(i)] += static_cast<double>(kernels[k][j]) * signal[size(from / s)];
+      }
+    }
+    signal.swap(wide);
+    hop *= s;
+  }
+  // What the middle frame gives to frame t is what frame t + d gives to the middle, d = pad - t.
+  std::vector<double> found(size(hop) * size(taps));
+  for (int p = 0; p < hop; ++p) {
+    for (int j = 0; j < taps; ++j) {
+      found[size(p * taps + j)] = signal[size((taps - 1 - j) * hop + p)];
+    }
+  }
+  return found;
+}
+
+Status load_weights(const io::Gguf& file, const Config& config, const kernels::KernelTable& kernels,
+                    Weights& weights) {
+  return Loader(file, config, kernels, weights).run();
+}
+
+}  // namespace pyvoc::models::wavernn
