@@ -89,6 +89,16 @@
   K(draw_label_f32,                                                                              \
     (const float* logits, std::int32_t n, float u, float* scratch, std::int32_t* label))
 
+// The dense products for `rows` inputs at once: y[i] is, bit for bit, what x[i] gives alone. init
+// may be null.
+#define PYVOC_DENSE_MANY_SLOTS(K)                                                            \
+  K(dense_f32_many, (const Dense<float>& w, const float* const* x, const float* const* init, \
+                     float* const* y, std::int32_t rows))                                    \
+  K(dense_bf16_many, (const Dense<Bf16>& w, const float* const* x, const float* const* init, \
+                      float* const* y, std::int32_t rows))                                   \
+  K(dense_i8_many, (const Dense<std::int8_t>& w, const std::uint8_t* const* u,               \
+                    std::int32_t* const* y, std::int32_t rows))
+
 // K(name, (arguments)): every kernel returns void.
 #define PYVOC_KERNEL_SLOTS(K)                                                                   \
   /* y[0 .. 16 panels) = init + W x; init may be null (zeros). */                               \
@@ -96,6 +106,7 @@
   K(dense_bf16, (const Dense<Bf16>& w, const float* x, const float* init, float* y))            \
   /* y = W u with u in 0..254: exact int32 sums, the same on every tier. */                     \
   K(dense_i8, (const Dense<std::int8_t>& w, const std::uint8_t* u, std::int32_t* y))            \
+  PYVOC_DENSE_MANY_SLOTS(K)                                                                     \
   K(sparse8x4_f32, (const Sparse8x4<float>& w, const float* x, float* y))                       \
   K(sparse8x4_bf16, (const Sparse8x4<Bf16>& w, const float* x, float* y))                       \
   K(sparse8x4_i8, (const Sparse8x4<std::int8_t>& w, const std::uint8_t* u, std::int32_t* y))    \

@@ -20,6 +20,8 @@
 #include "kernels/activation.inl"
 #include "kernels/dense.inl"
 //
+#include "kernels/dense_many.inl"  // uses `unrolled` of dense.inl
+//
 #include "kernels/conv.inl"  // uses `unrolled` of dense.inl
 //
 #include "kernels/winograd.inl"  // uses tiles of conv.inl
@@ -47,6 +49,7 @@
     KernelTable t{};                                  \
     t.tier = #name;                                   \
     t.dense_i8 = dense_i8;                            \
+    t.dense_i8_many = dense_i8_many;                  \
     t.conv_i8 = conv_i8;                              \
     t.sparse8x4_i8 = sparse8x4_i8;                    \
     t.sparse8x4_i8_x4 = sparse8x4_i8_x4;              \

@@ -61,6 +61,25 @@ GruState Gru::make_state(Arena& arena) const {
   return state;
 }
 
+void Gru::multiply_many(const GruState* const* states, int n) const PYVOC_RT {
+  if (integer()) {
+    const std::uint8_t* u[kMost];
+    std::int32_t* y[kMost];
+    for (int i = 0; i < n; ++i) {
+      u[i] = states[i]->h_u8;
+      y[i] = static_cast<std::int32_t*>(states[i]->sums);
+    }
+    return recurrent_.run_many(u, y, n);
+  }
+  const float* x[kMost];
+  float* y[kMost];
+  for (int i = 0; i < n; ++i) {
+    x[i] = states[i]->h;
+    y[i] = static_cast<float*>(states[i]->sums);
+  }
+  recurrent_.run_many(x, nullptr, y, n);
+}
+
 void Gru::reset(const GruState& state) const PYVOC_RT {
   std::memset(state.h, 0, sizeof(float) * stride_);
   std::memset(state.h_u8, 127, stride_);

@@ -53,6 +53,10 @@ class Gru {
     }
   }
 
+  // The same for n <= kMost states at once.
+  static constexpr int kMost = 16;
+  void multiply_many(const GruState* const* states, int n) const PYVOC_RT;
+
   // One of kParts pieces of multiply.
   void multiply_part(int part, const GruState& state) const PYVOC_RT {
     if (integer()) {

@@ -203,6 +203,25 @@ void Linear::run_part(int part, const std::uint8_t* u, std::int32_t* y) const PY
   }
 }
 
+void Linear::run_many(const float* const* x, const float* const* init, float* const* y,
+                      int n) const PYVOC_RT {
+  if (layer_.op != Op::kDense || n == 1) {
+    for (int i = 0; i < n; ++i) run(x[i], init == nullptr ? nullptr : init[i], y[i]);
+  } else if (layer_.weights == Weights::kF32) {
+    kernels_->dense_f32_many(dense_f32_, x, init, y, n);
+  } else {
+    kernels_->dense_bf16_many(dense_bf16_, x, init, y, n);
+  }
+}
+
+void Linear::run_many(const std::uint8_t* const* u, std::int32_t* const* y, int n) const PYVOC_RT {
+  if (layer_.op != Op::kDense || n == 1) {
+    for (int i = 0; i < n; ++i) run(u[i], y[i]);
+  } else {
+    kernels_->dense_i8_many(dense_i8_, u, y, n);
+  }
+}
+
 void Linear::run_x4(const std::uint8_t* const* u, std::int32_t* const* y) const PYVOC_RT {
   kernels_->sparse8x4_i8_x4(sparse_i8_[0], u, y);
 }

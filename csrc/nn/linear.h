@@ -59,6 +59,12 @@ class Linear {
   // Four inputs at once; sparse int8 weights only.
   void run_x4(const std::uint8_t* const* u, std::int32_t* const* y) const PYVOC_RT;
 
+  // n inputs at once, dense weights being read once for several of them: y[i] is, bit for bit, what
+  // run gives for x[i]. init as in run.
+  void run_many(const float* const* x, const float* const* init, float* const* y,
+                int n) const PYVOC_RT;
+  void run_many(const std::uint8_t* const* u, std::int32_t* const* y, int n) const PYVOC_RT;
+
   // int8: the real value of one unit of y, and what to add because u stands for (u - 127): real
   // product = y * scale + offset. Both [outputs]. nullptr otherwise.
   const float* scale() const { return scale_; }

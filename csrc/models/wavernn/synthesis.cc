@@ -43,8 +43,8 @@ void Synthesis::reset(std::uint64_t seed) PYVOC_RT {
   x_ = 0.0f;
 }
 
-// inputs_ = what is constant over the frame + the mel, interpolated + x times its column.
-void Synthesis::mix_inputs(int phase, float x) PYVOC_RT {
+// inputs_ = what is constant over the frame + the mel, interpolated + the sample's column.
+void Synthesis::mix_inputs(int phase) PYVOC_RT {
   const float* phases = weights_.phases + size(phase) * size(config_.taps());
   int n = 0;
   const auto put = [&](const float* row, float weight) {
@@ -55,85 +55,111 @@ void Synthesis::mix_inputs(int phase, float x) PYVOC_RT {
   for (int tap = 0; tap < config_.taps(); ++tap) {
     if (phases[tap] != 0.0f) put(conditioning_.product(tap), phases[tap]);
   }
-  put(weights_.sample, x);
+  put(weights_.sample, x_);
   kernels_.mix_rows_f32(rows_, row_weights_, n, inputs_, weights_.inputs);
 }
 
-// Both GRUs, and their products for the next step.
-void Synthesis::run_states() PYVOC_RT {
-  const Weights& w = weights_;
-  w.rnn1.update(a_, inputs_, nullptr);
-  const float* inputs = inputs_ + w.rnn2_at;
-  if (w.rnn2_input.integer()) {
-    w.rnn2_input.run(a_.h_u8, sums_);
-    kernels_.scaled_i32(sums_, w.rnn2_input.scale(), 1.0f, inputs, rnn2_gates_,
-                        w.rnn2_input.outputs());
-  } else {
-    w.rnn2_input.run(a_.h, inputs, rnn2_gates_);
-  }
-  w.rnn2.update(b_, rnn2_gates_, nullptr);
-  w.rnn1.multiply(a_);
-  w.rnn2.multiply(b_);
-}
-
-void Synthesis::run_outputs() PYVOC_RT {
-  const Weights& w = weights_;
-  const int n = nn::padded(config_.fc);
-  float top = 0.0f;
-  w.fc1.run(other_, inputs_ + w.fc1_at, hidden_);
-  kernels_.rectify_f32(hidden_, n, &top);
-  w.fc2.run(hidden_, conditioning_.fc2_constant(), other_);
-  kernels_.rectify_f32(other_, n, &top);
-}
-
-// Rectified inputs u stand for u * top / 254, so nothing is to be added for a zero.
-void Synthesis::run_outputs_i8() PYVOC_RT {
-  const Weights& w = weights_;
-  const int n = nn::padded(config_.fc);
-  float top = 0.0f;
-  kernels_.bytes_f32(other_, kHalfSum, 127.0f, w.rnn1.stride(), bytes_);
-  w.fc1.run(bytes_, sums_);
-  kernels_.scaled_i32(sums_, w.fc1.scale(), 2.0f, inputs_ + w.fc1_at, hidden_, n);
-  kernels_.rectify_f32(hidden_, n, &top);
-  const auto quantize = [&](const float* x) {
-    kernels_.bytes_f32(x, top > 0.0f ? kMaxByte / top : 0.0f, 0.0f, n, bytes_);
+// One sample of n sessions. Everything but the large products is done session by session, with the
+// same arithmetic for any n.
+void Synthesis::run_step(Synthesis* const* sessions, int n, int phase) PYVOC_RT {
+  const Weights& w = sessions[0]->weights_;
+  const kernels::KernelTable& kernels = sessions[0]->kernels_;
+  const bool integer = w.fc1.integer();
+  const int fc = nn::padded(sessions[0]->config_.fc);
+  const float* x[kLockstep] = {};
+  const float* init[kLockstep] = {};
+  float* y[kLockstep] = {};
+  float top[kLockstep] = {};
+  const std::uint8_t* u[kLockstep] = {};
+  std::int32_t* sums[kLockstep] = {};
+  const nn::GruState *first[kLockstep] = {}, *second[kLockstep] = {};
+  const auto each = [&](const auto& f) {
+    for (int i = 0; i < n; ++i) f(i, *sessions[i]);
   };
-  quantize(hidden_);
-  w.fc2.run(bytes_, sums_);
-  kernels_.scaled_i32(sums_, w.fc2.scale(), 0.5f * top, conditioning_.fc2_constant(), other_, n);
-  kernels_.rectify_f32(other_, n, &top);
-  if (!w.fc3.integer()) return;
-  quantize(other_);
-  w.fc3.run(bytes_, sums_);
-  kernels_.scaled_i32(sums_, w.fc3.scale(), 0.5f * top, w.fc3_bias, outputs_, w.fc3.outputs());
+  // y = init + layer x; an int8 layer has u, of which `factor` (by session) is a unit.
+  const auto product = [&](const nn::Linear& layer, const auto& factor) {
+    if (!layer.integer()) return layer.run_many(x, init, y, n);
+    layer.run_many(u, sums, n);
+    for (int i = 0; i < n; ++i) {
+      kernels.scaled_i32(sums[i], layer.scale(), factor(i), init[i], y[i], layer.outputs());
+    }
+  };
+  // Rectified activations u stand for u top / 254: nothing is to be added for a zero.
+  const auto rectified = [&](int i, Synthesis& s, float* values) {
+    kernels.rectify_f32(values, fc, &top[i]);
+    x[i] = values;
+    if (integer) {
+      kernels.bytes_f32(values, top[i] > 0.0f ? kMaxByte / top[i] : 0.0f, 0.0f, fc, s.bytes_);
+    }
+  };
+  const auto half_top = [&](int i) { return 0.5f * top[i]; };
+
+  each([&](int i, Synthesis& s) {
+    s.mix_inputs(phase);
+    w.rnn1.update(s.a_, s.inputs_, nullptr);
+    x[i] = s.a_.h;
+    u[i] = s.a_.h_u8;
+    sums[i] = s.sums_;
+    init[i] = s.inputs_ + w.rnn2_at;
+    y[i] = s.rnn2_gates_;
+  });
+  product(w.rnn2_input, [](int) { return 1.0f; });
+  each([&](int i, Synthesis& s) {
+    w.rnn2.update(s.b_, s.rnn2_gates_, nullptr);
+    first[i] = &s.a_;
+    second[i] = &s.b_;
+  });
+  w.rnn1.multiply_many(first, n);
+  w.rnn2.multiply_many(second, n);
+  each([&](int i, Synthesis& s) {
+    const int stride = w.rnn1.stride();
+    for (int k = 0; k < stride; ++k) s.other_[k] = s.a_.h[k] + s.b_.h[k];
+    if (integer) kernels.bytes_f32(s.other_, kHalfSum, 127.0f, stride, s.bytes_);
+    x[i] = s.other_;
+    u[i] = s.bytes_;
+    init[i] = s.inputs_ + w.fc1_at;
+    y[i] = s.hidden_;
+  });
+  product(w.fc1, [](int) { return 2.0f; });
+  each([&](int i, Synthesis& s) {
+    rectified(i, s, s.hidden_);
+    init[i] = s.conditioning_.fc2_constant();
+    y[i] = s.other_;
+  });
+  product(w.fc2, half_top);
+  each([&](int i, Synthesis& s) {
+    rectified(i, s, s.other_);
+    init[i] = w.fc3_bias;
+    y[i] = s.outputs_;
+  });
+  product(w.fc3, half_top);
 }
 
 const float* Synthesis::step(int phase, float x) PYVOC_RT {
-  const Weights& w = weights_;
-  mix_inputs(phase, x);
-  run_states();
-  for (int i = 0; i < w.rnn1.stride(); ++i) other_[i] = a_.h[i] + b_.h[i];
-  if (w.fc1.integer()) {
-    run_outputs_i8();
-  } else {
-    run_outputs();
-  }
-  if (!w.fc3.integer()) w.fc3.run(other_, w.fc3_bias, outputs_);
+  Synthesis* self = this;
+  x_ = x;
+  run_step(&self, 1, phase);
   return outputs_;
 }
 
-void Synthesis::run_frame(float* samples) PYVOC_RT {
-  for (int i = 0; i < config_.hop_length; ++i) {
-    const Drawn drawn = sampler_.draw(step(i, x_), draws_);
-    samples[i] = drawn.heard;
-    x_ = drawn.fed_back;
+void Synthesis::run_frame(Synthesis* const* sessions, float* const* samples, int n) PYVOC_RT {
+  const int hop = sessions[0]->config_.hop_length;
+  for (int t = 0; t < hop; ++t) {
+    run_step(sessions, n, t);
+    for (int i = 0; i < n; ++i) {
+      Synthesis& s = *sessions[i];
+      const Drawn drawn = s.sampler_.draw(s.outputs_, s.draws_);
+      samples[i][t] = drawn.heard;
+      s.x_ = drawn.fed_back;
+    }
   }
 }
 
 int Synthesis::process(const float* frame, int /*n: blocks are one frame*/,
                        float* samples) PYVOC_RT {
   if (!begin_frame(frame)) return 0;
-  run_frame(samples);
+  Synthesis* self = this;
+  run_frame(&self, &samples, 1);
   return 1;
 }
 

@@ -9,6 +9,9 @@
 
 namespace pyvoc::models::wavernn {
 
+// Sessions that share a pass over the weights.
+constexpr int kLockstep = nn::Gru::kMost;
+
 class Synthesis final : public Session {
  public:
   Synthesis(const Config& config, const Weights& weights, const kernels::KernelTable& kernels,
@@ -19,9 +22,10 @@ class Synthesis final : public Session {
   int process(const float* frame, int n, float* samples) PYVOC_RT override;
   int finish(float* samples) PYVOC_RT override { return process(nullptr, 1, samples); }
 
-  // The two halves of process. nullptr: what lies beyond the end.
+  // The two halves of process, the second for n <= kLockstep sessions of one model in lockstep.
+  // nullptr: what lies beyond the end.
   bool begin_frame(const float* frame) PYVOC_RT { return conditioning_.process(frame); }
-  void run_frame(float* samples) PYVOC_RT;
+  static void run_frame(Synthesis* const* sessions, float* const* samples, int n) PYVOC_RT;
 
   // Sample `phase` of the frame after sample x (fed back as it is): the last layer's outputs, valid
   // until the next step.
@@ -32,10 +36,8 @@ class Synthesis final : public Session {
   const nn::GruState& state2() const { return b_; }
 
  private:
-  void mix_inputs(int phase, float x) PYVOC_RT;
-  void run_states() PYVOC_RT;
-  void run_outputs() PYVOC_RT;
-  void run_outputs_i8() PYVOC_RT;
+  void mix_inputs(int phase) PYVOC_RT;
+  static void run_step(Synthesis* const* sessions, int n, int phase) PYVOC_RT;
 
   const Config& config_;
   const Weights& weights_;

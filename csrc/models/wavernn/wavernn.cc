@@ -35,6 +35,25 @@ Result<std::unique_ptr<Vocoder>> Wavernn::load(const io::Gguf& file,
   return std::unique_ptr<Vocoder>(std::move(model));
 }
 
+void Wavernn::process_batch(Session* const* sessions, const float* const* frames, const int* counts,
+                            float* const* samples, int* hops, std::size_t n) const PYVOC_RT {
+  Synthesis* group[kLockstep];
+  float* outputs[kLockstep];
+  int waiting = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    Synthesis* session = static_cast<Synthesis*>(sessions[i]);
+    hops[i] = session->begin_frame(counts[i] > 0 ? frames[i] : nullptr) ? 1 : 0;
+    if (hops[i] == 0) continue;
+    group[waiting] = session;
+    outputs[waiting] = samples[i];
+    if (++waiting == kLockstep) {
+      Synthesis::run_frame(group, outputs, waiting);
+      waiting = 0;
+    }
+  }
+  if (waiting > 0) Synthesis::run_frame(group, outputs, waiting);
+}
+
 bool Wavernn::valid_frame(const float* frame) const PYVOC_RT {
   const float least = config_.normalized ? kLeast : -kAbsurd;
   const float most = config_.normalized ? kMost : kAbsurd;
