@@ -8,6 +8,7 @@
 #include "arrays.h"
 #include "model.h"
 #include "models/lpcnet/lpcnet.h"
+#include "models/wavernn/wavernn.h"
 
 namespace py = pybind11;
 
@@ -22,9 +23,10 @@ using models::lpcnet::Lpcnet;
 using models::lpcnet::Step;
 using models::lpcnet::Synthesis;
 
-const Lpcnet& lpcnet(const Model& model) {
-  const auto* inner = dynamic_cast<const Lpcnet*>(model.get()->vocoder.get());
-  if (inner == nullptr) raise(PYVOC_ERROR_ARGUMENT, "not an LPCNet model");
+template <typename Vocoder>
+const Vocoder& inside(const Model& model) {
+  const auto* inner = dynamic_cast<const Vocoder*>(model.get()->vocoder.get());
+  if (inner == nullptr) raise(PYVOC_ERROR_ARGUMENT, "a model of another architecture");
   return *inner;
 }
 
@@ -49,7 +51,7 @@ struct Rows {
 
 // The condition network's tensors for every frame, warm-up included; gate order r, z, n.
 py::dict lpcnet_frames(const Model& model, const FloatArray& features) {
-  const Lpcnet& net = lpcnet(model);
+  const Lpcnet& net = inside<Lpcnet>(model);
   const Config& c = net.config();
   check_frames(features, static_cast<std::size_t>(c.feature_dims));
   const auto n = static_cast<std::size_t>(features.shape(0));
@@ -80,7 +82,7 @@ py::dict lpcnet_frames(const Model& model, const FloatArray& features) {
 
 // Teacher-forced states and logits; `pcm` as for Model.predict.
 py::dict lpcnet_steps(const Model& model, const FloatArray& features, const FloatArray& pcm) {
-  const Lpcnet& net = lpcnet(model);
+  const Lpcnet& net = inside<Lpcnet>(model);
   const Config& c = net.config();
   check_frames(features, static_cast<std::size_t>(c.feature_dims));
   const auto n = static_cast<std::size_t>(pcm.size());
@@ -110,6 +112,37 @@ py::dict lpcnet_steps(const Model& model, const FloatArray& features, const Floa
   return out;
 }
 
+// Teacher-forced states and outputs from the first sample of frame `first` on; the residual
+// network's output for each of them.
+py::dict wavernn_steps(const Model& model, const FloatArray& features, std::size_t first,
+                       const FloatArray& fed) {
+  using models::wavernn::Synthesis;
+  using models::wavernn::Wavernn;
+  const Wavernn& net = inside<Wavernn>(model);
+  const models::wavernn::Config& c = net.config();
+  check_frames(features, static_cast<std::size_t>(c.bands));
+  const auto n = static_cast<std::size_t>(fed.size());
+  const auto frames = static_cast<std::size_t>(features.shape(0));
+  if (n == 0 || first + (n - 1) / static_cast<std::size_t>(c.hop_length) >= frames) {
+    raise(PYVOC_ERROR_ARGUMENT, "samples beyond the frames");
+  }
+  Rows h1(n, c.rnn), h2(n, c.rnn), aux(n, 4 * c.aux), outputs(n, c.outputs);
+  const Matrix<const float> rows(features.data(), frames, static_cast<std::size_t>(c.bands));
+  const auto visit = [&](std::size_t i, const Synthesis& session, const float* found) {
+    h1.put(i, session.state1().h);
+    h2.put(i, session.state2().h);
+    aux.put(i, session.conditioning().aux());
+    outputs.put(i, found);
+  };
+  net.teacher_force(rows, first, Span<const float>(fed.data(), n), visit);
+  py::dict out;
+  out["h1"] = h1.array;
+  out["h2"] = h2.array;
+  out["aux"] = aux.array;
+  out["outputs"] = outputs.array;
+  return out;
+}
+
 }  // namespace
 
 void bind_testing(py::module_& module) {
@@ -117,6 +150,8 @@ void bind_testing(py::module_& module) {
   testing.def("lpcnet_frames", &lpcnet_frames, py::arg("model"), py::arg("features").noconvert());
   testing.def("lpcnet_steps", &lpcnet_steps, py::arg("model"), py::arg("features").noconvert(),
               py::arg("pcm").noconvert());
+  testing.def("wavernn_steps", &wavernn_steps, py::arg("model"), py::arg("features").noconvert(),
+              py::arg("first"), py::arg("fed").noconvert());
   bind_kernel_rate(testing);
 }
 

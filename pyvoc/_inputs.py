@@ -21,6 +21,8 @@ Float32 = npt.NDArray[np.float32]
 LIMIT, MEL_LIMIT = 100.0, 1000.0
 """No feature of any sound comes near, mels in decibels neither; the runtime refuses what lies
 beyond."""
+NORMALIZED = (-0.5, 1.5)
+"""A normalised mel is 0 to 1, and networks that predict it go a little beyond."""
 
 
 def as_frames(features: npt.ArrayLike, info: ModelInfo, *, first: int = 0) -> Float32:
@@ -50,12 +52,16 @@ def as_frames(features: npt.ArrayLike, info: ModelInfo, *, first: int = 0) -> Fl
     with np.errstate(over="ignore"):
         rows = np.ascontiguousarray(array, dtype=np.float32)
     used = rows[:, : info.feature_dims]
-    limit = LIMIT if info.mel is None else MEL_LIMIT
-    good = np.abs(used) <= limit  # False for NaN
+    what = "beyond what any sound gives"
+    low, high = (-LIMIT, LIMIT) if info.mel is None else (-MEL_LIMIT, MEL_LIMIT)
+    if info.mel is not None and info.mel.normalized:
+        low, high = NORMALIZED
+        what = "the model reads mels from 0 to 1, is this one of another recipe (pyvoc check-mel)?"
+    good = (used >= low) & (used <= high)  # False for NaN
     if not good.all():
         frame, column = np.argwhere(~good)[0]
         value = float(used[frame, column])
-        what = "beyond what any sound gives" if np.isfinite(value) else "not finite"
+        what = what if np.isfinite(value) else "not finite"
         raise FeatureError(f"feature {column} of frame {first + frame} is {value:g}: {what}")
     return rows
 

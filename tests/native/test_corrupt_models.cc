@@ -24,10 +24,10 @@ namespace {
 constexpr int kMutations = 2000;    // of every model, through the reader
 constexpr int kRunMutations = 300;  // of every model, through the whole runtime
 const char* const kModels[] = {"tree_sparse.int8.gguf", "end_to_end.bf16.gguf"};
-const char* const kRunModels[] = {"tree_sparse.f32.gguf",    "tree_sparse.int8.gguf",
-                                  "softmax_dense.int8.gguf", "softmax_sparse.f32.gguf",
-                                  "end_to_end.bf16.gguf",    "melgan/odd.f32.gguf",
-                                  "melgan/zero.bf16.gguf"};
+const char* const kRunModels[] = {
+    "tree_sparse.f32.gguf",    "tree_sparse.int8.gguf", "softmax_dense.int8.gguf",
+    "softmax_sparse.f32.gguf", "end_to_end.bf16.gguf",  "melgan/odd.f32.gguf",
+    "melgan/zero.bf16.gguf",   "wavernn/mol.f32.gguf",  "wavernn/odd.int8.gguf"};
 
 std::string read_model(const std::string& name) {
   std::ifstream file(std::string(PYVOC_TEST_DATA) + "/" + name, std::ios::binary);

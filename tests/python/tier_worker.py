@@ -4,7 +4,8 @@
 
 LPCNet's inputs: `features` [frames, dims]; optionally `pcm` (teacher-forced signal, -1..1) and
 `draws`. Outputs: `frames_*` of the condition network, `steps_*` teacher-forced, `samples` of a free
-run. Other models: any number of feature arrays; the samples of each, under its name.
+run. WaveRNN: `features`, `pcm`; `predicted` and `samples`. Other models: any number of feature
+arrays; the samples of each, under its name.
 """
 
 from __future__ import annotations
@@ -43,6 +44,11 @@ def main(model_path: str, source: str, target: str) -> None:
     model = pyvoc.load(model_path)
     with np.load(source) as inputs:
         given = dict(inputs)
+    if model.info.architecture == "wavernn":
+        predicted = model.predict(given["features"], given["pcm"])
+        samples = model.synthesize(given["features"], draws=given["draws"])
+        np.savez(target, predicted=predicted, samples=samples)
+        return
     if model.info.architecture != "lpcnet":
         np.savez(target, **{name: model.synthesize(rows) for name, rows in given.items()})
         return

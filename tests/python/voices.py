@@ -12,6 +12,7 @@ from pyvoc import _pyvoc
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = sorted((ROOT / "tests" / "golden").glob("*.gguf"))
+WAVERNN = sorted((ROOT / "tests" / "golden" / "wavernn").glob("*.gguf"))
 MELGAN = sorted((ROOT / "tests" / "golden" / "melgan").glob("*.gguf"))
 TREE = ROOT / "tests" / "golden" / "tree_sparse.int8.gguf"
 SOFTMAX = ROOT / "tests" / "golden" / "softmax_sparse.f32.gguf"
@@ -47,5 +48,6 @@ def make_mel(frames: int, *, bands: int = 80, seed: int = 0) -> np.ndarray:
 
 def features_for(model: pyvoc.Model, frames: int, *, seed: int = 0) -> np.ndarray:
     if model.info.feature_layout == "mel":
-        return make_mel(frames, bands=model.info.feature_dims, seed=seed)
+        mel = make_mel(frames, bands=model.info.feature_dims, seed=seed)
+        return (mel + 11.5129) / 12.5129 if model.info.architecture == "wavernn" else mel
     return make_features(frames, seed=seed, dims=model.info.layout_dims)
