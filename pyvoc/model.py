@@ -57,7 +57,7 @@ class ModelInfo:
     draws_per_sample
         Uniform draws that a sample takes when they are given from outside.
     distribution_size
-        Classes per sample of :meth:`Model.predict`.
+        Numbers per sample of :meth:`Model.predict`.
     mel
         How the mel frames that the model reads are computed; None for other features.
     """
@@ -192,8 +192,9 @@ class Model:
         Returns
         -------
         float32 [samples, distribution_size]
-            Probability of each class given the past; for LPCNet the classes are mu-law codes of
-            the excitation (Valin & Skoglund 2019).
+            LPCNet: probability of each class given the past, the classes being mu-law codes of the
+            excitation (Valin & Skoglund 2019). WaveRNN: the last layer's outputs, logits of labels
+            or a mixture of logistics (all weights' logits, all means, all logarithms of scales).
 
         Raises
         ------

@@ -105,8 +105,8 @@ class Vocoder {
   // Checks the values of one frame [feature_dims]; the message of an error names the value.
   virtual bool valid_frame(const float* frame) const PYVOC_RT = 0;
 
-  // Teacher-forced distributions; see pyvoc_model_predict. probabilities [pcm.size(),
-  // distribution_size].
+  // Teacher-forced distributions, in the model's own terms; see pyvoc_model_predict. probabilities
+  // [pcm.size(), distribution_size].
   virtual Status predict(Matrix<const float> features, Span<const float> pcm,
                          float* probabilities) const {
     (void)features, (void)pcm, (void)probabilities;

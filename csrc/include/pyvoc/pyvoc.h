@@ -89,7 +89,7 @@ typedef struct pyvoc_model_info {
   uint32_t feature_dims;      /* floats per frame that the model reads: the first 20, 38 */
   uint32_t lookahead_frames;  /* frames that must be pushed beyond the one being heard */
   uint32_t draws_per_sample;  /* uniforms per sample when draws are given; 0: not stochastic */
-  uint32_t distribution_size; /* classes per sample of pyvoc_model_predict; 0: no such output */
+  uint32_t distribution_size; /* floats per sample of pyvoc_model_predict; 0: no such output */
 } pyvoc_model_info;
 
 /* Loads a pyvoc GGUF model; the file is mapped, checked and packed for this machine. */
@@ -111,7 +111,9 @@ PYVOC_API pyvoc_status pyvoc_model_describe(const pyvoc_model* model, const char
  * features: `frames` rows, `stride` floats apart (>= feature_dims); pcm: the signal that is fed
  * back, n_samples floats in -1..1 aligned with the frames (sample i belongs to frame i /
  * hop_length), n_samples <= frames * hop_length. probabilities [n_samples, distribution_size]:
- * P(class | the past), each row sums to 1; classes are mu-law excitation codes for LPCNet. */
+ * for LPCNet P(class | the past), each row sums to 1, classes are mu-law excitation codes; for
+ * WaveRNN the last layer's outputs: logits of labels, or a mixture of logistics (all weights'
+ * logits, all means, all logarithms of scales). */
 PYVOC_API pyvoc_status pyvoc_model_predict(const pyvoc_model* model, const float* features,
                                            size_t frames, size_t stride, const float* pcm,
                                            size_t n_samples, float* probabilities);
