@@ -96,21 +96,20 @@ inline void dense_tile_i8(const Dense<std::int8_t>& w, std::int32_t first,
   });
 }
 
+constexpr int kManyRows = kTileRows < 8 ? kTileRows : 8;  // more have no registers for pointers
+
 // Calls tile(Index<kRows>, first row) while so many rows are left.
 template <int kRows, typename Tile>
 inline std::int32_t tile_rows(std::int32_t rows, std::int32_t first, const Tile& tile) {
-  if constexpr (kRows <= kTileRows) {
-    for (; first + kRows <= rows; first += kRows) tile(Index<kRows>(), first);
-  }
+  for (; first + kRows <= rows; first += kRows) tile(Index<kRows>(), first);
   return first;
 }
 
-// All rows in tiles of a few sizes; the first one that is in none of them.
+// All rows in tiles of one of two sizes; the first one that is in none of them.
 template <typename Tile>
 inline std::int32_t for_rows(std::int32_t rows, const Tile& tile) {
-  std::int32_t r = tile_rows<kTileRows>(rows, 0, tile);
-  if constexpr (kTileRows > 8) r = tile_rows<8>(rows, r, tile);
-  if constexpr (kTileRows > 4) r = tile_rows<4>(rows, r, tile);
+  std::int32_t r = tile_rows<kManyRows>(rows, 0, tile);
+  if constexpr (kManyRows > 4) r = tile_rows<4>(rows, r, tile);
   return r;
 }
 
