@@ -5,6 +5,7 @@
 #include "kernels/resolve.h"
 #include "models/lpcnet/lpcnet.h"
 #include "models/melgan/melgan.h"
+#include "models/waveglow/waveglow.h"
 
 namespace pyvoc::api {
 namespace {
@@ -19,6 +20,7 @@ struct Entry {
 constexpr Entry kModels[] = {
     {"pyvoc.lpcnet", models::lpcnet::Lpcnet::load},
     {"pyvoc.melgan", models::melgan::Melgan::load},
+    {"pyvoc.waveglow", models::waveglow::Waveglow::load},
 };
 
 }  // namespace

@@ -32,6 +32,7 @@ inline void store_bytes(std::uint8_t* p, F32x16 v, const float* inverse, const f
 // The 16 values of a row from output `column` on, which lie at `at`.
 inline PYVOC_ALWAYS_INLINE void finish_sum(const ConvOutput& out, std::int64_t at,
                                            std::int32_t column, F32x16 v) {
+  if (out.add != nullptr) v = add(v, load(out.add + at));
   const F32x16 active = max(v, mul(v, set1(out.leak)));
   if (out.value != nullptr) store(out.value + at, v);
   if (out.active != nullptr) store(out.active + at, active);
@@ -80,11 +81,12 @@ inline PYVOC_ALWAYS_INLINE void add_columns(F32x16 (&acc)[kRows][kPanels], const
   });
 }
 
+// The sums of a tile, bias included.
 template <int kRows, int kPanels, typename T>
-inline void conv_tile(const Dense<T>& w, const ConvInput<float>& in, std::int32_t row,
-                      std::int32_t first, const ConvOutput& out) {
+inline PYVOC_ALWAYS_INLINE void tile_sums(const Dense<T>& w, const ConvInput<float>& in,
+                                          std::int32_t row, std::int32_t first,
+                                          const ConvOutput& out, F32x16 (&acc)[kRows][kPanels]) {
   const std::int64_t panel = std::int64_t{16} * w.cols;
-  F32x16 acc[kRows][kPanels];
   unrolled<kPanels>([&](auto p) {
     const F32x16 bias = load(out.bias + 16 * (first + p.value));
     unrolled<kRows>([&](auto r) { acc[r.value][p.value] = bias; });
@@ -98,6 +100,13 @@ inline void conv_tile(const Dense<T>& w, const ConvInput<float>& in, std::int32_
       x.advance(4);
     }
   }
+}
+
+template <int kRows, int kPanels, typename T>
+inline void conv_tile(const Dense<T>& w, const ConvInput<float>& in, std::int32_t row,
+                      std::int32_t first, const ConvOutput& out) {
+  F32x16 acc[kRows][kPanels];
+  tile_sums(w, in, row, first, out, acc);
   unrolled<kRows>([&](auto r) {
     unrolled<kPanels>([&](auto p) {
       const std::int32_t column = 16 * (first + p.value);
@@ -107,8 +116,9 @@ inline void conv_tile(const Dense<T>& w, const ConvInput<float>& in, std::int32_
 }
 
 template <int kRows, int kPanels>
-inline void conv_tile(const Dense<std::int8_t>& w, const ConvInput<std::uint8_t>& in,
-                      std::int32_t row, std::int32_t first, const ConvOutput& out) {
+inline PYVOC_ALWAYS_INLINE void tile_sums(const Dense<std::int8_t>& w,
+                                          const ConvInput<std::uint8_t>& in, std::int32_t row,
+                                          std::int32_t first, I32x16 (&kept)[kRows][kPanels]) {
   const std::int64_t panel = std::int64_t{16} * w.cols;
   I32x16 acc[kRows][kPanels];
   unrolled<kRows>(
@@ -134,18 +144,30 @@ inline void conv_tile(const Dense<std::int8_t>& w, const ConvInput<std::uint8_t>
       x.advance(16);
     }
   }
-  // A rolled loop over rows: unrolled, GCC spills the sums that wait.
-  I32x16 kept[kRows][kPanels];
   unrolled<kRows>([&](auto r) {
     unrolled<kPanels>([&](auto p) { kept[r.value][p.value] = acc[r.value][p.value]; });
   });
+}
+
+// The real value of a sum.
+inline F32x16 real_sum(const Dense<std::int8_t>& w, const ConvOutput& out, std::int32_t column,
+                       I32x16 sum) {
+  const std::int32_t* sums = w.row_sums + column;
+  return fma(to_float(dot_finish(sum, sums, sums + 8)), load(out.scale + column),
+             load(out.bias + column));
+}
+
+template <int kRows, int kPanels>
+inline void conv_tile(const Dense<std::int8_t>& w, const ConvInput<std::uint8_t>& in,
+                      std::int32_t row, std::int32_t first, const ConvOutput& out) {
+  I32x16 sums[kRows][kPanels];
+  tile_sums(w, in, row, first, sums);
+  // A rolled loop over rows: unrolled, GCC spills the sums that wait.
   for (int r = 0; r < kRows; ++r) {
     for (int p = 0; p < kPanels; ++p) {
       const std::int32_t column = 16 * (first + p);
-      const std::int32_t* sums = w.row_sums + column;
-      const F32x16 sum = to_float(dot_finish(kept[r][p], sums, sums + 8));
       finish_sum(out, (row + r) * out.stride + column, column,
-                 fma(sum, load(out.scale + column), load(out.bias + column)));
+                 real_sum(w, out, column, sums[r][p]));
     }
   }
 }

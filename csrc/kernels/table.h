@@ -66,6 +66,14 @@
   /* Inputs are 0..254, weights -127..127; the int32 sums are the same on every tier. */           \
   K(conv_i8, (const Dense<std::int8_t>& w, const ConvInput<std::uint8_t>& in, std::int32_t rows,   \
               const ConvOutput& out))                                                              \
+  /* Sums in pairs of panels: tanh of the first panel, times the logistic function of the second.   \
+     int8 is as precise as bytes are. */                                                           \
+  K(gated_conv_f32,                                                                                \
+    (const Dense<float>& w, const ConvInput<float>& in, std::int32_t rows, const ConvOutput& out)) \
+  K(gated_conv_bf16,                                                                               \
+    (const Dense<Bf16>& w, const ConvInput<float>& in, std::int32_t rows, const ConvOutput& out))  \
+  K(gated_conv_i8, (const Dense<std::int8_t>& w, const ConvInput<std::uint8_t>& in,                \
+                    std::int32_t rows, const ConvOutput& out))                                     \
   /* Three-tap convolutions, tile by tile: w's columns are the channels at each of the six points, \
      weights transformed. scratch: [tiles][6][channels]. */                                        \
   K(winograd_f32, (const Dense<float>& w, const WinogradInput& in, std::int32_t tiles,             \

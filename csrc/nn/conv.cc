@@ -25,6 +25,7 @@ std::size_t packed_index(Weights type, int row, int column, int columns) {
 }
 
 kernels::ConvOutput elements_from(kernels::ConvOutput out, std::ptrdiff_t at) PYVOC_RT {
+  if (out.add != nullptr) out.add += at;
   if (out.value != nullptr) out.value += at;
   if (out.active != nullptr) out.active += at;
   if (out.value_u8 != nullptr) out.value_u8 += at;
@@ -103,46 +104,71 @@ void Conv::finish(const ConvSource& source, int output, int row, int first_colum
   bias_[row] -= static_cast<float>(static_cast<double>(source.scale[output]) * zeros);
 }
 
-Result<Conv> Conv::pack(const std::vector<ConvSource>& sources, const kernels::KernelTable& kernels,
-                        Arena& arena) {
+template <typename Place>
+Result<Conv> Conv::pack_rows(const std::vector<ConvSource>& sources, int rows,
+                             const kernels::KernelTable& kernels, Arena& arena,
+                             const Place& place) {
   int columns = 0;
   for (const ConvSource& source : sources) columns += source.taps * padded(source.inputs);
   Conv conv;
   const Result<const backends::Backend*> backend =
-      conv.begin(Op::kConv, sources[0].type, padded(sources[0].outputs), columns, kernels, arena);
+      conv.begin(Op::kConv, sources[0].type, rows, columns, kernels, arena);
   if (!backend.ok()) return backend.status();
   int first = 0;
   for (const ConvSource& source : sources) {
     const int channels = padded(source.inputs);
     for (int o = 0; o < source.outputs; ++o) {
+      const int row = place(source, o);
       for (int tap = 0; tap < source.taps; ++tap) {
         for (int i = 0; i < source.inputs; ++i) {
-          conv.put(source, o, i, tap, o, first + tap * channels + i);
+          conv.put(source, o, i, tap, row, first + tap * channels + i);
         }
       }
-      conv.finish(source, o, o, first, source.taps * channels);
+      conv.finish(source, o, row, first, source.taps * channels);
     }
     first += source.taps * channels;
   }
   return conv;
 }
 
-Result<Conv> Conv::pack_transposed(const ConvSource& source, const kernels::KernelTable& kernels,
-                                   Arena& arena) {
-  const int stride = source.taps / 2, inputs = padded(source.inputs);
-  const int outputs = padded(source.outputs);
+Result<Conv> Conv::pack(const std::vector<ConvSource>& sources, const kernels::KernelTable& kernels,
+                        Arena& arena) {
+  return pack_rows(sources, padded(sources[0].outputs), kernels, arena,
+                   [](const ConvSource&, int output) { return output; });
+}
+
+Result<Conv> Conv::pack_gated(const std::vector<ConvSource>& sources,
+                              const kernels::KernelTable& kernels, Arena& arena) {
+  const int units = padded(sources[0].outputs / 2);
+  Result<Conv> conv = pack_rows(sources, 2 * units, kernels, arena,
+                                [](const ConvSource& source, int output) {
+                                  const int half = source.outputs / 2, unit = output % half;
+                                  return (2 * (unit / kVector) + output / half) * kVector +
+                                         unit % kVector;
+                                });
+  if (conv.ok()) {
+    conv.value().outputs_ = units;
+    conv.value().panels_ = 2;
+  }
+  return conv;
+}
+
+Result<Conv> Conv::pack_transposed(const ConvSource& source, int stride,
+                                   const kernels::KernelTable& kernels, Arena& arena) {
+  const int inputs = padded(source.inputs), outputs = padded(source.outputs);
+  const int neighbours = source.taps / stride;
   Conv conv;
-  const Result<const backends::Backend*> backend =
-      conv.begin(Op::kConvTransposed, source.type, stride * outputs, 2 * inputs, kernels, arena);
+  const Result<const backends::Backend*> backend = conv.begin(
+      Op::kConvTransposed, source.type, stride * outputs, neighbours * inputs, kernels, arena);
   if (!backend.ok()) return backend.status();
   for (int j = 0; j < stride; ++j) {
     for (int o = 0; o < source.outputs; ++o) {
       const int row = j * outputs + o;
-      for (int i = 0; i < source.inputs; ++i) {
-        conv.put(source, o, i, j + stride, row, i);
-        conv.put(source, o, i, j, row, inputs + i);
+      for (int n = 0; n < neighbours; ++n) {
+        const int tap = j + (neighbours - 1 - n) * stride;
+        for (int i = 0; i < source.inputs; ++i) conv.put(source, o, i, tap, row, n * inputs + i);
       }
-      conv.finish(source, o, row, 0, 2 * inputs);
+      conv.finish(source, o, row, 0, neighbours * inputs);
     }
   }
   return conv;
@@ -153,15 +179,15 @@ Conv::Grid Conv::divide(int rows, const Team& team) const PYVOC_RT {
   constexpr int kLeastRows = 24, kLeastPanels = 2;
   const int pieces = team.pieces_of(std::int64_t{rows} * layer_.rows * layer_.cols);
   if (rows >= pieces * kLeastRows) return {pieces, 1};
-  return {1, std::min(pieces, std::max(outputs_ / kVector / kLeastPanels, 1))};
+  return {1, std::min(pieces, std::max(outputs_ / kVector * panels_ / kLeastPanels, 1))};
 }
 
-// Outputs for rows from `row` on, of the panels from `panel` on.
-kernels::ConvOutput Conv::part(kernels::ConvOutput out, int row, int panel) const PYVOC_RT {
-  const std::ptrdiff_t column = std::ptrdiff_t{kVector} * panel;
+// Outputs for rows from `row` on, of the groups of panels from `group` on.
+kernels::ConvOutput Conv::part(kernels::ConvOutput out, int row, int group) const PYVOC_RT {
+  const std::ptrdiff_t column = std::ptrdiff_t{kVector} * group;
   out = elements_from(out, row * out.stride + column);
-  out.bias = bias_ + column;
-  out.scale = scale_ + column;
+  out.bias = bias_ + column * panels_;
+  out.scale = scale_ + column * panels_;
   if (out.value_u8 != nullptr) {
     out.value_inverse += column;
     out.value_offset += column;
@@ -173,18 +199,22 @@ kernels::ConvOutput Conv::part(kernels::ConvOutput out, int row, int panel) cons
   return out;
 }
 
-void Conv::compute(const kernels::ConvInput<float>& in, int rows, int panel, int panels,
+void Conv::compute(const kernels::ConvInput<float>& in, int rows, int group, int groups,
                    const kernels::ConvOutput& out) const PYVOC_RT {
+  const int panel = group * panels_, panels = groups * panels_;
   if (layer_.weights == Weights::kF32) {
-    kernels_->conv_f32(panels_of(f32_, panel, panels), in, rows, out);
+    const auto run = panels_ == 1 ? kernels_->conv_f32 : kernels_->gated_conv_f32;
+    run(panels_of(f32_, panel, panels), in, rows, out);
   } else {
-    kernels_->conv_bf16(panels_of(bf16_, panel, panels), in, rows, out);
+    const auto run = panels_ == 1 ? kernels_->conv_bf16 : kernels_->gated_conv_bf16;
+    run(panels_of(bf16_, panel, panels), in, rows, out);
   }
 }
 
-void Conv::compute(const kernels::ConvInput<std::uint8_t>& in, int rows, int panel, int panels,
+void Conv::compute(const kernels::ConvInput<std::uint8_t>& in, int rows, int group, int groups,
                    const kernels::ConvOutput& out) const PYVOC_RT {
-  kernels_->conv_i8(panels_of(i8_, panel, panels), in, rows, out);
+  const auto run = panels_ == 1 ? kernels_->conv_i8 : kernels_->gated_conv_i8;
+  run(panels_of(i8_, group * panels_, groups * panels_), in, rows, out);
 }
 
 }  // namespace pyvoc::nn

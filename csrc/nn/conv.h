@@ -42,15 +42,21 @@ class Conv {
   static Result<Conv> pack(const std::vector<ConvSource>& sources,
                            const kernels::KernelTable& kernels, Arena& arena);
 
-  // A transposed convolution with twice as many taps as its stride. A row of outputs is `stride`
-  // rows of channels, each padded to kVector, and its columns are two neighbouring rows of inputs.
-  static Result<Conv> pack_transposed(const ConvSource& source, const kernels::KernelTable& kernels,
-                                      Arena& arena);
+  // The same for gated sums: the first half of the outputs is squashed by tanh and multiplied by the
+  // logistic function of the second. Each half is padded to kVector on its own.
+  static Result<Conv> pack_gated(const std::vector<ConvSource>& sources,
+                                 const kernels::KernelTable& kernels, Arena& arena);
+
+  // A transposed convolution whose taps are a multiple of its stride. A row of outputs is `stride`
+  // rows of channels, each padded to kVector, and its columns are taps / stride neighbouring rows of
+  // inputs, the oldest first.
+  static Result<Conv> pack_transposed(const ConvSource& source, int stride,
+                                      const kernels::KernelTable& kernels, Arena& arena);
 
   const backends::MatVec& description() const { return layer_; }
   const char* backend() const { return backend_; }
   bool native() const { return native_; }
-  int outputs() const PYVOC_RT { return outputs_; }  // padded
+  int outputs() const PYVOC_RT { return outputs_; }  // of a row, padded
 
   // Rows of outputs, shared by a team: the numbers do not depend on how. `out` says what to do with
   // the sums; bias, scale and stride are filled in.
@@ -59,13 +65,13 @@ class Conv {
            kernels::ConvOutput out) const PYVOC_RT {
     out.stride = outputs_;
     const Grid grid = divide(rows, team);
-    const int panels = outputs_ / kVector;
-    team.run(grid.rows * grid.panels, [&](int piece) {
-      const Range r = Range::of(rows, piece / grid.panels, grid.rows);
-      const Range p = Range::of(panels, piece % grid.panels, grid.panels);
+    const int groups = outputs_ / kVector;
+    team.run(grid.rows * grid.groups, [&](int piece) {
+      const Range r = Range::of(rows, piece / grid.groups, grid.rows);
+      const Range g = Range::of(groups, piece % grid.groups, grid.groups);
       kernels::ConvInput<X> from = in;
       for (int s = 0; s < in.segments; ++s) from.base[s] += r.first * in.stride[s];
-      compute(from, r.count, p.first, p.count, part(out, r.first, p.first));
+      compute(from, r.count, g.first, g.count, part(out, r.first, g.first));
     });
   }
 
@@ -77,8 +83,9 @@ class Conv {
   }
 
  private:
+  // Pieces of the rows, and of the groups of panels that make kVector outputs.
   struct Grid {
-    int rows = 1, panels = 1;
+    int rows = 1, groups = 1;
   };
   struct Range {
     int first, count;
@@ -91,14 +98,19 @@ class Conv {
   Result<const backends::Backend*> begin(backends::Op op, backends::Weights type, int outputs,
                                          int columns, const kernels::KernelTable& kernels,
                                          Arena& arena);
+  // Columns are packed as pack() says; place(source, output) is the row of an output.
+  template <typename Place>
+  static Result<Conv> pack_rows(const std::vector<ConvSource>& sources, int rows,
+                                const kernels::KernelTable& kernels, Arena& arena,
+                                const Place& place);
   void put(const ConvSource& source, int output, int input, int tap, int row, int column);
   void finish(const ConvSource& source, int output, int row, int first_column, int columns);
 
   Grid divide(int rows, const Team& team) const PYVOC_RT;
-  kernels::ConvOutput part(kernels::ConvOutput out, int row, int panel) const PYVOC_RT;
-  void compute(const kernels::ConvInput<float>& in, int rows, int panel, int panels,
+  kernels::ConvOutput part(kernels::ConvOutput out, int row, int group) const PYVOC_RT;
+  void compute(const kernels::ConvInput<float>& in, int rows, int group, int groups,
                const kernels::ConvOutput& out) const PYVOC_RT;
-  void compute(const kernels::ConvInput<std::uint8_t>& in, int rows, int panel, int panels,
+  void compute(const kernels::ConvInput<std::uint8_t>& in, int rows, int group, int groups,
                const kernels::ConvOutput& out) const PYVOC_RT;
 
   const kernels::KernelTable* kernels_ = nullptr;
@@ -106,6 +118,7 @@ class Conv {
   bool native_ = false;
   backends::MatVec layer_;
   int outputs_ = 0;
+  int panels_ = 1;  // that make kVector outputs: 2 when gated
   void* weights_ = nullptr;
   float* bias_ = nullptr;
   float* scale_ = nullptr;
