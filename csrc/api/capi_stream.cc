@@ -60,8 +60,8 @@ pyvoc_status pyvoc_stream_open(pyvoc_model* model, const pyvoc_stream_options* o
                                                  " starts from no noise that sigma could scale"));
     }
     if (!(given.sigma >= 0.0f && given.sigma <= kMostSigma)) {
-      return fail(Status(Code::kArgument, "sigma is " + std::to_string(given.sigma) +
-                                              ", expected 0 to 4"));
+      return fail(
+          Status(Code::kArgument, "sigma is " + std::to_string(given.sigma) + ", expected 0 to 4"));
     }
   }
   return pyvoc::api::guarded([&] {

@@ -1,6 +1,6 @@
-// Random numbers as a function of where they are needed: Philox4x32-10 (Salmon et al. 2011, "Parallel
-// random numbers: as easy as 1, 2, 3"), and normal numbers made of them. No state, so a stream may
-// be cut, and its parts computed, in any way. Real-time safe.
+// Random numbers as a function of where they are needed: Philox4x32-10 (Salmon et al. 2011,
+// "Parallel random numbers: as easy as 1, 2, 3"), and normal numbers made of them. No state, so a
+// stream may be cut, and its parts computed, in any way. Real-time safe.
 #ifndef PYVOC_BASE_PHILOX_H_
 #define PYVOC_BASE_PHILOX_H_
 
@@ -22,10 +22,9 @@ inline PhiloxBlock philox(PhiloxBlock counter, std::uint64_t key) PYVOC_RT {
   std::uint32_t key1 = static_cast<std::uint32_t>(key >> 32);
   for (int round = 0; round < 10; ++round) {
     const std::uint64_t a = kFirst * counter[0], b = kSecond * counter[2];
-    counter = {static_cast<std::uint32_t>(b >> 32) ^ counter[1] ^ key0,
-               static_cast<std::uint32_t>(b),
-               static_cast<std::uint32_t>(a >> 32) ^ counter[3] ^ key1,
-               static_cast<std::uint32_t>(a)};
+    counter = {
+        static_cast<std::uint32_t>(b >> 32) ^ counter[1] ^ key0, static_cast<std::uint32_t>(b),
+        static_cast<std::uint32_t>(a >> 32) ^ counter[3] ^ key1, static_cast<std::uint32_t>(a)};
     key0 += kStep0;
     key1 += kStep1;
   }

@@ -50,10 +50,10 @@ template <int kRows, int kPanels>
 inline PYVOC_ALWAYS_INLINE void add_columns(F32x16 (&acc)[kRows][kPanels], const float* w,
                                             std::int64_t panel,
                                             const RowPointers<kRows, float>& x) {
-  unrolled<4>([&](auto c) {
+  unrolled<4>([&](auto c) PYVOC_ALWAYS_INLINE {
     F32x16 weights[kPanels];
     unrolled<kPanels>([&](auto p) { weights[p.value] = load(w + p.value * panel + 16 * c.value); });
-    unrolled<kRows>([&](auto r) {
+    unrolled<kRows>([&](auto r) PYVOC_ALWAYS_INLINE {
       const F32x16 input = set1(x.at(r.value)[c.value]);
       unrolled<kPanels>([&](auto p) {
         acc[r.value][p.value] = fma(weights[p.value], input, acc[r.value][p.value]);
@@ -65,12 +65,12 @@ template <int kRows, int kPanels>
 inline PYVOC_ALWAYS_INLINE void add_columns(F32x16 (&acc)[kRows][kPanels], const Bf16* w,
                                             std::int64_t panel,
                                             const RowPointers<kRows, float>& x) {
-  unrolled<2>([&](auto c) {
+  unrolled<2>([&](auto c) PYVOC_ALWAYS_INLINE {
     F32x16 even[kPanels], odd[kPanels];
     unrolled<kPanels>([&](auto p) {
       load_pairs(w + p.value * panel + 32 * c.value, even[p.value], odd[p.value]);
     });
-    unrolled<kRows>([&](auto r) {
+    unrolled<kRows>([&](auto r) PYVOC_ALWAYS_INLINE {
       const float* pair = x.at(r.value) + 2 * c.value;
       const F32x16 first = set1(pair[0]), second = set1(pair[1]);
       unrolled<kPanels>([&](auto p) {
@@ -127,7 +127,7 @@ inline PYVOC_ALWAYS_INLINE void tile_sums(const Dense<std::int8_t>& w,
   for (std::int32_t s = 0; s < in.segments; ++s) {
     RowPointers<kRows, std::uint8_t> x(in, s, row);
     for (std::int32_t c = 0; c < in.cols[s]; c += 16) {
-      unrolled<4>([&](auto q) {
+      unrolled<4>([&](auto q) PYVOC_ALWAYS_INLINE {
         I8x64 w_panel[kPanels];
         unrolled<kPanels>([&](auto p) {
           w_panel[p.value] = load_weights(weights + p.value * panel + 64 * q.value);

@@ -25,8 +25,8 @@ struct ConvInput {
 // What to do with a row of sums. Each pointer that is not null gets rows of 16 * panels numbers,
 // `stride` apart: the value, its leaky rectification max(v, leak v), or these as bytes
 // round(v * inverse + offset) + 127, within 0..254. `add` has such rows too, which are added to the
-// value first; it may be `value`. Gated convolutions know neither `add` nor `active`, and their rows
-// are 8 * panels numbers.
+// value first; it may be `value`. Gated convolutions know neither `add` nor `active`, and their
+// rows are 8 * panels numbers.
 struct ConvOutput {
   std::ptrdiff_t stride = 0;
   const float* bias = nullptr;   // [16 * panels]

@@ -66,7 +66,7 @@
   /* Inputs are 0..254, weights -127..127; the int32 sums are the same on every tier. */           \
   K(conv_i8, (const Dense<std::int8_t>& w, const ConvInput<std::uint8_t>& in, std::int32_t rows,   \
               const ConvOutput& out))                                                              \
-  /* Sums in pairs of panels: tanh of the first panel, times the logistic function of the second.   \
+  /* Sums in pairs of panels: tanh of the first panel, times the logistic function of the second.  \
      int8 is as precise as bytes are. */                                                           \
   K(gated_conv_f32,                                                                                \
     (const Dense<float>& w, const ConvInput<float>& in, std::int32_t rows, const ConvOutput& out)) \

@@ -140,12 +140,11 @@ Result<Conv> Conv::pack(const std::vector<ConvSource>& sources, const kernels::K
 Result<Conv> Conv::pack_gated(const std::vector<ConvSource>& sources,
                               const kernels::KernelTable& kernels, Arena& arena) {
   const int units = padded(sources[0].outputs / 2);
-  Result<Conv> conv = pack_rows(sources, 2 * units, kernels, arena,
-                                [](const ConvSource& source, int output) {
-                                  const int half = source.outputs / 2, unit = output % half;
-                                  return (2 * (unit / kVector) + output / half) * kVector +
-                                         unit % kVector;
-                                });
+  Result<Conv> conv =
+      pack_rows(sources, 2 * units, kernels, arena, [](const ConvSource& source, int output) {
+        const int half = source.outputs / 2, unit = output % half;
+        return (2 * (unit / kVector) + output / half) * kVector + unit % kVector;
+      });
   if (conv.ok()) {
     conv.value().outputs_ = units;
     conv.value().panels_ = 2;

@@ -42,14 +42,14 @@ class Conv {
   static Result<Conv> pack(const std::vector<ConvSource>& sources,
                            const kernels::KernelTable& kernels, Arena& arena);
 
-  // The same for gated sums: the first half of the outputs is squashed by tanh and multiplied by the
-  // logistic function of the second. Each half is padded to kVector on its own.
+  // The same for gated sums: the first half of the outputs is squashed by tanh and multiplied by
+  // the logistic function of the second. Each half is padded to kVector on its own.
   static Result<Conv> pack_gated(const std::vector<ConvSource>& sources,
                                  const kernels::KernelTable& kernels, Arena& arena);
 
   // A transposed convolution whose taps are a multiple of its stride. A row of outputs is `stride`
-  // rows of channels, each padded to kVector, and its columns are taps / stride neighbouring rows of
-  // inputs, the oldest first.
+  // rows of channels, each padded to kVector, and its columns are taps / stride neighbouring rows
+  // of inputs, the oldest first.
   static Result<Conv> pack_transposed(const ConvSource& source, int stride,
                                       const kernels::KernelTable& kernels, Arena& arena);
 

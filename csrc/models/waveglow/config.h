@@ -11,8 +11,8 @@
 
 namespace pyvoc::models::waveglow {
 
-constexpr int kTaps = 3;            // of a layer's dilated convolution
-constexpr int kBlockFrames = 24;    // the most frames taken at a time
+constexpr int kTaps = 3;          // of a layer's dilated convolution
+constexpr int kBlockFrames = 24;  // the most frames taken at a time
 
 struct Config {
   std::string precision;
@@ -29,7 +29,7 @@ struct Config {
   int flows() const { return static_cast<int>(channels.size()); }
   int steps_per_frame() const { return hop_length / groups; }
   int reach() const { return (1 << layers) - 1; }  // steps to each side that a flow's output needs
-  int lookahead_frames() const;  // that the last sample of a frame depends on
+  int lookahead_frames() const;                    // that the last sample of a frame depends on
 
   // Channels of noise join in front of those that flow k gave.
   bool joins(int k) const { return k > 0 && k % early_every == 0 && early_size > 0; }

@@ -175,7 +175,8 @@ void Flow::couple(std::int64_t until) PYVOC_RT {
     const float* log_scale = shift + half;
     for (int c = 0; c < half; ++c) {
       const double scale = std::exp(-static_cast<double>(log_scale[c]));
-      x[c] = static_cast<float>((static_cast<double>(x[c]) - static_cast<double>(shift[c])) * scale);
+      x[c] =
+          static_cast<float>((static_cast<double>(x[c]) - static_cast<double>(shift[c])) * scale);
     }
   }
 }
@@ -185,8 +186,8 @@ void Flow::unmix(Team& team, std::int64_t until, const Noise& noise, int part,
   if (until == coupled_) return;
   ConvOutput out;
   out.value = next.row(coupled_);
-  w_.unmix.run(team, one_segment(input_.row(coupled_), width_),
-               static_cast<int>(until - coupled_), out);
+  w_.unmix.run(team, one_segment(input_.row(coupled_), width_), static_cast<int>(until - coupled_),
+               out);
   if (c_.joins(number_)) {
     for (std::int64_t t = coupled_; t < until; ++t) noise.fill(part, t, next.row(t));
   }

@@ -1,8 +1,8 @@
 // One flow of a stream, run from noise to audio: coupling, then the inverse 1 x 1 convolution. It
 // keeps what its layers saw last, so that any division of the steps gives the same numbers; what it
-// works with while it runs is the workspace, which all flows of a stream share. A row is a step; its
-// number is the same in every flow. Called by one thread; each convolution is shared with the team.
-// Allocates in the constructors only.
+// works with while it runs is the workspace, which all flows of a stream share. A row is a step;
+// its number is the same in every flow. Called by one thread; each convolution is shared with the
+// team. Allocates in the constructors only.
 #ifndef PYVOC_MODELS_WAVEGLOW_FLOW_H_
 #define PYVOC_MODELS_WAVEGLOW_FLOW_H_
 
@@ -18,9 +18,9 @@ namespace pyvoc::models::waveglow {
 struct Workspace {
   Workspace(const Config& config, Arena& arena);
 
-  std::int64_t slice;          // rows that a flow starts at a time
-  float *input, *output;       // of a layer
-  float* gated;                // of some rows of a layer
+  std::int64_t slice;     // rows that a flow starts at a time
+  float *input, *output;  // of a layer
+  float* gated;           // of some rows of a layer
 };
 
 class Flow {
@@ -43,9 +43,9 @@ class Flow {
 
  private:
   struct LayerState {
-    float* tail = nullptr;       // rows done - dilation .. end of its input
-    std::int64_t done = 0;       // rows that were computed
-    std::int64_t end = 0;        // rows that arrived
+    float* tail = nullptr;  // rows done - dilation .. end of its input
+    std::int64_t done = 0;  // rows that were computed
+    std::int64_t end = 0;   // rows that arrived
   };
 
   void start(Team& team, const Workspace& space, std::int64_t rows) PYVOC_RT;
@@ -62,9 +62,9 @@ class Flow {
 
   const Config& c_;
   const FlowWeights& w_;
-  int number_, width_, hidden_;    // channels, padded
+  int number_, width_, hidden_;  // channels, padded
   nn::Rows<float> input_;
-  nn::Rows<float> shift_scale_;    // the sum over the layers, complete up to the last one's rows
+  nn::Rows<float> shift_scale_;  // the sum over the layers, complete up to the last one's rows
   std::int64_t started_ = 0, coupled_ = 0;
   std::vector<LayerState> layers_;
 };

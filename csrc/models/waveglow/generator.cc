@@ -17,8 +17,8 @@ Generator::Generator(const Config& config, const Weights& weights, int threads)
   const int bands = nn::padded(c_.bands);
   mel_ = arena_.allocate<float>(static_cast<std::size_t>((c_.history - 1 + kBlockFrames) * bands));
   condition_rows_ = reach + 2 * block;
-  condition_ = nn::Rows<float>(arena_, c_.groups * bands, 0, nn::Padding::kZero, 0,
-                               condition_rows_, nullptr);
+  condition_ = nn::Rows<float>(arena_, c_.groups * bands, 0, nn::Padding::kZero, 0, condition_rows_,
+                               nullptr);
   flows_.reserve(static_cast<std::size_t>(c_.flows()));
   for (int k = 0; k < c_.flows(); ++k) {
     flows_.emplace_back(c_, w_.flows[static_cast<std::size_t>(k)], k, arena_,
@@ -26,8 +26,9 @@ Generator::Generator(const Config& config, const Weights& weights, int threads)
   }
   // Look-ahead is in whole frames: up to a frame more than what is due may be there, and all that
   // the last flow held back at the end.
-  audio_ = nn::Rows<float>(arena_, nn::padded(c_.groups), 0, nn::Padding::kZero, 0,
-                           2 * block + 2 * c_.steps_per_frame() + c_.reach() + space_.slice, nullptr);
+  audio_ =
+      nn::Rows<float>(arena_, nn::padded(c_.groups), 0, nn::Padding::kZero, 0,
+                      2 * block + 2 * c_.steps_per_frame() + c_.reach() + space_.slice, nullptr);
 }
 
 void Generator::reset(std::uint64_t seed) PYVOC_RT {

@@ -40,8 +40,8 @@ class Generator {
   Team team_;
   Noise noise_;
   Workspace space_;
-  float* mel_ = nullptr;       // [history - 1 + kBlockFrames][bands padded]
-  nn::Rows<float> condition_;  // [groups][bands padded]
+  float* mel_ = nullptr;             // [history - 1 + kBlockFrames][bands padded]
+  nn::Rows<float> condition_;        // [groups][bands padded]
   std::int64_t condition_rows_ = 0;  // that there is room for
   std::int64_t dropped_ = 0;         // rows of it that are not there any more
   std::vector<Flow> flows_;

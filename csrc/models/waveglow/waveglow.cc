@@ -89,8 +89,7 @@ bool Waveglow::valid_frame(const float* frame) const PYVOC_RT {
 
 Status Waveglow::check_draws(Span<const float> draws) const {
   if (draws.size() % static_cast<std::size_t>(config_.groups) != 0) {
-    return Status(Code::kArgument, std::to_string(draws.size()) +
-                                       " draws are no whole steps of " +
+    return Status(Code::kArgument, std::to_string(draws.size()) + " draws are no whole steps of " +
                                        std::to_string(config_.groups) + " samples");
   }
   for (std::size_t i = 0; i < draws.size(); ++i) {

@@ -39,8 +39,7 @@ class Loader {
     std::vector<float> weights, bias;
     nn::ConvSource source;
 
-    Made(int outputs, int inputs)
-        : weights(size(outputs) * size(inputs)), bias(size(outputs)) {
+    Made(int outputs, int inputs) : weights(size(outputs) * size(inputs)), bias(size(outputs)) {
       source.outputs = outputs;
       source.inputs = inputs;
       source.data = weights.data();
