@@ -7,14 +7,18 @@ all draws of an utterance as one array, one after the other.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from pyvoc._inputs import as_draws
 from pyvoc.errors import Error
 
-__all__ = ["as_noise", "as_sigma", "parts_of"]
+if TYPE_CHECKING:
+    from pyvoc.model import ModelInfo
+
+__all__ = ["as_given", "as_sigma", "parts_of"]
 
 Float32 = npt.NDArray[np.float32]
 
@@ -38,7 +42,22 @@ def parts_of(described: Mapping[str, Any]) -> tuple[int, ...]:
     return (metadata["waveglow.groups"] - sum(early), *early)
 
 
-def as_noise(
+def as_given(
+    draws: npt.ArrayLike | Sequence[npt.ArrayLike], info: ModelInfo, *, samples: int | None
+) -> Float32:
+    """Draws of the kind that a model takes, for so many samples (None: any number); flat.
+
+    Raises
+    ------
+    Error
+        They are not of that kind.
+    """
+    if info.noise_channels:
+        return _as_noise(draws, info.noise_channels, samples=samples)
+    return as_draws(draws, least=(samples or 0) * info.draws_per_sample)
+
+
+def _as_noise(
     draws: npt.ArrayLike | Sequence[npt.ArrayLike],
     parts: Sequence[int],
     *,

@@ -19,8 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pyvoc import _pyvoc, mels, voices
-from pyvoc._inputs import as_draws, as_frames, as_pcm, as_seed
-from pyvoc._noise import as_noise, as_sigma, parts_of
+from pyvoc._inputs import as_frames, as_pcm, as_seed
+from pyvoc._noise import as_given, as_sigma, parts_of
+from pyvoc._system import system_info
 from pyvoc.errors import Error, FeatureError, UnsupportedError
 from pyvoc.specs.mel import LAYOUT, MelRecipe
 
@@ -56,10 +57,10 @@ class ModelInfo:
     lookahead_frames, latency_samples
         What must be pushed beyond the frame that is being heard.
     draws_per_sample
-        Draws that a sample takes when they are given from outside: uniform ones, or noise.
+        Draws that a sample takes when they are given from outside.
     noise_channels
-        Of a model that starts from standard normal noise: channels of each draw in the order in
-        which synthesis needs them; together the samples of a step. Empty for others.
+        Channels of each draw of a model that starts from noise, in the order in which synthesis
+        needs them; together the samples of a step. Empty: draws are uniform.
     distribution_size
         Classes per sample of :meth:`Model.predict`.
     mel
@@ -146,9 +147,8 @@ class Model:
         seed
             Of the random draws; 0 is upstream's fixed seed.
         draws
-            To use instead: uniform draws in 0..1, ``draws_per_sample`` for each sample. WaveGlow:
-            standard normal noise in upstream's order, ``[z_0, z_1, ...]``, each ``[channels,
-            frames * hop_length / groups]`` (``noise_channels``), before it is scaled.
+            To use instead: uniforms in 0..1, ``draws_per_sample`` for each sample. WaveGlow: normal
+            noise in upstream's order, ``[z_0, z_1, ...]``, each ``[channels, steps]``, not scaled.
         sigma
             Standard deviation of the noise, 0 to 4; None is what the model file says.
         progress
@@ -173,7 +173,7 @@ class Model:
             raise FeatureError("the features hold no frames")
         with self.stream(seed=seed, sigma=sigma) as stream:
             if draws is not None:
-                stream._set_draws(draws, samples=total)
+                stream.set_draws(draws, samples=total)
             stream.push(rows)
             stream.flush()
             samples = np.empty(total, dtype=np.float32)
@@ -332,26 +332,15 @@ class Stream:
             native.reset(self._seed)
             self._pushed = 0
 
-    def set_draws(self, draws: npt.ArrayLike | Sequence[npt.ArrayLike]) -> None:
-        """Give draws; after their end the stream's own generator goes on.
-
-        Parameters
-        ----------
-        draws
-            Uniform draws [n] in 0..1, for the samples that follow. WaveGlow: noise from the
-            beginning of the stream on, for any number of steps; see :meth:`Model.synthesize`.
-        """
-        self._set_draws(draws)
-
-    def _set_draws(
+    def set_draws(
         self, draws: npt.ArrayLike | Sequence[npt.ArrayLike], *, samples: int | None = None
     ) -> None:
-        """Give the draws that so many samples need; None: any number."""
-        info = self._model.info
-        if info.noise_channels:
-            flat = as_noise(draws, info.noise_channels, samples=samples)
-        else:
-            flat = as_draws(draws, least=(samples or 0) * info.draws_per_sample)
+        """Give draws as for :meth:`Model.synthesize`, for so many samples; None: any number.
+
+        After their end the stream's own generator goes on. Uniforms are for the samples that
+        follow, noise is for those from the beginning of the stream on.
+        """
+        flat = as_given(draws, self._model.info, samples=samples)
         with self._use() as native:
             native.set_draws(flat)
 
@@ -377,8 +366,8 @@ def load(
         at conversion.
     threads
         Threads that :func:`pyvoc.synthesize_batch` uses, and a single stream of a model whose
-        samples do not depend on each other (MelGAN, WaveGlow). LPCNet's stream always runs on one. The
-        samples are the same with any number.
+        samples do not depend on each other (MelGAN, WaveGlow). LPCNet's stream always runs on one.
+        The samples are the same with any number.
 
     Returns
     -------
@@ -409,15 +398,3 @@ def load(
             f"again with `pyvoc convert --precision {precision}`"
         )
     return Model(native, name, threads)
-
-
-def system_info() -> dict[str, Any]:
-    """This machine: version, cpu, tiers, the kernel table slot by slot, backends.
-
-    Raises
-    ------
-    UnsupportedError
-        ``PYVOC_ISA`` names an unknown tier or one that this machine lacks.
-    """
-    info: dict[str, Any] = json.loads(_pyvoc.system_info())
-    return info

@@ -4,8 +4,8 @@
 
 LPCNet's inputs: `features` [frames, dims]; optionally `pcm` (teacher-forced signal, -1..1) and
 `draws`. Outputs: `frames_*` of the condition network, `steps_*` teacher-forced, `samples` of a free
-run. Other models: any number of feature arrays, for NAME perhaps `draws_NAME` (flat); the samples of
-each, under its name.
+run. Other models: any number of feature arrays, for NAME perhaps `draws_NAME` (flat); the samples
+of each, under its name.
 """
 
 from __future__ import annotations

@@ -182,9 +182,7 @@ class Melgan:
         model = native.Model(str(ours.model))
         description = json.loads(model.describe())
         macs = {k: n / model.hop_length for k, n in melgan_macs(description).items()}
-        plan = {entry["layer"]: entry for entry in description["plan"]}[
-            "stage.0.block.0.out+shortcut"
-        ]
+        plan = {entry["layer"]: entry for entry in description["plan"]}["stage.0.block.0.out+shortcut"]
         slots = json.loads(native.system_info())["slots"]
         xrt = [self.seconds / seconds for seconds in ours.seconds]
         gmacs = Spread.of(xrt).median * sum(macs.values()) * model.sample_rate / 1e9
