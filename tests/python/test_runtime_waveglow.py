@@ -15,6 +15,7 @@ from voices import MELGAN, WAVEGLOW, make_mel, voice
 from waveglow_files import TINY, int8_container, reference, tiny_waveglow
 
 import pyvoc
+from pyvoc.cli import main
 from pyvoc.quant import decode, encode
 from pyvoc.specs import WAVEGLOW as SPEC
 from pyvoc.specs import read_container, spec_of, write_container
@@ -269,6 +270,22 @@ def test_batch_equals_single() -> None:
         mels = [make_mel(n, bands=model.info.feature_dims, seed=n) for n in (1, 7, 40, 3)]
         for mel, audio in zip(mels, pyvoc.synthesize_batch(model, mels), strict=True):
             np.testing.assert_array_equal(audio, model.synthesize(mel))
+        for audio in pyvoc.synthesize_batch(model, mels[:1] * 2, sigma=1.0):
+            np.testing.assert_array_equal(audio, model.synthesize(mels[0], sigma=1.0))
+
+
+def test_command_line(tmp_path: Path) -> None:
+    """Draws of a file and sigma, to a file and from a pipe's worth of frames."""
+    model = voice(EARLY)
+    mel, draws = make_mel(9, bands=model.info.feature_dims), noise(EARLY, 9)
+    np.save(tmp_path / "mel.npy", mel)
+    np.concatenate([z.ravel() for z in draws]).tofile(tmp_path / "z.f32")
+    command = ["synth", "-m", str(EARLY), str(tmp_path / "mel.npy"), "-o", str(tmp_path / "o.s16")]
+    assert main([*command, "--sigma", "0.7", "--draws", str(tmp_path / "z.f32")]) == 0
+    found = np.fromfile(tmp_path / "o.s16", "<i2") / 32768
+    expected = np.clip(model.synthesize(mel, draws=draws, sigma=0.7), -1, 32767 / 32768)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1 / 32768)
+    assert main([*command, "--sigma", "5"]) != 0
 
 
 def write(path: Path, model: Any, precision: str = "f32") -> None:
