@@ -96,9 +96,10 @@ void Conv::finish(const ConvSource& source, int output, int row, int first_colum
   for (int c = 0; c < columns; ++c) {
     const int q = weights[packed_index(Weights::kI8, row, first_column + c, layer_.cols)];
     row_sums_[row] += q;
-    if (c % channels < source.inputs) {
-      zeros += static_cast<double>(q) * static_cast<double>(source.input_zero[c % channels]);
-    }
+    const int input = c % channels;
+    if (input >= source.inputs) continue;
+    const int at = source.zero_per_tap ? input * source.taps + c / channels : input;
+    zeros += static_cast<double>(q) * static_cast<double>(source.input_zero[at]);
   }
   scale_[row] = source.scale[output];
   bias_[row] -= static_cast<float>(static_cast<double>(source.scale[output]) * zeros);

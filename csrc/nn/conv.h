@@ -26,6 +26,7 @@ struct ConvSource {
   // int8: real sum = scale [outputs] * sum over the inputs of q (u - input_zero [inputs]).
   const float* scale = nullptr;
   const float* input_zero = nullptr;
+  bool zero_per_tap = false;  // input_zero is [inputs, taps]
 
   float at(int output, int input, int tap) const;  // a float weight of one that is not transposed
 };

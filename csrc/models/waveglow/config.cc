@@ -104,11 +104,6 @@ Result<Config> read_config(const io::Gguf& file) {
   c.sigma = static_cast<float>(sigma);
   read_shapes(file, c, problems);
   if (!problems.none()) return problems.status();
-  if (c.precision == "int8") {
-    return Status(Code::kUnsupported, file.name() +
-                                          ": this build does not run int8 WaveGlows yet; " +
-                                          "convert the checkpoint to f32 or bf16");
-  }
   return c;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <type_traits>
 
 namespace pyvoc::models::waveglow {
 namespace {
@@ -17,31 +18,54 @@ std::size_t floats(std::int64_t rows, int channels) {
   return static_cast<std::size_t>(rows * channels);
 }
 
-ConvInput<float> one_segment(const float* base, int channels) PYVOC_RT {
-  ConvInput<float> in;
+template <typename X>
+ConvInput<X> one_segment(const X* base, int channels) PYVOC_RT {
+  ConvInput<X> in;
   in.segments = 1;
   in.base[0] = base;
   in.stride[0] = in.cols[0] = channels;
   return in;
 }
 
+Stream<float> allocate(Arena& arena, std::int64_t rows, int channels, float) {
+  float* value = arena.allocate<float>(floats(rows, channels));
+  return {value, value};
+}
+Stream<std::uint8_t> allocate(Arena& arena, std::int64_t rows, int channels, std::uint8_t) {
+  return {arena.allocate<float>(floats(rows, channels)),
+          arena.allocate<std::uint8_t>(floats(rows, channels))};
+}
+
+// Where a layer's values go.
+void to_stream(ConvOutput& out, Stream<float> rows, const Quantization&) PYVOC_RT {
+  out.value = rows.value;
+}
+void to_stream(ConvOutput& out, Stream<std::uint8_t> rows, const Quantization& q) PYVOC_RT {
+  out.value = rows.value;
+  out.value_u8 = rows.read;
+  out.value_inverse = q.inverse;
+  out.value_offset = q.offset;
+}
+
 }  // namespace
 
 // At the end of a stream a layer gets, with the rows of a slice, those that the layers before held
 // back.
-Workspace::Workspace(const Config& config, Arena& arena)
+template <typename X>
+Workspace<X>::Workspace(const Config& config, Arena& arena)
     : slice(std::min<std::int64_t>(kMostSlice,
                                    std::int64_t{kBlockFrames} * config.steps_per_frame())) {
   const int hidden = nn::padded(config.hidden);
   const std::int64_t widest = std::int64_t{1} << (config.layers - 1);
   const std::int64_t rows = slice + config.reach() + 3 * widest;
-  input = arena.allocate<float>(floats(rows, hidden));
-  output = arena.allocate<float>(floats(rows, hidden));
-  gated = arena.allocate<float>(floats(kPiece, hidden));
+  input = allocate(arena, rows, hidden, X{});
+  output = allocate(arena, rows, hidden, X{});
+  gated = allocate(arena, kPiece, hidden, X{});
 }
 
-Flow::Flow(const Config& config, const FlowWeights& weights, int number, Arena& arena,
-           std::int64_t slice)
+template <typename X>
+Flow<X>::Flow(const Config& config, const FlowWeights& weights, int number, Arena& arena,
+              std::int64_t slice)
     : c_(config),
       w_(weights),
       number_(number),
@@ -53,24 +77,25 @@ Flow::Flow(const Config& config, const FlowWeights& weights, int number, Arena& 
   shift_scale_ = nn::Rows<float>(arena, width_, 0, nn::Padding::kZero, 0, rows, nullptr);
   layers_.resize(static_cast<std::size_t>(c_.layers));
   for (std::size_t i = 0; i < layers_.size(); ++i) {
-    layers_[i].tail = arena.allocate<float>(floats(std::int64_t{2} << i, hidden_));
+    layers_[i].tail = allocate(arena, std::int64_t{2} << i, hidden_, X{});
   }
 }
 
-void Flow::reset() PYVOC_RT {
+template <typename X>
+void Flow<X>::reset() PYVOC_RT {
   input_.reset();
   shift_scale_.reset();
   started_ = coupled_ = 0;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     layers_[i].done = layers_[i].end = 0;
-    const std::size_t before = floats(std::int64_t{1} << i, hidden_);  // zeros before row 0
-    std::fill(layers_[i].tail, layers_[i].tail + before, 0.0f);
+    clear(i, layers_[i].tail, std::int64_t{1} << i);  // before row 0
   }
 }
 
-void Flow::run(Team& team, const Workspace& space, const nn::Rows<float>& condition,
-               std::int64_t until, std::int64_t total, const Noise& noise, int part,
-               nn::Rows<float>& next) PYVOC_RT {
+template <typename X>
+void Flow<X>::run(Team& team, const Workspace<X>& space, const nn::Rows<X>& condition,
+                  std::int64_t until, std::int64_t total, const Noise& noise, int part,
+                  nn::Rows<float>& next) PYVOC_RT {
   while (started_ < until || (until == total && coupled_ < total)) {
     start(team, space, std::min(space.slice, until - started_));
     run_layers(team, space, condition, total);
@@ -83,90 +108,108 @@ void Flow::run(Team& team, const Workspace& space, const nn::Rows<float>& condit
   }
 }
 
-std::int64_t Flow::load_tail(std::size_t i, float* to) const PYVOC_RT {
+template <typename X>
+void Flow<X>::copy(Stream<X> to, Stream<X> from, std::int64_t rows) const PYVOC_RT {
+  std::memcpy(to.value, from.value, sizeof(float) * floats(rows, hidden_));
+  if constexpr (!std::is_same<X, float>::value) {
+    std::memcpy(to.read, from.read, floats(rows, hidden_));
+  }
+}
+
+template <typename X>
+void Flow<X>::clear(std::size_t i, Stream<X> at, std::int64_t rows) const PYVOC_RT {
+  std::fill(at.value, at.value + rows * hidden_, 0.0f);
+  if constexpr (!std::is_same<X, float>::value) {
+    for (std::int64_t row = 0; row < rows; ++row) {
+      std::memcpy(at.read + row * hidden_, w_.layers[i].input.zero, floats(1, hidden_));
+    }
+  }
+}
+
+template <typename X>
+std::int64_t Flow<X>::load_tail(std::size_t i, Stream<X> to) const PYVOC_RT {
   const LayerState& layer = layers_[i];
   const std::int64_t rows = layer.end - layer.done + (std::int64_t{1} << i);
-  std::memcpy(to, layer.tail, sizeof(float) * floats(rows, hidden_));
+  copy(to, layer.tail, rows);
   return rows;
 }
 
 // Rows more for the first layer, which are in the workspace then.
-void Flow::start(Team& team, const Workspace& space, std::int64_t rows) PYVOC_RT {
+template <typename X>
+void Flow<X>::start(Team& team, const Workspace<X>& space, std::int64_t rows) PYVOC_RT {
   const std::int64_t kept = load_tail(0, space.input);
   if (rows == 0) return;
   ConvOutput out;
-  out.value = space.input + kept * hidden_;
-  w_.start.run(team, one_segment(input_.row(started_), width_), static_cast<int>(rows), out);
+  to_stream(out, at(space.input, kept), w_.layers[0].input);
+  w_.start.run(team, one_segment<float>(input_.row(started_), width_), static_cast<int>(rows), out);
   started_ += rows;
   layers_[0].end = started_;
 }
 
 // Every layer's input is in the workspace when its turn comes.
-void Flow::run_layers(Team& team, Workspace space, const nn::Rows<float>& condition,
-                      std::int64_t total) PYVOC_RT {
+template <typename X>
+void Flow<X>::run_layers(Team& team, Workspace<X> space, const nn::Rows<X>& condition,
+                         std::int64_t total) PYVOC_RT {
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     LayerState& layer = layers_[i];
     const std::int64_t dilation = std::int64_t{1} << i, from = layer.done;
     const bool ended = layer.end == total;
-    if (ended) {
-      float* beyond = space.input + (layer.end - from + dilation) * hidden_;
-      std::fill(beyond, beyond + dilation * hidden_, 0.0f);
-    }
+    if (ended) clear(i, at(space.input, layer.end - from + dilation), dilation);
     const std::int64_t until = ended ? layer.end : std::max(layer.end - dilation, from);
     if (i + 1 < layers_.size()) load_tail(i + 1, space.output);
     run_layer(team, space, condition, i, until);
     layer.done = until;
-    std::memcpy(layer.tail, space.input + (until - from) * hidden_,
-                sizeof(float) * floats(layer.end - until + dilation, hidden_));
+    copy(layer.tail, at(space.input, until - from), layer.end - until + dilation);
     if (i + 1 < layers_.size()) layers_[i + 1].end = until;
     std::swap(space.input, space.output);
   }
 }
 
 // Rows up to `until`: gated values, from them what is added to the stream and to shift and scale.
-void Flow::run_layer(Team& team, const Workspace& space, const nn::Rows<float>& condition,
-                     std::size_t i, std::int64_t until) PYVOC_RT {
+template <typename X>
+void Flow<X>::run_layer(Team& team, const Workspace<X>& space, const nn::Rows<X>& condition,
+                        std::size_t i, std::int64_t until) PYVOC_RT {
   const Layer& w = w_.layers[i];
   const std::int64_t dilation = std::int64_t{1} << i, from = layers_[i].done;
   const bool last = i + 1 == layers_.size();
   const int cols = c_.groups * nn::padded(c_.bands);
-  float* next = nullptr;  // row `from` of the next layer's input
+  Stream<X> next;  // row `from` of the next layer's input
   if (!last) {
     const LayerState& after = layers_[i + 1];
-    next = space.output + (after.end - after.done + 2 * dilation) * hidden_;
+    next = at(space.output, after.end - after.done + 2 * dilation);
   }
   for (std::int64_t row = from; row < until; row += kPiece) {
     const int rows = static_cast<int>(std::min(kPiece, until - row));
-    const float* here = space.input + (row - from + dilation) * hidden_;
-    ConvInput<float> in;
+    const Stream<X> here = at(space.input, row - from + dilation);
+    ConvInput<X> in;
     in.segments = kTaps + 1;
     for (int tap = 0; tap < kTaps; ++tap) {
-      in.base[tap] = here + (tap - kTaps / 2) * dilation * hidden_;
+      in.base[tap] = here.read + (tap - kTaps / 2) * dilation * hidden_;
       in.stride[tap] = in.cols[tap] = hidden_;
     }
     in.base[kTaps] = condition.row(row);
     in.stride[kTaps] = in.cols[kTaps] = cols;
     ConvOutput gated;
-    gated.value = space.gated;
+    to_stream(gated, space.gated, w.gated);
     w.gate.run(team, in, rows, gated);
 
-    const ConvInput<float> values = one_segment(space.gated, hidden_);
     if (!last) {
       ConvOutput out;
-      out.value = next + (row - from) * hidden_;
-      out.add = here;
-      w.residual.run(team, values, rows, out);
+      to_stream(out, at(next, row - from), w_.layers[i + 1].input);
+      out.add = here.value;
+      w.residual.run(team, one_segment<X>(space.gated.read, hidden_), rows, out);
     }
     ConvOutput sum;
     sum.value = shift_scale_.row(row);
     if (i > 0) sum.add = sum.value;
-    w.skip.run(team, values, rows, sum);
+    w.skip.run(team, one_segment<float>(space.gated.value, hidden_), rows, sum);
   }
   if (i == 0) shift_scale_.extend_to(until);
 }
 
 // Undoes the scaling and the shift of one half.
-void Flow::couple(std::int64_t until) PYVOC_RT {
+template <typename X>
+void Flow<X>::couple(std::int64_t until) PYVOC_RT {
   const int half = c_.channels[static_cast<std::size_t>(number_)] / 2;
   const int first = c_.swapped(number_) ? 0 : half;
   for (std::int64_t t = coupled_; t < until; ++t) {
@@ -181,17 +224,23 @@ void Flow::couple(std::int64_t until) PYVOC_RT {
   }
 }
 
-void Flow::unmix(Team& team, std::int64_t until, const Noise& noise, int part,
-                 nn::Rows<float>& next) PYVOC_RT {
+template <typename X>
+void Flow<X>::unmix(Team& team, std::int64_t until, const Noise& noise, int part,
+                    nn::Rows<float>& next) PYVOC_RT {
   if (until == coupled_) return;
   ConvOutput out;
   out.value = next.row(coupled_);
-  w_.unmix.run(team, one_segment(input_.row(coupled_), width_), static_cast<int>(until - coupled_),
-               out);
+  w_.unmix.run(team, one_segment<float>(input_.row(coupled_), width_),
+               static_cast<int>(until - coupled_), out);
   if (c_.joins(number_)) {
     for (std::int64_t t = coupled_; t < until; ++t) noise.fill(part, t, next.row(t));
   }
   next.extend_to(until);
 }
+
+template struct Workspace<float>;
+template struct Workspace<std::uint8_t>;
+template class Flow<float>;
+template class Flow<std::uint8_t>;
 
 }  // namespace pyvoc::models::waveglow

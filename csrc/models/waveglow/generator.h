@@ -12,6 +12,8 @@
 
 namespace pyvoc::models::waveglow {
 
+// X: float, or uint8 for int8 weights.
+template <typename X>
 class Generator {
  public:
   Generator(const Config& config, const Weights& weights, int threads);
@@ -39,15 +41,18 @@ class Generator {
   Arena arena_;
   Team team_;
   Noise noise_;
-  Workspace space_;
+  Workspace<X> space_;
   float* mel_ = nullptr;             // [history - 1 + kBlockFrames][bands padded]
-  nn::Rows<float> condition_;        // [groups][bands padded]
+  nn::Rows<X> condition_;            // [groups][bands padded]
   std::int64_t condition_rows_ = 0;  // that there is room for
   std::int64_t dropped_ = 0;         // rows of it that are not there any more
-  std::vector<Flow> flows_;
+  std::vector<Flow<X>> flows_;
   nn::Rows<float> audio_;  // [groups]
   std::int64_t front_ = 0, given_ = 0;
 };
+
+extern template class Generator<float>;
+extern template class Generator<std::uint8_t>;
 
 }  // namespace pyvoc::models::waveglow
 #endif  // PYVOC_MODELS_WAVEGLOW_GENERATOR_H_

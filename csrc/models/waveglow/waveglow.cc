@@ -12,6 +12,7 @@ namespace {
 constexpr float kAbsurd = 1000.0f;
 constexpr float kAbsurdDraw = 100.0f;  // standard deviations
 
+template <typename X>
 class Synthesis final : public Session {
  public:
   Synthesis(const Config& config, const Weights& weights, std::uint64_t seed, int threads)
@@ -47,7 +48,7 @@ class Synthesis final : public Session {
   }
 
   const Config& config_;
-  Generator generator_;
+  Generator<X> generator_;
   std::int64_t pushed_ = 0, given_ = 0;  // frames, hops
 };
 
@@ -77,7 +78,10 @@ Result<std::unique_ptr<Vocoder>> Waveglow::load(const io::Gguf& file,
 }
 
 std::unique_ptr<Session> Waveglow::open(std::uint64_t seed, int threads) const {
-  return std::make_unique<Synthesis>(config_, weights_, seed, threads);
+  if (weights_.integer) {
+    return std::make_unique<Synthesis<std::uint8_t>>(config_, weights_, seed, threads);
+  }
+  return std::make_unique<Synthesis<float>>(config_, weights_, seed, threads);
 }
 
 bool Waveglow::valid_frame(const float* frame) const PYVOC_RT {

@@ -10,6 +10,9 @@ namespace {
 using io::TensorType;
 using Type = backends::Weights;
 
+constexpr std::initializer_list<TensorType> kAny = {TensorType::kF32, TensorType::kBf16,
+                                                    TensorType::kI8};
+
 std::size_t size(int n) { return static_cast<std::size_t>(n); }
 
 // Validates first, packs second: nothing is packed unless every tensor is as it should be.
@@ -50,21 +53,28 @@ class Loader {
     float& at(int output, int input) { return weights[size(output * source.inputs + input)]; }
   };
 
-  // `shape`: as it is in the file, where that differs from outputs, inputs, taps.
-  nn::ConvSource conv(const std::string& name, int outputs, int inputs, int taps, bool bf16,
-                      std::vector<std::size_t> shape = {}) {
+  nn::ConvSource conv(const std::string& name, int outputs, int inputs, int taps,
+                      std::initializer_list<TensorType> types) {
     nn::ConvSource source;
     source.outputs = outputs;
     source.inputs = inputs;
     source.taps = taps;
-    if (shape.empty()) shape = {size(outputs), size(inputs), size(taps)};
-    const io::Tensor* t =
-        bf16 ? tensors_.any(name + ".weight", shape, {TensorType::kF32, TensorType::kBf16})
-             : tensors_.any(name + ".weight", shape, {TensorType::kF32});
+    read_weights(tensors_, name + ".weight", {size(outputs), size(inputs), size(taps)}, types,
+                 source);
     source.bias = tensors_.f32(name + ".bias", {size(outputs)});
-    if (t == nullptr) return source;
-    source.data = t->data;
-    source.type = t->type == TensorType::kF32 ? Type::kF32 : Type::kBf16;
+    return source;
+  }
+
+  // Input band * groups + phase of the file is tap `phase` of input `band` here.
+  nn::ConvSource conditioning(const std::string& name) {
+    nn::ConvSource source;
+    source.outputs = 2 * c_.hidden;
+    source.inputs = c_.bands;
+    source.taps = c_.groups;
+    source.zero_per_tap = true;
+    read_weights(tensors_, name + ".weight", {size(2 * c_.hidden), size(c_.bands * c_.groups), 1},
+                 kAny, source);
+    source.bias = tensors_.f32(name + ".bias", {size(2 * c_.hidden)});
     return source;
   }
 
@@ -77,7 +87,8 @@ class Loader {
 
   void gather() {
     const int n = c_.hidden;
-    upsample_ = conv("upsample", c_.bands, c_.bands, c_.history * c_.hop_length, true);
+    upsample_ = conv("upsample", c_.bands, c_.bands, c_.history * c_.hop_length,
+                     {TensorType::kF32, TensorType::kBf16});
     upsample_.transposed = true;
     for (int k = 0; k < c_.flows(); ++k) {
       const std::string name = "flow." + std::to_string(k);
@@ -85,22 +96,48 @@ class Loader {
       FlowSource flow;
       square(name + ".mix.weight", channels);
       flow.unmix = square(name + ".unmix.weight", channels);
-      flow.start = conv(name + ".start", n, channels / 2, 1, false);
+      flow.start = conv(name + ".start", n, channels / 2, 1, {TensorType::kF32});
       for (int i = 0; i < c_.layers; ++i) {
         const std::string layer = name + ".layer." + std::to_string(i);
         LayerSource source;
-        source.conv = conv(layer + ".conv", 2 * n, n, kTaps, true);
-        // Input band * groups + phase of the file is tap `phase` of input `band` here.
-        source.cond = conv(layer + ".cond", 2 * n, c_.bands, c_.groups, true,
-                           {size(2 * n), size(c_.bands * c_.groups), 1});
-        source.out = conv(layer + ".out", i + 1 < c_.layers ? 2 * n : n, n, 1, true);
-        if (source.conv.type != source.cond.type) {
-          tensors_.problem("tensors " + layer + ".conv.weight and .cond.weight differ in type");
-        }
+        source.conv = conv(layer + ".conv", 2 * n, n, kTaps, kAny);
+        source.cond = conditioning(layer + ".cond");
+        source.out = conv(layer + ".out", i + 1 < c_.layers ? 2 * n : n, n, 1, kAny);
+        check_layer(layer, source);
         flow.layers.push_back(source);
       }
-      flow.end = conv(name + ".end", channels, n, 1, false);
+      flow.end = conv(name + ".end", channels, n, 1, {TensorType::kF32});
       flows_.push_back(std::move(flow));
+    }
+    if (integers_ != 0 && integers_ != layers_) {
+      tensors_.problem(std::to_string(integers_) + " of " + std::to_string(layers_) +
+                       " layers within the flows are I8, expected all or none");
+    }
+    w_.integer = integers_ != 0;
+  }
+
+  // Both products go into one sum, which needs one unit and one type; all conditioning reads the
+  // same bytes.
+  void check_layer(const std::string& name, const LayerSource& layer) {
+    const nn::ConvSource &conv = layer.conv, &cond = layer.cond;
+    for (const nn::ConvSource* source : {&conv, &cond, &layer.out}) {
+      ++layers_;
+      if (source->data != nullptr && source->type == Type::kI8) ++integers_;
+    }
+    if (conv.data != nullptr && cond.data != nullptr && conv.type != cond.type) {
+      tensors_.problem("tensors " + name + ".conv.weight and .cond.weight differ in type");
+    }
+    if (conv.input_zero == nullptr || cond.input_zero == nullptr) return;
+    if (!std::equal(conv.scale, conv.scale + conv.outputs, cond.scale)) {
+      tensors_.problem("tensors " + name +
+                       ".conv.weight and .cond.weight have sums in different units");
+    }
+    if (condition_.input_zero == nullptr) condition_ = cond;
+    const std::ptrdiff_t entries = std::ptrdiff_t{2} * c_.bands * c_.groups;
+    const float* first = input_scales(condition_);
+    if (!std::equal(first, first + entries, input_scales(cond))) {
+      tensors_.problem("tensor " + name + ".cond.weight.input is another than that of the first " +
+                       "layer: all layers read the same bytes");
     }
   }
 
@@ -120,6 +157,7 @@ class Loader {
   Status pack() {
     keep("upsample", nullptr,
          nn::Conv::pack_transposed(upsample_, c_.hop_length, kernels_, w_.arena), w_.upsample);
+    w_.condition = make_quantization(condition_, c_.hop_length, w_.arena);
     for (int k = 0; status_.ok() && k < c_.flows(); ++k) pack_flow(k);
     return status_;
   }
@@ -149,6 +187,8 @@ class Loader {
              layer.residual);
       }
       if (status_.ok()) pack_skip(source, i, layer_name + ".out*end", layer);
+      layer.input = make_quantization(l.conv, 1, w_.arena);
+      layer.gated = make_quantization(l.out, 1, w_.arena);
       flow.layers.push_back(layer);
     }
     if (!status_.ok()) return;
@@ -174,7 +214,7 @@ class Loader {
         const double factor = static_cast<double>(end.at(o, s, 0));
         bias += factor * static_cast<double>(out.bias[first + s]);
         for (int j = 0; j < c_.hidden; ++j) {
-          row[size(j)] += factor * static_cast<double>(out.at(first + s, j, 0));
+          row[size(j)] += factor * real_weight(out, first + s, j);
         }
       }
       skip.bias[size(o)] = static_cast<float>(bias);
@@ -183,12 +223,21 @@ class Loader {
     keep(name, nullptr, nn::Conv::pack({skip.source}, kernels_, w_.arena), layer.skip);
   }
 
+  // Of a 1 x 1 convolution, for float inputs.
+  static double real_weight(const nn::ConvSource& source, int output, int input) {
+    if (source.type != Type::kI8) return static_cast<double>(source.at(output, input, 0));
+    const auto* q = static_cast<const std::int8_t*>(source.data);
+    return static_cast<double>(source.scale[output]) * q[size(output * source.inputs + input)] /
+           static_cast<double>(input_scales(source)[input]);
+  }
+
   const Config& c_;
   const kernels::KernelTable& kernels_;
   Weights& w_;
   Tensors tensors_;
+  int layers_ = 0, integers_ = 0;
   Status status_;
-  nn::ConvSource upsample_;
+  nn::ConvSource upsample_, condition_;
   std::vector<FlowSource> flows_;
 };
 

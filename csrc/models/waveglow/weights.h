@@ -4,9 +4,9 @@
 
 #include <vector>
 
+#include "models/quantized_convs.h"
 #include "models/vocoder.h"
 #include "models/waveglow/config.h"
-#include "nn/conv.h"
 
 namespace pyvoc::models::waveglow {
 
@@ -16,6 +16,7 @@ struct Layer {
   // What the gated values add to shift and scale: `end` is linear in the sum over the layers, so
   // each layer's part is multiplied by it beforehand. Float weights always.
   nn::Conv skip;
+  Quantization input, gated;  // of the convolution and of `residual`
 };
 
 struct FlowWeights {
@@ -28,6 +29,8 @@ struct Weights {
   Arena arena;
   nn::Conv upsample;  // of a frame: [steps][groups][bands padded]
   std::vector<FlowWeights> flows;
+  bool integer = false;    // bytes within the flows
+  Quantization condition;  // of all layers, one repeat for every sample of a frame
   std::vector<PlanEntry> plan;
 };
 
