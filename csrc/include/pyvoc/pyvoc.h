@@ -175,8 +175,8 @@ PYVOC_API pyvoc_status pyvoc_stream_reset(pyvoc_stream* stream, uint64_t seed);
 PYVOC_API size_t pyvoc_stream_latency_samples(const pyvoc_stream* stream);
 
 /* Gives the random draws from outside, draws_per_sample for each sample: `n` uniforms in [0, 1), in
- * the order of the samples. A model that takes_sigma (WaveGlow) wants standard normal numbers, for n
- * samples from the beginning of the stream, in upstream's order: steps = n / groups; the noise of
+ * the order of the samples. A model that takes_sigma (WaveGlow) wants standard normal numbers, for
+ * n samples from the beginning of the stream, in upstream's order: steps = n / groups; the noise of
  * the last flow [channels, steps], then what joins it, part after part [early_size, steps]. The
  * array is borrowed until it is used up, reset or closed; after its end the stream goes on with its
  * own generator. */
