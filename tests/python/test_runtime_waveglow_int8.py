@@ -1,4 +1,4 @@
-"""int8 WaveGlow in the runtime against an oracle that rounds inputs to bytes; damaged int8 files."""
+"""int8 WaveGlow in the runtime against an oracle that rounds inputs to bytes; damaged files."""
 
 from __future__ import annotations
 
