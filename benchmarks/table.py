@@ -40,7 +40,7 @@ def tables(reports: list[Row]) -> str:
         if others:
             parts += [*_speed(others), ""]
         if melgan:
-            parts += [*_engines(melgan), "", *_groups(melgan), ""]
+            parts += [*_engines(melgan), "", *_groups(report, melgan), ""]
         lpcnet = [r for r in report["results"] if r["name"] == "lpcnet"]
         if lpcnet:
             parts += [*_latency(lpcnet), "", *_limits(lpcnet), ""]
@@ -53,7 +53,7 @@ def _heading(report: Row) -> str:
     peaks = ", ".join(f"{name} {rate:.0f}" for name, rate in m["peak_gmacs"].items())
     return (
         f"### Tier {m['tier']}\n\n{m['cpu']}, one core of {m['cores']}; pyvoc {report['version']}, "
-        f"measured {report['date']}. Peak of our dense kernels in L1, GMAC/s: {peaks}. Read "
+        f"measured {report['date']}. Peak of our kernels, GMAC/s: {peaks}. Read "
         f"bandwidth, GB/s: L1 {m['l1_gbytes']:.0f}, L2 {m['l2_gbytes']:.0f}."
     )
 
@@ -146,12 +146,20 @@ def _engine_cells(spread: Row, r: Row) -> list[str]:
     ]
 
 
-def _groups(results: list[Row]) -> list[str]:
-    """The work of each group of layers."""
+def _groups(report: Row, results: list[Row]) -> list[str]:
+    """The work and the speed of each group of layers."""
     macs = results[0]["macs_by_part"]
     total = sum(macs.values())
-    rows = [[part, f"{n:.0f}", f"{n / total:.1%}"] for part, n in macs.items()]
-    return _table(["layers", "multiply-adds per sample", "share"], rows)
+    rows = []
+    for part, n in macs.items():
+        cells = [part, f"{n:.0f}", f"{n / total:.1%}"]
+        for r in results:
+            rate, peak = r["gmacs_by_part"][part], report["machine"]["peak_gmacs"][r["precision"]]
+            cells.append(f"{rate:.0f} ({rate / peak:.0%})")
+        rows.append(cells)
+    header = ["layers", "multiply-adds per sample", "share"]
+    speeds = [f"{r['precision']}, GMAC/s (of the peak)" for r in results]
+    return ["On one thread, group by group:", "", *_table([*header, *speeds], rows)]
 
 
 def _latency(results: list[Row]) -> list[str]:
