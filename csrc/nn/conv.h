@@ -1,9 +1,12 @@
 // The matrix of a convolution over time-major rows, packed for the kernels: several sources side by
 // side (a 3-tap convolution, or the two 1 x 1 convolutions of a residual block) become one product.
-// Immutable once packed; run() is real-time safe and may be called from any thread.
+// Immutable once packed; run() may be called from any thread, and is real-time safe on the native
+// backend. Another backend has its own plan; the native weights stay beside it, for when that
+// fails.
 #ifndef PYVOC_NN_CONV_H_
 #define PYVOC_NN_CONV_H_
 
+#include <memory>
 #include <vector>
 
 #include "backends/backend.h"
@@ -81,6 +84,8 @@ class Conv {
   void put(const ConvSource& source, int output, int input, int tap, int row, int column);
   void finish(const ConvSource& source, int output, int row, int first_column, int columns);
 
+  Status make_plan(const backends::Backend& backend);
+
   Grid divide(int rows, int threads) const PYVOC_RT;
   kernels::ConvOutput part(kernels::ConvOutput out, int row, int panel) const PYVOC_RT;
   void compute(const kernels::ConvInput<float>& in, int rows, int panel, int panels,
@@ -90,6 +95,7 @@ class Conv {
 
   const kernels::KernelTable* kernels_ = nullptr;
   const char* backend_ = "";
+  std::shared_ptr<const backends::ConvPlan> plan_;  // null: the kernels below
   backends::MatVec layer_;
   int outputs_ = 0;
   void* weights_ = nullptr;
