@@ -11,7 +11,8 @@
  *
  * Threads: a model is immutable and may be used from any number of threads. A stream or an
  * extractor belongs to one thread at a time; a concurrent call is refused with PYVOC_ERROR_BUSY.
- * Real time: the functions marked [real-time] do not allocate, lock, log or block.
+ * Real time: the functions marked [real-time] do not allocate, lock, log or block (unless the
+ * environment variable PYVOC_BACKEND or the build gives layers to a vendor's library).
  *
  * Errors: functions return PYVOC_OK (0) or a code; pyvoc_last_error() has the sentence. The out
  * parameters are written on success only, unless a function says otherwise.
