@@ -198,6 +198,18 @@ inline void conv_i8(const Dense<std::int8_t>& w, const ConvInput<std::uint8_t>& 
   conv(w, in, rows, out);
 }
 
+inline void conv_finish_f32(const float* sums, std::int32_t panels, std::int32_t rows,
+                            const ConvOutput& out) noexcept {
+  for (std::int32_t row = 0; row < rows; ++row) {
+    for (std::int32_t column = 0; column < 16 * panels; column += 16) {
+      const F32x16 sum = load(sums + std::int64_t{row} * 16 * panels + column);
+      const F32x16 bias = load(out.bias + column);
+      finish_sum(out, row * out.stride + column, column,
+                 out.scale == nullptr ? add(sum, bias) : fma(sum, load(out.scale + column), bias));
+    }
+  }
+}
+
 inline void row_dots_f32(const float* w, std::int32_t n, const float* x, std::ptrdiff_t stride,
                          std::int32_t rows, float bias, float* y) noexcept {
   for (std::int32_t row = 0; row < rows; row += 16) {

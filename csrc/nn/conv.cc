@@ -60,7 +60,6 @@ Result<const backends::Backend*> Conv::begin(Op op, Weights type, int outputs, i
   if (!backend.ok()) return backend;
   kernels_ = &kernels;
   backend_ = backend.value()->name();
-  native_ = backend.value() == &backends::native();
   outputs_ = outputs;
   const std::size_t rows = static_cast<std::size_t>(outputs);
   weights_ = arena.allocate<std::uint8_t>(rows * columns * element_size(type));
@@ -103,6 +102,30 @@ void Conv::finish(const ConvSource& source, int output, int row, int first_colum
   bias_[row] -= static_cast<float>(static_cast<double>(source.scale[output]) * zeros);
 }
 
+// Has a backend other than `native` make its plan. One that was chosen by cost and fails leaves the
+// layer to the native kernels.
+Status Conv::make_plan(const backends::Backend& backend) {
+  if (&backend == &backends::native()) return {};
+  const std::size_t size = element_size(layer_.weights);
+  std::vector<char> matrix(size * layer_.rows * layer_.cols);
+  char* to = matrix.data();
+  for (int row = 0; row < layer_.rows; ++row) {
+    for (int column = 0; column < layer_.cols; ++column, to += size) {
+      const std::size_t from = packed_index(layer_.weights, row, column, layer_.cols);
+      std::memcpy(to, static_cast<const char*>(weights_) + from * size, size);
+    }
+  }
+  auto plan = backend.plan({layer_.weights, layer_.rows, layer_.cols, matrix.data()}, *kernels_);
+  if (plan.ok()) {
+    plan_ = plan.value();
+  } else if (backends::forced()) {
+    return plan.status();
+  } else {
+    backend_ = backends::native().name();
+  }
+  return {};
+}
+
 Result<Conv> Conv::pack(const std::vector<ConvSource>& sources, const kernels::KernelTable& kernels,
                         Arena& arena) {
   int columns = 0;
@@ -124,6 +147,8 @@ Result<Conv> Conv::pack(const std::vector<ConvSource>& sources, const kernels::K
     }
     first += source.taps * channels;
   }
+  const Status planned = conv.make_plan(*backend.value());
+  if (!planned.ok()) return planned;
   return conv;
 }
 
@@ -145,6 +170,8 @@ Result<Conv> Conv::pack_transposed(const ConvSource& source, const kernels::Kern
       conv.finish(source, o, row, 0, 2 * inputs);
     }
   }
+  const Status planned = conv.make_plan(*backend.value());
+  if (!planned.ok()) return planned;
   return conv;
 }
 
@@ -152,6 +179,7 @@ Result<Conv> Conv::pack_transposed(const ConvSource& source, const kernels::Kern
 Conv::Grid Conv::divide(int rows, const Team& team) const PYVOC_RT {
   constexpr int kLeastRows = 24, kLeastPanels = 2;
   const int pieces = team.pieces_of(std::int64_t{rows} * layer_.rows * layer_.cols);
+  if (plan_ != nullptr) return {std::min(pieces, std::max(rows / kLeastRows, 1)), 1};
   if (rows >= pieces * kLeastRows) return {pieces, 1};
   return {1, std::min(pieces, std::max(outputs_ / kVector / kLeastPanels, 1))};
 }
@@ -175,6 +203,7 @@ kernels::ConvOutput Conv::part(kernels::ConvOutput out, int row, int panel) cons
 
 void Conv::compute(const kernels::ConvInput<float>& in, int rows, int panel, int panels,
                    const kernels::ConvOutput& out) const PYVOC_RT {
+  if (plan_ != nullptr && plan_->compute(in, rows, out)) return;
   if (layer_.weights == Weights::kF32) {
     kernels_->conv_f32(panels_of(f32_, panel, panels), in, rows, out);
   } else {
@@ -184,6 +213,7 @@ void Conv::compute(const kernels::ConvInput<float>& in, int rows, int panel, int
 
 void Conv::compute(const kernels::ConvInput<std::uint8_t>& in, int rows, int panel, int panels,
                    const kernels::ConvOutput& out) const PYVOC_RT {
+  if (plan_ != nullptr && plan_->compute(in, rows, out)) return;
   kernels_->conv_i8(panels_of(i8_, panel, panels), in, rows, out);
 }
 

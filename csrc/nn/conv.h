@@ -1,9 +1,12 @@
 // The matrix of a convolution over time-major rows, packed for the kernels: several sources side by
 // side (a 3-tap convolution, or the two 1 x 1 convolutions of a residual block) become one product.
-// Immutable once packed; run() is real-time safe and may be called from any thread.
+// Immutable once packed; run() may be called from any thread, and is real-time safe on the native
+// backend. Another backend has its own plan; the native weights stay beside it, for when that
+// fails.
 #ifndef PYVOC_NN_CONV_H_
 #define PYVOC_NN_CONV_H_
 
+#include <memory>
 #include <vector>
 
 #include "backends/backend.h"
@@ -49,7 +52,7 @@ class Conv {
 
   const backends::MatVec& description() const { return layer_; }
   const char* backend() const { return backend_; }
-  bool native() const { return native_; }
+  bool native() const { return plan_ == nullptr; }
   int outputs() const PYVOC_RT { return outputs_; }  // padded
 
   // Rows of outputs, shared by a team: the numbers do not depend on how. `out` says what to do with
@@ -94,6 +97,8 @@ class Conv {
   void put(const ConvSource& source, int output, int input, int tap, int row, int column);
   void finish(const ConvSource& source, int output, int row, int first_column, int columns);
 
+  Status make_plan(const backends::Backend& backend);
+
   Grid divide(int rows, const Team& team) const PYVOC_RT;
   kernels::ConvOutput part(kernels::ConvOutput out, int row, int panel) const PYVOC_RT;
   void compute(const kernels::ConvInput<float>& in, int rows, int panel, int panels,
@@ -103,7 +108,7 @@ class Conv {
 
   const kernels::KernelTable* kernels_ = nullptr;
   const char* backend_ = "";
-  bool native_ = false;
+  std::shared_ptr<const backends::ConvPlan> plan_;  // null: the kernels below
   backends::MatVec layer_;
   int outputs_ = 0;
   void* weights_ = nullptr;
