@@ -44,6 +44,19 @@ inline PYVOC_ALWAYS_INLINE void finish_sum(const ConvOutput& out, std::int64_t a
   }
 }
 
+// Brings kLines cache lines of each of the panels to L2.
+template <int kPanels, int kLines, typename T>
+inline PYVOC_ALWAYS_INLINE void prefetch_panels(const T* weights, std::int64_t panel) {
+#if defined(__GNUC__)
+  unrolled<kPanels>([&](auto p) {
+    const char* line = reinterpret_cast<const char*>(weights + p.value * panel);
+    unrolled<kLines>([&](auto i) { __builtin_prefetch(line + 64 * i.value, 0, 2); });
+  });
+#else
+  (void)weights, (void)panel;
+#endif
+}
+
 // acc[row][panel] += four columns; w is the first panel's, the next lie `panel` apart.
 template <int kRows, int kPanels>
 inline PYVOC_ALWAYS_INLINE void add_columns(F32x16 (&acc)[kRows][kPanels], const float* w,
@@ -82,7 +95,7 @@ inline PYVOC_ALWAYS_INLINE void add_columns(F32x16 (&acc)[kRows][kPanels], const
 
 template <int kRows, int kPanels, typename T>
 inline void conv_tile(const Dense<T>& w, const ConvInput<float>& in, std::int32_t row,
-                      std::int32_t first, const ConvOutput& out) {
+                      std::int32_t first, const ConvOutput& out, bool ahead) {
   const std::int64_t panel = std::int64_t{16} * w.cols;
   F32x16 acc[kRows][kPanels];
   unrolled<kPanels>([&](auto p) {
@@ -93,6 +106,7 @@ inline void conv_tile(const Dense<T>& w, const ConvInput<float>& in, std::int32_
   for (std::int32_t s = 0; s < in.segments; ++s) {
     RowPointers<kRows, float> x(in, s, row);
     for (std::int32_t c = 0; c < in.cols[s]; c += 4) {
+      if (ahead) prefetch_panels<kPanels, sizeof(T)>(weights + kPanels * panel, panel);
       add_columns<kRows, kPanels>(acc, weights, panel, x);
       weights += 64;
       x.advance(4);
@@ -108,7 +122,7 @@ inline void conv_tile(const Dense<T>& w, const ConvInput<float>& in, std::int32_
 
 template <int kRows, int kPanels>
 inline void conv_tile(const Dense<std::int8_t>& w, const ConvInput<std::uint8_t>& in,
-                      std::int32_t row, std::int32_t first, const ConvOutput& out) {
+                      std::int32_t row, std::int32_t first, const ConvOutput& out, bool ahead) {
   const std::int64_t panel = std::int64_t{16} * w.cols;
   I32x16 acc[kRows][kPanels];
   unrolled<kRows>(
@@ -119,6 +133,9 @@ inline void conv_tile(const Dense<std::int8_t>& w, const ConvInput<std::uint8_t>
     for (std::int32_t c = 0; c < in.cols[s]; c += 16) {
       unrolled<4>([&](auto q) {
         I8x64 w_panel[kPanels];
+        if (ahead) {
+          prefetch_panels<kPanels, 1>(weights + kPanels * panel + 64 * q.value, panel);
+        }
         unrolled<kPanels>([&](auto p) {
           w_panel[p.value] = load_weights(weights + p.value * panel + 64 * q.value);
         });
@@ -153,14 +170,15 @@ inline void conv_tile(const Dense<std::int8_t>& w, const ConvInput<std::uint8_t>
 // Calls the tile of `rows` rows, 1..kRows.
 template <int kRows, int kPanels, typename T, typename X>
 inline void conv_rows(std::int32_t rows, const Dense<T>& w, const ConvInput<X>& in,
-                      std::int32_t row, std::int32_t first, const ConvOutput& out) {
+                      std::int32_t row, std::int32_t first, const ConvOutput& out, bool ahead) {
   if constexpr (kRows > 1) {
-    if (rows < kRows) return conv_rows<kRows - 1, kPanels>(rows, w, in, row, first, out);
+    if (rows < kRows) return conv_rows<kRows - 1, kPanels>(rows, w, in, row, first, out, ahead);
   }
-  conv_tile<kRows, kPanels>(w, in, row, first, out);
+  conv_tile<kRows, kPanels>(w, in, row, first, out, ahead);
 }
 
-// Tiles of nearly equal heights: a last tile of one row would cost as much as a full one.
+// Tiles of nearly equal heights: a last tile of one row would cost as much as a full one. The last
+// tile, whose weights are in the cache, asks for those of the next panels.
 template <int kPanels, typename T, typename X>
 inline void conv_panels(const Dense<T>& w, const ConvInput<X>& in, std::int32_t rows,
                         std::int32_t first, const ConvOutput& out) {
@@ -168,7 +186,8 @@ inline void conv_panels(const Dense<T>& w, const ConvInput<X>& in, std::int32_t 
   std::int32_t row = 0;
   for (std::int32_t i = 0; i < tiles; ++i) {
     const std::int32_t height = (rows - row + tiles - i - 1) / (tiles - i);
-    conv_rows<kTileRows, kPanels>(height, w, in, row, first, out);
+    const bool ahead = i == tiles - 1 && first + 2 * kPanels <= w.panels;
+    conv_rows<kTileRows, kPanels>(height, w, in, row, first, out, ahead);
     row += height;
   }
 }
