@@ -45,6 +45,19 @@ inline PYVOC_ALWAYS_INLINE void finish_sum(const ConvOutput& out, std::int64_t a
   }
 }
 
+// Brings kLines cache lines of each of the panels to L2.
+template <int kPanels, int kLines, typename T>
+inline PYVOC_ALWAYS_INLINE void prefetch_panels(const T* weights, std::int64_t panel) {
+#if defined(__GNUC__)
+  unrolled<kPanels>([&](auto p) {
+    const char* line = reinterpret_cast<const char*>(weights + p.value * panel);
+    unrolled<kLines>([&](auto i) { __builtin_prefetch(line + 64 * i.value, 0, 2); });
+  });
+#else
+  (void)weights, (void)panel;
+#endif
+}
+
 // acc[row][panel] += four columns; w is the first panel's, the next lie `panel` apart.
 template <int kRows, int kPanels>
 inline PYVOC_ALWAYS_INLINE void add_columns(F32x16 (&acc)[kRows][kPanels], const float* w,
@@ -85,7 +98,8 @@ inline PYVOC_ALWAYS_INLINE void add_columns(F32x16 (&acc)[kRows][kPanels], const
 template <int kRows, int kPanels, typename T>
 inline PYVOC_ALWAYS_INLINE void tile_sums(const Dense<T>& w, const ConvInput<float>& in,
                                           std::int32_t row, std::int32_t first,
-                                          const ConvOutput& out, F32x16 (&acc)[kRows][kPanels]) {
+                                          const ConvOutput& out, bool ahead,
+                                          F32x16 (&acc)[kRows][kPanels]) {
   const std::int64_t panel = std::int64_t{16} * w.cols;
   unrolled<kPanels>([&](auto p) {
     const F32x16 bias = load(out.bias + 16 * (first + p.value));
@@ -95,6 +109,7 @@ inline PYVOC_ALWAYS_INLINE void tile_sums(const Dense<T>& w, const ConvInput<flo
   for (std::int32_t s = 0; s < in.segments; ++s) {
     RowPointers<kRows, float> x(in, s, row);
     for (std::int32_t c = 0; c < in.cols[s]; c += 4) {
+      if (ahead) prefetch_panels<kPanels, sizeof(T)>(weights + kPanels * panel, panel);
       add_columns<kRows, kPanels>(acc, weights, panel, x);
       weights += 64;
       x.advance(4);
@@ -104,9 +119,9 @@ inline PYVOC_ALWAYS_INLINE void tile_sums(const Dense<T>& w, const ConvInput<flo
 
 template <int kRows, int kPanels, typename T>
 inline void conv_tile(const Dense<T>& w, const ConvInput<float>& in, std::int32_t row,
-                      std::int32_t first, const ConvOutput& out) {
+                      std::int32_t first, const ConvOutput& out, bool ahead) {
   F32x16 acc[kRows][kPanels];
-  tile_sums(w, in, row, first, out, acc);
+  tile_sums(w, in, row, first, out, ahead, acc);
   unrolled<kRows>([&](auto r) {
     unrolled<kPanels>([&](auto p) {
       const std::int32_t column = 16 * (first + p.value);
@@ -118,7 +133,8 @@ inline void conv_tile(const Dense<T>& w, const ConvInput<float>& in, std::int32_
 template <int kRows, int kPanels>
 inline PYVOC_ALWAYS_INLINE void tile_sums(const Dense<std::int8_t>& w,
                                           const ConvInput<std::uint8_t>& in, std::int32_t row,
-                                          std::int32_t first, I32x16 (&kept)[kRows][kPanels]) {
+                                          std::int32_t first, bool ahead,
+                                          I32x16 (&kept)[kRows][kPanels]) {
   const std::int64_t panel = std::int64_t{16} * w.cols;
   I32x16 acc[kRows][kPanels];
   unrolled<kRows>(
@@ -129,6 +145,9 @@ inline PYVOC_ALWAYS_INLINE void tile_sums(const Dense<std::int8_t>& w,
     for (std::int32_t c = 0; c < in.cols[s]; c += 16) {
       unrolled<4>([&](auto q) PYVOC_ALWAYS_INLINE {
         I8x64 w_panel[kPanels];
+        if (ahead) {
+          prefetch_panels<kPanels, 1>(weights + kPanels * panel + 64 * q.value, panel);
+        }
         unrolled<kPanels>([&](auto p) {
           w_panel[p.value] = load_weights(weights + p.value * panel + 64 * q.value);
         });
@@ -159,9 +178,9 @@ inline F32x16 real_sum(const Dense<std::int8_t>& w, const ConvOutput& out, std::
 
 template <int kRows, int kPanels>
 inline void conv_tile(const Dense<std::int8_t>& w, const ConvInput<std::uint8_t>& in,
-                      std::int32_t row, std::int32_t first, const ConvOutput& out) {
+                      std::int32_t row, std::int32_t first, const ConvOutput& out, bool ahead) {
   I32x16 sums[kRows][kPanels];
-  tile_sums(w, in, row, first, sums);
+  tile_sums(w, in, row, first, ahead, sums);
   // A rolled loop over rows: unrolled, GCC spills the sums that wait.
   for (int r = 0; r < kRows; ++r) {
     for (int p = 0; p < kPanels; ++p) {
@@ -175,14 +194,15 @@ inline void conv_tile(const Dense<std::int8_t>& w, const ConvInput<std::uint8_t>
 // Calls the tile of `rows` rows, 1..kRows.
 template <int kRows, int kPanels, typename T, typename X>
 inline void conv_rows(std::int32_t rows, const Dense<T>& w, const ConvInput<X>& in,
-                      std::int32_t row, std::int32_t first, const ConvOutput& out) {
+                      std::int32_t row, std::int32_t first, const ConvOutput& out, bool ahead) {
   if constexpr (kRows > 1) {
-    if (rows < kRows) return conv_rows<kRows - 1, kPanels>(rows, w, in, row, first, out);
+    if (rows < kRows) return conv_rows<kRows - 1, kPanels>(rows, w, in, row, first, out, ahead);
   }
-  conv_tile<kRows, kPanels>(w, in, row, first, out);
+  conv_tile<kRows, kPanels>(w, in, row, first, out, ahead);
 }
 
-// Tiles of nearly equal heights: a last tile of one row would cost as much as a full one.
+// Tiles of nearly equal heights: a last tile of one row would cost as much as a full one. The last
+// tile, whose weights are in the cache, asks for those of the next panels.
 template <int kPanels, typename T, typename X>
 inline void conv_panels(const Dense<T>& w, const ConvInput<X>& in, std::int32_t rows,
                         std::int32_t first, const ConvOutput& out) {
@@ -190,7 +210,8 @@ inline void conv_panels(const Dense<T>& w, const ConvInput<X>& in, std::int32_t 
   std::int32_t row = 0;
   for (std::int32_t i = 0; i < tiles; ++i) {
     const std::int32_t height = (rows - row + tiles - i - 1) / (tiles - i);
-    conv_rows<kTileRows, kPanels>(height, w, in, row, first, out);
+    const bool ahead = i == tiles - 1 && first + 2 * kPanels <= w.panels;
+    conv_rows<kTileRows, kPanels>(height, w, in, row, first, out, ahead);
     row += height;
   }
 }
@@ -218,6 +239,18 @@ inline void conv_bf16(const Dense<Bf16>& w, const ConvInput<float>& in, std::int
 inline void conv_i8(const Dense<std::int8_t>& w, const ConvInput<std::uint8_t>& in,
                     std::int32_t rows, const ConvOutput& out) noexcept {
   conv(w, in, rows, out);
+}
+
+inline void conv_finish_f32(const float* sums, std::int32_t panels, std::int32_t rows,
+                            const ConvOutput& out) noexcept {
+  for (std::int32_t row = 0; row < rows; ++row) {
+    for (std::int32_t column = 0; column < 16 * panels; column += 16) {
+      const F32x16 sum = load(sums + std::int64_t{row} * 16 * panels + column);
+      const F32x16 bias = load(out.bias + column);
+      finish_sum(out, row * out.stride + column, column,
+                 out.scale == nullptr ? add(sum, bias) : fma(sum, load(out.scale + column), bias));
+    }
+  }
 }
 
 inline void row_dots_f32(const float* w, std::int32_t n, const float* x, std::ptrdiff_t stride,

@@ -32,11 +32,11 @@ inline void pair_sums(std::int32_t first, Sum (&both)[kRows][2], const Sums& sum
 
 template <int kRows, typename T>
 inline void gated_tile(const Dense<T>& w, const ConvInput<float>& in, std::int32_t row,
-                       std::int32_t first, const ConvOutput& out) {
+                       std::int32_t first, const ConvOutput& out, bool ahead) {
   F32x16 sums[kRows][2];
   pair_sums(first, sums, [&](std::int32_t panel, auto& acc) {
     F32x16 tile[kRows][sizeof(acc[0]) / sizeof(F32x16)];
-    tile_sums(w, in, row, panel, out, tile);
+    tile_sums(w, in, row, panel, out, ahead, tile);
     unrolled<kRows>([&](auto r) {
       unrolled<sizeof(acc[0]) / sizeof(F32x16)>(
           [&](auto p) { acc[r.value][p.value] = tile[r.value][p.value]; });
@@ -51,9 +51,10 @@ inline void gated_tile(const Dense<T>& w, const ConvInput<float>& in, std::int32
 
 template <int kRows>
 inline void gated_tile(const Dense<std::int8_t>& w, const ConvInput<std::uint8_t>& in,
-                       std::int32_t row, std::int32_t first, const ConvOutput& out) {
+                       std::int32_t row, std::int32_t first, const ConvOutput& out, bool ahead) {
   I32x16 sums[kRows][2];
-  pair_sums(first, sums, [&](std::int32_t panel, auto& acc) { tile_sums(w, in, row, panel, acc); });
+  pair_sums(first, sums,
+            [&](std::int32_t panel, auto& acc) { tile_sums(w, in, row, panel, ahead, acc); });
   const std::int32_t column = 8 * first;
   for (int r = 0; r < kRows; ++r) {
     finish_gate<Precision::kFast>(out, (row + r) * out.stride + column, column,
@@ -64,11 +65,11 @@ inline void gated_tile(const Dense<std::int8_t>& w, const ConvInput<std::uint8_t
 
 template <int kRows, typename T, typename X>
 inline void gated_rows(std::int32_t rows, const Dense<T>& w, const ConvInput<X>& in,
-                       std::int32_t row, std::int32_t first, const ConvOutput& out) {
+                       std::int32_t row, std::int32_t first, const ConvOutput& out, bool ahead) {
   if constexpr (kRows > 1) {
-    if (rows < kRows) return gated_rows<kRows - 1>(rows, w, in, row, first, out);
+    if (rows < kRows) return gated_rows<kRows - 1>(rows, w, in, row, first, out, ahead);
   }
-  gated_tile<kRows>(w, in, row, first, out);
+  gated_tile<kRows>(w, in, row, first, out, ahead);
 }
 
 template <typename T, typename X>
@@ -79,7 +80,8 @@ inline void gated_conv(const Dense<T>& w, const ConvInput<X>& in, std::int32_t r
     std::int32_t row = 0;
     for (std::int32_t i = 0; i < tiles; ++i) {
       const std::int32_t height = (rows - row + tiles - i - 1) / (tiles - i);
-      gated_rows<kTileRows>(height, w, in, row, panel, out);
+      const bool ahead = i == tiles - 1 && panel + 4 <= w.panels;
+      gated_rows<kTileRows>(height, w, in, row, panel, out, ahead);
       row += height;
     }
   }

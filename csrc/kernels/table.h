@@ -78,6 +78,10 @@
      weights transformed. scratch: [tiles][6][channels]. */                                        \
   K(winograd_f32, (const Dense<float>& w, const WinogradInput& in, std::int32_t tiles,             \
                    float* scratch, const ConvOutput& out))                                         \
+  /* What `out` says of sums [rows][16 panels] that came from elsewhere; value = sum + bias when   \
+     out.scale is null. */                                                                         \
+  K(conv_finish_f32,                                                                               \
+    (const float* sums, std::int32_t panels, std::int32_t rows, const ConvOutput& out))            \
   /* y[i] = bias + sum over j < n of w[j] x[i stride + j], i < rows; n is a multiple of 16. Reads  \
      and writes up to the next multiple of 16 rows. */                                             \
   K(row_dots_f32, (const float* w, std::int32_t n, const float* x, std::ptrdiff_t stride,          \

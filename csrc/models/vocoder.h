@@ -31,6 +31,11 @@ struct VocoderInfo {
   bool takes_sigma = false;  // draws are standard normal numbers, scaled by Session::set_sigma
 };
 
+struct GroupTime {
+  std::string group;
+  double seconds = 0.0;
+};
+
 struct Activations {  // what one channel of a layer got as its input
   std::string layer;
   float low = 0.0f, high = 0.0f;  // 0 included
@@ -134,6 +139,13 @@ class Vocoder {
   virtual Status observe(Matrix<const float> features, std::vector<Activations>& seen) const {
     (void)features, (void)seen;
     return Status(Code::kUnsupported, info().architecture + " has no activations to calibrate");
+  }
+
+  // Synthesises a whole utterance on one thread and adds to `groups` how long each group of layers
+  // took; entries are made when it is empty.
+  virtual Status time_groups(Matrix<const float> features, std::vector<GroupTime>& groups) const {
+    (void)features, (void)groups;
+    return Status(Code::kUnsupported, info().architecture + " has no groups of layers to time");
   }
 };
 

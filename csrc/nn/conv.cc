@@ -24,15 +24,6 @@ std::size_t packed_index(Weights type, int row, int column, int columns) {
          column % group;
 }
 
-kernels::ConvOutput elements_from(kernels::ConvOutput out, std::ptrdiff_t at) PYVOC_RT {
-  if (out.add != nullptr) out.add += at;
-  if (out.value != nullptr) out.value += at;
-  if (out.active != nullptr) out.active += at;
-  if (out.value_u8 != nullptr) out.value_u8 += at;
-  if (out.active_u8 != nullptr) out.active_u8 += at;
-  return out;
-}
-
 template <typename T>
 kernels::Dense<T> panels_of(kernels::Dense<T> w, int first, int count) {
   w.panels = count;
@@ -51,17 +42,16 @@ float ConvSource::at(int output, int input, int tap) const {
 }
 
 kernels::ConvOutput rows_from(const kernels::ConvOutput& out, int row) PYVOC_RT {
-  return elements_from(out, row * out.stride);
+  return kernels::advanced(out, row * out.stride);
 }
 
-Result<const backends::Backend*> Conv::begin(Op op, Weights type, int outputs, int columns,
-                                             const kernels::KernelTable& kernels, Arena& arena) {
+Status Conv::begin(Op op, Weights type, int outputs, int columns,
+                   const kernels::KernelTable& kernels, Arena& arena) {
   layer_ = {op, type, outputs, columns};
   const Result<const backends::Backend*> backend = backends::choose(layer_);
-  if (!backend.ok()) return backend;
+  if (!backend.ok()) return backend.status();
   kernels_ = &kernels;
-  backend_ = backend.value()->name();
-  native_ = backend.value() == &backends::native();
+  chosen_ = backend.value();
   outputs_ = outputs;
   const std::size_t rows = static_cast<std::size_t>(outputs);
   weights_ = arena.allocate<std::uint8_t>(rows * columns * element_size(type));
@@ -72,7 +62,7 @@ Result<const backends::Backend*> Conv::begin(Op op, Weights type, int outputs, i
   f32_ = {panels, columns, static_cast<const float*>(weights_), nullptr};
   bf16_ = {panels, columns, static_cast<const kernels::Bf16*>(weights_), nullptr};
   i8_ = {panels, columns, static_cast<const std::int8_t*>(weights_), row_sums_};
-  return backend;
+  return {};
 }
 
 void Conv::put(const ConvSource& source, int output, int input, int tap, int row, int column) {
@@ -105,6 +95,30 @@ void Conv::finish(const ConvSource& source, int output, int row, int first_colum
   bias_[row] -= static_cast<float>(static_cast<double>(source.scale[output]) * zeros);
 }
 
+// Has a backend other than `native` make its plan. One that was chosen by cost and fails leaves the
+// layer to the native kernels.
+Status Conv::make_plan() {
+  if (chosen_ == &backends::native()) return {};
+  const std::size_t size = element_size(layer_.weights);
+  std::vector<char> matrix(size * layer_.rows * layer_.cols);
+  char* to = matrix.data();
+  for (int row = 0; row < layer_.rows; ++row) {
+    for (int column = 0; column < layer_.cols; ++column, to += size) {
+      const std::size_t from = packed_index(layer_.weights, row, column, layer_.cols);
+      std::memcpy(to, static_cast<const char*>(weights_) + from * size, size);
+    }
+  }
+  auto plan = chosen_->plan({layer_.weights, layer_.rows, layer_.cols, matrix.data()}, *kernels_);
+  if (plan.ok()) {
+    plan_ = plan.value();
+  } else if (backends::forced()) {
+    return plan.status();
+  } else {
+    chosen_ = &backends::native();
+  }
+  return {};
+}
+
 template <typename Place>
 Result<Conv> Conv::pack_rows(const std::vector<ConvSource>& sources, int rows,
                              const kernels::KernelTable& kernels, Arena& arena,
@@ -112,9 +126,8 @@ Result<Conv> Conv::pack_rows(const std::vector<ConvSource>& sources, int rows,
   int columns = 0;
   for (const ConvSource& source : sources) columns += source.taps * padded(source.inputs);
   Conv conv;
-  const Result<const backends::Backend*> backend =
-      conv.begin(Op::kConv, sources[0].type, rows, columns, kernels, arena);
-  if (!backend.ok()) return backend.status();
+  const Status begun = conv.begin(Op::kConv, sources[0].type, rows, columns, kernels, arena);
+  if (!begun.ok()) return begun;
   int first = 0;
   for (const ConvSource& source : sources) {
     const int channels = padded(source.inputs);
@@ -134,8 +147,12 @@ Result<Conv> Conv::pack_rows(const std::vector<ConvSource>& sources, int rows,
 
 Result<Conv> Conv::pack(const std::vector<ConvSource>& sources, const kernels::KernelTable& kernels,
                         Arena& arena) {
-  return pack_rows(sources, padded(sources[0].outputs), kernels, arena,
-                   [](const ConvSource&, int output) { return output; });
+  Result<Conv> conv = pack_rows(sources, padded(sources[0].outputs), kernels, arena,
+                                [](const ConvSource&, int output) { return output; });
+  if (!conv.ok()) return conv;
+  const Status planned = conv.value().make_plan();
+  if (!planned.ok()) return planned;
+  return conv;
 }
 
 Result<Conv> Conv::pack_gated(const std::vector<ConvSource>& sources,
@@ -147,6 +164,7 @@ Result<Conv> Conv::pack_gated(const std::vector<ConvSource>& sources,
         return (2 * (unit / kVector) + output / half) * kVector + unit % kVector;
       });
   if (conv.ok()) {
+    conv.value().chosen_ = &backends::native();  // no other can gate
     conv.value().outputs_ = units;
     conv.value().panels_ = 2;
   }
@@ -171,6 +189,8 @@ Result<Conv> Conv::pack_transposed(const ConvSource& source, int stride,
       conv.finish(source, o, row, 0, neighbours * inputs);
     }
   }
+  const Status planned = conv.make_plan();
+  if (!planned.ok()) return planned;
   return conv;
 }
 
@@ -178,6 +198,7 @@ Result<Conv> Conv::pack_transposed(const ConvSource& source, int stride,
 Conv::Grid Conv::divide(int rows, const Team& team) const PYVOC_RT {
   constexpr int kLeastRows = 24, kLeastPanels = 2;
   const int pieces = team.pieces_of(std::int64_t{rows} * layer_.rows * layer_.cols);
+  if (plan_ != nullptr) return {std::min(pieces, std::max(rows / kLeastRows, 1)), 1};
   if (rows >= pieces * kLeastRows) return {pieces, 1};
   return {1, std::min(pieces, std::max(outputs_ / kVector * panels_ / kLeastPanels, 1))};
 }
@@ -185,7 +206,7 @@ Conv::Grid Conv::divide(int rows, const Team& team) const PYVOC_RT {
 // Outputs for rows from `row` on, of the groups of panels from `group` on.
 kernels::ConvOutput Conv::part(kernels::ConvOutput out, int row, int group) const PYVOC_RT {
   const std::ptrdiff_t column = std::ptrdiff_t{kVector} * group;
-  out = elements_from(out, row * out.stride + column);
+  out = kernels::advanced(out, row * out.stride + column);
   out.bias = bias_ + column * panels_;
   out.scale = scale_ + column * panels_;
   if (out.value_u8 != nullptr) {
@@ -201,6 +222,7 @@ kernels::ConvOutput Conv::part(kernels::ConvOutput out, int row, int group) cons
 
 void Conv::compute(const kernels::ConvInput<float>& in, int rows, int group, int groups,
                    const kernels::ConvOutput& out) const PYVOC_RT {
+  if (plan_ != nullptr && out.add == nullptr && plan_->compute(in, rows, out)) return;
   const int panel = group * panels_, panels = groups * panels_;
   if (layer_.weights == Weights::kF32) {
     const auto run = panels_ == 1 ? kernels_->conv_f32 : kernels_->gated_conv_f32;
@@ -213,6 +235,7 @@ void Conv::compute(const kernels::ConvInput<float>& in, int rows, int group, int
 
 void Conv::compute(const kernels::ConvInput<std::uint8_t>& in, int rows, int group, int groups,
                    const kernels::ConvOutput& out) const PYVOC_RT {
+  if (plan_ != nullptr && out.add == nullptr && plan_->compute(in, rows, out)) return;
   const auto run = panels_ == 1 ? kernels_->conv_i8 : kernels_->gated_conv_i8;
   run(panels_of(i8_, group * panels_, groups * panels_), in, rows, out);
 }

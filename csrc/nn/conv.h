@@ -1,9 +1,12 @@
 // The matrix of a convolution over time-major rows, packed for the kernels: several sources side by
 // side (a 3-tap convolution, or the two 1 x 1 convolutions of a residual block) become one product.
-// Immutable once packed; run() is real-time safe and may be called from any thread.
+// Immutable once packed; run() may be called from any thread, and is real-time safe on the native
+// backend. Another backend has its own plan; the native weights stay beside it, for when that
+// fails.
 #ifndef PYVOC_NN_CONV_H_
 #define PYVOC_NN_CONV_H_
 
+#include <memory>
 #include <vector>
 
 #include "backends/backend.h"
@@ -55,8 +58,8 @@ class Conv {
                                       const kernels::KernelTable& kernels, Arena& arena);
 
   const backends::MatVec& description() const { return layer_; }
-  const char* backend() const { return backend_; }
-  bool native() const { return native_; }
+  const char* backend() const { return chosen_->name(); }
+  bool native() const { return plan_ == nullptr; }
   int outputs() const PYVOC_RT { return outputs_; }  // of a row, padded
 
   // Rows of outputs, shared by a team: the numbers do not depend on how. `out` says what to do with
@@ -96,9 +99,8 @@ class Conv {
     }
   };
 
-  Result<const backends::Backend*> begin(backends::Op op, backends::Weights type, int outputs,
-                                         int columns, const kernels::KernelTable& kernels,
-                                         Arena& arena);
+  Status begin(backends::Op op, backends::Weights type, int outputs, int columns,
+               const kernels::KernelTable& kernels, Arena& arena);
   // Columns are packed as pack() says; place(source, output) is the row of an output.
   template <typename Place>
   static Result<Conv> pack_rows(const std::vector<ConvSource>& sources, int rows,
@@ -106,6 +108,8 @@ class Conv {
                                 const Place& place);
   void put(const ConvSource& source, int output, int input, int tap, int row, int column);
   void finish(const ConvSource& source, int output, int row, int first_column, int columns);
+
+  Status make_plan();
 
   Grid divide(int rows, const Team& team) const PYVOC_RT;
   kernels::ConvOutput part(kernels::ConvOutput out, int row, int group) const PYVOC_RT;
@@ -115,8 +119,8 @@ class Conv {
                const kernels::ConvOutput& out) const PYVOC_RT;
 
   const kernels::KernelTable* kernels_ = nullptr;
-  const char* backend_ = "";
-  bool native_ = false;
+  const backends::Backend* chosen_ = nullptr;
+  std::shared_ptr<const backends::ConvPlan> plan_;  // null: the kernels below
   backends::MatVec layer_;
   int outputs_ = 0;
   int panels_ = 1;  // that make kVector outputs: 2 when gated

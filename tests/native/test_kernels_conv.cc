@@ -164,6 +164,56 @@ void check_conv_i8(const KernelTable& table) {
   }
 }
 
+void check_conv_finish_f32(const KernelTable& table) {
+  Random random(6);
+  for (const int panels : {1, 2, 5}) {
+    for (const int rows : {1, 2, 7}) {
+      const int width = 16 * panels, stride = width + (rows % 2 == 0 ? 16 : 0);
+      Buffer<float> sums(std::size_t(rows) * width), bias(width), scale(width);
+      random.fill(sums, -900.0f, 900.0f);
+      random.fill(bias, -3.0f, 3.0f);
+      random.fill(scale, 0.5f, 2.0f);
+      const Bytes value_bytes(width, 0.1f, random), active_bytes(width, 0.2f, random);
+      for (const bool scaled : {false, true}) {
+        const std::size_t n = std::size_t(rows) * stride;
+        Fenced<float> value(n), active(n);
+        Fenced<std::uint8_t> value_u8(n), active_u8(n);
+        ConvOutput out;
+        out.stride = stride;
+        out.bias = bias.data();
+        out.scale = scaled ? scale.data() : nullptr;
+        out.leak = 0.2f;
+        out.value = value.data();
+        out.active = active.data();
+        out.value_u8 = value_u8.data();
+        out.active_u8 = active_u8.data();
+        value_bytes.set(out.value_inverse, out.value_offset);
+        active_bytes.set(out.active_inverse, out.active_offset);
+        table.conv_finish_f32(sums.data(), panels, rows, out);
+
+        value.expect_fences_intact();
+        active.expect_fences_intact();
+        value_u8.expect_fences_intact();
+        active_u8.expect_fences_intact();
+        for (std::size_t i = 0; i < n; ++i) {
+          const std::size_t o = i % std::size_t(stride);
+          if (o >= std::size_t(width)) {
+            ASSERT_EQ(value[i], value.untouched()) << "between rows";
+            continue;
+          }
+          const double factor = scaled ? double{scale[o]} : 1.0;
+          const double sum = sums[i / std::size_t(stride) * width + o];
+          const float v = value[i];
+          ASSERT_NEAR(v, sum * factor + bias[o], 2e-7 * (std::fabs(sum * factor) + 3.0));
+          ASSERT_FLOAT_EQ(active[i], v > 0.0f ? v : 0.2f * v);
+          ASSERT_NEAR(value_u8[i], value_bytes.of(v, o), 1);
+          ASSERT_NEAR(active_u8[i], active_bytes.of(active[i], o), 1);
+        }
+      }
+    }
+  }
+}
+
 void check_row_dots_f32(const KernelTable& table) {
   Random random(5);
   for (const int n : {16, 32, 112, 224}) {

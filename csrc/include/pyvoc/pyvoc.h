@@ -11,7 +11,8 @@
  *
  * Threads: a model is immutable and may be used from any number of threads. A stream or an
  * extractor belongs to one thread at a time; a concurrent call is refused with PYVOC_ERROR_BUSY.
- * Real time: the functions marked [real-time] do not allocate, lock, log or block.
+ * Real time: the functions marked [real-time] do not allocate, lock, log or block (unless the
+ * environment variable PYVOC_BACKEND or the build gives layers to a vendor's library).
  *
  * Errors: functions return PYVOC_OK (0) or a code; pyvoc_last_error() has the sentence. The out
  * parameters are written on success only, unless a function says otherwise.
@@ -70,9 +71,9 @@ PYVOC_API const char* pyvoc_version(void);
 PYVOC_API const char* pyvoc_last_error(void);
 
 /* A JSON object on this machine: cpu, tiers (built, supported, active), the kernel table slot by
- * slot, backends and why one is unavailable. Resolves the kernel table; fails with
- * PYVOC_ERROR_UNSUPPORTED when the environment variable PYVOC_ISA names an unknown or unsupported
- * tier. */
+ * slot, backends, what they are and why one is unavailable (which loads their libraries). Resolves
+ * the kernel table; fails with PYVOC_ERROR_UNSUPPORTED when the environment variable PYVOC_ISA
+ * names an unknown or unsupported tier. */
 PYVOC_API pyvoc_status pyvoc_system_info(const char** json);
 
 /* ---- models ------------------------------------------------------------------------------------
