@@ -176,9 +176,9 @@ Result<Conv> Conv::pack_transposed(const ConvSource& source, int stride,
   const int inputs = padded(source.inputs), outputs = padded(source.outputs);
   const int neighbours = source.taps / stride;
   Conv conv;
-  const Result<const backends::Backend*> backend = conv.begin(
-      Op::kConvTransposed, source.type, stride * outputs, neighbours * inputs, kernels, arena);
-  if (!backend.ok()) return backend.status();
+  const Status begun = conv.begin(Op::kConvTransposed, source.type, stride * outputs,
+                                  neighbours * inputs, kernels, arena);
+  if (!begun.ok()) return begun;
   for (int j = 0; j < stride; ++j) {
     for (int o = 0; o < source.outputs; ++o) {
       const int row = j * outputs + o;
