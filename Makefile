@@ -3,6 +3,7 @@
 # make lint        style and types            make format   rewrites what can be rewritten
 # make bench       speed on this machine      make clean    removes what was built, not .venv
 # make test-native test-asan test-arm test-python: one stage of `make test`
+# make test-onednn convolutions on oneDNN, downloaded; PYVOC_TEST_ONEDNN=1 make test does that too
 #
 # Needs Python 3.10 with venv and a C++17 compiler. The tests also want a few Debian packages, which
 # they install when run as root or with sudo. PYTHON=python3.12, JOBS=4, VENV=... choose others.
@@ -13,7 +14,7 @@ export PYTHON
 SOURCES := $(shell find csrc python_bindings pyvoc -type f -not -name '*.pyc' 2>/dev/null) CMakeLists.txt
 PIP := $(VENV)/bin/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint format bench test-native test-asan test-arm test-python clean
+.PHONY: demo test lint format bench test-native test-asan test-arm test-python test-onednn clean
 
 demo: $(VENV)/.demo
 	$(VENV)/bin/python examples/demo.py
@@ -41,6 +42,9 @@ test-arm: $(VENV)/.dev
 
 test-python: $(VENV)/.installed
 	@scripts/test_python.sh
+
+test-onednn: $(VENV)/.dev
+	@scripts/test_onednn.sh
 
 # Environment and package with the tools of the tests; then the package alone when sources change.
 $(VENV)/.dev: pyproject.toml constraints.txt scripts/setup.sh

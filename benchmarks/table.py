@@ -16,13 +16,15 @@ END = "<!-- measured: end -->"
 
 # (name, precision, tier, streams) -> ratio to the peer that we want at least. On the machine the
 # peer's figures come from (Zen 5; int8 35.7x, float 11.9x, features 502x) they are 90x, 35x, 55x,
-# 115x and 1000x real time.
+# 115x and 1000x real time; MelGAN's (onnxruntime 18.3x and 32.4x there) 38x and 105x.
 TARGETS = {
     ("lpcnet", "int8", "avx512vnni", 1): 2.52,
     ("lpcnet", "int8", "avx512vnni", 4): 3.22,
     ("lpcnet", "int8", "avx2", 1): 1.54,
     ("lpcnet", "f32", "avx512", 1): 2.94,
     ("features", None, "avx512", 1): 1.99,
+    ("melgan", "f32", "avx512", 1): 2.08,
+    ("melgan", "int8", "avx512vnni", 1): 3.24,
 }
 MAX_LOAD_MS = 50.0
 MAX_C_RSS_MB = 10.0
@@ -40,7 +42,7 @@ def tables(reports: list[Row]) -> str:
         if others:
             parts += [*_speed(others), ""]
         if melgan:
-            parts += [*_engines(melgan), "", *_groups(melgan), ""]
+            parts += [*_engines(melgan), "", *_groups(report, melgan), ""]
         lpcnet = [r for r in report["results"] if r["name"] == "lpcnet"]
         if lpcnet:
             parts += [*_latency(lpcnet), "", *_limits(lpcnet), ""]
@@ -53,7 +55,7 @@ def _heading(report: Row) -> str:
     peaks = ", ".join(f"{name} {rate:.0f}" for name, rate in m["peak_gmacs"].items())
     return (
         f"### Tier {m['tier']}\n\n{m['cpu']}, one core of {m['cores']}; pyvoc {report['version']}, "
-        f"measured {report['date']}. Peak of our dense kernels in L1, GMAC/s: {peaks}. Read "
+        f"measured {report['date']}. Peak of our kernels, GMAC/s: {peaks}. Read "
         f"bandwidth, GB/s: L1 {m['l1_gbytes']:.0f}, L2 {m['l2_gbytes']:.0f}."
     )
 
@@ -146,12 +148,20 @@ def _engine_cells(spread: Row, r: Row) -> list[str]:
     ]
 
 
-def _groups(results: list[Row]) -> list[str]:
-    """The work of each group of layers."""
+def _groups(report: Row, results: list[Row]) -> list[str]:
+    """The work and the speed of each group of layers."""
     macs = results[0]["macs_by_part"]
     total = sum(macs.values())
-    rows = [[part, f"{n:.0f}", f"{n / total:.1%}"] for part, n in macs.items()]
-    return _table(["layers", "multiply-adds per sample", "share"], rows)
+    rows = []
+    for part, n in macs.items():
+        cells = [part, f"{n:.0f}", f"{n / total:.1%}"]
+        for r in results:
+            rate, peak = r["gmacs_by_part"][part], report["machine"]["peak_gmacs"][r["precision"]]
+            cells.append(f"{rate:.0f} ({rate / peak:.0%})")
+        rows.append(cells)
+    header = ["layers", "multiply-adds per sample", "share"]
+    speeds = [f"{r['precision']}, GMAC/s (of the peak)" for r in results]
+    return ["On one thread, group by group:", "", *_table([*header, *speeds], rows)]
 
 
 def _latency(results: list[Row]) -> list[str]:
@@ -226,9 +236,10 @@ def misses(reports: list[Row]) -> list[str]:
     found = []
     for r in (r for report in reports for r in report["results"]):
         target = TARGETS.get((r["name"], r["precision"], r["tier"], r["streams"]))
-        if target is not None and r["ratio"] is not None and r["ratio"] < target:
+        alone = r["threads"] == 1
+        if target is not None and alone and r["ratio"] is not None and r["ratio"] < target:
             found.append(f"{_label(r)} {r['tier']}: {r['ratio']:.2f} of the peer, not {target:.2f}")
-        if r["load_ms"] is not None and r["load_ms"] >= MAX_LOAD_MS:
+        if r["name"] == "lpcnet" and r["load_ms"] is not None and r["load_ms"] >= MAX_LOAD_MS:
             found.append(f"{_label(r)} {r['tier']}: loads in {r['load_ms']:.1f} ms")
         if r["c_rss_mb"] is not None and r["c_rss_mb"] - r["model_mb"] > MAX_C_RSS_MB:
             found.append(f"{_label(r)} {r['tier']}: C example takes {r['c_rss_mb']:.1f} MB")

@@ -1,4 +1,4 @@
-// pyvoc._pyvoc.testing.kernel_rate: how fast a dense kernel of the active table runs on a matrix of
+// pyvoc._pyvoc.testing.kernel_rate: how fast a product of the active table runs on a matrix of
 // chosen size. `pyvoc bench` takes the machine's peak and its read bandwidth from it. Not part of
 // the API.
 #include <chrono>
@@ -64,43 +64,106 @@ kernels::Bf16 to_bf16(std::int32_t x) {
 std::int8_t to_i8(std::int32_t x) { return static_cast<std::int8_t>(x); }
 std::uint8_t to_u8(std::int32_t x) { return static_cast<std::uint8_t>(x + 127); }
 
-double kernel_rate(const std::string& slot, int panels, int cols, double seconds) {
-  if (panels < 1 || panels > kMostPanels || cols < 4 || cols > kMostCols || cols % 4 != 0) {
-    raise(PYVOC_ERROR_ARGUMENT, "kernel_rate: panels or cols out of range, or cols % 4");
+// A dense kernel on one input, or a convolution's on `rows` of them.
+class Product {
+ public:
+  Product(const kernels::KernelTable& kernels, int panels, int cols, int rows)
+      : k_(kernels),
+        panels_(panels),
+        cols_(cols),
+        rows_(rows),
+        outputs_(static_cast<std::size_t>(16 * panels)),
+        inputs_(static_cast<std::size_t>(rows) * static_cast<std::size_t>(cols)) {}
+
+  std::function<void()> call(const std::string& slot) {
+    if (slot == "dense_f32") {
+      return [this, w = weights(to_float), x = noise(arena_, inputs_, to_float),
+              y = output<float>(1)] { k_.dense_f32(w, x, nullptr, y); };
+    }
+    if (slot == "dense_bf16") {
+      return [this, w = weights(to_bf16), x = noise(arena_, inputs_, to_float),
+              y = output<float>(1)] { k_.dense_bf16(w, x, nullptr, y); };
+    }
+    if (slot == "dense_i8") {
+      return [this, w = weights(to_i8), x = noise(arena_, inputs_, to_u8),
+              y = output<std::int32_t>(1)] { k_.dense_i8(w, x, y); };
+    }
+    if (slot == "conv_f32") {
+      return [this, w = weights(to_float), in = input(to_float), out = sums()] {
+        k_.conv_f32(w, in, rows_, out);
+      };
+    }
+    if (slot == "conv_bf16") {
+      return [this, w = weights(to_bf16), in = input(to_float), out = sums()] {
+        k_.conv_bf16(w, in, rows_, out);
+      };
+    }
+    if (slot == "conv_i8") {
+      return [this, w = weights(to_i8), in = input(to_u8), out = bytes()] {
+        k_.conv_i8(w, in, rows_, out);
+      };
+    }
+    return nullptr;
   }
-  if (slot != "dense_f32" && slot != "dense_bf16" && slot != "dense_i8") {
-    raise(PYVOC_ERROR_ARGUMENT,
-          "kernel_rate: slot '" + slot + "' is not dense_f32, dense_bf16 or dense_i8");
+
+ private:
+  template <typename T>
+  kernels::Dense<T> weights(T (*convert)(std::int32_t)) {
+    return {panels_, cols_, noise(arena_, outputs_ * static_cast<std::size_t>(cols_), convert),
+            arena_.allocate<std::int32_t>(outputs_)};
+  }
+  template <typename X>
+  kernels::ConvInput<X> input(X (*convert)(std::int32_t)) {
+    kernels::ConvInput<X> in;
+    in.segments = 1;
+    in.base[0] = noise(arena_, inputs_, convert);
+    in.stride[0] = in.cols[0] = cols_;
+    return in;
+  }
+  template <typename T>
+  T* output(int rows) {
+    return arena_.allocate<T>(outputs_ * static_cast<std::size_t>(rows));
+  }
+  kernels::ConvOutput sums() {
+    kernels::ConvOutput out;
+    out.stride = static_cast<std::ptrdiff_t>(outputs_);
+    out.bias = out.scale = output<float>(1);
+    out.value = output<float>(rows_);
+    return out;
+  }
+  kernels::ConvOutput bytes() {
+    kernels::ConvOutput out = sums();
+    out.value = nullptr;
+    out.value_u8 = output<std::uint8_t>(rows_);
+    out.value_inverse = out.value_offset = out.bias;
+    return out;
+  }
+
+  const kernels::KernelTable& k_;
+  int panels_, cols_, rows_;
+  std::size_t outputs_, inputs_;
+  Arena arena_;
+};
+
+double kernel_rate(const std::string& slot, int panels, int cols, double seconds, int rows) {
+  if (panels < 1 || panels > kMostPanels || cols < 16 || cols > kMostCols || cols % 16 != 0 ||
+      rows < 1 || rows > kMostPanels) {
+    raise(PYVOC_ERROR_ARGUMENT, "kernel_rate: panels, cols or rows out of range, or cols % 16");
   }
   Result<const kernels::KernelTable*> table = kernels::active_table();
   if (!table.ok()) raise(PYVOC_ERROR_UNSUPPORTED, table.status().message());
-  const kernels::KernelTable& k = *table.value();
-  Arena arena;
-  const auto rows = static_cast<std::size_t>(16 * panels);
-  const std::size_t size = rows * static_cast<std::size_t>(cols);
+  Product product(*table.value(), panels, cols, rows);
+  const std::function<void()> call = product.call(slot);
+  if (!call) raise(PYVOC_ERROR_ARGUMENT, "kernel_rate: slot '" + slot + "' is not dense or conv");
   const py::gil_scoped_release release;
-  if (slot == "dense_i8") {
-    const kernels::Dense<std::int8_t> w = {panels, cols, noise(arena, size, to_i8),
-                                           arena.allocate<std::int32_t>(rows)};
-    const std::uint8_t* x = noise(arena, static_cast<std::size_t>(cols), to_u8);
-    std::int32_t* y = arena.allocate<std::int32_t>(rows);
-    return best_rate([&] { k.dense_i8(w, x, y); }, seconds);
-  }
-  const float* x = noise(arena, static_cast<std::size_t>(cols), to_float);
-  float* y = arena.allocate<float>(rows);
-  if (slot == "dense_bf16") {
-    const kernels::Dense<kernels::Bf16> w = {panels, cols, noise(arena, size, to_bf16), nullptr};
-    return best_rate([&] { k.dense_bf16(w, x, nullptr, y); }, seconds);
-  }
-  const kernels::Dense<float> w = {panels, cols, noise(arena, size, to_float), nullptr};
-  return best_rate([&] { k.dense_f32(w, x, nullptr, y); }, seconds);
+  return best_rate(call, seconds);
 }
 
 }  // namespace
 
 void bind_kernel_rate(py::module_& testing) {
   testing.def("kernel_rate", &kernel_rate, py::arg("slot"), py::arg("panels"), py::arg("cols"),
-              py::arg("seconds"));
+              py::arg("seconds"), py::arg("rows") = 1);
 }
 
 }  // namespace pyvoc::python

@@ -53,6 +53,8 @@ void bind_model(py::module_& module) {
                              [](const Model& m) { return m.info().lookahead_frames; })
       .def_property_readonly("draws_per_sample",
                              [](const Model& m) { return m.info().draws_per_sample; })
+      .def_property_readonly("takes_sigma",
+                             [](const Model& m) { return m.info().takes_sigma != 0; })
       .def_property_readonly("distribution_size",
                              [](const Model& m) { return m.info().distribution_size; });
 }

@@ -6,6 +6,7 @@
 
 #include "api/handles.h"
 #include "arrays.h"
+#include "base/denormals.h"
 #include "model.h"
 #include "models/lpcnet/lpcnet.h"
 #include "models/wavernn/wavernn.h"
@@ -143,6 +144,25 @@ py::dict wavernn_steps(const Model& model, const FloatArray& features, std::size
   return out;
 }
 
+// Seconds that each group of a model's layers took to synthesise `features`, on one thread.
+py::dict group_seconds(const Model& model, const FloatArray& features) {
+  const models::Vocoder& vocoder = *model.get()->vocoder;
+  check_frames(features, static_cast<std::size_t>(vocoder.info().feature_dims));
+  const Matrix<const float> rows(features.data(), static_cast<std::size_t>(features.shape(0)),
+                                 static_cast<std::size_t>(features.shape(1)));
+  std::vector<models::GroupTime> groups;
+  Status status;
+  {
+    const py::gil_scoped_release release;
+    const DenormalGuard guard;
+    status = vocoder.time_groups(rows, groups);
+  }
+  if (!status.ok()) raise(PYVOC_ERROR_UNSUPPORTED, status.message());
+  py::dict seconds;
+  for (const models::GroupTime& group : groups) seconds[group.group.c_str()] = group.seconds;
+  return seconds;
+}
+
 }  // namespace
 
 void bind_testing(py::module_& module) {
@@ -152,6 +172,7 @@ void bind_testing(py::module_& module) {
               py::arg("pcm").noconvert());
   testing.def("wavernn_steps", &wavernn_steps, py::arg("model"), py::arg("features").noconvert(),
               py::arg("first"), py::arg("fed").noconvert());
+  testing.def("group_seconds", &group_seconds, py::arg("model"), py::arg("features").noconvert());
   bind_kernel_rate(testing);
 }
 

@@ -107,7 +107,7 @@ def as_pcm(pcm: npt.ArrayLike) -> Float32:
     return np.ascontiguousarray(array, dtype=np.float32)
 
 
-def as_draws(draws: npt.ArrayLike, *, least: int = 0) -> Float32:
+def as_draws(draws: object, *, least: int = 0) -> Float32:
     """Uniform draws as float32 [n]; values that rounding brings to 1 stay.
 
     Raises

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from pyvoc import _pyvoc
 from pyvoc._inputs import as_frames, as_seed
+from pyvoc._noise import as_sigma
 from pyvoc.errors import Error, FeatureError
 from pyvoc.model import PIECE_HOPS, Model, ModelInfo, Progress
 
@@ -26,6 +27,7 @@ def synthesize_batch(
     features: Sequence[npt.ArrayLike],
     *,
     seeds: Sequence[int] | None = None,
+    sigma: float | None = None,
     threads: int | None = None,
     progress: Progress | None = None,
 ) -> list[Float32]:
@@ -39,6 +41,8 @@ def synthesize_batch(
         One array [frames, dims] per utterance; lengths may differ.
     seeds
         One per utterance; None for 0 everywhere.
+    sigma
+        As for :meth:`Model.synthesize`.
     threads
         Threads among which the utterances are divided; None for the model's.
     progress
@@ -67,7 +71,8 @@ def synthesize_batch(
     order = sorted(range(len(rows)), key=lambda i: -len(rows[i]))
     size = min(_LOCKSTEP, -(-len(order) // threads)) or 1
     groups = [order[start : start + size] for start in range(0, len(order), size)]
-    job = _Batch(model, rows, checked, progress, max(threads // max(len(groups), 1), 1))
+    sigma = as_sigma(sigma, model.info.architecture, takes=bool(model.info.noise_channels))
+    job = _Batch(model, rows, checked, sigma, progress, max(threads // max(len(groups), 1), 1))
     if threads == 1 or len(groups) <= 1:
         for group in groups:
             job.run(group)
@@ -101,6 +106,7 @@ class _Batch:
         model: Model,
         rows: list[Float32],
         seeds: list[int],
+        sigma: float | None,
         progress: Progress | None,
         threads: int,
     ) -> None:
@@ -109,6 +115,7 @@ class _Batch:
         self._threads = threads  # of each stream
         self._rows = rows
         self._seeds = seeds
+        self._sigma = sigma
         self._piece = PIECE_HOPS * hop
         self._progress = progress
         self._lock = threading.Lock()
@@ -121,7 +128,7 @@ class _Batch:
         """Synthesise these utterances in lockstep."""
         at = dict.fromkeys(group, 0)
         native, threads = self._model._native, self._threads
-        streams = {i: _pyvoc.Stream(native, self._seeds[i], threads) for i in group}
+        streams = {i: _pyvoc.Stream(native, self._seeds[i], threads, self._sigma) for i in group}
         for i, stream in streams.items():
             stream.push(self._rows[i])
             stream.flush()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.metadata
+import os
 import platform
 import sys
 from collections.abc import Callable
@@ -44,6 +45,7 @@ def check_installation() -> list[Check]:
     checks += [
         _attempt("extension", _extension, "install pyvoc again: the compiled module is missing"),
         _attempt("kernel tier", _tier, "unset PYVOC_ISA, or choose one of the valid names"),
+        _attempt("backends", _backends, "unset PYVOC_BACKEND, or choose one that is available"),
         _attempt("synthesis", _synthesis, "report this, with the output of pyvoc info --json"),
     ]
     checks += [_package(*entry) for entry in _OPTIONAL]
@@ -100,6 +102,17 @@ def _tier() -> str:
     system = system_info()
     usable = [tier["name"] for tier in system["tiers"] if tier["supported"]]
     return f"{system['active_tier']} (usable here: {', '.join(usable)}), {system['cpu']}"
+
+
+def _backends() -> str:
+    """What can compute layers here; fails when ``PYVOC_BACKEND`` names something else."""
+    from pyvoc.model import system_info
+
+    why = {b["name"]: b["unavailable"] for b in system_info()["backends"]}
+    wanted = os.environ.get("PYVOC_BACKEND")
+    if wanted and why.get(wanted, "unknown"):
+        raise LookupError(f"PYVOC_BACKEND={wanted}: {why.get(wanted, 'unknown')}")
+    return "; ".join(f"{name}: {reason}" if reason else name for name, reason in why.items())
 
 
 def _synthesis() -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
@@ -19,7 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from pyvoc import _pyvoc, mels, voices
-from pyvoc._inputs import as_draws, as_frames, as_pcm, as_seed
+from pyvoc._inputs import as_frames, as_pcm, as_seed
+from pyvoc._noise import as_given, as_sigma, parts_of
+from pyvoc._system import system_info
 from pyvoc.errors import Error, FeatureError, UnsupportedError
 from pyvoc.specs.mel import LAYOUT, MelRecipe
 
@@ -55,7 +57,10 @@ class ModelInfo:
     lookahead_frames, latency_samples
         What must be pushed beyond the frame that is being heard.
     draws_per_sample
-        Uniform draws that a sample takes when they are given from outside.
+        Draws that a sample takes when they are given from outside.
+    noise_channels
+        Channels of each draw of a model that starts from noise, in the order in which synthesis
+        needs them; together the samples of a step. Empty: draws are uniform.
     distribution_size
         Numbers per sample of :meth:`Model.predict`.
     mel
@@ -75,6 +80,7 @@ class ModelInfo:
     draws_per_sample: int
     distribution_size: int
     mel: MelRecipe | None = None
+    noise_channels: tuple[int, ...] = ()
 
 
 class Model:
@@ -97,6 +103,7 @@ class Model:
             draws_per_sample=native.draws_per_sample,
             distribution_size=native.distribution_size,
             mel=self._mel(path) if native.feature_layout == LAYOUT else None,
+            noise_channels=parts_of(self.describe()) if native.takes_sigma else (),
         )
 
     def _mel(self, path: str) -> MelRecipe | None:
@@ -126,7 +133,8 @@ class Model:
         features: npt.ArrayLike,
         *,
         seed: int = 0,
-        draws: npt.ArrayLike | None = None,
+        draws: npt.ArrayLike | Sequence[npt.ArrayLike] | None = None,
+        sigma: float | None = None,
         progress: Progress | None = None,
     ) -> Float32:
         """Synthesise a whole utterance.
@@ -139,7 +147,10 @@ class Model:
         seed
             Of the random draws; 0 is upstream's fixed seed.
         draws
-            Uniform draws in 0..1 to use instead, ``draws_per_sample`` for each sample.
+            To use instead: uniforms in 0..1, ``draws_per_sample`` for each sample. WaveGlow: normal
+            noise in upstream's order, ``[z_0, z_1, ...]``, each ``[channels, steps]``, not scaled.
+        sigma
+            Standard deviation of the noise, 0 to 4; None is what the model file says.
         progress
             Called now and then with the samples done and in all; an exception from it ends the
             synthesis.
@@ -154,15 +165,15 @@ class Model:
         FeatureError
             No frames, another layout, transposed, NaN, infinite or absurd values.
         Error
-            The seed or the draws cannot be used.
+            The seed, the draws or sigma cannot be used.
         """
         rows = as_frames(features, self._info)
         total = len(rows) * self._info.hop_length
         if not len(rows):
             raise FeatureError("the features hold no frames")
-        with self.stream(seed=seed) as stream:
+        with self.stream(seed=seed, sigma=sigma) as stream:
             if draws is not None:
-                stream.set_draws(as_draws(draws, least=total * self._info.draws_per_sample))
+                stream.set_draws(draws, samples=total)
             stream.push(rows)
             stream.flush()
             samples = np.empty(total, dtype=np.float32)
@@ -174,9 +185,9 @@ class Model:
                     progress(start + len(got), total)
         return samples
 
-    def stream(self, *, seed: int = 0) -> Stream:
+    def stream(self, *, seed: int = 0, sigma: float | None = None) -> Stream:
         """Open a stream; a context manager."""
-        return Stream(self, seed=seed)
+        return Stream(self, seed=seed, sigma=sigma)
 
     def predict(self, features: npt.ArrayLike, pcm: npt.ArrayLike) -> Float32:
         """Teacher-forced output distributions of an autoregressive model.
@@ -215,6 +226,8 @@ class Stream:
         Whose stream it is; kept alive.
     seed
         Of the random draws.
+    sigma
+        As for :meth:`Model.synthesize`.
 
     Examples
     --------
@@ -226,12 +239,13 @@ class Stream:
     ...     play(stream.pull())
     """
 
-    def __init__(self, model: Model, *, seed: int = 0) -> None:
+    def __init__(self, model: Model, *, seed: int = 0, sigma: float | None = None) -> None:
         self._model = model
         self._seed = as_seed(seed)
         self._pushed = 0
         self._lock = threading.Lock()
-        self._native = _pyvoc.Stream(model._native, self._seed, model.threads)
+        checked = as_sigma(sigma, model.info.architecture, takes=bool(model.info.noise_channels))
+        self._native = _pyvoc.Stream(model._native, self._seed, model.threads, checked)
 
     def __enter__(self) -> Stream:
         return self
@@ -319,10 +333,17 @@ class Stream:
             native.reset(self._seed)
             self._pushed = 0
 
-    def set_draws(self, draws: npt.ArrayLike) -> None:
-        """Give uniform draws [n] in 0..1; after their end the stream's own generator goes on."""
+    def set_draws(
+        self, draws: npt.ArrayLike | Sequence[npt.ArrayLike], *, samples: int | None = None
+    ) -> None:
+        """Give draws as for :meth:`Model.synthesize`, for so many samples; None: any number.
+
+        After their end the stream's own generator goes on. Uniforms are for the samples that
+        follow, noise is for those from the beginning of the stream on.
+        """
+        flat = as_given(draws, self._model.info, samples=samples)
         with self._use() as native:
-            native.set_draws(as_draws(draws))
+            native.set_draws(flat)
 
     def close(self) -> None:
         """Free the stream's memory; every later call but this one is refused."""
@@ -346,8 +367,8 @@ def load(
         at conversion.
     threads
         Threads that :func:`pyvoc.synthesize_batch` uses, and a single stream of a model whose
-        samples do not depend on each other (MelGAN). LPCNet's stream always runs on one. The
-        samples are the same with any number.
+        samples do not depend on each other (MelGAN, WaveGlow). LPCNet's stream always runs on one.
+        The samples are the same with any number.
 
     Returns
     -------
@@ -378,15 +399,3 @@ def load(
             f"again with `pyvoc convert --precision {precision}`"
         )
     return Model(native, name, threads)
-
-
-def system_info() -> dict[str, Any]:
-    """This machine: version, cpu, tiers, the kernel table slot by slot, backends.
-
-    Raises
-    ------
-    UnsupportedError
-        ``PYVOC_ISA`` names an unknown tier or one that this machine lacks.
-    """
-    info: dict[str, Any] = json.loads(_pyvoc.system_info())
-    return info

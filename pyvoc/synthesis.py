@@ -116,7 +116,7 @@ def load_input(path: str | os.PathLike[str], info: ModelInfo, *, layout: str | N
 
 
 def load_draws(path: str | os.PathLike[str]) -> Float32:
-    """Uniform draws from raw little-endian float32.
+    """Draws from raw little-endian float32.
 
     Raises
     ------
@@ -141,6 +141,7 @@ def from_files(
     raw: bool = False,
     seed: int = 0,
     draws: npt.ArrayLike | None = None,
+    sigma: float | None = None,
     make_folder: bool = False,
     progress: Progress | None = None,
 ) -> Report:
@@ -159,7 +160,9 @@ def from_files(
     seed
         Of every utterance.
     draws
-        Uniform draws for a lone input; see :meth:`Model.synthesize`.
+        For a lone input.
+    sigma
+        Both as for :meth:`Model.synthesize`.
     make_folder
         Create the outputs' folder when there is something to put into it.
     progress
@@ -185,9 +188,12 @@ def from_files(
             warnings += _suspicions(name, array, model.info)
         started = time.perf_counter()
         if len(rows) == 1:
-            made = [model.synthesize(rows[0], seed=seed, draws=draws, progress=progress)]
+            made = [
+                model.synthesize(rows[0], seed=seed, draws=draws, sigma=sigma, progress=progress)
+            ]
         else:
-            made = synthesize_batch(model, rows, seeds=[seed] * len(rows), progress=progress)
+            seeds = [seed] * len(rows)
+            made = synthesize_batch(model, rows, seeds=seeds, sigma=sigma, progress=progress)
         wall += time.perf_counter() - started
         frames += sum(len(array) for array in rows)
         if make_folder:
@@ -234,6 +240,7 @@ def from_stream(
     raw: bool = True,
     seed: int = 0,
     draws: npt.ArrayLike | None = None,
+    sigma: float | None = None,
 ) -> Report:
     """Synthesise raw float32 frames as they arrive, and write samples as they are ready.
 
@@ -247,7 +254,7 @@ def from_stream(
         File, or ``-``.
     layout
         Of the frames; None is the model's.
-    raw, seed, draws
+    raw, seed, draws, sigma
         As :func:`from_files`; draws may run out.
 
     Returns
@@ -264,7 +271,10 @@ def from_stream(
     info = model.info
     source_of_rows = _rows_of(info, layout)
     frames, wall = 0, 0.0
-    with model.stream(seed=seed) as stream, open_output(output, info.sample_rate, raw=raw) as write:
+    with (
+        model.stream(seed=seed, sigma=sigma) as stream,
+        open_output(output, info.sample_rate, raw=raw) as write,
+    ):
         if draws is not None:
             stream.set_draws(draws)
         for rows in _frames(source, source_of_rows):

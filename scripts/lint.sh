@@ -3,7 +3,7 @@
 source "$(dirname "$0")/common.sh"
 python_code=(pyvoc tests examples benchmarks scripts recipes)
 mapfile -t python_code < <(for p in "${python_code[@]}"; do [[ -e $p ]] && echo "$p"; done)
-mapfile -t native_code < <(find csrc python_bindings tools tests examples -type f \
+mapfile -t native_code < <(find csrc python_bindings tools tests examples benchmarks -type f \
   \( -name '*.h' -o -name '*.hpp' -o -name '*.cc' -o -name '*.c' -o -name '*.inl' \) | sort)
 if [[ ${1:-} == --fix ]]; then
   ruff check --fix "${python_code[@]}"

@@ -72,6 +72,7 @@ RUNS = {
     "asan": ("asan",),
     "arm": ("arm-cortex-a53", "arm-neoverse-n1", "arm-max", "x86-Nehalem", "x86-Haswell"),
     "pytest": (),
+    "onednn": ("onednn",),
 }
 
 

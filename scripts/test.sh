@@ -23,4 +23,5 @@ stage native scripts/test_native.sh
 stage asan scripts/test_asan.sh
 stage arm scripts/test_arm.sh
 stage pytest scripts/test_python.sh
+if [[ -n ${PYVOC_TEST_ONEDNN:-} ]]; then stage onednn scripts/test_onednn.sh; fi
 python "$ROOT/scripts/summary.py" "$RESULTS"

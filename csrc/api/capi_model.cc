@@ -86,6 +86,7 @@ pyvoc_status pyvoc_model_get_info(const pyvoc_model* model, pyvoc_model_info* in
   full.lookahead_frames = static_cast<uint32_t>(v.lookahead_frames);
   full.draws_per_sample = static_cast<uint32_t>(v.draws_per_sample);
   full.distribution_size = static_cast<uint32_t>(v.distribution_size);
+  full.takes_sigma = v.takes_sigma ? 1 : 0;
   return pyvoc::api::copy_struct(full, info, info->struct_size);
 }
 

@@ -15,6 +15,7 @@ using pyvoc::api::Stream;
 
 constexpr std::size_t kDefaultCapacity = 64;
 constexpr std::size_t kBatchLimit = 1024;
+constexpr float kMostSigma = 4.0f;
 
 // The sentences are literals: the real-time calls allocate nothing for an error.
 pyvoc_status fail_rt(Code code) {
@@ -53,8 +54,19 @@ pyvoc_status pyvoc_stream_open(pyvoc_model* model, const pyvoc_stream_options* o
                                             ", at most " + std::to_string(pyvoc::Team::kMost)));
   }
   const int threads = given.threads == 0 ? 1 : static_cast<int>(given.threads);
+  if (given.sigma_given != 0) {
+    if (!model->vocoder->info().takes_sigma) {
+      return fail(Status(Code::kUnsupported, model->vocoder->info().architecture +
+                                                 " starts from no noise that sigma could scale"));
+    }
+    if (!(given.sigma >= 0.0f && given.sigma <= kMostSigma)) {
+      return fail(
+          Status(Code::kArgument, "sigma is " + std::to_string(given.sigma) + ", expected 0 to 4"));
+    }
+  }
   return pyvoc::api::guarded([&] {
     *stream = new pyvoc_stream{Stream(model->vocoder, given.seed, capacity, threads)};
+    if (given.sigma_given != 0) (*stream)->stream.set_sigma(given.sigma);
     return PYVOC_OK;
   });
 }
@@ -139,11 +151,8 @@ size_t pyvoc_stream_latency_samples(const pyvoc_stream* stream) {
 
 pyvoc_status pyvoc_stream_set_draws(pyvoc_stream* stream, const float* draws, size_t n) {
   if (stream == nullptr || (draws == nullptr && n > 0)) return fail_rt(Code::kArgument);
-  for (size_t i = 0; i < n; ++i) {
-    if (!(draws[i] >= 0.0f && draws[i] <= 1.0f)) {
-      return fail(Status(Code::kArgument, "draw " + std::to_string(i) + " is not within 0..1"));
-    }
-  }
+  const Status status = stream->stream.vocoder().check_draws({draws, n});
+  if (!status.ok()) return fail(status);
   const Lease lease(stream->stream.busy());
   if (!lease.held()) return fail_rt(Code::kBusy);
   stream->stream.set_draws({draws, n});

@@ -48,8 +48,8 @@ std::string describe_system(const kernels::KernelTable& active) {
   for (const auto& [slot, tier] : kernels::slot_origins(active)) json.field(slot, tier);
   json.close('}').key("backends").open('[');
   for (const backends::Backend* backend : backends::backends()) {
-    json.open('{').field("name", backend->name()).field("unavailable", backend->unavailable());
-    json.close('}');
+    json.open('{').field("name", backend->name()).field("about", backend->about());
+    json.field("unavailable", backend->unavailable()).close('}');
   }
   json.close(']').close('}');
   return json.text();

@@ -5,6 +5,7 @@
 #include "kernels/resolve.h"
 #include "models/lpcnet/lpcnet.h"
 #include "models/melgan/melgan.h"
+#include "models/waveglow/waveglow.h"
 #include "models/wavernn/wavernn.h"
 
 namespace pyvoc::api {
@@ -20,6 +21,7 @@ struct Entry {
 constexpr Entry kModels[] = {
     {"pyvoc.lpcnet", models::lpcnet::Lpcnet::load},
     {"pyvoc.melgan", models::melgan::Melgan::load},
+    {"pyvoc.waveglow", models::waveglow::Waveglow::load},
     {"pyvoc.wavernn", models::wavernn::Wavernn::load},
 };
 

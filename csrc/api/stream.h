@@ -31,6 +31,7 @@ class Stream {
   void flush() PYVOC_RT { flushed_ = true; }
   void reset(std::uint64_t seed) PYVOC_RT;
   void set_draws(Span<const float> draws) PYVOC_RT { session_->set_draws(draws); }
+  void set_sigma(float sigma) PYVOC_RT { session_->set_sigma(sigma); }
   std::size_t latency_samples() const PYVOC_RT;
 
   BusyFlag& busy() PYVOC_RT { return busy_; }

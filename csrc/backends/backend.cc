@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "backends/native/native.h"
+#include "backends/onednn/onednn.h"
 
 namespace pyvoc::backends {
 
@@ -35,31 +36,37 @@ const char* weights_name(Weights weights) {
 }
 
 const std::vector<const Backend*>& backends() {
-  static const std::vector<const Backend*> list = {&native()};
+  static const std::vector<const Backend*> list = {&native(), &onednn()};
   return list;
 }
 
+bool forced() {
+  const char* name = std::getenv("PYVOC_BACKEND");
+  return name != nullptr && *name != '\0';
+}
+
 Result<const Backend*> choose(const MatVec& layer) {
-  const char* forced = std::getenv("PYVOC_BACKEND");
-  const bool any = forced == nullptr || *forced == '\0';
-  const Backend* best = nullptr;
+  const std::string wanted = forced() ? std::getenv("PYVOC_BACKEND") : "";
+  const Backend* best = &native();
+  bool known = wanted.empty();
   std::string names;
   for (const Backend* backend : backends()) {
     names += std::string(names.empty() ? "" : ", ") + backend->name();
-    if (!any && std::string(forced) != backend->name()) continue;
-    const std::string why = backend->unavailable();
-    if (!why.empty()) {
-      if (any) continue;
-      return Status(Code::kUnsupported, std::string("backend \"") + forced + "\": " + why);
+    const double cost = backend->cost(layer);
+    if (wanted.empty()) {  // asked last: a library is loaded only where it would win
+      if (cost >= 0 && cost < best->cost(layer) && backend->unavailable().empty()) best = backend;
+    } else if (wanted == backend->name()) {
+      known = true;
+      const std::string why = backend->unavailable();
+      if (!why.empty()) {
+        return Status(Code::kUnsupported, "PYVOC_BACKEND=" + wanted + ": unavailable, " + why);
+      }
+      if (cost >= 0) best = backend;
     }
-    if (backend->cost(layer) < 0) continue;
-    if (best == nullptr || backend->cost(layer) < best->cost(layer)) best = backend;
   }
-  if (best == nullptr) {
-    return Status(Code::kUnsupported, std::string("PYVOC_BACKEND \"") + forced +
-                                          "\" is unknown or cannot compute a layer " +
-                                          op_name(layer.op) + " " + weights_name(layer.weights) +
-                                          "; backends of this build: " + names);
+  if (!known) {
+    return Status(Code::kUnsupported,
+                  "PYVOC_BACKEND \"" + wanted + "\" is unknown; valid: " + names);
   }
   return best;
 }

@@ -32,6 +32,7 @@ inline void store_bytes(std::uint8_t* p, F32x16 v, const float* inverse, const f
 // The 16 values of a row from output `column` on, which lie at `at`.
 inline PYVOC_ALWAYS_INLINE void finish_sum(const ConvOutput& out, std::int64_t at,
                                            std::int32_t column, F32x16 v) {
+  if (out.add != nullptr) v = add(v, load(out.add + at));
   const F32x16 active = max(v, mul(v, set1(out.leak)));
   if (out.value != nullptr) store(out.value + at, v);
   if (out.active != nullptr) store(out.active + at, active);
@@ -44,15 +45,28 @@ inline PYVOC_ALWAYS_INLINE void finish_sum(const ConvOutput& out, std::int64_t a
   }
 }
 
+// Brings kLines cache lines of each of the panels to L2.
+template <int kPanels, int kLines, typename T>
+inline PYVOC_ALWAYS_INLINE void prefetch_panels(const T* weights, std::int64_t panel) {
+#if defined(__GNUC__)
+  unrolled<kPanels>([&](auto p) {
+    const char* line = reinterpret_cast<const char*>(weights + p.value * panel);
+    unrolled<kLines>([&](auto i) { __builtin_prefetch(line + 64 * i.value, 0, 2); });
+  });
+#else
+  (void)weights, (void)panel;
+#endif
+}
+
 // acc[row][panel] += four columns; w is the first panel's, the next lie `panel` apart.
 template <int kRows, int kPanels>
 inline PYVOC_ALWAYS_INLINE void add_columns(F32x16 (&acc)[kRows][kPanels], const float* w,
                                             std::int64_t panel,
                                             const RowPointers<kRows, float>& x) {
-  unrolled<4>([&](auto c) {
+  unrolled<4>([&](auto c) PYVOC_ALWAYS_INLINE {
     F32x16 weights[kPanels];
     unrolled<kPanels>([&](auto p) { weights[p.value] = load(w + p.value * panel + 16 * c.value); });
-    unrolled<kRows>([&](auto r) {
+    unrolled<kRows>([&](auto r) PYVOC_ALWAYS_INLINE {
       const F32x16 input = set1(x.at(r.value)[c.value]);
       unrolled<kPanels>([&](auto p) {
         acc[r.value][p.value] = fma(weights[p.value], input, acc[r.value][p.value]);
@@ -64,12 +78,12 @@ template <int kRows, int kPanels>
 inline PYVOC_ALWAYS_INLINE void add_columns(F32x16 (&acc)[kRows][kPanels], const Bf16* w,
                                             std::int64_t panel,
                                             const RowPointers<kRows, float>& x) {
-  unrolled<2>([&](auto c) {
+  unrolled<2>([&](auto c) PYVOC_ALWAYS_INLINE {
     F32x16 even[kPanels], odd[kPanels];
     unrolled<kPanels>([&](auto p) {
       load_pairs(w + p.value * panel + 32 * c.value, even[p.value], odd[p.value]);
     });
-    unrolled<kRows>([&](auto r) {
+    unrolled<kRows>([&](auto r) PYVOC_ALWAYS_INLINE {
       const float* pair = x.at(r.value) + 2 * c.value;
       const F32x16 first = set1(pair[0]), second = set1(pair[1]);
       unrolled<kPanels>([&](auto p) {
@@ -80,11 +94,13 @@ inline PYVOC_ALWAYS_INLINE void add_columns(F32x16 (&acc)[kRows][kPanels], const
   });
 }
 
+// The sums of a tile, bias included.
 template <int kRows, int kPanels, typename T>
-inline void conv_tile(const Dense<T>& w, const ConvInput<float>& in, std::int32_t row,
-                      std::int32_t first, const ConvOutput& out) {
+inline PYVOC_ALWAYS_INLINE void tile_sums(const Dense<T>& w, const ConvInput<float>& in,
+                                          std::int32_t row, std::int32_t first,
+                                          const ConvOutput& out, bool ahead,
+                                          F32x16 (&acc)[kRows][kPanels]) {
   const std::int64_t panel = std::int64_t{16} * w.cols;
-  F32x16 acc[kRows][kPanels];
   unrolled<kPanels>([&](auto p) {
     const F32x16 bias = load(out.bias + 16 * (first + p.value));
     unrolled<kRows>([&](auto r) { acc[r.value][p.value] = bias; });
@@ -93,11 +109,19 @@ inline void conv_tile(const Dense<T>& w, const ConvInput<float>& in, std::int32_
   for (std::int32_t s = 0; s < in.segments; ++s) {
     RowPointers<kRows, float> x(in, s, row);
     for (std::int32_t c = 0; c < in.cols[s]; c += 4) {
+      if (ahead) prefetch_panels<kPanels, sizeof(T)>(weights + kPanels * panel, panel);
       add_columns<kRows, kPanels>(acc, weights, panel, x);
       weights += 64;
       x.advance(4);
     }
   }
+}
+
+template <int kRows, int kPanels, typename T>
+inline void conv_tile(const Dense<T>& w, const ConvInput<float>& in, std::int32_t row,
+                      std::int32_t first, const ConvOutput& out, bool ahead) {
+  F32x16 acc[kRows][kPanels];
+  tile_sums(w, in, row, first, out, ahead, acc);
   unrolled<kRows>([&](auto r) {
     unrolled<kPanels>([&](auto p) {
       const std::int32_t column = 16 * (first + p.value);
@@ -107,8 +131,10 @@ inline void conv_tile(const Dense<T>& w, const ConvInput<float>& in, std::int32_
 }
 
 template <int kRows, int kPanels>
-inline void conv_tile(const Dense<std::int8_t>& w, const ConvInput<std::uint8_t>& in,
-                      std::int32_t row, std::int32_t first, const ConvOutput& out) {
+inline PYVOC_ALWAYS_INLINE void tile_sums(const Dense<std::int8_t>& w,
+                                          const ConvInput<std::uint8_t>& in, std::int32_t row,
+                                          std::int32_t first, bool ahead,
+                                          I32x16 (&kept)[kRows][kPanels]) {
   const std::int64_t panel = std::int64_t{16} * w.cols;
   I32x16 acc[kRows][kPanels];
   unrolled<kRows>(
@@ -117,8 +143,11 @@ inline void conv_tile(const Dense<std::int8_t>& w, const ConvInput<std::uint8_t>
   for (std::int32_t s = 0; s < in.segments; ++s) {
     RowPointers<kRows, std::uint8_t> x(in, s, row);
     for (std::int32_t c = 0; c < in.cols[s]; c += 16) {
-      unrolled<4>([&](auto q) {
+      unrolled<4>([&](auto q) PYVOC_ALWAYS_INLINE {
         I8x64 w_panel[kPanels];
+        if (ahead) {
+          prefetch_panels<kPanels, 1>(weights + kPanels * panel + 64 * q.value, panel);
+        }
         unrolled<kPanels>([&](auto p) {
           w_panel[p.value] = load_weights(weights + p.value * panel + 64 * q.value);
         });
@@ -134,18 +163,30 @@ inline void conv_tile(const Dense<std::int8_t>& w, const ConvInput<std::uint8_t>
       x.advance(16);
     }
   }
-  // A rolled loop over rows: unrolled, GCC spills the sums that wait.
-  I32x16 kept[kRows][kPanels];
   unrolled<kRows>([&](auto r) {
     unrolled<kPanels>([&](auto p) { kept[r.value][p.value] = acc[r.value][p.value]; });
   });
+}
+
+// The real value of a sum.
+inline F32x16 real_sum(const Dense<std::int8_t>& w, const ConvOutput& out, std::int32_t column,
+                       I32x16 sum) {
+  const std::int32_t* sums = w.row_sums + column;
+  return fma(to_float(dot_finish(sum, sums, sums + 8)), load(out.scale + column),
+             load(out.bias + column));
+}
+
+template <int kRows, int kPanels>
+inline void conv_tile(const Dense<std::int8_t>& w, const ConvInput<std::uint8_t>& in,
+                      std::int32_t row, std::int32_t first, const ConvOutput& out, bool ahead) {
+  I32x16 sums[kRows][kPanels];
+  tile_sums(w, in, row, first, ahead, sums);
+  // A rolled loop over rows: unrolled, GCC spills the sums that wait.
   for (int r = 0; r < kRows; ++r) {
     for (int p = 0; p < kPanels; ++p) {
       const std::int32_t column = 16 * (first + p);
-      const std::int32_t* sums = w.row_sums + column;
-      const F32x16 sum = to_float(dot_finish(kept[r][p], sums, sums + 8));
       finish_sum(out, (row + r) * out.stride + column, column,
-                 fma(sum, load(out.scale + column), load(out.bias + column)));
+                 real_sum(w, out, column, sums[r][p]));
     }
   }
 }
@@ -153,14 +194,15 @@ inline void conv_tile(const Dense<std::int8_t>& w, const ConvInput<std::uint8_t>
 // Calls the tile of `rows` rows, 1..kRows.
 template <int kRows, int kPanels, typename T, typename X>
 inline void conv_rows(std::int32_t rows, const Dense<T>& w, const ConvInput<X>& in,
-                      std::int32_t row, std::int32_t first, const ConvOutput& out) {
+                      std::int32_t row, std::int32_t first, const ConvOutput& out, bool ahead) {
   if constexpr (kRows > 1) {
-    if (rows < kRows) return conv_rows<kRows - 1, kPanels>(rows, w, in, row, first, out);
+    if (rows < kRows) return conv_rows<kRows - 1, kPanels>(rows, w, in, row, first, out, ahead);
   }
-  conv_tile<kRows, kPanels>(w, in, row, first, out);
+  conv_tile<kRows, kPanels>(w, in, row, first, out, ahead);
 }
 
-// Tiles of nearly equal heights: a last tile of one row would cost as much as a full one.
+// Tiles of nearly equal heights: a last tile of one row would cost as much as a full one. The last
+// tile, whose weights are in the cache, asks for those of the next panels.
 template <int kPanels, typename T, typename X>
 inline void conv_panels(const Dense<T>& w, const ConvInput<X>& in, std::int32_t rows,
                         std::int32_t first, const ConvOutput& out) {
@@ -168,7 +210,8 @@ inline void conv_panels(const Dense<T>& w, const ConvInput<X>& in, std::int32_t 
   std::int32_t row = 0;
   for (std::int32_t i = 0; i < tiles; ++i) {
     const std::int32_t height = (rows - row + tiles - i - 1) / (tiles - i);
-    conv_rows<kTileRows, kPanels>(height, w, in, row, first, out);
+    const bool ahead = i == tiles - 1 && first + 2 * kPanels <= w.panels;
+    conv_rows<kTileRows, kPanels>(height, w, in, row, first, out, ahead);
     row += height;
   }
 }
@@ -196,6 +239,18 @@ inline void conv_bf16(const Dense<Bf16>& w, const ConvInput<float>& in, std::int
 inline void conv_i8(const Dense<std::int8_t>& w, const ConvInput<std::uint8_t>& in,
                     std::int32_t rows, const ConvOutput& out) noexcept {
   conv(w, in, rows, out);
+}
+
+inline void conv_finish_f32(const float* sums, std::int32_t panels, std::int32_t rows,
+                            const ConvOutput& out) noexcept {
+  for (std::int32_t row = 0; row < rows; ++row) {
+    for (std::int32_t column = 0; column < 16 * panels; column += 16) {
+      const F32x16 sum = load(sums + std::int64_t{row} * 16 * panels + column);
+      const F32x16 bias = load(out.bias + column);
+      finish_sum(out, row * out.stride + column, column,
+                 out.scale == nullptr ? add(sum, bias) : fma(sum, load(out.scale + column), bias));
+    }
+  }
 }
 
 inline void row_dots_f32(const float* w, std::int32_t n, const float* x, std::ptrdiff_t stride,

@@ -24,12 +24,15 @@ struct ConvInput {
 
 // What to do with a row of sums. Each pointer that is not null gets rows of 16 * panels numbers,
 // `stride` apart: the value, its leaky rectification max(v, leak v), or these as bytes
-// round(v * inverse + offset) + 127, within 0..254.
+// round(v * inverse + offset) + 127, within 0..254. `add` has such rows too, which are added to the
+// value first; it may be `value`. Gated convolutions know neither `add` nor `active`, and their
+// rows are 8 * panels numbers.
 struct ConvOutput {
   std::ptrdiff_t stride = 0;
   const float* bias = nullptr;   // [16 * panels]
   const float* scale = nullptr;  // int8: [16 * panels] value = sum * scale + bias
-  float leak = 0.0f;             // 0..1
+  const float* add = nullptr;
+  float leak = 0.0f;  // 0..1
   float* value = nullptr;
   float* active = nullptr;
   std::uint8_t* value_u8 = nullptr;
@@ -39,6 +42,16 @@ struct ConvOutput {
   const float* active_inverse = nullptr;
   const float* active_offset = nullptr;
 };
+
+// The same with every pointer to rows so many numbers further.
+inline ConvOutput advanced(ConvOutput out, std::ptrdiff_t n) {
+  if (out.add != nullptr) out.add += n;
+  if (out.value != nullptr) out.value += n;
+  if (out.active != nullptr) out.active += n;
+  if (out.value_u8 != nullptr) out.value_u8 += n;
+  if (out.active_u8 != nullptr) out.active_u8 += n;
+  return out;
+}
 
 // Four rows of outputs, a dilation apart, of a three-tap convolution.
 struct WinogradTile {

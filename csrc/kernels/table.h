@@ -66,10 +66,22 @@
   /* Inputs are 0..254, weights -127..127; the int32 sums are the same on every tier. */           \
   K(conv_i8, (const Dense<std::int8_t>& w, const ConvInput<std::uint8_t>& in, std::int32_t rows,   \
               const ConvOutput& out))                                                              \
+  /* Sums in pairs of panels: tanh of the first panel, times the logistic function of the second.  \
+     int8 is as precise as bytes are. */                                                           \
+  K(gated_conv_f32,                                                                                \
+    (const Dense<float>& w, const ConvInput<float>& in, std::int32_t rows, const ConvOutput& out)) \
+  K(gated_conv_bf16,                                                                               \
+    (const Dense<Bf16>& w, const ConvInput<float>& in, std::int32_t rows, const ConvOutput& out))  \
+  K(gated_conv_i8, (const Dense<std::int8_t>& w, const ConvInput<std::uint8_t>& in,                \
+                    std::int32_t rows, const ConvOutput& out))                                     \
   /* Three-tap convolutions, tile by tile: w's columns are the channels at each of the six points, \
      weights transformed. scratch: [tiles][6][channels]. */                                        \
   K(winograd_f32, (const Dense<float>& w, const WinogradInput& in, std::int32_t tiles,             \
                    float* scratch, const ConvOutput& out))                                         \
+  /* What `out` says of sums [rows][16 panels] that came from elsewhere; value = sum + bias when   \
+     out.scale is null. */                                                                         \
+  K(conv_finish_f32,                                                                               \
+    (const float* sums, std::int32_t panels, std::int32_t rows, const ConvOutput& out))            \
   /* y[i] = bias + sum over j < n of w[j] x[i stride + j], i < rows; n is a multiple of 16. Reads  \
      and writes up to the next multiple of 16 rows. */                                             \
   K(row_dots_f32, (const float* w, std::int32_t n, const float* x, std::ptrdiff_t stride,          \

@@ -24,7 +24,8 @@
 //
 #include "kernels/conv.inl"  // uses `unrolled` of dense.inl
 //
-#include "kernels/winograd.inl"  // uses tiles of conv.inl
+#include "kernels/gated_conv.inl"  // uses tiles of conv.inl
+#include "kernels/winograd.inl"    // uses tiles of conv.inl
 //
 #include "kernels/gru.inl"
 #include "kernels/sampling.inl"
@@ -51,6 +52,7 @@
     t.dense_i8 = dense_i8;                            \
     t.dense_i8_many = dense_i8_many;                  \
     t.conv_i8 = conv_i8;                              \
+    t.gated_conv_i8 = gated_conv_i8;                  \
     t.sparse8x4_i8 = sparse8x4_i8;                    \
     t.sparse8x4_i8_x4 = sparse8x4_i8_x4;              \
     return t;                                         \

@@ -28,6 +28,12 @@ struct VocoderInfo {
   int block_frames = 1;  // the most frames that a session takes at a time
   int draws_per_sample = 0;
   int distribution_size = 0;
+  bool takes_sigma = false;  // draws are standard normal numbers, scaled by Session::set_sigma
+};
+
+struct GroupTime {
+  std::string group;
+  double seconds = 0.0;
 };
 
 struct Activations {  // what one channel of a layer got as its input
@@ -66,8 +72,11 @@ class Session {
   // Back to the beginning, with a new seed; forgets the draws.
   virtual void reset(std::uint64_t seed) PYVOC_RT = 0;
 
-  // Uniforms in [0, 1) to use before the session's own generator; borrowed.
+  // Draws, which Vocoder::check_draws accepts, to use before the session's own generator; borrowed.
   virtual void set_draws(Span<const float> draws) PYVOC_RT = 0;
+
+  // Standard deviation of the noise, where VocoderInfo::takes_sigma; reset does not change it.
+  virtual void set_sigma(float sigma) PYVOC_RT { (void)sigma; }
 
   // Takes frames [n][feature_dims], 1 <= n <= VocoderInfo::block_frames; writes at most n hops of
   // samples (-1..1) and returns how many: none while look-ahead is filling. How frames are divided
@@ -105,6 +114,17 @@ class Vocoder {
   // Checks the values of one frame [feature_dims]; the message of an error names the value.
   virtual bool valid_frame(const float* frame) const PYVOC_RT = 0;
 
+  // Whether draws are what set_draws takes: uniforms in [0, 1), 1 by rounding, unless a model says
+  // otherwise. Allocates for an error only.
+  virtual Status check_draws(Span<const float> draws) const {
+    for (std::size_t i = 0; i < draws.size(); ++i) {
+      if (!(draws[i] >= 0.0f && draws[i] <= 1.0f)) {
+        return Status(Code::kArgument, "draw " + std::to_string(i) + " is not within 0..1");
+      }
+    }
+    return Status();
+  }
+
   // Teacher-forced distributions, in the model's own terms; see pyvoc_model_predict. probabilities
   // [pcm.size(), distribution_size].
   virtual Status predict(Matrix<const float> features, Span<const float> pcm,
@@ -119,6 +139,13 @@ class Vocoder {
   virtual Status observe(Matrix<const float> features, std::vector<Activations>& seen) const {
     (void)features, (void)seen;
     return Status(Code::kUnsupported, info().architecture + " has no activations to calibrate");
+  }
+
+  // Synthesises a whole utterance on one thread and adds to `groups` how long each group of layers
+  // took; entries are made when it is empty.
+  virtual Status time_groups(Matrix<const float> features, std::vector<GroupTime>& groups) const {
+    (void)features, (void)groups;
+    return Status(Code::kUnsupported, info().architecture + " has no groups of layers to time");
   }
 };
 

@@ -24,14 +24,6 @@ std::size_t packed_index(Weights type, int row, int column, int columns) {
          column % group;
 }
 
-kernels::ConvOutput elements_from(kernels::ConvOutput out, std::ptrdiff_t at) PYVOC_RT {
-  if (out.value != nullptr) out.value += at;
-  if (out.active != nullptr) out.active += at;
-  if (out.value_u8 != nullptr) out.value_u8 += at;
-  if (out.active_u8 != nullptr) out.active_u8 += at;
-  return out;
-}
-
 template <typename T>
 kernels::Dense<T> panels_of(kernels::Dense<T> w, int first, int count) {
   w.panels = count;
@@ -50,17 +42,16 @@ float ConvSource::at(int output, int input, int tap) const {
 }
 
 kernels::ConvOutput rows_from(const kernels::ConvOutput& out, int row) PYVOC_RT {
-  return elements_from(out, row * out.stride);
+  return kernels::advanced(out, row * out.stride);
 }
 
-Result<const backends::Backend*> Conv::begin(Op op, Weights type, int outputs, int columns,
-                                             const kernels::KernelTable& kernels, Arena& arena) {
+Status Conv::begin(Op op, Weights type, int outputs, int columns,
+                   const kernels::KernelTable& kernels, Arena& arena) {
   layer_ = {op, type, outputs, columns};
   const Result<const backends::Backend*> backend = backends::choose(layer_);
-  if (!backend.ok()) return backend;
+  if (!backend.ok()) return backend.status();
   kernels_ = &kernels;
-  backend_ = backend.value()->name();
-  native_ = backend.value() == &backends::native();
+  chosen_ = backend.value();
   outputs_ = outputs;
   const std::size_t rows = static_cast<std::size_t>(outputs);
   weights_ = arena.allocate<std::uint8_t>(rows * columns * element_size(type));
@@ -71,7 +62,7 @@ Result<const backends::Backend*> Conv::begin(Op op, Weights type, int outputs, i
   f32_ = {panels, columns, static_cast<const float*>(weights_), nullptr};
   bf16_ = {panels, columns, static_cast<const kernels::Bf16*>(weights_), nullptr};
   i8_ = {panels, columns, static_cast<const std::int8_t*>(weights_), row_sums_};
-  return backend;
+  return {};
 }
 
 void Conv::put(const ConvSource& source, int output, int input, int tap, int row, int column) {
@@ -95,56 +86,111 @@ void Conv::finish(const ConvSource& source, int output, int row, int first_colum
   for (int c = 0; c < columns; ++c) {
     const int q = weights[packed_index(Weights::kI8, row, first_column + c, layer_.cols)];
     row_sums_[row] += q;
-    if (c % channels < source.inputs) {
-      zeros += static_cast<double>(q) * static_cast<double>(source.input_zero[c % channels]);
-    }
+    const int input = c % channels;
+    if (input >= source.inputs) continue;
+    const int at = source.zero_per_tap ? input * source.taps + c / channels : input;
+    zeros += static_cast<double>(q) * static_cast<double>(source.input_zero[at]);
   }
   scale_[row] = source.scale[output];
   bias_[row] -= static_cast<float>(static_cast<double>(source.scale[output]) * zeros);
 }
 
-Result<Conv> Conv::pack(const std::vector<ConvSource>& sources, const kernels::KernelTable& kernels,
-                        Arena& arena) {
+// Has a backend other than `native` make its plan. One that was chosen by cost and fails leaves the
+// layer to the native kernels.
+Status Conv::make_plan() {
+  if (chosen_ == &backends::native()) return {};
+  const std::size_t size = element_size(layer_.weights);
+  std::vector<char> matrix(size * layer_.rows * layer_.cols);
+  char* to = matrix.data();
+  for (int row = 0; row < layer_.rows; ++row) {
+    for (int column = 0; column < layer_.cols; ++column, to += size) {
+      const std::size_t from = packed_index(layer_.weights, row, column, layer_.cols);
+      std::memcpy(to, static_cast<const char*>(weights_) + from * size, size);
+    }
+  }
+  auto plan = chosen_->plan({layer_.weights, layer_.rows, layer_.cols, matrix.data()}, *kernels_);
+  if (plan.ok()) {
+    plan_ = plan.value();
+  } else if (backends::forced()) {
+    return plan.status();
+  } else {
+    chosen_ = &backends::native();
+  }
+  return {};
+}
+
+template <typename Place>
+Result<Conv> Conv::pack_rows(const std::vector<ConvSource>& sources, int rows,
+                             const kernels::KernelTable& kernels, Arena& arena,
+                             const Place& place) {
   int columns = 0;
   for (const ConvSource& source : sources) columns += source.taps * padded(source.inputs);
   Conv conv;
-  const Result<const backends::Backend*> backend =
-      conv.begin(Op::kConv, sources[0].type, padded(sources[0].outputs), columns, kernels, arena);
-  if (!backend.ok()) return backend.status();
+  const Status begun = conv.begin(Op::kConv, sources[0].type, rows, columns, kernels, arena);
+  if (!begun.ok()) return begun;
   int first = 0;
   for (const ConvSource& source : sources) {
     const int channels = padded(source.inputs);
     for (int o = 0; o < source.outputs; ++o) {
+      const int row = place(source, o);
       for (int tap = 0; tap < source.taps; ++tap) {
         for (int i = 0; i < source.inputs; ++i) {
-          conv.put(source, o, i, tap, o, first + tap * channels + i);
+          conv.put(source, o, i, tap, row, first + tap * channels + i);
         }
       }
-      conv.finish(source, o, o, first, source.taps * channels);
+      conv.finish(source, o, row, first, source.taps * channels);
     }
     first += source.taps * channels;
   }
   return conv;
 }
 
-Result<Conv> Conv::pack_transposed(const ConvSource& source, const kernels::KernelTable& kernels,
-                                   Arena& arena) {
-  const int stride = source.taps / 2, inputs = padded(source.inputs);
-  const int outputs = padded(source.outputs);
+Result<Conv> Conv::pack(const std::vector<ConvSource>& sources, const kernels::KernelTable& kernels,
+                        Arena& arena) {
+  Result<Conv> conv = pack_rows(sources, padded(sources[0].outputs), kernels, arena,
+                                [](const ConvSource&, int output) { return output; });
+  if (!conv.ok()) return conv;
+  const Status planned = conv.value().make_plan();
+  if (!planned.ok()) return planned;
+  return conv;
+}
+
+Result<Conv> Conv::pack_gated(const std::vector<ConvSource>& sources,
+                              const kernels::KernelTable& kernels, Arena& arena) {
+  const int units = padded(sources[0].outputs / 2);
+  Result<Conv> conv =
+      pack_rows(sources, 2 * units, kernels, arena, [](const ConvSource& source, int output) {
+        const int half = source.outputs / 2, unit = output % half;
+        return (2 * (unit / kVector) + output / half) * kVector + unit % kVector;
+      });
+  if (conv.ok()) {
+    conv.value().chosen_ = &backends::native();  // no other can gate
+    conv.value().outputs_ = units;
+    conv.value().panels_ = 2;
+  }
+  return conv;
+}
+
+Result<Conv> Conv::pack_transposed(const ConvSource& source, int stride,
+                                   const kernels::KernelTable& kernels, Arena& arena) {
+  const int inputs = padded(source.inputs), outputs = padded(source.outputs);
+  const int neighbours = source.taps / stride;
   Conv conv;
-  const Result<const backends::Backend*> backend =
-      conv.begin(Op::kConvTransposed, source.type, stride * outputs, 2 * inputs, kernels, arena);
-  if (!backend.ok()) return backend.status();
+  const Status begun = conv.begin(Op::kConvTransposed, source.type, stride * outputs,
+                                  neighbours * inputs, kernels, arena);
+  if (!begun.ok()) return begun;
   for (int j = 0; j < stride; ++j) {
     for (int o = 0; o < source.outputs; ++o) {
       const int row = j * outputs + o;
-      for (int i = 0; i < source.inputs; ++i) {
-        conv.put(source, o, i, j + stride, row, i);
-        conv.put(source, o, i, j, row, inputs + i);
+      for (int n = 0; n < neighbours; ++n) {
+        const int tap = j + (neighbours - 1 - n) * stride;
+        for (int i = 0; i < source.inputs; ++i) conv.put(source, o, i, tap, row, n * inputs + i);
       }
-      conv.finish(source, o, row, 0, 2 * inputs);
+      conv.finish(source, o, row, 0, neighbours * inputs);
     }
   }
+  const Status planned = conv.make_plan();
+  if (!planned.ok()) return planned;
   return conv;
 }
 
@@ -152,16 +198,17 @@ Result<Conv> Conv::pack_transposed(const ConvSource& source, const kernels::Kern
 Conv::Grid Conv::divide(int rows, const Team& team) const PYVOC_RT {
   constexpr int kLeastRows = 24, kLeastPanels = 2;
   const int pieces = team.pieces_of(std::int64_t{rows} * layer_.rows * layer_.cols);
+  if (plan_ != nullptr) return {std::min(pieces, std::max(rows / kLeastRows, 1)), 1};
   if (rows >= pieces * kLeastRows) return {pieces, 1};
-  return {1, std::min(pieces, std::max(outputs_ / kVector / kLeastPanels, 1))};
+  return {1, std::min(pieces, std::max(outputs_ / kVector * panels_ / kLeastPanels, 1))};
 }
 
-// Outputs for rows from `row` on, of the panels from `panel` on.
-kernels::ConvOutput Conv::part(kernels::ConvOutput out, int row, int panel) const PYVOC_RT {
-  const std::ptrdiff_t column = std::ptrdiff_t{kVector} * panel;
-  out = elements_from(out, row * out.stride + column);
-  out.bias = bias_ + column;
-  out.scale = scale_ + column;
+// Outputs for rows from `row` on, of the groups of panels from `group` on.
+kernels::ConvOutput Conv::part(kernels::ConvOutput out, int row, int group) const PYVOC_RT {
+  const std::ptrdiff_t column = std::ptrdiff_t{kVector} * group;
+  out = kernels::advanced(out, row * out.stride + column);
+  out.bias = bias_ + column * panels_;
+  out.scale = scale_ + column * panels_;
   if (out.value_u8 != nullptr) {
     out.value_inverse += column;
     out.value_offset += column;
@@ -173,18 +220,24 @@ kernels::ConvOutput Conv::part(kernels::ConvOutput out, int row, int panel) cons
   return out;
 }
 
-void Conv::compute(const kernels::ConvInput<float>& in, int rows, int panel, int panels,
+void Conv::compute(const kernels::ConvInput<float>& in, int rows, int group, int groups,
                    const kernels::ConvOutput& out) const PYVOC_RT {
+  if (plan_ != nullptr && out.add == nullptr && plan_->compute(in, rows, out)) return;
+  const int panel = group * panels_, panels = groups * panels_;
   if (layer_.weights == Weights::kF32) {
-    kernels_->conv_f32(panels_of(f32_, panel, panels), in, rows, out);
+    const auto run = panels_ == 1 ? kernels_->conv_f32 : kernels_->gated_conv_f32;
+    run(panels_of(f32_, panel, panels), in, rows, out);
   } else {
-    kernels_->conv_bf16(panels_of(bf16_, panel, panels), in, rows, out);
+    const auto run = panels_ == 1 ? kernels_->conv_bf16 : kernels_->gated_conv_bf16;
+    run(panels_of(bf16_, panel, panels), in, rows, out);
   }
 }
 
-void Conv::compute(const kernels::ConvInput<std::uint8_t>& in, int rows, int panel, int panels,
+void Conv::compute(const kernels::ConvInput<std::uint8_t>& in, int rows, int group, int groups,
                    const kernels::ConvOutput& out) const PYVOC_RT {
-  kernels_->conv_i8(panels_of(i8_, panel, panels), in, rows, out);
+  if (plan_ != nullptr && out.add == nullptr && plan_->compute(in, rows, out)) return;
+  const auto run = panels_ == 1 ? kernels_->conv_i8 : kernels_->gated_conv_i8;
+  run(panels_of(i8_, group * panels_, groups * panels_), in, rows, out);
 }
 
 }  // namespace pyvoc::nn

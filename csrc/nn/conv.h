@@ -1,9 +1,12 @@
 // The matrix of a convolution over time-major rows, packed for the kernels: several sources side by
 // side (a 3-tap convolution, or the two 1 x 1 convolutions of a residual block) become one product.
-// Immutable once packed; run() is real-time safe and may be called from any thread.
+// Immutable once packed; run() may be called from any thread, and is real-time safe on the native
+// backend. Another backend has its own plan; the native weights stay beside it, for when that
+// fails.
 #ifndef PYVOC_NN_CONV_H_
 #define PYVOC_NN_CONV_H_
 
+#include <memory>
 #include <vector>
 
 #include "backends/backend.h"
@@ -26,6 +29,7 @@ struct ConvSource {
   // int8: real sum = scale [outputs] * sum over the inputs of q (u - input_zero [inputs]).
   const float* scale = nullptr;
   const float* input_zero = nullptr;
+  bool zero_per_tap = false;  // input_zero is [inputs, taps]
 
   float at(int output, int input, int tap) const;  // a float weight of one that is not transposed
 };
@@ -42,15 +46,21 @@ class Conv {
   static Result<Conv> pack(const std::vector<ConvSource>& sources,
                            const kernels::KernelTable& kernels, Arena& arena);
 
-  // A transposed convolution with twice as many taps as its stride. A row of outputs is `stride`
-  // rows of channels, each padded to kVector, and its columns are two neighbouring rows of inputs.
-  static Result<Conv> pack_transposed(const ConvSource& source, const kernels::KernelTable& kernels,
-                                      Arena& arena);
+  // The same for gated sums: the first half of the outputs is squashed by tanh and multiplied by
+  // the logistic function of the second. Each half is padded to kVector on its own.
+  static Result<Conv> pack_gated(const std::vector<ConvSource>& sources,
+                                 const kernels::KernelTable& kernels, Arena& arena);
+
+  // A transposed convolution whose taps are a multiple of its stride. A row of outputs is `stride`
+  // rows of channels, each padded to kVector, and its columns are taps / stride neighbouring rows
+  // of inputs, the oldest first.
+  static Result<Conv> pack_transposed(const ConvSource& source, int stride,
+                                      const kernels::KernelTable& kernels, Arena& arena);
 
   const backends::MatVec& description() const { return layer_; }
-  const char* backend() const { return backend_; }
-  bool native() const { return native_; }
-  int outputs() const PYVOC_RT { return outputs_; }  // padded
+  const char* backend() const { return chosen_->name(); }
+  bool native() const { return plan_ == nullptr; }
+  int outputs() const PYVOC_RT { return outputs_; }  // of a row, padded
 
   // Rows of outputs, shared by a team: the numbers do not depend on how. `out` says what to do with
   // the sums; bias, scale and stride are filled in.
@@ -59,13 +69,13 @@ class Conv {
            kernels::ConvOutput out) const PYVOC_RT {
     out.stride = outputs_;
     const Grid grid = divide(rows, team);
-    const int panels = outputs_ / kVector;
-    team.run(grid.rows * grid.panels, [&](int piece) {
-      const Range r = Range::of(rows, piece / grid.panels, grid.rows);
-      const Range p = Range::of(panels, piece % grid.panels, grid.panels);
+    const int groups = outputs_ / kVector;
+    team.run(grid.rows * grid.groups, [&](int piece) {
+      const Range r = Range::of(rows, piece / grid.groups, grid.rows);
+      const Range g = Range::of(groups, piece % grid.groups, grid.groups);
       kernels::ConvInput<X> from = in;
       for (int s = 0; s < in.segments; ++s) from.base[s] += r.first * in.stride[s];
-      compute(from, r.count, p.first, p.count, part(out, r.first, p.first));
+      compute(from, r.count, g.first, g.count, part(out, r.first, g.first));
     });
   }
 
@@ -77,8 +87,9 @@ class Conv {
   }
 
  private:
+  // Pieces of the rows, and of the groups of panels that make kVector outputs.
   struct Grid {
-    int rows = 1, panels = 1;
+    int rows = 1, groups = 1;
   };
   struct Range {
     int first, count;
@@ -88,24 +99,31 @@ class Conv {
     }
   };
 
-  Result<const backends::Backend*> begin(backends::Op op, backends::Weights type, int outputs,
-                                         int columns, const kernels::KernelTable& kernels,
-                                         Arena& arena);
+  Status begin(backends::Op op, backends::Weights type, int outputs, int columns,
+               const kernels::KernelTable& kernels, Arena& arena);
+  // Columns are packed as pack() says; place(source, output) is the row of an output.
+  template <typename Place>
+  static Result<Conv> pack_rows(const std::vector<ConvSource>& sources, int rows,
+                                const kernels::KernelTable& kernels, Arena& arena,
+                                const Place& place);
   void put(const ConvSource& source, int output, int input, int tap, int row, int column);
   void finish(const ConvSource& source, int output, int row, int first_column, int columns);
 
+  Status make_plan();
+
   Grid divide(int rows, const Team& team) const PYVOC_RT;
-  kernels::ConvOutput part(kernels::ConvOutput out, int row, int panel) const PYVOC_RT;
-  void compute(const kernels::ConvInput<float>& in, int rows, int panel, int panels,
+  kernels::ConvOutput part(kernels::ConvOutput out, int row, int group) const PYVOC_RT;
+  void compute(const kernels::ConvInput<float>& in, int rows, int group, int groups,
                const kernels::ConvOutput& out) const PYVOC_RT;
-  void compute(const kernels::ConvInput<std::uint8_t>& in, int rows, int panel, int panels,
+  void compute(const kernels::ConvInput<std::uint8_t>& in, int rows, int group, int groups,
                const kernels::ConvOutput& out) const PYVOC_RT;
 
   const kernels::KernelTable* kernels_ = nullptr;
-  const char* backend_ = "";
-  bool native_ = false;
+  const backends::Backend* chosen_ = nullptr;
+  std::shared_ptr<const backends::ConvPlan> plan_;  // null: the kernels below
   backends::MatVec layer_;
   int outputs_ = 0;
+  int panels_ = 1;  // that make kVector outputs: 2 when gated
   void* weights_ = nullptr;
   float* bias_ = nullptr;
   float* scale_ = nullptr;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 from pyvoc import _pyvoc
@@ -11,26 +12,32 @@ native: Any = _pyvoc
 Job = dict[str, Any]
 
 _PEAK_SECONDS = 0.5
-_PEAK_SHAPES = {"f32": (4, 96), "bf16": (4, 192), "int8": (3, 512)}
-"""Panels of 16 rows, and columns: 24 KB each, which every L1 holds."""
-_SLOTS = {"f32": "dense_f32", "bf16": "dense_bf16", "int8": "dense_i8"}
+_PEAKS = {
+    "f32": ("conv_f32", 2, 256, 24),
+    "bf16": ("conv_bf16", 2, 256, 24),
+    "int8": ("conv_i8", 4, 512, 24),
+}
+"""Kernel, panels of 16 outputs, columns, rows: 32 KB of weights, which stay in L1."""
+_L1_SHAPE = (4, 96)
+"""Panels and columns of a matrix that every L1 holds."""
 
 
 def measure(job: Job) -> Job:
     """Peaks and bandwidths of this core; job: ``l2_bytes``."""
     system = json.loads(native.system_info())
-    rates = {
-        precision: native.testing.kernel_rate(_SLOTS[precision], *shape, _PEAK_SECONDS)
-        for precision, shape in _PEAK_SHAPES.items()
+    rate = native.testing.kernel_rate
+    peaks = {
+        precision: rate(slot, panels, cols, _PEAK_SECONDS, rows=rows) * 16 * panels * cols * rows
+        for precision, (slot, panels, cols, rows) in _PEAKS.items()
     }
-    macs = {name: 16 * panels * cols for name, (panels, cols) in _PEAK_SHAPES.items()}
+    l1_rate = rate("dense_f32", *_L1_SHAPE, _PEAK_SECONDS)
     cols = 128
     panels = max(4, job["l2_bytes"] // 2 // (64 * cols) // 4 * 4)
-    l2_rate = native.testing.kernel_rate("dense_f32", panels, cols, _PEAK_SECONDS)
+    l2_rate = rate("dense_f32", panels, cols, _PEAK_SECONDS)
     return {
         "cpu": system["cpu"],
         "tier": system["active_tier"],
-        "peak_gmacs": {name: rates[name] * macs[name] / 1e9 for name in rates},
-        "l1_gbytes": rates["f32"] * macs["f32"] * 4 / 1e9,
+        "peak_gmacs": {precision: peak / 1e9 for precision, peak in peaks.items()},
+        "l1_gbytes": l1_rate * 64 * math.prod(_L1_SHAPE) / 1e9,
         "l2_gbytes": l2_rate * 64 * cols * panels / 1e9,
     }

@@ -102,7 +102,8 @@ class Machine:
     l2_bytes
         Size of one core's second-level cache that was assumed.
     peak_gmacs
-        10^9 multiply-adds per second of our dense kernels on a matrix in L1, by precision.
+        10^9 multiply-adds per second of our fastest kernels, the convolutions' with weights in L1,
+        by precision.
     l1_gbytes, l2_gbytes
         10^9 bytes of weights per second that the float32 kernel reads from L1 and L2.
     """
@@ -157,6 +158,8 @@ class Result:
         share what they read.
     macs_by_part, bytes_by_part
         Multiply-adds and bytes per sample, part by part.
+    gmacs_by_part
+        MelGAN: 10^9 multiply-adds per second of each part, on one thread.
     tier
         Kernel tier of the matrix products.
     peer, ratio
@@ -186,6 +189,7 @@ class Result:
     l2_fraction: float | None = None
     macs_by_part: dict[str, float] | None = None
     bytes_by_part: dict[str, float] | None = None
+    gmacs_by_part: dict[str, float] | None = None
     peer: Peer | None = None
     ratio: float | None = None
     peers: list[Peer] = field(default_factory=list)

@@ -64,8 +64,9 @@ def _system_lines(system: dict[str, Any]) -> list[str]:
     lines.append(f"active   {system['active_tier']}  (PYVOC_ISA=NAME forces another)")
     lines.append(f"voices   {', '.join(system['voices']) or 'none: install pyvoc again'}")
     for backend in system["backends"]:
-        why = backend["unavailable"]
-        lines.append(f"backend  {backend['name']}{f': unavailable, {why}' if why else ''}")
+        why, about = backend["unavailable"], backend["about"]
+        state = f": unavailable, {why}" if why else f": {about}" if about else ""
+        lines.append(f"backend  {backend['name']}{state}")
     lines.append("kernels")
     width = max(len(slot) for slot in system["slots"])
     lines.extend(f"  {slot:<{width}}  {tier}" for slot, tier in system["slots"].items())

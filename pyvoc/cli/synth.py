@@ -64,14 +64,18 @@ def add_parser(subparsers: Any) -> None:
         type=_number(1, 64),
         default=1,
         metavar="N",
-        help="for several inputs, and for one with a model that can share it (MelGAN)",
+        help="for several inputs, and for one with a model that can share it (MelGAN, WaveGlow)",
     )
     parser.add_argument("--format", choices=("wav", "s16"), help="default: by the output's suffix")
     parser.add_argument("--raw", action="store_const", const="s16", dest="format", help="raw PCM")
     parser.add_argument(
         "--draws",
         metavar="FILE.f32",
-        help="uniform draws in 0..1 (raw float32) in place of the seeded generator",
+        help="raw float32 in place of the seeded generator: uniform draws in 0..1; for WaveGlow "
+        "normal noise, [z_0, z_1, ...] flattened",
+    )
+    parser.add_argument(
+        "--sigma", type=float, metavar="S", help="of WaveGlow's noise; default: the model's"
     )
     parser.add_argument("--json", action="store_true", help="print a report as JSON")
 
@@ -170,6 +174,7 @@ def run(args: argparse.Namespace) -> int:
             raw=raw,
             seed=args.seed,
             draws=draws,
+            sigma=args.sigma,
         )
     else:
         progress = _Progress(model.info.sample_rate)
@@ -182,6 +187,7 @@ def run(args: argparse.Namespace) -> int:
                 raw=raw,
                 seed=args.seed,
                 draws=draws,
+                sigma=args.sigma,
                 make_folder=_is_folder(args.output),
                 progress=progress,
             )

@@ -21,13 +21,15 @@
 namespace pyvoc::io {
 namespace {
 
-constexpr int kMutations = 2000;    // of every model, through the reader
-constexpr int kRunMutations = 300;  // of every model, through the whole runtime
+constexpr int kMutations = 2000;        // of every model, through the reader
+constexpr int kRunMutations = 300;      // of every model, through the whole runtime
+constexpr float kLoudestFlow = 100.0f;  // nothing in a flow bounds a sample: the runtime does
 const char* const kModels[] = {"tree_sparse.int8.gguf", "end_to_end.bf16.gguf"};
 const char* const kRunModels[] = {
-    "tree_sparse.f32.gguf",    "tree_sparse.int8.gguf", "softmax_dense.int8.gguf",
-    "softmax_sparse.f32.gguf", "end_to_end.bf16.gguf",  "melgan/odd.f32.gguf",
-    "melgan/zero.bf16.gguf",   "wavernn/mol.f32.gguf",  "wavernn/odd.int8.gguf"};
+    "tree_sparse.f32.gguf",    "tree_sparse.int8.gguf",       "softmax_dense.int8.gguf",
+    "softmax_sparse.f32.gguf", "end_to_end.bf16.gguf",        "melgan/odd.f32.gguf",
+    "melgan/zero.bf16.gguf",   "wavernn/mol.f32.gguf",        "wavernn/odd.int8.gguf",
+    "waveglow/plain.f32.gguf", "waveglow/alternate.bf16.gguf"};
 
 std::string read_model(const std::string& name) {
   std::ifstream file(std::string(PYVOC_TEST_DATA) + "/" + name, std::ios::binary);
@@ -196,8 +198,9 @@ void run_model(pyvoc_model* model, const std::string& what) {
   std::size_t written = 0;
   EXPECT_EQ(pyvoc_stream_pull(stream, pcm.data(), samples, &written), PYVOC_OK) << what;
   EXPECT_EQ(written, samples) << what;
+  const float most = info.takes_sigma != 0 ? kLoudestFlow : 1.0f;
   for (float x : pcm) {
-    ASSERT_TRUE(std::isfinite(x) && std::fabs(x) <= 1.0f) << what;
+    ASSERT_TRUE(std::isfinite(x) && std::fabs(x) <= most) << what;
   }
   pyvoc_stream_close(stream);
 }

@@ -1,75 +1,9 @@
 // Convolutions: row counts around every tier's tiles, odd and even numbers of panels, one to three
 // segments that overlap as the taps of a convolution do, every kind of output.
-#include "kernel_checks.h"
+#include "conv_data.h"
 
 namespace pyvoc::kernels::testing {
 namespace {
-
-struct Shape {
-  int panels;
-  std::vector<int> cols;  // of the segments
-  int stride;             // between rows
-};
-
-const Shape kShapes[] = {
-    {1, {16}, 16},  {2, {32}, 16},         {3, {16, 16, 16}, 16}, {5, {48, 16}, 48},
-    {2, {112}, 16}, {4, {64, 64, 64}, 64}, {7, {16, 32}, 32},     {1, {16, 16}, 48},
-};
-constexpr int kRowCounts[] = {1, 2, 3, 4, 5, 6, 7, 8, 11, 12, 13, 17, 24, 25, 31};
-
-template <typename T>
-std::size_t packed(int row, int col, int cols) {
-  constexpr int kGroup = sizeof(T) == 4 ? 1 : sizeof(T) == 2 ? 2 : 4;
-  const std::size_t group = std::size_t(row / 16) * (cols / kGroup) + col / kGroup;
-  return (group * 16 + row % 16) * kGroup + col % kGroup;
-}
-
-int total(const Shape& shape) {
-  int cols = 0;
-  for (const int n : shape.cols) cols += n;
-  return cols;
-}
-
-// Segments of different buffers begin at different places, as histories do.
-template <typename X>
-struct Inputs {
-  std::vector<Buffer<X>> buffers;
-  ConvInput<X> in;
-
-  Inputs(const Shape& shape, int rows) {
-    in.segments = static_cast<std::int32_t>(shape.cols.size());
-    buffers.reserve(shape.cols.size());
-    for (std::size_t s = 0; s < shape.cols.size(); ++s) {
-      buffers.emplace_back(std::size_t(rows - 1) * shape.stride + shape.cols[s], s);
-      in.base[s] = buffers[s].data();
-      in.stride[s] = shape.stride;
-      in.cols[s] = shape.cols[s];
-    }
-  }
-  X at(int row, int col) const {
-    int s = 0;
-    for (; col >= in.cols[s]; ++s) col -= in.cols[s];
-    return in.base[s][row * in.stride[s] + col];
-  }
-};
-
-// How values of each output become bytes.
-struct Bytes {
-  Buffer<float> inverse, offset;
-
-  Bytes(int width, float about, Random& random) : inverse(width), offset(width) {
-    random.fill(inverse, 0.5f * about, 1.5f * about);
-    for (int o = 0; o < width; ++o) offset[o] = static_cast<float>(random.integer(-127, 127));
-  }
-  void set(const float*& inverses, const float*& offsets) const {
-    inverses = inverse.data();
-    offsets = offset.data();
-  }
-  int of(double value, std::size_t output) const {
-    const double u = std::nearbyint(value * double{inverse[output]} + double{offset[output]}) + 127;
-    return static_cast<int>(std::min(254.0, std::max(0.0, u)));
-  }
-};
 
 template <typename T>
 using FloatSlot = void (*)(const Dense<T>&, const ConvInput<float>&, std::int32_t,
@@ -102,6 +36,9 @@ void check_float(FloatSlot<T> run) {
       const Bytes value_bytes(width, 11.0f, random), active_bytes(width, 17.0f, random);
       out.value = value.data();
       out.active = active.data();
+      const Buffer<float> added = random_buffer(n, random);
+      const bool adds = rows % 4 < 2;
+      if (adds) out.add = added.data();
       if (bytes) {
         out.value_u8 = value_u8.data();
         out.active_u8 = active_u8.data();
@@ -122,6 +59,7 @@ void check_float(FloatSlot<T> run) {
             sum.add(widen(weights[packed<T>(o, c, cols)]) * x.at(r, c));
           }
           const std::size_t at = std::size_t(r) * stride + o;
+          if (adds) sum.add(double{added[at]});
           ASSERT_NEAR(value[at], sum.value, sum.bound())
               << "row " << r << " of " << rows << ", output " << o << " of " << width << ", cols "
               << cols;
@@ -221,6 +159,56 @@ void check_conv_i8(const KernelTable& table) {
         ASSERT_NEAR(active_u8[i], active_bytes.of(active[i], o), 1);
         ASSERT_LE(value_u8[i], 254);
         ASSERT_LE(active_u8[i], 254);
+      }
+    }
+  }
+}
+
+void check_conv_finish_f32(const KernelTable& table) {
+  Random random(6);
+  for (const int panels : {1, 2, 5}) {
+    for (const int rows : {1, 2, 7}) {
+      const int width = 16 * panels, stride = width + (rows % 2 == 0 ? 16 : 0);
+      Buffer<float> sums(std::size_t(rows) * width), bias(width), scale(width);
+      random.fill(sums, -900.0f, 900.0f);
+      random.fill(bias, -3.0f, 3.0f);
+      random.fill(scale, 0.5f, 2.0f);
+      const Bytes value_bytes(width, 0.1f, random), active_bytes(width, 0.2f, random);
+      for (const bool scaled : {false, true}) {
+        const std::size_t n = std::size_t(rows) * stride;
+        Fenced<float> value(n), active(n);
+        Fenced<std::uint8_t> value_u8(n), active_u8(n);
+        ConvOutput out;
+        out.stride = stride;
+        out.bias = bias.data();
+        out.scale = scaled ? scale.data() : nullptr;
+        out.leak = 0.2f;
+        out.value = value.data();
+        out.active = active.data();
+        out.value_u8 = value_u8.data();
+        out.active_u8 = active_u8.data();
+        value_bytes.set(out.value_inverse, out.value_offset);
+        active_bytes.set(out.active_inverse, out.active_offset);
+        table.conv_finish_f32(sums.data(), panels, rows, out);
+
+        value.expect_fences_intact();
+        active.expect_fences_intact();
+        value_u8.expect_fences_intact();
+        active_u8.expect_fences_intact();
+        for (std::size_t i = 0; i < n; ++i) {
+          const std::size_t o = i % std::size_t(stride);
+          if (o >= std::size_t(width)) {
+            ASSERT_EQ(value[i], value.untouched()) << "between rows";
+            continue;
+          }
+          const double factor = scaled ? double{scale[o]} : 1.0;
+          const double sum = sums[i / std::size_t(stride) * width + o];
+          const float v = value[i];
+          ASSERT_NEAR(v, sum * factor + bias[o], 2e-7 * (std::fabs(sum * factor) + 3.0));
+          ASSERT_FLOAT_EQ(active[i], v > 0.0f ? v : 0.2f * v);
+          ASSERT_NEAR(value_u8[i], value_bytes.of(v, o), 1);
+          ASSERT_NEAR(active_u8[i], active_bytes.of(active[i], o), 1);
+        }
       }
     }
   }

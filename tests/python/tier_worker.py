@@ -5,7 +5,7 @@
 LPCNet's inputs: `features` [frames, dims]; optionally `pcm` (teacher-forced signal, -1..1) and
 `draws`. Outputs: `frames_*` of the condition network, `steps_*` teacher-forced, `samples` of a free
 run. WaveRNN: `features`, `pcm`; `predicted` and `samples`. Other models: any number of feature
-arrays; the samples of each, under its name.
+arrays, for NAME perhaps `draws_NAME` (flat); the samples of each, under its name.
 """
 
 from __future__ import annotations
@@ -50,7 +50,9 @@ def main(model_path: str, source: str, target: str) -> None:
         np.savez(target, predicted=predicted, samples=samples)
         return
     if model.info.architecture != "lpcnet":
-        np.savez(target, **{name: model.synthesize(rows) for name, rows in given.items()})
+        draws = {name: given.pop(f"draws_{name}", None) for name in list(given)}
+        made = {n: model.synthesize(rows, draws=draws[n]) for n, rows in given.items()}
+        np.savez(target, **made)
         return
     features = given["features"]
     outputs = {f"frames_{k}": v for k, v in testing.lpcnet_frames(model._native, features).items()}

@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TINY = sorted((ROOT / "tests" / "golden").glob("*.gguf"))
 WAVERNN = sorted((ROOT / "tests" / "golden" / "wavernn").glob("*.gguf"))
 MELGAN = sorted((ROOT / "tests" / "golden" / "melgan").glob("*.gguf"))
+WAVEGLOW = sorted((ROOT / "tests" / "golden" / "waveglow").glob("*.gguf"))
 TREE = ROOT / "tests" / "golden" / "tree_sparse.int8.gguf"
 SOFTMAX = ROOT / "tests" / "golden" / "softmax_sparse.f32.gguf"
 HOP = 160

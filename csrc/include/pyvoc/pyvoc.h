@@ -11,7 +11,8 @@
  *
  * Threads: a model is immutable and may be used from any number of threads. A stream or an
  * extractor belongs to one thread at a time; a concurrent call is refused with PYVOC_ERROR_BUSY.
- * Real time: the functions marked [real-time] do not allocate, lock, log or block.
+ * Real time: the functions marked [real-time] do not allocate, lock, log or block (unless the
+ * environment variable PYVOC_BACKEND or the build gives layers to a vendor's library).
  *
  * Errors: functions return PYVOC_OK (0) or a code; pyvoc_last_error() has the sentence. The out
  * parameters are written on success only, unless a function says otherwise.
@@ -70,9 +71,9 @@ PYVOC_API const char* pyvoc_version(void);
 PYVOC_API const char* pyvoc_last_error(void);
 
 /* A JSON object on this machine: cpu, tiers (built, supported, active), the kernel table slot by
- * slot, backends and why one is unavailable. Resolves the kernel table; fails with
- * PYVOC_ERROR_UNSUPPORTED when the environment variable PYVOC_ISA names an unknown or unsupported
- * tier. */
+ * slot, backends, what they are and why one is unavailable (which loads their libraries). Resolves
+ * the kernel table; fails with PYVOC_ERROR_UNSUPPORTED when the environment variable PYVOC_ISA
+ * names an unknown or unsupported tier. */
 PYVOC_API pyvoc_status pyvoc_system_info(const char** json);
 
 /* ---- models ------------------------------------------------------------------------------------
@@ -88,8 +89,9 @@ typedef struct pyvoc_model_info {
   uint32_t hop_length;        /* samples per frame */
   uint32_t feature_dims;      /* floats per frame that the model reads: the first 20, 38 */
   uint32_t lookahead_frames;  /* frames that must be pushed beyond the one being heard */
-  uint32_t draws_per_sample;  /* uniforms per sample when draws are given; 0: not stochastic */
+  uint32_t draws_per_sample;  /* draws per sample when they are given; 0: not stochastic */
   uint32_t distribution_size; /* floats per sample of pyvoc_model_predict; 0: no such output */
+  uint32_t takes_sigma;       /* 1: starts from normal noise, see pyvoc_stream_options.sigma */
 } pyvoc_model_info;
 
 /* Loads a pyvoc GGUF model; the file is mapped, checked and packed for this machine. */
@@ -129,9 +131,11 @@ typedef struct pyvoc_stream_options {
   uint32_t capacity_frames; /* room for pushed frames that were not pulled yet; 0: 64 */
   uint64_t seed;            /* of the random draws; 0 is upstream's fixed seed where there is one */
   uint32_t threads;
+  uint32_t sigma_given; /* 1: `sigma` counts, in place of what the model file says */
+  float sigma;          /* 0 to 4: standard deviation of the noise of a model that takes_sigma */
 } pyvoc_stream_options;
 
-#define PYVOC_STREAM_OPTIONS_INIT {sizeof(pyvoc_stream_options), 0, 0, 0}
+#define PYVOC_STREAM_OPTIONS_INIT {sizeof(pyvoc_stream_options), 0, 0, 0, 0, 0.0f}
 
 /* `options` may be NULL. */
 PYVOC_API pyvoc_status pyvoc_stream_open(pyvoc_model* model, const pyvoc_stream_options* options,
@@ -173,9 +177,12 @@ PYVOC_API pyvoc_status pyvoc_stream_reset(pyvoc_stream* stream, uint64_t seed);
 /* [real-time] How many samples the output lags the input because of look-ahead. */
 PYVOC_API size_t pyvoc_stream_latency_samples(const pyvoc_stream* stream);
 
-/* Gives the random draws from outside: `n` uniforms in [0, 1), draws_per_sample for each sample in
- * order. The array is borrowed until it is used up, reset or closed; after its end the stream goes
- * on with its own generator. */
+/* Gives the random draws from outside, draws_per_sample for each sample: `n` uniforms in [0, 1), in
+ * the order of the samples. A model that takes_sigma (WaveGlow) wants standard normal numbers, for
+ * n samples from the beginning of the stream, in upstream's order: steps = n / groups; the noise of
+ * the last flow [channels, steps], then what joins it, part after part [early_size, steps]. The
+ * array is borrowed until it is used up, reset or closed; after its end the stream goes on with its
+ * own generator. */
 PYVOC_API pyvoc_status pyvoc_stream_set_draws(pyvoc_stream* stream, const float* draws, size_t n);
 
 /* ---- feature extraction: PCM in, frames out -----------------------------------------------------

@@ -117,10 +117,10 @@ class Stream {
     options.capacity_frames = capacity_frames;
     options.seed = seed;
     options.threads = threads;
-    pyvoc_stream* stream = nullptr;
-    check(pyvoc_stream_open(model.get(), &options, &stream));
-    handle_.reset(stream);
+    open(model, options);
   }
+
+  Stream(const Model& model, const pyvoc_stream_options& options) { open(model, options); }
 
   // Allocates: not for the audio thread.
   void reserve(std::size_t frames) { check(pyvoc_stream_reserve(handle_.get(), frames)); }
@@ -159,7 +159,7 @@ class Stream {
     return pyvoc_stream_latency_samples(handle_.get());
   }
 
-  // Uniforms in [0, 1), borrowed until they are used up, reset or the stream closes.
+  // As pyvoc_stream_set_draws: borrowed until they are used up, reset or the stream closes.
   void set_draws(const float* draws, std::size_t n) {
     check(pyvoc_stream_set_draws(handle_.get(), draws, n));
   }
@@ -167,6 +167,12 @@ class Stream {
   pyvoc_stream* get() const noexcept { return handle_.get(); }
 
  private:
+  void open(const Model& model, const pyvoc_stream_options& options) {
+    pyvoc_stream* stream = nullptr;
+    check(pyvoc_stream_open(model.get(), &options, &stream));
+    handle_.reset(stream);
+  }
+
   detail::Handle<pyvoc_stream, pyvoc_stream_close> handle_;
 };
 

@@ -1,6 +1,7 @@
 #include "models/melgan/generator.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <type_traits>
 
@@ -30,6 +31,26 @@ const float* zero_of(const Quantization&, float) { return nullptr; }
 const std::uint8_t* zero_of(const Quantization& q, std::uint8_t) { return q.zero; }
 
 }  // namespace
+
+template <typename X>
+class Generator<X>::Timed {
+ public:
+  Timed(GroupTime* groups, std::size_t group) PYVOC_RT
+      : group_(groups == nullptr ? nullptr : groups + group) {
+    if (group_ != nullptr) start_ = Clock::now();
+  }
+  ~Timed() {
+    if (group_ == nullptr) return;
+    group_->seconds += std::chrono::duration<double>(Clock::now() - start_).count();
+  }
+  Timed(const Timed&) = delete;
+  Timed& operator=(const Timed&) = delete;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  GroupTime* group_;
+  Clock::time_point start_{};
+};
 
 template <typename X>
 Generator<X>::Generator(const Config& config, const Weights& weights,
@@ -138,6 +159,7 @@ void Generator<X>::push(const float* frames, int n, bool ended) PYVOC_RT {
   }
   const std::int64_t rows = mel_.ready(ended) - frames_done_;
   if (rows > 0) {
+    const Timed timed(groups_, 0);
     ConvInput<float> in;
     in.segments = 1;  // taps lie side by side
     in.base[0] = mel_.row(frames_done_ - kEdgeTaps / 2);
@@ -182,6 +204,7 @@ void Generator<X>::upsample(std::size_t k, std::int64_t rows, bool ended) PYVOC_
   const std::int64_t ready = s.input.ready_pairs(ended);
   const std::int64_t pairs = std::min(ready - s.pairs, rows + (ended ? 1 : 0));
   if (pairs <= 0) return;
+  const Timed timed(groups_, 1 + 2 * k);
   ConvInput<X> in;
   in.segments = 1;
   in.base[0] = s.input.row(s.pairs - 1);
@@ -212,6 +235,7 @@ void Generator<X>::run_block(std::size_t k, std::size_t j, bool ended) PYVOC_RT 
   const std::int64_t until = block.conv.until(state.active.ready(ended), ended);
   const std::int64_t rows = until - state.done;
   if (rows <= 0) return;
+  const Timed timed(groups_, 2 + 2 * k);
 
   ConvOutput hidden = output();
   to_active(hidden, s.hidden, block.out_input);
@@ -255,6 +279,7 @@ template <typename X>
 void Generator<X>::finish_samples(bool ended) PYVOC_RT {
   const std::int64_t rows = last_.ready(ended) - last_done_;
   if (rows <= 0) return;
+  const Timed timed(groups_, 1 + 2 * stages_.size());
   const int channels = nn::padded(c_.stages.back().outputs);
   float* y = samples_ + count_;
   constexpr std::int64_t kPiece = 512;  // rows

@@ -33,6 +33,9 @@ class Generator {
 
   void reset() PYVOC_RT;
 
+  // From now on, seconds are added to groups: conv_in, up and stage of each stage, conv_out.
+  void time(GroupTime* groups) { groups_ = groups; }
+
   // From now on, what layers get is added to seen [stages].
   void observe(const std::vector<StageActivations>* seen) { seen_ = seen; }
 
@@ -58,6 +61,9 @@ class Generator {
     std::vector<BlockState> blocks;
   };
 
+  // Adds the time of its scope to a group, if groups are timed.
+  class Timed;
+
   void run_stage(std::size_t k, bool ended) PYVOC_RT;
   void upsample(std::size_t k, std::int64_t rows, bool ended) PYVOC_RT;
   void run_block(std::size_t k, std::size_t j, bool ended) PYVOC_RT;
@@ -81,6 +87,7 @@ class Generator {
   float* samples_ = nullptr;
   std::int64_t count_ = 0;
   const std::vector<StageActivations>* seen_ = nullptr;
+  GroupTime* groups_ = nullptr;
 };
 
 extern template class Generator<float>;

@@ -131,4 +131,38 @@ Status Melgan::observe(Matrix<const float> features, std::vector<Activations>& s
   return Status();
 }
 
+template <typename X>
+void Melgan::time(Matrix<const float> features, GroupTime* groups) const {
+  Generator<X> generator(config_, weights_, kernels_, 1);
+  generator.time(groups);
+  const std::size_t block = kBlockFrames;
+  std::vector<float> frames(block * features.cols());
+  for (std::size_t i = 0; i < features.rows(); i += block) {
+    const std::size_t n = std::min(block, features.rows() - i);
+    for (std::size_t r = 0; r < n; ++r) {
+      std::copy_n(features[i + r].data(), features.cols(), frames.data() + r * features.cols());
+    }
+    generator.push(frames.data(), static_cast<int>(n), false);
+    generator.drop(generator.count());
+  }
+  generator.push(nullptr, 0, true);
+}
+
+Status Melgan::time_groups(Matrix<const float> features, std::vector<GroupTime>& groups) const {
+  if (groups.empty()) {
+    groups.push_back({"conv_in", 0.0});
+    for (std::size_t k = 0; k < config_.stages.size(); ++k) {
+      groups.push_back({"up " + std::to_string(k), 0.0});
+      groups.push_back({"stage " + std::to_string(k), 0.0});
+    }
+    groups.push_back({"conv_out", 0.0});
+  }
+  if (weights_.integer) {
+    time<std::uint8_t>(features, groups.data());
+  } else {
+    time<float>(features, groups.data());
+  }
+  return Status();
+}
+
 }  // namespace pyvoc::models::melgan

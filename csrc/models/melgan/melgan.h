@@ -24,9 +24,13 @@ class Melgan final : public Vocoder {
   std::unique_ptr<Session> open(std::uint64_t seed, int threads) const override;
   bool valid_frame(const float* frame) const PYVOC_RT override;
   Status observe(Matrix<const float> features, std::vector<Activations>& seen) const override;
+  Status time_groups(Matrix<const float> features, std::vector<GroupTime>& groups) const override;
 
  private:
   explicit Melgan(const kernels::KernelTable& kernels) : kernels_(kernels) {}
+
+  template <typename X>
+  void time(Matrix<const float> features, GroupTime* groups) const;
 
   const kernels::KernelTable& kernels_;
   Config config_;

@@ -181,7 +181,8 @@ class Loader {
       const StageSource& source = stages_[k];
       const std::string name = "stage." + std::to_string(k);
       StageWeights stage;
-      keep(name + ".up", nn::Conv::pack_transposed(source.up, kernels_, w_.arena), stage.up);
+      keep(name + ".up",
+           nn::Conv::pack_transposed(source.up, c_.stages[k].ratio, kernels_, w_.arena), stage.up);
       stage.up_input = quantization(source.up, 1);
       for (std::size_t j = 0; status_.ok() && j < source.blocks.size(); ++j) {
         const BlockSource& b = source.blocks[j];

@@ -97,6 +97,7 @@ class Melgan:
                 running.figures["chunks_ms"] = running.child.call("chunks")["ms"]
             for running in ours:
                 running.figures["first_ms"] = running.child.call("first")["ms"]
+                running.figures["groups"] = running.child.call("groups")["seconds"]
         snr = _ratios(everyone)
         return [self._result(running, peers, snr, machine) for running in ours]
 
@@ -182,7 +183,9 @@ class Melgan:
         model = native.Model(str(ours.model))
         description = json.loads(model.describe())
         macs = {k: n / model.hop_length for k, n in melgan_macs(description).items()}
-        plan = {entry["layer"]: entry for entry in description["plan"]}["stage.0.block.0.out+shortcut"]
+        plan = {entry["layer"]: entry for entry in description["plan"]}[
+            "stage.0.block.0.out+shortcut"
+        ]
         slots = json.loads(native.system_info())["slots"]
         xrt = [self.seconds / seconds for seconds in ours.seconds]
         gmacs = Spread.of(xrt).median * sum(macs.values()) * model.sample_rate / 1e9
@@ -218,6 +221,10 @@ class Melgan:
             gmacs=gmacs,
             peak_fraction=gmacs / (machine.peak_gmacs[ours.precision] * self.options.threads),
             macs_by_part=macs,
+            gmacs_by_part={
+                part: n * self.samples / ours.figures["groups"][part] / 1e9
+                for part, n in macs.items()
+            },
             tier=slots[f"{plan['op']}_{plan['weights'].replace('int8', 'i8')}"],
             peer=best,
             ratio=None if best is None else best.ratio,

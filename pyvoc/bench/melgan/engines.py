@@ -77,6 +77,14 @@ class Pyvoc:
             if not len(stream.pull()):
                 raise Error("look-ahead frames and more gave no samples; this is a bug")
 
+    def group_seconds(self, mel: Float32) -> dict[str, float]:
+        """How long each group of layers takes."""
+        from pyvoc import _pyvoc
+
+        native: Any = _pyvoc
+        seconds: dict[str, float] = native.testing.group_seconds(self._model._native, mel)
+        return seconds
+
 
 class Onnxruntime:
     """onnxruntime's CPU provider, all optimisations; a chunk is an utterance of its own."""

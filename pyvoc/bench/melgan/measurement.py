@@ -23,6 +23,7 @@ _CHUNK_SECONDS = 20.0
 """After so long, and at least `_LEAST_CHUNKS`, it is enough: threads that spin, on busy cores."""
 _WARM = 5
 _OPENINGS = 15
+_GROUP_RUNS = 5
 
 
 class Measurement:
@@ -83,3 +84,10 @@ class Measurement:
         head = self._mel[: self._job["lookahead"] + CHUNK]
         times = [timed(lambda: engine.first(head)) for _ in range(_OPENINGS)]
         return {"ms": 1e3 * statistics.median(times)}
+
+    def groups(self) -> Job:
+        """Seconds that our groups of layers take for the utterance, on one thread."""
+        engine = self._engine
+        assert isinstance(engine, Pyvoc)
+        runs = [engine.group_seconds(self._mel) for _ in range(_GROUP_RUNS)]
+        return {"seconds": {g: statistics.median(run[g] for run in runs) for g in runs[0]}}

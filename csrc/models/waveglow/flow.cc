@@ -1,0 +1,246 @@
+#include "models/waveglow/flow.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <type_traits>
+
+namespace pyvoc::models::waveglow {
+namespace {
+
+using kernels::ConvInput;
+using kernels::ConvOutput;
+
+constexpr std::int64_t kMostSlice = 1024;
+constexpr std::int64_t kPiece = 128;  // rows of a layer that go through it together, in the cache
+
+std::size_t floats(std::int64_t rows, int channels) {
+  return static_cast<std::size_t>(rows * channels);
+}
+
+template <typename X>
+ConvInput<X> one_segment(const X* base, int channels) PYVOC_RT {
+  ConvInput<X> in;
+  in.segments = 1;
+  in.base[0] = base;
+  in.stride[0] = in.cols[0] = channels;
+  return in;
+}
+
+Stream<float> allocate(Arena& arena, std::int64_t rows, int channels, float) {
+  float* value = arena.allocate<float>(floats(rows, channels));
+  return {value, value};
+}
+Stream<std::uint8_t> allocate(Arena& arena, std::int64_t rows, int channels, std::uint8_t) {
+  return {arena.allocate<float>(floats(rows, channels)),
+          arena.allocate<std::uint8_t>(floats(rows, channels))};
+}
+
+// Where a layer's values go.
+void to_stream(ConvOutput& out, Stream<float> rows, const Quantization&) PYVOC_RT {
+  out.value = rows.value;
+}
+void to_stream(ConvOutput& out, Stream<std::uint8_t> rows, const Quantization& q) PYVOC_RT {
+  out.value = rows.value;
+  out.value_u8 = rows.read;
+  out.value_inverse = q.inverse;
+  out.value_offset = q.offset;
+}
+
+}  // namespace
+
+// At the end of a stream a layer gets, with the rows of a slice, those that the layers before held
+// back.
+template <typename X>
+Workspace<X>::Workspace(const Config& config, Arena& arena)
+    : slice(std::min<std::int64_t>(kMostSlice,
+                                   std::int64_t{kBlockFrames} * config.steps_per_frame())) {
+  const int hidden = nn::padded(config.hidden);
+  const std::int64_t widest = std::int64_t{1} << (config.layers - 1);
+  const std::int64_t rows = slice + config.reach() + 3 * widest;
+  input = allocate(arena, rows, hidden, X{});
+  output = allocate(arena, rows, hidden, X{});
+  gated = allocate(arena, kPiece, hidden, X{});
+}
+
+template <typename X>
+Flow<X>::Flow(const Config& config, const FlowWeights& weights, int number, Arena& arena,
+              std::int64_t slice)
+    : c_(config),
+      w_(weights),
+      number_(number),
+      width_(nn::padded(config.channels[static_cast<std::size_t>(number)])),
+      hidden_(nn::padded(config.hidden)) {
+  // Rows that are not coupled yet, and what the flow before gives at a time.
+  const std::int64_t rows = slice + 3 * std::int64_t{c_.reach()};
+  input_ = nn::Rows<float>(arena, width_, 0, nn::Padding::kZero, 0, rows, nullptr);
+  shift_scale_ = nn::Rows<float>(arena, width_, 0, nn::Padding::kZero, 0, rows, nullptr);
+  layers_.resize(static_cast<std::size_t>(c_.layers));
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    layers_[i].tail = allocate(arena, std::int64_t{2} << i, hidden_, X{});
+  }
+}
+
+template <typename X>
+void Flow<X>::reset() PYVOC_RT {
+  input_.reset();
+  shift_scale_.reset();
+  started_ = coupled_ = 0;
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    layers_[i].done = layers_[i].end = 0;
+    clear(i, layers_[i].tail, std::int64_t{1} << i);  // before row 0
+  }
+}
+
+template <typename X>
+void Flow<X>::run(Team& team, const Workspace<X>& space, const nn::Rows<X>& condition,
+                  std::int64_t until, std::int64_t total, const Noise& noise, int part,
+                  nn::Rows<float>& next) PYVOC_RT {
+  while (started_ < until || (until == total && coupled_ < total)) {
+    start(team, space, std::min(space.slice, until - started_));
+    run_layers(team, space, condition, total);
+    const std::int64_t complete = layers_.back().done;
+    couple(complete);
+    unmix(team, complete, noise, part, next);
+    coupled_ = complete;
+    input_.drop_before(coupled_);
+    shift_scale_.drop_before(coupled_);
+  }
+}
+
+template <typename X>
+void Flow<X>::copy(Stream<X> to, Stream<X> from, std::int64_t rows) const PYVOC_RT {
+  std::memcpy(to.value, from.value, sizeof(float) * floats(rows, hidden_));
+  if constexpr (!std::is_same<X, float>::value) {
+    std::memcpy(to.read, from.read, floats(rows, hidden_));
+  }
+}
+
+template <typename X>
+void Flow<X>::clear(std::size_t i, Stream<X> at, std::int64_t rows) const PYVOC_RT {
+  std::fill(at.value, at.value + rows * hidden_, 0.0f);
+  if constexpr (!std::is_same<X, float>::value) {
+    for (std::int64_t row = 0; row < rows; ++row) {
+      std::memcpy(at.read + row * hidden_, w_.layers[i].input.zero, floats(1, hidden_));
+    }
+  }
+}
+
+template <typename X>
+std::int64_t Flow<X>::load_tail(std::size_t i, Stream<X> to) const PYVOC_RT {
+  const LayerState& layer = layers_[i];
+  const std::int64_t rows = layer.end - layer.done + (std::int64_t{1} << i);
+  copy(to, layer.tail, rows);
+  return rows;
+}
+
+// Rows more for the first layer, which are in the workspace then.
+template <typename X>
+void Flow<X>::start(Team& team, const Workspace<X>& space, std::int64_t rows) PYVOC_RT {
+  const std::int64_t kept = load_tail(0, space.input);
+  if (rows == 0) return;
+  ConvOutput out;
+  to_stream(out, at(space.input, kept), w_.layers[0].input);
+  w_.start.run(team, one_segment<float>(input_.row(started_), width_), static_cast<int>(rows), out);
+  started_ += rows;
+  layers_[0].end = started_;
+}
+
+// Every layer's input is in the workspace when its turn comes.
+template <typename X>
+void Flow<X>::run_layers(Team& team, Workspace<X> space, const nn::Rows<X>& condition,
+                         std::int64_t total) PYVOC_RT {
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    LayerState& layer = layers_[i];
+    const std::int64_t dilation = std::int64_t{1} << i, from = layer.done;
+    const bool ended = layer.end == total;
+    if (ended) clear(i, at(space.input, layer.end - from + dilation), dilation);
+    const std::int64_t until = ended ? layer.end : std::max(layer.end - dilation, from);
+    if (i + 1 < layers_.size()) load_tail(i + 1, space.output);
+    run_layer(team, space, condition, i, until);
+    layer.done = until;
+    copy(layer.tail, at(space.input, until - from), layer.end - until + dilation);
+    if (i + 1 < layers_.size()) layers_[i + 1].end = until;
+    std::swap(space.input, space.output);
+  }
+}
+
+// Rows up to `until`: gated values, from them what is added to the stream and to shift and scale.
+template <typename X>
+void Flow<X>::run_layer(Team& team, const Workspace<X>& space, const nn::Rows<X>& condition,
+                        std::size_t i, std::int64_t until) PYVOC_RT {
+  const Layer& w = w_.layers[i];
+  const std::int64_t dilation = std::int64_t{1} << i, from = layers_[i].done;
+  const bool last = i + 1 == layers_.size();
+  const int cols = c_.groups * nn::padded(c_.bands);
+  Stream<X> next;  // row `from` of the next layer's input
+  if (!last) {
+    const LayerState& after = layers_[i + 1];
+    next = at(space.output, after.end - after.done + 2 * dilation);
+  }
+  for (std::int64_t row = from; row < until; row += kPiece) {
+    const int rows = static_cast<int>(std::min(kPiece, until - row));
+    const Stream<X> here = at(space.input, row - from + dilation);
+    ConvInput<X> in;
+    in.segments = kTaps + 1;
+    for (int tap = 0; tap < kTaps; ++tap) {
+      in.base[tap] = here.read + (tap - kTaps / 2) * dilation * hidden_;
+      in.stride[tap] = in.cols[tap] = hidden_;
+    }
+    in.base[kTaps] = condition.row(row);
+    in.stride[kTaps] = in.cols[kTaps] = cols;
+    ConvOutput gated;
+    to_stream(gated, space.gated, w.gated);
+    w.gate.run(team, in, rows, gated);
+
+    if (!last) {
+      ConvOutput out;
+      to_stream(out, at(next, row - from), w_.layers[i + 1].input);
+      out.add = here.value;
+      w.residual.run(team, one_segment<X>(space.gated.read, hidden_), rows, out);
+    }
+    ConvOutput sum;
+    sum.value = shift_scale_.row(row);
+    if (i > 0) sum.add = sum.value;
+    w.skip.run(team, one_segment<float>(space.gated.value, hidden_), rows, sum);
+  }
+  if (i == 0) shift_scale_.extend_to(until);
+}
+
+// Undoes the scaling and the shift of one half.
+template <typename X>
+void Flow<X>::couple(std::int64_t until) PYVOC_RT {
+  const int half = c_.channels[static_cast<std::size_t>(number_)] / 2;
+  const int first = c_.swapped(number_) ? 0 : half;
+  for (std::int64_t t = coupled_; t < until; ++t) {
+    float* x = input_.row(t) + first;
+    const float* shift = shift_scale_.row(t);
+    const float* log_scale = shift + half;
+    for (int c = 0; c < half; ++c) {
+      const double scale = std::exp(-static_cast<double>(log_scale[c]));
+      x[c] =
+          static_cast<float>((static_cast<double>(x[c]) - static_cast<double>(shift[c])) * scale);
+    }
+  }
+}
+
+template <typename X>
+void Flow<X>::unmix(Team& team, std::int64_t until, const Noise& noise, int part,
+                    nn::Rows<float>& next) PYVOC_RT {
+  if (until == coupled_) return;
+  ConvOutput out;
+  out.value = next.row(coupled_);
+  w_.unmix.run(team, one_segment<float>(input_.row(coupled_), width_),
+               static_cast<int>(until - coupled_), out);
+  if (c_.joins(number_)) {
+    for (std::int64_t t = coupled_; t < until; ++t) noise.fill(part, t, next.row(t));
+  }
+  next.extend_to(until);
+}
+
+template struct Workspace<float>;
+template struct Workspace<std::uint8_t>;
+template class Flow<float>;
+template class Flow<std::uint8_t>;
+
+}  // namespace pyvoc::models::waveglow

@@ -1,0 +1,93 @@
+// One flow of a stream, run from noise to audio: coupling, then the inverse 1 x 1 convolution. It
+// keeps what its layers saw last, so that any division of the steps gives the same numbers; what it
+// works with while it runs is the workspace, which all flows of a stream share. A row is a step;
+// its number is the same in every flow. Called by one thread; each convolution is shared with the
+// team. Allocates in the constructors only.
+#ifndef PYVOC_MODELS_WAVEGLOW_FLOW_H_
+#define PYVOC_MODELS_WAVEGLOW_FLOW_H_
+
+#include <vector>
+
+#include "base/arena.h"
+#include "models/waveglow/noise.h"
+#include "models/waveglow/weights.h"
+#include "nn/rows.h"
+
+namespace pyvoc::models::waveglow {
+
+// Rows of the stream through the layers of a flow: the numbers, and what convolutions read of them.
+template <typename X>
+struct Stream {
+  float* value = nullptr;
+  X* read = nullptr;  // value itself, or bytes
+};
+
+template <typename X>
+struct Workspace {
+  Workspace(const Config& config, Arena& arena);
+
+  std::int64_t slice;       // rows that a flow starts at a time
+  Stream<X> input, output;  // of a layer
+  Stream<X> gated;          // of some rows of a layer
+};
+
+// X: float, or uint8 for int8 weights.
+template <typename X>
+class Flow {
+ public:
+  Flow(const Config& config, const FlowWeights& weights, int number, Arena& arena,
+       std::int64_t slice);
+
+  void reset() PYVOC_RT;
+
+  // What it reads, [channels]; the flow before appends.
+  nn::Rows<float>& input() PYVOC_RT { return input_; }
+
+  // Up to which row (exclusive) it needs no conditioning any more.
+  std::int64_t done() const PYVOC_RT { return coupled_; }
+
+  // Takes the input up to row `until` and appends what that completes to `next`. `total`: rows that
+  // there are in all, -1 while that is not known. `part`: of the noise that joins.
+  void run(Team& team, const Workspace<X>& space, const nn::Rows<X>& condition, std::int64_t until,
+           std::int64_t total, const Noise& noise, int part, nn::Rows<float>& next) PYVOC_RT;
+
+ private:
+  struct LayerState {
+    Stream<X> tail;         // rows done - dilation .. end of its input
+    std::int64_t done = 0;  // rows that were computed
+    std::int64_t end = 0;   // rows that arrived
+  };
+
+  void start(Team& team, const Workspace<X>& space, std::int64_t rows) PYVOC_RT;
+  void run_layers(Team& team, Workspace<X> space, const nn::Rows<X>& condition,
+                  std::int64_t total) PYVOC_RT;
+  void run_layer(Team& team, const Workspace<X>& space, const nn::Rows<X>& condition, std::size_t i,
+                 std::int64_t until) PYVOC_RT;
+  void couple(std::int64_t until) PYVOC_RT;
+  void unmix(Team& team, std::int64_t until, const Noise& noise, int part,
+             nn::Rows<float>& next) PYVOC_RT;
+
+  // Rows of a layer's input that are kept, brought to `to`; how many they are.
+  std::int64_t load_tail(std::size_t i, Stream<X> to) const PYVOC_RT;
+  void copy(Stream<X> to, Stream<X> from, std::int64_t rows) const PYVOC_RT;
+  void clear(std::size_t i, Stream<X> at, std::int64_t rows) const PYVOC_RT;  // zeros for layer i
+  Stream<X> at(Stream<X> stream, std::int64_t row) const PYVOC_RT {
+    return {stream.value + row * hidden_, stream.read + row * hidden_};
+  }
+
+  const Config& c_;
+  const FlowWeights& w_;
+  int number_, width_, hidden_;  // channels, padded
+  nn::Rows<float> input_;
+  nn::Rows<float> shift_scale_;  // the sum over the layers, complete up to the last one's rows
+  std::int64_t started_ = 0, coupled_ = 0;
+  std::vector<LayerState> layers_;
+};
+
+extern template struct Workspace<float>;
+extern template struct Workspace<std::uint8_t>;
+extern template class Flow<float>;
+extern template class Flow<std::uint8_t>;
+
+}  // namespace pyvoc::models::waveglow
+#endif  // PYVOC_MODELS_WAVEGLOW_FLOW_H_

@@ -1,0 +1,108 @@
+#include "models/waveglow/waveglow.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "models/waveglow/generator.h"
+
+namespace pyvoc::models::waveglow {
+namespace {
+
+// Far beyond any log mel, in decibels too.
+constexpr float kAbsurd = 1000.0f;
+constexpr float kAbsurdDraw = 100.0f;  // standard deviations
+
+template <typename X>
+class Synthesis final : public Session {
+ public:
+  Synthesis(const Config& config, const Weights& weights, std::uint64_t seed, int threads)
+      : config_(config), generator_(config, weights, threads) {
+    generator_.reset(seed);
+  }
+
+  void reset(std::uint64_t seed) PYVOC_RT override {
+    generator_.reset(seed);
+    pushed_ = given_ = 0;
+  }
+
+  void set_draws(Span<const float> draws) PYVOC_RT override { generator_.noise().give(draws); }
+  void set_sigma(float sigma) PYVOC_RT override { generator_.noise().set_sigma(sigma); }
+
+  int process(const float* frames, int n, float* samples) PYVOC_RT override {
+    generator_.push(frames, n);
+    pushed_ += n;
+    return give(std::max<std::int64_t>(pushed_ - config_.lookahead_frames() - given_, 0), samples);
+  }
+
+  int finish(float* samples) PYVOC_RT override {
+    const std::int64_t hops = std::min<std::int64_t>(pushed_ - given_, kBlockFrames);
+    generator_.finish(hops * config_.hop_length);
+    return give(hops, samples);
+  }
+
+ private:
+  int give(std::int64_t hops, float* samples) PYVOC_RT {
+    generator_.take(hops * config_.hop_length, samples);
+    given_ += hops;
+    return static_cast<int>(hops);
+  }
+
+  const Config& config_;
+  Generator<X> generator_;
+  std::int64_t pushed_ = 0, given_ = 0;  // frames, hops
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Vocoder>> Waveglow::load(const io::Gguf& file,
+                                                const kernels::KernelTable& kernels) {
+  Result<Config> config = read_config(file);
+  if (!config.ok()) return config.status();
+  std::unique_ptr<Waveglow> model(new Waveglow());
+  model->config_ = config.value();
+  const Config& c = model->config_;
+  const Status status = load_weights(file, c, kernels, model->weights_);
+  if (!status.ok()) return status;
+  VocoderInfo& info = model->info_;
+  info.architecture = "waveglow";
+  info.precision = c.precision;
+  info.feature_layout = "mel";
+  info.layout_dims = info.feature_dims = c.bands;
+  info.sample_rate = c.sample_rate;
+  info.hop_length = c.hop_length;
+  info.lookahead_frames = c.lookahead_frames();
+  info.block_frames = kBlockFrames;
+  info.draws_per_sample = 1;
+  info.takes_sigma = true;
+  return std::unique_ptr<Vocoder>(std::move(model));
+}
+
+std::unique_ptr<Session> Waveglow::open(std::uint64_t seed, int threads) const {
+  if (weights_.integer) {
+    return std::make_unique<Synthesis<std::uint8_t>>(config_, weights_, seed, threads);
+  }
+  return std::make_unique<Synthesis<float>>(config_, weights_, seed, threads);
+}
+
+bool Waveglow::valid_frame(const float* frame) const PYVOC_RT {
+  for (int i = 0; i < config_.bands; ++i) {
+    if (!(std::fabs(frame[i]) <= kAbsurd)) return false;  // NaN too
+  }
+  return true;
+}
+
+Status Waveglow::check_draws(Span<const float> draws) const {
+  if (draws.size() % static_cast<std::size_t>(config_.groups) != 0) {
+    return Status(Code::kArgument, std::to_string(draws.size()) + " draws are no whole steps of " +
+                                       std::to_string(config_.groups) + " samples");
+  }
+  for (std::size_t i = 0; i < draws.size(); ++i) {
+    if (!(std::fabs(draws[i]) <= kAbsurdDraw)) {
+      return Status(Code::kArgument,
+                    "draw " + std::to_string(i) + " is not within -100..100 standard deviations");
+    }
+  }
+  return Status();
+}
+
+}  // namespace pyvoc::models::waveglow

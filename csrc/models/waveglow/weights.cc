@@ -1,0 +1,251 @@
+#include "models/waveglow/weights.h"
+
+#include <algorithm>
+
+#include "models/tensors.h"
+
+namespace pyvoc::models::waveglow {
+namespace {
+
+using io::TensorType;
+using Type = backends::Weights;
+
+constexpr std::initializer_list<TensorType> kAny = {TensorType::kF32, TensorType::kBf16,
+                                                    TensorType::kI8};
+
+std::size_t size(int n) { return static_cast<std::size_t>(n); }
+
+// Validates first, packs second: nothing is packed unless every tensor is as it should be.
+class Loader {
+ public:
+  Loader(const io::Gguf& file, const Config& config, const kernels::KernelTable& kernels,
+         Weights& weights)
+      : c_(config), kernels_(kernels), w_(weights), tensors_(file) {}
+
+  Status run() {
+    gather();
+    const Status status = tensors_.finish();
+    if (!status.ok()) return status;
+    return pack();
+  }
+
+ private:
+  struct LayerSource {
+    nn::ConvSource conv, cond, out;
+  };
+  struct FlowSource {
+    nn::ConvSource start, end, unmix;
+    std::vector<LayerSource> layers;
+  };
+  // A float matrix that is made here.
+  struct Made {
+    std::vector<float> weights, bias;
+    nn::ConvSource source;
+
+    Made(int outputs, int inputs) : weights(size(outputs) * size(inputs)), bias(size(outputs)) {
+      source.outputs = outputs;
+      source.inputs = inputs;
+      source.data = weights.data();
+      source.bias = bias.data();
+    }
+    Made(const Made&) = delete;
+    Made& operator=(const Made&) = delete;
+    float& at(int output, int input) { return weights[size(output * source.inputs + input)]; }
+  };
+
+  nn::ConvSource conv(const std::string& name, int outputs, int inputs, int taps,
+                      std::initializer_list<TensorType> types) {
+    nn::ConvSource source;
+    source.outputs = outputs;
+    source.inputs = inputs;
+    source.taps = taps;
+    read_weights(tensors_, name + ".weight", {size(outputs), size(inputs), size(taps)}, types,
+                 source);
+    source.bias = tensors_.f32(name + ".bias", {size(outputs)});
+    return source;
+  }
+
+  // Input band * groups + phase of the file is tap `phase` of input `band` here.
+  nn::ConvSource conditioning(const std::string& name) {
+    nn::ConvSource source;
+    source.outputs = 2 * c_.hidden;
+    source.inputs = c_.bands;
+    source.taps = c_.groups;
+    source.zero_per_tap = true;
+    read_weights(tensors_, name + ".weight", {size(2 * c_.hidden), size(c_.bands * c_.groups), 1},
+                 kAny, source);
+    source.bias = tensors_.f32(name + ".bias", {size(2 * c_.hidden)});
+    return source;
+  }
+
+  nn::ConvSource square(const std::string& name, int channels) {
+    nn::ConvSource source;
+    source.outputs = source.inputs = channels;
+    source.data = tensors_.f32(name, {size(channels), size(channels)});
+    return source;
+  }
+
+  void gather() {
+    const int n = c_.hidden;
+    upsample_ = conv("upsample", c_.bands, c_.bands, c_.history * c_.hop_length,
+                     {TensorType::kF32, TensorType::kBf16});
+    upsample_.transposed = true;
+    for (int k = 0; k < c_.flows(); ++k) {
+      const std::string name = "flow." + std::to_string(k);
+      const int channels = c_.channels[size(k)];
+      FlowSource flow;
+      square(name + ".mix.weight", channels);
+      flow.unmix = square(name + ".unmix.weight", channels);
+      flow.start = conv(name + ".start", n, channels / 2, 1, {TensorType::kF32});
+      for (int i = 0; i < c_.layers; ++i) {
+        const std::string layer = name + ".layer." + std::to_string(i);
+        LayerSource source;
+        source.conv = conv(layer + ".conv", 2 * n, n, kTaps, kAny);
+        source.cond = conditioning(layer + ".cond");
+        source.out = conv(layer + ".out", i + 1 < c_.layers ? 2 * n : n, n, 1, kAny);
+        check_layer(layer, source);
+        flow.layers.push_back(source);
+      }
+      flow.end = conv(name + ".end", channels, n, 1, {TensorType::kF32});
+      flows_.push_back(std::move(flow));
+    }
+    if (integers_ != 0 && integers_ != layers_) {
+      tensors_.problem(std::to_string(integers_) + " of " + std::to_string(layers_) +
+                       " layers within the flows are I8, expected all or none");
+    }
+    w_.integer = integers_ != 0;
+  }
+
+  // Both products go into one sum, which needs one unit and one type; all conditioning reads the
+  // same bytes.
+  void check_layer(const std::string& name, const LayerSource& layer) {
+    const nn::ConvSource &conv = layer.conv, &cond = layer.cond;
+    for (const nn::ConvSource* source : {&conv, &cond, &layer.out}) {
+      ++layers_;
+      if (source->data != nullptr && source->type == Type::kI8) ++integers_;
+    }
+    if (conv.data != nullptr && cond.data != nullptr && conv.type != cond.type) {
+      tensors_.problem("tensors " + name + ".conv.weight and .cond.weight differ in type");
+    }
+    if (conv.input_zero == nullptr || cond.input_zero == nullptr) return;
+    if (!std::equal(conv.scale, conv.scale + conv.outputs, cond.scale)) {
+      tensors_.problem("tensors " + name +
+                       ".conv.weight and .cond.weight have sums in different units");
+    }
+    if (condition_.input_zero == nullptr) condition_ = cond;
+    const std::ptrdiff_t entries = std::ptrdiff_t{2} * c_.bands * c_.groups;
+    const float* first = input_scales(condition_);
+    if (!std::equal(first, first + entries, input_scales(cond))) {
+      tensors_.problem("tensor " + name + ".cond.weight.input is another than that of the first " +
+                       "layer: all layers read the same bytes");
+    }
+  }
+
+  bool keep(const std::string& name, const char* op, const Result<nn::Conv>& packed,
+            nn::Conv& conv) {
+    if (!packed.ok()) {
+      status_ = packed.status();
+      return false;
+    }
+    conv = packed.value();
+    const backends::MatVec& d = conv.description();
+    w_.plan.push_back({name, op == nullptr ? backends::op_name(d.op) : op,
+                       backends::weights_name(d.weights), conv.backend(), d.rows, d.cols});
+    return true;
+  }
+
+  Status pack() {
+    keep("upsample", nullptr,
+         nn::Conv::pack_transposed(upsample_, c_.hop_length, kernels_, w_.arena), w_.upsample);
+    w_.condition = make_quantization(condition_, c_.hop_length, w_.arena);
+    for (int k = 0; status_.ok() && k < c_.flows(); ++k) pack_flow(k);
+    return status_;
+  }
+
+  void pack_flow(int k) {
+    const FlowSource& source = flows_[size(k)];
+    const std::string name = "flow." + std::to_string(k);
+    const int channels = c_.channels[size(k)];
+    FlowWeights flow;
+    Made start(c_.hidden, channels);
+    const int first = c_.swapped(k) ? channels / 2 : 0;
+    for (int o = 0; o < c_.hidden; ++o) {
+      start.bias[size(o)] = source.start.bias[o];
+      for (int i = 0; i < channels / 2; ++i) start.at(o, first + i) = source.start.at(o, i, 0);
+    }
+    keep(name + ".start", nullptr, nn::Conv::pack({start.source}, kernels_, w_.arena), flow.start);
+    for (int i = 0; status_.ok() && i < c_.layers; ++i) {
+      const LayerSource& l = source.layers[size(i)];
+      const std::string layer_name = name + ".layer." + std::to_string(i);
+      Layer layer;
+      keep(layer_name + ".conv+cond", "conv_gated",
+           nn::Conv::pack_gated({l.conv, l.cond}, kernels_, w_.arena), layer.gate);
+      if (status_.ok() && i + 1 < c_.layers) {
+        nn::ConvSource residual = l.out;  // the first half of its outputs
+        residual.outputs = c_.hidden;
+        keep(layer_name + ".out", nullptr, nn::Conv::pack({residual}, kernels_, w_.arena),
+             layer.residual);
+      }
+      if (status_.ok()) pack_skip(source, i, layer_name + ".out*end", layer);
+      layer.input = make_quantization(l.conv, 1, w_.arena);
+      layer.gated = make_quantization(l.out, 1, w_.arena);
+      flow.layers.push_back(layer);
+    }
+    if (!status_.ok()) return;
+    const int joining = c_.outputs(k) - channels;
+    Made unmix(c_.outputs(k), channels);
+    for (int o = 0; o < channels; ++o) {
+      for (int i = 0; i < channels; ++i) unmix.at(joining + o, i) = source.unmix.at(o, i, 0);
+    }
+    keep(name + ".unmix", nullptr, nn::Conv::pack({unmix.source}, kernels_, w_.arena), flow.unmix);
+    w_.flows.push_back(std::move(flow));
+  }
+
+  // `end` times the layer's part of the sum; the first layer's bias has that of `end` in it.
+  void pack_skip(const FlowSource& flow, int i, const std::string& name, Layer& layer) {
+    const nn::ConvSource &out = flow.layers[size(i)].out, &end = flow.end;
+    const int first = out.outputs - c_.hidden;
+    Made skip(end.outputs, c_.hidden);
+    std::vector<double> row(size(c_.hidden));
+    for (int o = 0; o < end.outputs; ++o) {
+      std::fill(row.begin(), row.end(), 0.0);
+      double bias = i == 0 ? static_cast<double>(end.bias[o]) : 0.0;
+      for (int s = 0; s < c_.hidden; ++s) {
+        const double factor = static_cast<double>(end.at(o, s, 0));
+        bias += factor * static_cast<double>(out.bias[first + s]);
+        for (int j = 0; j < c_.hidden; ++j) {
+          row[size(j)] += factor * real_weight(out, first + s, j);
+        }
+      }
+      skip.bias[size(o)] = static_cast<float>(bias);
+      for (int j = 0; j < c_.hidden; ++j) skip.at(o, j) = static_cast<float>(row[size(j)]);
+    }
+    keep(name, nullptr, nn::Conv::pack({skip.source}, kernels_, w_.arena), layer.skip);
+  }
+
+  // Of a 1 x 1 convolution, for float inputs.
+  static double real_weight(const nn::ConvSource& source, int output, int input) {
+    if (source.type != Type::kI8) return static_cast<double>(source.at(output, input, 0));
+    const auto* q = static_cast<const std::int8_t*>(source.data);
+    return static_cast<double>(source.scale[output]) * q[size(output * source.inputs + input)] /
+           static_cast<double>(input_scales(source)[input]);
+  }
+
+  const Config& c_;
+  const kernels::KernelTable& kernels_;
+  Weights& w_;
+  Tensors tensors_;
+  int layers_ = 0, integers_ = 0;
+  Status status_;
+  nn::ConvSource upsample_, condition_;
+  std::vector<FlowSource> flows_;
+};
+
+}  // namespace
+
+Status load_weights(const io::Gguf& file, const Config& config, const kernels::KernelTable& kernels,
+                    Weights& weights) {
+  return Loader(file, config, kernels, weights).run();
+}
+
+}  // namespace pyvoc::models::waveglow

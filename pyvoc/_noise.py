@@ -1,0 +1,134 @@
+"""The noise that a flow-based model starts from, given from outside.
+
+A draw is standard normal noise ``[channels, steps]``, a step being some samples. The runtime takes
+all draws of an utterance as one array, one after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pyvoc._inputs import as_draws
+from pyvoc.errors import Error
+
+if TYPE_CHECKING:
+    from pyvoc.model import ModelInfo
+
+__all__ = ["as_given", "as_sigma", "parts_of"]
+
+Float32 = npt.NDArray[np.float32]
+
+MOST_SIGMA = 4.0
+MOST_DRAW = 100.0
+"""Standard deviations; the runtime refuses what lies beyond."""
+
+
+def parts_of(described: Mapping[str, Any]) -> tuple[int, ...]:
+    """Channels of the noise in the order in which synthesis needs it; together a step's samples.
+
+    Parameters
+    ----------
+    described
+        A WaveGlow, as :meth:`pyvoc.Model.describe` gives it.
+    """
+    metadata = described["metadata"]
+    flows = sum(tensor["name"].endswith(".mix.weight") for tensor in described["tensors"])
+    size, joins = metadata["waveglow.early_size"], (flows - 1) // metadata["waveglow.early_every"]
+    early = [size] * joins if size else []
+    return (metadata["waveglow.groups"] - sum(early), *early)
+
+
+def as_given(
+    draws: npt.ArrayLike | Sequence[npt.ArrayLike], info: ModelInfo, *, samples: int | None
+) -> Float32:
+    """Draws of the kind that a model takes, for so many samples (None: any number); flat.
+
+    Raises
+    ------
+    Error
+        They are not of that kind.
+    """
+    if info.noise_channels:
+        return _as_noise(draws, info.noise_channels, samples=samples)
+    return as_draws(draws, least=(samples or 0) * info.draws_per_sample)
+
+
+def _as_noise(
+    draws: npt.ArrayLike | Sequence[npt.ArrayLike],
+    parts: Sequence[int],
+    *,
+    samples: int | None = None,
+) -> Float32:
+    """Draws as the runtime takes them, float32 [samples].
+
+    Parameters
+    ----------
+    draws
+        For every part ``[channels, steps]`` or, as upstream has it, ``[1, channels, steps]``; or
+        one flat array of these, part after part.
+    parts
+        Channels of each, see :func:`parts_of`.
+    samples
+        For which there must be noise; None if that does not matter.
+
+    Raises
+    ------
+    Error
+        Other shapes or types, or values that are no noise.
+    """
+    groups = sum(parts)
+    steps = None if samples is None else samples // groups
+    if isinstance(draws, np.ndarray) and draws.ndim == 1 and draws.dtype != object:
+        flat = [_real(draws, "draws")]
+        if samples is not None and draws.size != samples:
+            raise Error(f"{draws.size} draws were given; these features need {samples}")
+        if draws.size % groups:
+            raise Error(f"{draws.size} draws are no whole steps of {groups} samples")
+    else:
+        given = list(draws)  # type: ignore[arg-type]
+        if len(given) != len(parts):
+            raise Error(f"{len(given)} draws were given; the model needs {len(parts)}")
+        flat = []
+        for i, (item, channels) in enumerate(zip(given, parts, strict=True)):
+            array = _real(item, f"draw {i}")
+            shape = array.shape[1:] if array.ndim == 3 and array.shape[0] == 1 else array.shape
+            steps = shape[-1] if steps is None and shape else steps
+            if shape != (channels, steps):
+                raise Error(f"draw {i} has shape {array.shape}, expected {(channels, steps)}")
+            flat.append(array.reshape(-1))
+    noise = np.concatenate(flat).astype(np.float32)
+    bad = ~(np.abs(noise) <= MOST_DRAW)
+    if bad.any():
+        raise Error(f"the draws hold {noise[np.argmax(bad)]:g}, which is no standard normal noise")
+    return noise
+
+
+def _real(item: object, what: str) -> npt.NDArray[Any]:
+    try:
+        array = np.asarray(item)
+    except ValueError as error:
+        raise Error(f"{what}: no array: {error}") from error
+    if array.dtype.kind != "f":
+        raise Error(f"{what}: expected floats, got {array.dtype} of shape {array.shape}")
+    return array
+
+
+def as_sigma(sigma: float | None, architecture: str, *, takes: bool) -> float | None:
+    """A standard deviation that a model takes, or None for its own.
+
+    Raises
+    ------
+    Error
+        It is out of range, or the model starts from no noise.
+    """
+    if sigma is None:
+        return None
+    if not takes:
+        raise Error(f"{architecture} starts from no noise that sigma could scale")
+    if not (isinstance(sigma, int | float | np.floating) and 0 <= sigma <= MOST_SIGMA):
+        raise Error(f"sigma is {sigma}, expected a number from 0 to {MOST_SIGMA:g}")
+    return float(sigma)
