@@ -40,6 +40,15 @@ struct ConvOutput {
   const float* active_offset = nullptr;
 };
 
+// The same with every pointer to rows n numbers further.
+inline ConvOutput advanced(ConvOutput out, std::ptrdiff_t n) {
+  if (out.value != nullptr) out.value += n;
+  if (out.active != nullptr) out.active += n;
+  if (out.value_u8 != nullptr) out.value_u8 += n;
+  if (out.active_u8 != nullptr) out.active_u8 += n;
+  return out;
+}
+
 // Four rows of outputs, a dilation apart, of a three-tap convolution.
 struct WinogradTile {
   std::int32_t row;   // the first

@@ -24,14 +24,6 @@ std::size_t packed_index(Weights type, int row, int column, int columns) {
          column % group;
 }
 
-kernels::ConvOutput elements_from(kernels::ConvOutput out, std::ptrdiff_t at) PYVOC_RT {
-  if (out.value != nullptr) out.value += at;
-  if (out.active != nullptr) out.active += at;
-  if (out.value_u8 != nullptr) out.value_u8 += at;
-  if (out.active_u8 != nullptr) out.active_u8 += at;
-  return out;
-}
-
 template <typename T>
 kernels::Dense<T> panels_of(kernels::Dense<T> w, int first, int count) {
   w.panels = count;
@@ -47,10 +39,6 @@ float ConvSource::at(int output, int input, int tap) const {
       (static_cast<std::size_t>(output) * inputs + input) * taps + static_cast<std::size_t>(tap);
   return type == Weights::kF32 ? static_cast<const float*>(data)[i]
                                : kernels::bf16_to_float(static_cast<const kernels::Bf16*>(data)[i]);
-}
-
-kernels::ConvOutput rows_from(const kernels::ConvOutput& out, int row) PYVOC_RT {
-  return elements_from(out, row * out.stride);
 }
 
 Result<const backends::Backend*> Conv::begin(Op op, Weights type, int outputs, int columns,
@@ -187,7 +175,7 @@ Conv::Grid Conv::divide(int rows, const Team& team) const PYVOC_RT {
 // Outputs for rows from `row` on, of the panels from `panel` on.
 kernels::ConvOutput Conv::part(kernels::ConvOutput out, int row, int panel) const PYVOC_RT {
   const std::ptrdiff_t column = std::ptrdiff_t{kVector} * panel;
-  out = elements_from(out, row * out.stride + column);
+  out = kernels::advanced(out, row * out.stride + column);
   out.bias = bias_ + column;
   out.scale = scale_ + column;
   if (out.value_u8 != nullptr) {

@@ -33,9 +33,6 @@ struct ConvSource {
   float at(int output, int input, int tap) const;  // a float weight of one that is not transposed
 };
 
-// What `out` says for rows from `row` on.
-kernels::ConvOutput rows_from(const kernels::ConvOutput& out, int row) PYVOC_RT;
-
 class Conv {
  public:
   Conv() = default;
@@ -53,7 +50,8 @@ class Conv {
   const backends::MatVec& description() const { return layer_; }
   const char* backend() const { return backend_; }
   bool native() const { return plan_ == nullptr; }
-  int outputs() const PYVOC_RT { return outputs_; }  // padded
+  int outputs() const PYVOC_RT { return outputs_; }     // padded
+  const float* bias() const PYVOC_RT { return bias_; }  // [outputs()]; int8: with the zeros
 
   // Rows of outputs, shared by a team: the numbers do not depend on how. `out` says what to do with
   // the sums; bias, scale and stride are filled in.
@@ -64,8 +62,8 @@ class Conv {
     const Grid grid = divide(rows, team);
     const int panels = outputs_ / kVector;
     team.run(grid.rows * grid.panels, [&](int piece) {
-      const Range r = Range::of(rows, piece / grid.panels, grid.rows);
-      const Range p = Range::of(panels, piece % grid.panels, grid.panels);
+      const Team::Range r = Team::Range::of(rows, piece / grid.panels, grid.rows);
+      const Team::Range p = Team::Range::of(panels, piece % grid.panels, grid.panels);
       kernels::ConvInput<X> from = in;
       for (int s = 0; s < in.segments; ++s) from.base[s] += r.first * in.stride[s];
       compute(from, r.count, p.first, p.count, part(out, r.first, p.first));
@@ -82,13 +80,6 @@ class Conv {
  private:
   struct Grid {
     int rows = 1, panels = 1;
-  };
-  struct Range {
-    int first, count;
-    static Range of(int total, int piece, int pieces) {
-      const int first = static_cast<int>(std::int64_t{total} * piece / pieces);
-      return {first, static_cast<int>(std::int64_t{total} * (piece + 1) / pieces) - first};
-    }
   };
 
   Result<const backends::Backend*> begin(backends::Op op, backends::Weights type, int outputs,

@@ -207,11 +207,7 @@ class MatmulPlan final : public ConvPlan {
       const int count = std::min(block_, rows - row);
       if (!multiply(in, row, count, job)) return false;
       kernels_.conv_finish_f32(job.sums, rows_ / 16, count, out);
-      const std::ptrdiff_t step = count * out.stride;
-      if (out.value != nullptr) out.value += step;
-      if (out.active != nullptr) out.active += step;
-      if (out.value_u8 != nullptr) out.value_u8 += step;
-      if (out.active_u8 != nullptr) out.active_u8 += step;
+      out = kernels::advanced(out, count * out.stride);
     }
     return true;
   }
