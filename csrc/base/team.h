@@ -27,6 +27,15 @@ class Team {
 
   static constexpr int kMost = 64;
 
+  // A piece's share of `total` things.
+  struct Range {
+    int first, count;
+    static Range of(int total, int piece, int pieces) PYVOC_RT {
+      const int first = static_cast<int>(std::int64_t{total} * piece / pieces);
+      return {first, static_cast<int>(std::int64_t{total} * (piece + 1) / pieces) - first};
+    }
+  };
+
   // Pieces that a job should have at most: two for each thread, so that one that comes late leaves
   // the other.
   static int pieces(int threads) PYVOC_RT { return threads == 1 ? 1 : 2 * threads; }

@@ -43,7 +43,7 @@ struct ConvOutput {
   const float* active_offset = nullptr;
 };
 
-// The same with every pointer to rows so many numbers further.
+// The same with every pointer to rows n numbers further.
 inline ConvOutput advanced(ConvOutput out, std::ptrdiff_t n) {
   if (out.add != nullptr) out.add += n;
   if (out.value != nullptr) out.value += n;

@@ -41,10 +41,6 @@ float ConvSource::at(int output, int input, int tap) const {
                                : kernels::bf16_to_float(static_cast<const kernels::Bf16*>(data)[i]);
 }
 
-kernels::ConvOutput rows_from(const kernels::ConvOutput& out, int row) PYVOC_RT {
-  return kernels::advanced(out, row * out.stride);
-}
-
 Status Conv::begin(Op op, Weights type, int outputs, int columns,
                    const kernels::KernelTable& kernels, Arena& arena) {
   layer_ = {op, type, outputs, columns};

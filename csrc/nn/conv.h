@@ -34,9 +34,6 @@ struct ConvSource {
   float at(int output, int input, int tap) const;  // a float weight of one that is not transposed
 };
 
-// What `out` says for rows from `row` on.
-kernels::ConvOutput rows_from(const kernels::ConvOutput& out, int row) PYVOC_RT;
-
 class Conv {
  public:
   Conv() = default;
@@ -60,7 +57,8 @@ class Conv {
   const backends::MatVec& description() const { return layer_; }
   const char* backend() const { return chosen_->name(); }
   bool native() const { return plan_ == nullptr; }
-  int outputs() const PYVOC_RT { return outputs_; }  // of a row, padded
+  int outputs() const PYVOC_RT { return outputs_; }     // of a row, padded
+  const float* bias() const PYVOC_RT { return bias_; }  // [outputs()]; int8: with the zeros
 
   // Rows of outputs, shared by a team: the numbers do not depend on how. `out` says what to do with
   // the sums; bias, scale and stride are filled in.
@@ -71,8 +69,8 @@ class Conv {
     const Grid grid = divide(rows, team);
     const int groups = outputs_ / kVector;
     team.run(grid.rows * grid.groups, [&](int piece) {
-      const Range r = Range::of(rows, piece / grid.groups, grid.rows);
-      const Range g = Range::of(groups, piece % grid.groups, grid.groups);
+      const Team::Range r = Team::Range::of(rows, piece / grid.groups, grid.rows);
+      const Team::Range g = Team::Range::of(groups, piece % grid.groups, grid.groups);
       kernels::ConvInput<X> from = in;
       for (int s = 0; s < in.segments; ++s) from.base[s] += r.first * in.stride[s];
       compute(from, r.count, g.first, g.count, part(out, r.first, g.first));
@@ -90,13 +88,6 @@ class Conv {
   // Pieces of the rows, and of the groups of panels that make kVector outputs.
   struct Grid {
     int rows = 1, groups = 1;
-  };
-  struct Range {
-    int first, count;
-    static Range of(int total, int piece, int pieces) {
-      const int first = static_cast<int>(std::int64_t{total} * piece / pieces);
-      return {first, static_cast<int>(std::int64_t{total} * (piece + 1) / pieces) - first};
-    }
   };
 
   Status begin(backends::Op op, backends::Weights type, int outputs, int columns,

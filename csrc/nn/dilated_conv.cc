@@ -19,18 +19,28 @@ std::int64_t tile_cost(int channels) { return std::int64_t{kPoints} * channels +
 std::int64_t row_cost(int channels) { return std::int64_t{DilatedConv::kTaps} * channels; }
 
 // Weights at the points of evaluation, with the factors that undo the inputs' evaluation.
-void transform(const double (&g)[3], double (&u)[kPoints]) {
-  const double near = kernels::kWinogradNear, far = kernels::kWinogradFar;
-  const double points[5] = {0.0, near, -near, far, -far};
-  for (int p = 0; p < 5; ++p) {
-    double scale = 1.0;
-    for (int q = 0; q < 5; ++q) {
-      if (q != p) scale *= points[p] - points[q];
+class Transform {
+ public:
+  Transform() {
+    for (int p = 0; p < kFinite; ++p) {
+      for (int q = 0; q < kFinite; ++q) {
+        if (q != p) scales_[p] *= points_[p] - points_[q];
+      }
     }
-    u[p] = (g[0] + points[p] * (g[1] + points[p] * g[2])) / scale;
   }
-  u[5] = g[2];
-}
+  void operator()(const double (&g)[3], double (&u)[kPoints]) const {
+    for (int p = 0; p < kFinite; ++p) {
+      u[p] = (g[0] + points_[p] * (g[1] + points_[p] * g[2])) / scales_[p];
+    }
+    u[kFinite] = g[2];
+  }
+
+ private:
+  static constexpr int kFinite = kPoints - 1;
+  static constexpr double kNear = kernels::kWinogradNear, kFar = kernels::kWinogradFar;
+  const double points_[kFinite] = {0.0, kNear, -kNear, kFar, -kFar};
+  double scales_[kFinite] = {1.0, 1.0, 1.0, 1.0, 1.0};
+};
 
 }  // namespace
 
@@ -54,9 +64,8 @@ void DilatedConv::pack_tiles(const ConvSource& source, Arena& arena) {
   const int channels = direct_.outputs();
   const std::size_t columns = std::size_t{kPoints} * static_cast<std::size_t>(channels);
   float* weights = arena.allocate<float>(columns * static_cast<std::size_t>(channels));
-  float* bias = arena.allocate<float>(static_cast<std::size_t>(channels));
+  const Transform transform;
   for (int o = 0; o < source.outputs; ++o) {
-    bias[o] = source.bias[o];
     for (int i = 0; i < source.inputs; ++i) {
       double g[3], u[kPoints];
       for (int tap = 0; tap < kTaps; ++tap) g[tap] = static_cast<double>(source.at(o, i, tap));
@@ -69,7 +78,6 @@ void DilatedConv::pack_tiles(const ConvSource& source, Arena& arena) {
     }
   }
   tiles_ = {channels / kVector, static_cast<std::int32_t>(columns), weights, nullptr};
-  bias_ = bias;
 }
 
 DilatedConv::Division DilatedConv::divide(std::int64_t rows) const PYVOC_RT {
@@ -120,7 +128,7 @@ std::size_t DilatedConv::scratch(int threads) const {
          static_cast<std::size_t>(tiles_.cols);
 }
 
-void DilatedConv::run_piece(int piece, int pieces, int first, int end, const Rows<float>& in,
+void DilatedConv::run_piece(int piece, int pieces, Team::Range range, const Rows<float>& in,
                             std::int64_t from, std::int64_t until, const ConvOutput& out,
                             float* scratch) const PYVOC_RT {
   WinogradTile batch[kBatch];
@@ -140,8 +148,9 @@ void DilatedConv::run_piece(int piece, int pieces, int first, int end, const Row
   };
   int before = 0, blocks = 0;
   for_blocks(from, until, [&](std::int64_t row, std::int64_t rows, const Division& block) {
-    const int tiles = static_cast<int>(block.groups + (block.overlap ? 1 : 0)) * dilation_;
-    for (int i = std::max(first - before, 0); i < std::min(end - before, tiles); ++i) {
+    const int tiles = block.tiles(dilation_);
+    for (int i = std::max(range.first - before, 0);
+         i < std::min(range.first + range.count - before, tiles); ++i) {
       batch[count] = tile(block, rows, i);
       batch[count].row += static_cast<std::int32_t>(row - from);
       if (++count == kBatch) flush();
@@ -150,7 +159,7 @@ void DilatedConv::run_piece(int piece, int pieces, int first, int end, const Row
     if (block.direct > 0 && blocks++ % pieces == piece) {
       const std::int64_t start = row + rows - block.direct;
       direct_.run(taps(in, start), static_cast<int>(block.direct),
-                  rows_from(out, static_cast<int>(start - from)));
+                  kernels::advanced(out, (start - from) * out.stride));
     }
   });
   flush();
@@ -161,7 +170,7 @@ void DilatedConv::run(Team& team, const Rows<float>& in, std::int64_t from, std:
   int tiles = 0;
   if (tiled()) {
     for_blocks(from, until, [&](std::int64_t, std::int64_t, const Division& block) {
-      tiles += static_cast<int>(block.groups + (block.overlap ? 1 : 0)) * dilation_;
+      tiles += block.tiles(dilation_);
     });
   }
   if (tiles == 0) {
@@ -171,12 +180,11 @@ void DilatedConv::run(Team& team, const Rows<float>& in, std::int64_t from, std:
   constexpr int kLeastTiles = 12;
   const std::int64_t work = std::int64_t{tiles} * tiles_.cols * direct_.outputs();
   const int pieces = std::min(team.pieces_of(work), std::max(tiles / kLeastTiles, 1));
-  out.bias = bias_;
+  out.bias = direct_.bias();
   out.stride = direct_.outputs();
   team.run(pieces, [&](int piece) {
-    const int first = static_cast<int>(std::int64_t{tiles} * piece / pieces);
-    const int end = static_cast<int>(std::int64_t{tiles} * (piece + 1) / pieces);
-    run_piece(piece, pieces, first, end, in, from, until, out, scratch);
+    const Team::Range range = Team::Range::of(tiles, piece, pieces);
+    run_piece(piece, pieces, range, in, from, until, out, scratch);
   });
 }
 

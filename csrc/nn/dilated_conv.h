@@ -55,6 +55,10 @@ class DilatedConv {
     std::int64_t groups = 0;
     bool overlap = false;
     std::int64_t direct = 0;  // rows
+
+    int tiles(int dilation) const PYVOC_RT {
+      return static_cast<int>(groups + (overlap ? 1 : 0)) * dilation;
+    }
   };
 
   Division divide(std::int64_t rows) const PYVOC_RT;
@@ -65,17 +69,15 @@ class DilatedConv {
   // Calls block(first row, rows, division) for every block.
   template <typename Function>
   void for_blocks(std::int64_t from, std::int64_t until, const Function& block) const PYVOC_RT;
-  // The tiles [first, end) and every pieces-th block's direct rows.
-  void run_piece(int piece, int pieces, int first, int end, const Rows<float>& in,
-                 std::int64_t from, std::int64_t until, const kernels::ConvOutput& out,
-                 float* scratch) const PYVOC_RT;
+  // A range of the tiles and every pieces-th block's direct rows.
+  void run_piece(int piece, int pieces, Team::Range range, const Rows<float>& in, std::int64_t from,
+                 std::int64_t until, const kernels::ConvOutput& out, float* scratch) const PYVOC_RT;
 
   const kernels::KernelTable* kernels_ = nullptr;
   Conv direct_;
   int dilation_ = 1;
   RowGrid grid_;
   kernels::Dense<float> tiles_;
-  const float* bias_ = nullptr;
 };
 
 }  // namespace pyvoc::nn

@@ -93,6 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _broken_pipe()
     except OSError as error:
         where = f"'{error.filename}': " if error.filename is not None else ""
+        _settle_output()
         return _fail(f"{where}{error.strerror or error}", BAD_INPUT)
     except MemoryError:
         return _fail("out of memory", BAD_INPUT)
@@ -108,10 +109,22 @@ def _fail(message: str, code: int) -> int:
 
 
 def _broken_pipe() -> int:
-    """Keep Python from complaining at exit about output that nobody reads."""
+    _forget_output()
+    return BROKEN_PIPE
+
+
+def _settle_output() -> None:
+    """Write what waits for standard output, while its failure can still be passed over."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _forget_output()
+
+
+def _forget_output() -> None:
+    """Keep Python from complaining at exit about output that cannot be written."""
     try:
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.stdout.fileno())
     except (OSError, ValueError):
         pass
-    return BROKEN_PIPE
