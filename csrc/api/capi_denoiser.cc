@@ -66,7 +66,7 @@ Status read_settings(std::size_t bins, const pyvoc_denoiser_options& options,
 extern "C" {
 
 pyvoc_status pyvoc_denoiser_bias(const float* hum, size_t n_samples, float* bias, size_t bins) {
-  if (hum == nullptr || bias == nullptr) {
+  if ((hum == nullptr && n_samples > 0) || bias == nullptr) {
     return fail(Code::kArgument, "pyvoc_denoiser_bias: a pointer is null");
   }
   return guarded([&]() -> pyvoc_status {
@@ -90,7 +90,7 @@ pyvoc_status pyvoc_denoiser_bias(const float* hum, size_t n_samples, float* bias
 
 pyvoc_status pyvoc_denoiser_open(const float* bias, size_t bins,
                                  const pyvoc_denoiser_options* options, pyvoc_denoiser** denoiser) {
-  if (bias == nullptr || denoiser == nullptr) {
+  if ((bias == nullptr && bins > 0) || denoiser == nullptr) {
     return fail(Code::kArgument, "pyvoc_denoiser_open: a pointer is null");
   }
   return guarded([&]() -> pyvoc_status {

@@ -80,7 +80,7 @@ std::uint64_t Denoiser::done(std::uint64_t frames) const PYVOC_RT {
 std::size_t Denoiser::samples_after(std::size_t n) const PYVOC_RT {
   const std::uint64_t total = framer_.size() + n;
   const std::uint64_t out = n == 0 ? total : done(framer_.complete(total));
-  return static_cast<std::size_t>(out - done(frames_));
+  return out > written_ ? static_cast<std::size_t>(out - written_) : 0;
 }
 
 std::size_t Denoiser::push(Span<const float> pcm, float* out) PYVOC_RT {
@@ -102,10 +102,10 @@ std::size_t Denoiser::flush(float* out) PYVOC_RT {
   for (const std::uint64_t all = total / settings_.hop_length + 1; frames_ < all;) {
     written += next_frame(out + written);
   }
-  const std::uint64_t from = done(frames_);
-  const std::size_t rest = static_cast<std::size_t>(total - from);
-  write(static_cast<std::size_t>(from + settings_.fft_length / 2 - frames_ * settings_.hop_length),
-        rest, out + written);
+  const auto rest = static_cast<std::size_t>(total - written_);
+  const std::uint64_t begins = frames_ * settings_.hop_length;  // the next frame, half a window on
+  write(static_cast<std::size_t>(written_ + settings_.fft_length / 2 - begins), rest,
+        out + written);
   return written + rest;
 }
 
@@ -113,7 +113,7 @@ void Denoiser::reset() PYVOC_RT {
   framer_.reset();
   std::fill(sum_.begin(), sum_.end(), 0.0);
   std::fill(weight_.begin(), weight_.end(), 0.0);
-  frames_ = 0;
+  frames_ = written_ = 0;
 }
 
 std::size_t Denoiser::next_frame(float* out) PYVOC_RT {
@@ -127,7 +127,7 @@ std::size_t Denoiser::next_frame(float* out) PYVOC_RT {
     weight_[i] += window_[i] * window_[i];
   }
   const std::size_t hop = settings_.hop_length;
-  const auto count = static_cast<std::size_t>(done(frames_ + 1) - done(frames_));
+  const auto count = static_cast<std::size_t>(done(frames_ + 1) - written_);
   write(hop - count, count, out);  // what lies before the signal's beginning is left out
   for (std::vector<double>* line : {&sum_, &weight_}) {
     const auto rest =
@@ -147,10 +147,11 @@ void Denoiser::subtract() PYVOC_RT {
   }
 }
 
-void Denoiser::write(std::size_t first, std::size_t count, float* out) const PYVOC_RT {
+void Denoiser::write(std::size_t first, std::size_t count, float* out) PYVOC_RT {
   for (std::size_t i = 0; i < count; ++i) {
     out[i] = static_cast<float>(sum_[first + i] / weight_[first + i]);
   }
+  written_ += count;
 }
 
 }  // namespace pyvoc::dsp

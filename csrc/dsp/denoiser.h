@@ -62,7 +62,7 @@ class Denoiser {
   std::uint64_t done(std::uint64_t frames) const PYVOC_RT;  // samples that they complete
   std::size_t next_frame(float* out) PYVOC_RT;              // writes what it completes
   void subtract() PYVOC_RT;                                 // from re_, im_
-  void write(std::size_t first, std::size_t count, float* out) const PYVOC_RT;  // of sum_
+  void write(std::size_t first, std::size_t count, float* out) PYVOC_RT;  // of sum_
 
   DenoiserSettings settings_;
   RealFft fft_;
@@ -71,7 +71,7 @@ class Denoiser {
   std::vector<double> bias_, re_, im_;  // [fft_length / 2 + 1], the bias times the strength
   // Sums of the frames and of their squared windows [fft_length], from where the next one begins.
   std::vector<double> sum_, weight_;
-  std::uint64_t frames_ = 0;
+  std::uint64_t frames_ = 0, written_ = 0;
 };
 
 }  // namespace pyvoc::dsp

@@ -37,7 +37,7 @@ std::uint64_t MelExtractor::due(std::uint64_t samples) const PYVOC_RT {
 std::size_t MelExtractor::frames_after(std::size_t n) const PYVOC_RT {
   const std::uint64_t total = framer_.size() + n;
   const std::uint64_t frames = n == 0 ? recipe_.frames(total) : due(total);
-  return static_cast<std::size_t>(frames - frames_);
+  return frames > frames_ ? static_cast<std::size_t>(frames - frames_) : 0;  // less after flush
 }
 
 std::size_t MelExtractor::push(Span<const float> pcm, float* out) PYVOC_RT {
