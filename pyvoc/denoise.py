@@ -140,7 +140,7 @@ class Denoiser:
     @property
     def bias(self) -> Float32:
         """The magnitudes [bins], a copy."""
-        return self._bias.copy()
+        return np.array(self._bias, dtype=np.float32)
 
     @property
     def sample_rate(self) -> int:

@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pyvoc import audio, features, mels
-from pyvoc._pipe import frames_of, rows_of
 from pyvoc._pcm import Write, open_output
+from pyvoc._pipe import frames_of, rows_of
 from pyvoc.audio import AUDIO_SUFFIXES
 from pyvoc.batch import synthesize_batch
 from pyvoc.denoise import Denoiser

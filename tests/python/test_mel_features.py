@@ -122,10 +122,11 @@ def test_any_recipe_and_length_agree_with_the_oracle(
 
 def test_nothing_comes_after_the_end() -> None:
     extractor = features.Extractor(recipe="nvidia")
-    extractor.push(voice(0.2))
+    pcm = voice(0.5)
+    extractor.push(pcm)
     extractor.flush()
     with pytest.raises(Error, match="after flush"):
-        extractor.push(voice(0.001))
+        extractor.push(pcm[:10])
     with pytest.raises(Error, match="after flush"):
         extractor.flush()
 
