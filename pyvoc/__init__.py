@@ -18,12 +18,14 @@ from pyvoc.errors import AudioError, Error, FeatureError, ModelError, Unsupporte
 if TYPE_CHECKING:
     from pyvoc import audio, features, voices
     from pyvoc.batch import synthesize_batch
+    from pyvoc.denoise import Denoiser
     from pyvoc.model import Model, ModelInfo, Stream, load, system_info
 
     __version__: str
 
 __all__ = [
     "AudioError",
+    "Denoiser",
     "Error",
     "FeatureError",
     "Model",
@@ -49,6 +51,8 @@ def __getattr__(name: str) -> Any:
         value: Any = importlib.import_module(f"pyvoc.{name}")
     elif name in _OF_MODEL:
         value = getattr(importlib.import_module("pyvoc.model"), name)
+    elif name == "Denoiser":
+        value = importlib.import_module("pyvoc.denoise").Denoiser
     elif name == "synthesize_batch":
         value = importlib.import_module("pyvoc.batch").synthesize_batch
     elif name == "__version__":

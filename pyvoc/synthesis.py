@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,10 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pyvoc import audio, features, mels
-from pyvoc._layouts import check, find_layout
 from pyvoc._pcm import Write, open_output
+from pyvoc._pipe import frames_of, rows_of
 from pyvoc.audio import AUDIO_SUFFIXES
 from pyvoc.batch import synthesize_batch
+from pyvoc.denoise import Denoiser
 from pyvoc.errors import Error, FeatureError
 from pyvoc.melcheck import check_array
 from pyvoc.model import PIECE_HOPS, Model, ModelInfo, Progress, Stream, system_info
@@ -27,7 +28,6 @@ __all__ = ["Report", "from_files", "from_stream", "load_draws", "load_input"]
 Float32 = npt.NDArray[np.float32]
 
 _GROUP = 64  # utterances in memory at once
-_READ_BYTES = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,15 @@ class Report:
     frames, samples, sample_rate
         In all; Hz.
     audio_seconds, synthesis_seconds
-        Of sound, and of wall time for the network alone.
+        Of sound, and of wall time for the network and the denoiser alone.
     times_real_time
         Audio seconds per wall second.
     latency_ms
-        Delay that the model's look-ahead costs a stream.
+        Delay that the model's look-ahead, and the denoiser at most, cost a stream.
     seed
         Of every utterance.
+    denoise
+        Strength of the denoiser; 0 for none.
     warnings
         Sentences about mel files that do not look like what the model reads.
     """
@@ -70,6 +72,7 @@ class Report:
     times_real_time: float
     latency_ms: float
     seed: int
+    denoise: float = 0.0
     warnings: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
@@ -142,6 +145,7 @@ def from_files(
     seed: int = 0,
     draws: npt.ArrayLike | None = None,
     sigma: float | None = None,
+    denoise: float = 0.0,
     make_folder: bool = False,
     progress: Progress | None = None,
 ) -> Report:
@@ -163,6 +167,9 @@ def from_files(
         For a lone input.
     sigma
         Both as for :meth:`Model.synthesize`.
+    denoise
+        Strength, 0 to 1, with which the model's hum is taken out (:class:`pyvoc.Denoiser`); 0 for
+        not at all.
     make_folder
         Create the outputs' folder when there is something to put into it.
     progress
@@ -175,9 +182,10 @@ def from_files(
     Raises
     ------
     Error
-        What :func:`load_input` and :meth:`Model.synthesize` raise, or an output cannot be written;
-        outputs that exist are complete.
+        What :func:`load_input`, :meth:`Model.synthesize` and :class:`pyvoc.Denoiser` raise, or an
+        output cannot be written; outputs that exist are complete.
     """
+    denoiser = _denoiser(model, denoise)
     frames, wall, found = 0, 0.0, set()
     warnings: list[str] = []
     for start in range(0, len(inputs), _GROUP):
@@ -194,6 +202,8 @@ def from_files(
         else:
             seeds = [seed] * len(rows)
             made = synthesize_batch(model, rows, seeds=seeds, sigma=sigma, progress=progress)
+        if denoiser is not None:
+            made = [denoiser.denoise(samples) for samples in made]
         wall += time.perf_counter() - started
         frames += sum(len(array) for array in rows)
         if make_folder:
@@ -202,8 +212,13 @@ def from_files(
             rate, count = model.info.sample_rate, len(samples)
             with open_output(output, rate, raw=raw, samples=count) as write:
                 write(samples)
-    report = _report(model, inputs, outputs, " ".join(sorted(found)), frames, wall, seed)
+    layouts = " ".join(sorted(found))
+    report = _report(model, inputs, outputs, layouts, frames, wall, seed, denoiser)
     return replace(report, warnings=tuple(warnings))
+
+
+def _denoiser(model: Model, strength: float) -> Denoiser | None:
+    return None if strength == 0 else Denoiser.for_model(model, strength=strength)
 
 
 def _suspicions(name: str, rows: Float32, info: ModelInfo) -> list[str]:
@@ -241,6 +256,7 @@ def from_stream(
     seed: int = 0,
     draws: npt.ArrayLike | None = None,
     sigma: float | None = None,
+    denoise: float = 0.0,
 ) -> Report:
     """Synthesise raw float32 frames as they arrive, and write samples as they are ready.
 
@@ -254,7 +270,7 @@ def from_stream(
         File, or ``-``.
     layout
         Of the frames; None is the model's.
-    raw, seed, draws, sigma
+    raw, seed, draws, sigma, denoise
         As :func:`from_files`; draws may run out.
 
     Returns
@@ -269,7 +285,8 @@ def from_stream(
         The output cannot be written.
     """
     info = model.info
-    source_of_rows = _rows_of(info, layout)
+    source_of_rows = rows_of(info, layout)
+    denoiser = _denoiser(model, denoise)
     frames, wall = 0, 0.0
     with (
         model.stream(seed=seed, sigma=sigma) as stream,
@@ -277,80 +294,37 @@ def from_stream(
     ):
         if draws is not None:
             stream.set_draws(draws)
-        for rows in _frames(source, source_of_rows):
+        for rows in frames_of(source, source_of_rows):
             frames += len(rows)
             stream.push(rows)
-            wall += _drain(stream, write)
+            wall += _drain(stream, denoiser, write)
         if not frames:
             raise FeatureError("standard input holds no features")
         stream.flush()
-        wall += _drain(stream, write)
-    return _report(model, ["-"], [output], source_of_rows.name, frames, wall, seed)
+        wall += _drain(stream, denoiser, write)
+        if denoiser is not None:
+            started = time.perf_counter()
+            rest = denoiser.flush()
+            wall += time.perf_counter() - started
+            write(rest)
+    return _report(model, ["-"], [output], source_of_rows.name, frames, wall, seed, denoiser)
 
 
-@dataclass(frozen=True)
-class _Rows:
-    """What raw frames are: their name, width, and the check of their values."""
-
-    name: str
-    dims: int
-    check: Callable[[Float32, str], object]
-
-
-def _rows_of(info: ModelInfo, layout: str | None) -> _Rows:
-    """The frames that a pipe brings."""
-    if info.mel is not None and layout in (None, info.feature_layout):
-        return _Rows("mel", info.layout_dims, lambda rows, name: mels.check(rows, name=name))
-    wanted = find_layout(layout or info.feature_layout)
-    if info.mel is not None or wanted.dims not in (info.feature_dims, info.layout_dims):
-        raise FeatureError(
-            f"the model {info.path} reads {info.feature_layout} features; the layout is "
-            f"{wanted.name}"
-        )
-    return _Rows(wanted.name, wanted.dims, lambda rows, name: check(rows, name=name))
-
-
-def _frames(source: BinaryIO, kind: _Rows) -> Iterator[Float32]:
-    size = 4 * kind.dims
-    rest = b""
-    first = 0
-    while data := _read(source):
-        if not first and not rest and data[:4] in (b"RIFF", b"fLaC", b"OggS", b"GGUF", b"\x93NUM"):
-            raise FeatureError("standard input starts like a file with a header; expected raw .f32")
-        rest += data
-        whole = len(rest) - len(rest) % size
-        if whole:
-            rows = np.frombuffer(rest[:whole], dtype="<f4").astype(np.float32)
-            rows = rows.reshape(-1, kind.dims)
-            kind.check(rows, f"the frames {first}..{first + len(rows) - 1} of standard input")
-            yield rows
-            first += len(rows)
-            rest = rest[whole:]
-    if rest:
-        raise FeatureError(
-            f"standard input ends within frame {first}: {len(rest)} bytes of {size} "
-            f"({kind.name}, {kind.dims} floats)"
-        )
-
-
-def _read(source: BinaryIO) -> bytes:
-    """What is there, waiting only for the first byte."""
-    read1 = getattr(source, "read1", source.read)
-    data: bytes = read1(_READ_BYTES)
-    return data
-
-
-def _drain(stream: Stream, write: Write) -> float:
+def _drain(stream: Stream, denoiser: Denoiser | None, write: Write) -> float:
     """Write what the stream can give; the seconds that synthesis took."""
     wall = 0.0
     piece = PIECE_HOPS * stream.model.info.hop_length
     while True:
         started = time.perf_counter()
         samples = stream.pull(piece)
+        ended = not len(samples)
+        if denoiser is not None:
+            samples = denoiser.push(samples)
         wall += time.perf_counter() - started
-        if not len(samples):
+        if ended:
             return wall
-        write(samples)
+        if len(samples):
+            write(samples)
 
 
 def _report(
@@ -361,10 +335,12 @@ def _report(
     frames: int,
     wall: float,
     seed: int,
+    denoiser: Denoiser | None,
 ) -> Report:
     info = model.info
     samples = frames * info.hop_length
     seconds = samples / info.sample_rate
+    latency = info.latency_samples + (0 if denoiser is None else denoiser.latency_samples)
     return Report(
         model=info.path,
         precision=info.precision,
@@ -378,6 +354,7 @@ def _report(
         audio_seconds=round(seconds, 4),
         synthesis_seconds=round(wall, 6),
         times_real_time=round(seconds / max(wall, sys.float_info.min), 2),
-        latency_ms=1000 * info.latency_samples / info.sample_rate,
+        latency_ms=1000 * latency / info.sample_rate,
         seed=seed,
+        denoise=0.0 if denoiser is None else denoiser.strength,
     )

@@ -1,6 +1,5 @@
 // The feature extraction part of the C ABI.
 #include <atomic>
-#include <cmath>
 #include <memory>
 #include <string>
 #include <utility>
@@ -9,6 +8,7 @@
 #include "api/guard.h"
 #include "api/handles.h"
 #include "api/lease.h"
+#include "api/pcm.h"
 #include "dsp/lpcnet_extractor.h"
 #include "dsp/mel_extractor.h"
 #include "kernels/resolve.h"
@@ -16,6 +16,7 @@
 
 using pyvoc::Code;
 using pyvoc::Status;
+using pyvoc::api::check_pcm;
 using pyvoc::api::fail;
 using pyvoc::api::guarded;
 using pyvoc::api::Lease;
@@ -24,8 +25,8 @@ using pyvoc::dsp::MelRecipe;
 
 namespace {
 
-// Full scale is 1; a resampler may overshoot, a signal on the s16 scale is a mistake.
 constexpr float kMaxAmplitude = 16.0f;
+constexpr const char* kTooLoud = "the PCM exceeds +-16; expected floats in -1..1";
 
 }  // namespace
 
@@ -164,12 +165,8 @@ pyvoc_status pyvoc_extractor_push(pyvoc_extractor* extractor, const float* pcm, 
   if (due > capacity_frames || (due > 0 && frames == nullptr)) {
     return fail(Code::kArgument, "pyvoc_extractor_push: no room for the frames that are due");
   }
-  for (size_t i = 0; i < n_samples; ++i) {
-    if (std::fabs(pcm[i]) <= kMaxAmplitude) continue;  // false for NaN
-    return fail(Code::kAudio, std::isfinite(pcm[i])
-                                  ? "the PCM exceeds +-16; expected floats in -1..1"
-                                  : "the PCM has NaN or infinite samples");
-  }
+  const pyvoc_status checked = check_pcm(pcm, n_samples, kMaxAmplitude, kTooLoud);
+  if (checked != PYVOC_OK) return checked;
   *written = extractor->extractor->push({pcm, n_samples}, frames);
   return PYVOC_OK;
 }

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "dsp/feature_extractor.h"
+#include "dsp/framer.h"
 #include "dsp/mel_filters.h"
 #include "dsp/mel_recipe.h"
 #include "dsp/real_fft.h"
@@ -39,21 +40,15 @@ class MelExtractor final : public FeatureExtractor {
 
  private:
   std::uint64_t due(std::uint64_t samples) const PYVOC_RT;  // frames that are complete
-  void frame(std::uint64_t index, float* out) PYVOC_RT;
-  void compute(const float* window, float* out) PYVOC_RT;  // window_length samples -> bands
-  void make_room() PYVOC_RT;
+  void compute(const float* window, float* out) PYVOC_RT;   // window_length samples -> bands
 
   MelRecipe recipe_;
   MelFilters filters_;
   RealFft fft_;
-  std::int64_t reach_;          // samples of padding under the first frame's window; may be < 0
-  std::vector<double> window_;  // Hann [window_length]
+  Framer framer_;
+  std::vector<double> window_;                  // Hann [window_length]
   std::vector<double> input_, spectrum_, mel_;  // [fft_length], [fft_length / 2 + 1], [bands]
-  std::vector<float> edge_;                     // [window_length], a window that holds padding
-  std::vector<float> line_;                     // the newest samples; line_[0] is sample first_
-  std::size_t keep_;                            // samples that frames to come may need
-  std::size_t filled_ = 0;
-  std::uint64_t first_ = 0, frames_ = 0;
+  std::uint64_t frames_ = 0;
 };
 
 }  // namespace pyvoc::dsp

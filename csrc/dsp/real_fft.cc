@@ -101,16 +101,16 @@ void RealFft::transform() PYVOC_RT {
   }
 }
 
-void RealFft::power(const double* x, double* out) PYVOC_RT {
+template <typename Emit>
+void RealFft::transform_real(const double* x, Emit emit) PYVOC_RT {
   for (std::size_t i = 0; i < half_; ++i) {
     a_re_[i] = x[2 * i];
     a_im_[i] = x[2 * i + 1];
   }
   transform();
   const double *re = a_re_.data(), *im = a_im_.data();
-  const double dc = re[0] + im[0], nyquist = re[0] - im[0];
-  out[0] = dc * dc;
-  out[half_] = nyquist * nyquist;
+  emit(0, re[0] + im[0], 0.0);
+  emit(half_, re[0] - im[0], 0.0);
   // X[k] = E + w^k O with E, O the transforms of the even and odd samples; X[half - k] = conj(E -
   // w^k O).
   for (std::size_t k = 1; k <= half_ / 2; ++k) {
@@ -119,10 +119,42 @@ void RealFft::power(const double* x, double* out) PYVOC_RT {
     const double o_re = 0.5 * (im[k] + im[m]), o_im = 0.5 * (re[m] - re[k]);
     const double t_re = o_re * split_re_[k] - o_im * split_im_[k];
     const double t_im = o_re * split_im_[k] + o_im * split_re_[k];
-    const double p_re = e_re + t_re, p_im = e_im + t_im;
-    const double q_re = e_re - t_re, q_im = e_im - t_im;
-    out[k] = p_re * p_re + p_im * p_im;
-    out[m] = q_re * q_re + q_im * q_im;
+    emit(k, e_re + t_re, e_im + t_im);
+    emit(m, e_re - t_re, t_im - e_im);
+  }
+}
+
+void RealFft::power(const double* x, double* out) PYVOC_RT {
+  transform_real(x, [out](std::size_t k, double re, double im) { out[k] = re * re + im * im; });
+}
+
+void RealFft::forward(const double* x, double* re, double* im) PYVOC_RT {
+  transform_real(x, [re, im](std::size_t k, double r, double i) {
+    re[k] = r;
+    im[k] = i;
+  });
+}
+
+void RealFft::inverse(const double* re, const double* im, double* x) PYVOC_RT {
+  // E + i O is the transform of x[2 i] + i x[2 i + 1]. Conjugates make the forward passes go back.
+  const double scale = 1.0 / static_cast<double>(half_);
+  a_re_[0] = 0.5 * scale * (re[0] + re[half_]);
+  a_im_[0] = -0.5 * scale * (re[0] - re[half_]);
+  for (std::size_t k = 1; k <= half_ / 2; ++k) {
+    const std::size_t m = half_ - k;
+    const double e_re = 0.5 * scale * (re[k] + re[m]), e_im = 0.5 * scale * (im[k] - im[m]);
+    const double t_re = 0.5 * scale * (re[k] - re[m]), t_im = 0.5 * scale * (im[k] + im[m]);
+    const double o_re = t_re * split_re_[k] + t_im * split_im_[k];
+    const double o_im = t_im * split_re_[k] - t_re * split_im_[k];
+    a_re_[k] = e_re - o_im;
+    a_im_[k] = -(e_im + o_re);
+    a_re_[m] = e_re + o_im;
+    a_im_[m] = -(o_re - e_im);
+  }
+  transform();
+  for (std::size_t i = 0; i < half_; ++i) {
+    x[2 * i] = a_re_[i];
+    x[2 * i + 1] = -a_im_[i];
   }
 }
 

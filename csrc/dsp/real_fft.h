@@ -1,4 +1,5 @@
-// RealFft: the discrete Fourier transform of n real samples, n a power of two >= 8, unscaled.
+// RealFft: the discrete Fourier transform of n real samples, n a power of two >= 8, unscaled, and
+// its inverse.
 //
 // The samples are taken as n / 2 complex numbers, transformed by self-sorting radix-4 passes
 // (Stockham) in double precision without fused operations, and split; the same bits on every
@@ -23,6 +24,12 @@ class RealFft {
   // x [n] -> |X[k]|^2 [n / 2 + 1].
   void power(const double* x, double* out) PYVOC_RT;
 
+  // x [n] -> X[k], k = 0 .. n / 2, as re, im [n / 2 + 1].
+  void forward(const double* x, double* re, double* im) PYVOC_RT;
+
+  // The samples x [n] of which forward gives re, im; im[0] and im[n / 2] count as 0.
+  void inverse(const double* re, const double* im, double* x) PYVOC_RT;
+
  private:
   struct Pass {
     std::size_t radix, groups,
@@ -31,6 +38,9 @@ class RealFft {
   };
 
   void transform() PYVOC_RT;  // a_ -> a_
+  // Calls emit(k, Re X[k], Im X[k]) for every bin, in pairs k, n / 2 - k.
+  template <typename Emit>
+  void transform_real(const double* x, Emit emit) PYVOC_RT;
 
   std::size_t half_;
   std::vector<Pass> passes_;

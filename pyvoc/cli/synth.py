@@ -77,6 +77,14 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--sigma", type=float, metavar="S", help="of WaveGlow's noise; default: the model's"
     )
+    parser.add_argument(
+        "--denoise",
+        type=_strength,
+        default=0.0,
+        metavar="STRENGTH",
+        help="take the model's own hum out: the part of it that is subtracted, 0..1 (WaveGlow's "
+        "upstream: 0.1); default: 0, not at all",
+    )
     parser.add_argument("--json", action="store_true", help="print a report as JSON")
 
 
@@ -87,6 +95,16 @@ def _number(low: int, high: int) -> Any:
         return int(text)
 
     return parse
+
+
+def _strength(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:  # NaN too
+        raise argparse.ArgumentTypeError(f"'{text}' is no strength in 0..1")
+    return number
 
 
 class _Progress:
@@ -175,6 +193,7 @@ def run(args: argparse.Namespace) -> int:
             seed=args.seed,
             draws=draws,
             sigma=args.sigma,
+            denoise=args.denoise,
         )
     else:
         progress = _Progress(model.info.sample_rate)
@@ -188,6 +207,7 @@ def run(args: argparse.Namespace) -> int:
                 seed=args.seed,
                 draws=draws,
                 sigma=args.sigma,
+                denoise=args.denoise,
                 make_folder=_is_folder(args.output),
                 progress=progress,
             )

@@ -56,6 +56,7 @@ static void check_bad_models(void) {
   pyvoc_model_release(NULL);
   pyvoc_stream_close(NULL);
   pyvoc_extractor_close(NULL);
+  pyvoc_denoiser_close(NULL);
 }
 
 static void check_extractor(const char* layout, size_t dims) {
@@ -114,6 +115,42 @@ static void check_extractors(void) {
   EXPECT_ERROR(pyvoc_extractor_open("lpcnet37", &extractor), PYVOC_ERROR_ARGUMENT, "lpcnet36");
   EXPECT(pyvoc_extractor_open(NULL, &extractor) == PYVOC_ERROR_ARGUMENT);
   EXPECT(extractor == NULL);
+}
+
+static void check_denoiser(void) {
+  enum { kSamples = 3000, kBins = 513 };
+  static float pcm[kSamples], once[kSamples], pieces[kSamples], bias[kBins];
+  pyvoc_denoiser_options options = PYVOC_DENOISER_OPTIONS_INIT;
+  pyvoc_denoiser* denoiser = NULL;
+  size_t i, n = 0, total = 0;
+  for (i = 0; i < kSamples; ++i) pcm[i] = 0.3f * (float)sin(0.05 * (double)i);
+  EXPECT_ERROR(pyvoc_denoiser_bias(pcm, 512, bias, kBins), PYVOC_ERROR_AUDIO, "513");
+  EXPECT(pyvoc_denoiser_bias(pcm, kSamples, bias, kBins) == PYVOC_OK);
+  EXPECT(options.strength > 0.09f && options.strength < 0.11f);
+  options.strength = (float)NAN;
+  EXPECT_ERROR(pyvoc_denoiser_open(bias, kBins, &options, &denoiser), PYVOC_ERROR_ARGUMENT,
+               "strength");
+  options.strength = 1.0f;
+  EXPECT(denoiser == NULL);
+  EXPECT(pyvoc_denoiser_open(bias, kBins, &options, &denoiser) == PYVOC_OK);
+  if (denoiser == NULL) return;
+  EXPECT(pyvoc_denoiser_latency_samples(denoiser) == 1023);
+  EXPECT(pyvoc_denoiser_push(denoiser, pcm, kSamples, once, kSamples, &total) == PYVOC_OK);
+  EXPECT(total + pyvoc_denoiser_samples_after(denoiser, 0) == kSamples);
+  EXPECT(pyvoc_denoiser_flush(denoiser, once + total, kSamples - total, &n) == PYVOC_OK);
+  EXPECT(total + n == kSamples);
+  EXPECT(pyvoc_denoiser_push(denoiser, pcm, 1, pieces, 1, &n) == PYVOC_ERROR_STATE);
+  EXPECT(pyvoc_denoiser_reset(denoiser) == PYVOC_OK);
+  total = 0;
+  for (i = 0; i < kSamples; i += 37) {
+    const size_t some = kSamples - i < 37 ? kSamples - i : 37;
+    EXPECT(pyvoc_denoiser_push(denoiser, pcm + i, some, pieces + total, kSamples - total, &n) ==
+           PYVOC_OK);
+    total += n;
+  }
+  EXPECT(pyvoc_denoiser_flush(denoiser, pieces + total, kSamples - total, &n) == PYVOC_OK);
+  EXPECT(total + n == kSamples && memcmp(once, pieces, sizeof once) == 0);
+  pyvoc_denoiser_close(denoiser);
 }
 
 static void pull_all(pyvoc_stream* stream, float* out, size_t piece, size_t* total) {
@@ -207,6 +244,7 @@ int main(int argc, char** argv) {
   check_system();
   check_bad_models();
   check_extractors();
+  check_denoiser();
   if (argc > 1) check_model(argv[1]);
   printf("%d checks, %d failed\n", checks, failures);
   return failures == 0 ? 0 : 1;

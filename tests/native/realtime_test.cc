@@ -182,5 +182,33 @@ INSTANTIATE_TEST_SUITE_P(Layouts, RealtimeExtractor,
                            return name;
                          });
 
+TEST(RealtimeDenoiser, DoesNotAllocate) {
+  std::vector<float> pcm(5000), samples(5000);
+  for (std::size_t i = 0; i < pcm.size(); ++i) pcm[i] = std::sin(0.05f * static_cast<float>(i));
+  Denoiser denoiser(denoiser_bias(pcm.data(), pcm.size()));
+
+  const Counting counting;
+  std::size_t total = 0, n = 0;
+  for (int round = 0; round < 2; ++round) {
+    for (std::size_t at = 0; at < pcm.size(); at += 100) {
+      ASSERT_EQ(denoiser.try_push(pcm.data() + at, 100, samples.data(), samples.size(), &n),
+                PYVOC_OK);
+      total += n;
+    }
+    pcm[0] = NAN;
+    ASSERT_EQ(denoiser.try_push(pcm.data(), 1, samples.data(), samples.size(), &n),
+              PYVOC_ERROR_AUDIO);
+    pcm[0] = 0.0f;
+    ASSERT_EQ(denoiser.try_flush(samples.data(), 1, &n), PYVOC_ERROR_ARGUMENT);
+    ASSERT_EQ(denoiser.try_flush(samples.data(), samples.size(), &n), PYVOC_OK);
+    total += n;
+    ASSERT_EQ(denoiser.try_push(pcm.data(), 1, samples.data(), samples.size(), &n),
+              PYVOC_ERROR_STATE);
+    ASSERT_EQ(pyvoc_denoiser_reset(denoiser.get()), PYVOC_OK);
+  }
+  EXPECT_EQ(counting.calls(), 0);
+  EXPECT_EQ(total, 2 * pcm.size());
+}
+
 }  // namespace
 }  // namespace pyvoc::testing

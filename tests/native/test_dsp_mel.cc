@@ -66,6 +66,31 @@ TEST(RealFft, AgreesWithTheDefinition) {
   }
 }
 
+TEST(RealFft, ForwardIsPowersRootAndInverseGoesBack) {
+  for (std::size_t n : {8u, 16u, 32u, 64u, 1024u, 2048u}) {
+    const std::vector<float> source = noise(n, static_cast<unsigned>(n));
+    const std::vector<double> x(source.begin(), source.end());
+    std::vector<double> re(n / 2 + 1), im(n / 2 + 1), power(n / 2 + 1), back(n);
+    RealFft fft(n);
+    fft.power(x.data(), power.data());
+    fft.forward(x.data(), re.data(), im.data());
+    for (std::size_t k : {std::size_t{0}, std::size_t{1}, n / 4, n / 2 - 1, n / 2}) {
+      std::complex<double> sum = 0.0;
+      for (std::size_t i = 0; i < n; ++i) {
+        const double angle = -2.0 * kPi * static_cast<double>(i * k % n) / static_cast<double>(n);
+        sum += x[i] * std::polar(1.0, angle);
+      }
+      EXPECT_NEAR(re[k], sum.real(), 1e-12 * static_cast<double>(n)) << n << " bin " << k;
+      EXPECT_NEAR(im[k], sum.imag(), 1e-12 * static_cast<double>(n)) << n << " bin " << k;
+    }
+    for (std::size_t k = 0; k < power.size(); ++k) {
+      EXPECT_EQ(power[k], re[k] * re[k] + im[k] * im[k]) << n << " bin " << k;
+    }
+    fft.inverse(re.data(), im.data(), back.data());
+    for (std::size_t i = 0; i < n; ++i) EXPECT_NEAR(back[i], x[i], 1e-14) << n << " sample " << i;
+  }
+}
+
 TEST(MelFilters, AreTrianglesOfUnitArea) {
   MelRecipe r;
   r.fft_length = 16384;  // fine enough for a sum to be an area

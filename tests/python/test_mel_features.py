@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lpcnet_files import ROOT
 from mel_sounds import GOLDEN, RATE, oracle, recording, voice
 
-from pyvoc import AudioError, FeatureError, ModelError, audio, features, mels
+from pyvoc import AudioError, Error, FeatureError, ModelError, audio, features, mels
 from pyvoc.cli import main
 from pyvoc.specs.mel import DESCRIPT, FATCHORD, METADATA, NVIDIA, RECIPES, MelRecipe
 
@@ -118,6 +118,17 @@ def test_any_recipe_and_length_agree_with_the_oracle(
         # One unit of single precision, relative: decibels reach 100.
         assert np.all(np.abs(rows - expected) <= TOLERANCE + 1e-6 * np.abs(expected))
         np.testing.assert_array_equal(rows, features.extract(pcm, recipe=recipe))
+
+
+def test_nothing_comes_after_the_end() -> None:
+    extractor = features.Extractor(recipe="nvidia")
+    pcm = voice(0.5)
+    extractor.push(pcm)
+    extractor.flush()
+    with pytest.raises(Error, match="after flush"):
+        extractor.push(pcm[:10])
+    with pytest.raises(Error, match="after flush"):
+        extractor.flush()
 
 
 GOLDEN_MELS = [

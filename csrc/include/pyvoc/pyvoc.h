@@ -9,8 +9,9 @@
  * the library: they live as long as the object they came from (or, for pyvoc_last_error, until the
  * next call on the same thread).
  *
- * Threads: a model is immutable and may be used from any number of threads. A stream or an
- * extractor belongs to one thread at a time; a concurrent call is refused with PYVOC_ERROR_BUSY.
+ * Threads: a model is immutable and may be used from any number of threads. A stream, an extractor
+ * or a denoiser belongs to one thread at a time; a concurrent call is refused with
+ * PYVOC_ERROR_BUSY.
  * Real time: the functions marked [real-time] do not allocate, lock, log or block (unless the
  * environment variable PYVOC_BACKEND or the build gives layers to a vendor's library).
  *
@@ -63,6 +64,7 @@ typedef enum pyvoc_status {
 typedef struct pyvoc_model pyvoc_model;
 typedef struct pyvoc_stream pyvoc_stream;
 typedef struct pyvoc_extractor pyvoc_extractor;
+typedef struct pyvoc_denoiser pyvoc_denoiser;
 
 /* "0.1.0". */
 PYVOC_API const char* pyvoc_version(void);
@@ -266,6 +268,55 @@ PYVOC_API pyvoc_status pyvoc_extractor_flush(pyvoc_extractor* extractor, float* 
 
 /* [real-time] Back to the state after open. */
 PYVOC_API pyvoc_status pyvoc_extractor_reset(pyvoc_extractor* extractor);
+
+/* ---- denoising: samples in, samples out ---------------------------------------------------------
+ *
+ * A model's hum, what it makes of no speech, is subtracted from the magnitudes of a short-time
+ * Fourier transform; the phases stay (as the denoiser of NVIDIA's WaveGlow, which hears the hum in
+ * what the model makes of 88 mel frames of zeros without noise). */
+
+typedef struct pyvoc_denoiser_options {
+  uint32_t struct_size;
+  uint32_t hop_length; /* samples, at most a quarter of the transform; 0: a quarter of it */
+  float strength;      /* 0 to 1: the part of the bias that is subtracted */
+} pyvoc_denoiser_options;
+
+#define PYVOC_DENOISER_OPTIONS_INIT {sizeof(pyvoc_denoiser_options), 0, 0.1f}
+
+/* The bias of a hum: the magnitudes of its first frame. `bins` is half the transform's length, a
+ * power of two from 16 to 16384, and one: 513 for upstream's 1024 points. The hum (float, -1..1)
+ * has at least `bins` samples. */
+PYVOC_API pyvoc_status pyvoc_denoiser_bias(const float* hum, size_t n_samples, float* bias,
+                                           size_t bins);
+
+/* A denoiser for audio of the rate that the bias is of; the transform has 2 (bins - 1) points.
+ * `options` may be NULL. */
+PYVOC_API pyvoc_status pyvoc_denoiser_open(const float* bias, size_t bins,
+                                           const pyvoc_denoiser_options* options,
+                                           pyvoc_denoiser** denoiser);
+PYVOC_API void pyvoc_denoiser_close(pyvoc_denoiser* denoiser);
+
+/* [real-time] The most that the output lags the input: one less than the transform's length. Input
+ * in whole hops is followed at the transform's length less one hop. */
+PYVOC_API size_t pyvoc_denoiser_latency_samples(const pyvoc_denoiser* denoiser);
+
+/* [real-time] The samples that pushing `n_samples` now (or, with 0, flushing) completes. */
+PYVOC_API size_t pyvoc_denoiser_samples_after(const pyvoc_denoiser* denoiser, size_t n_samples);
+
+/* [real-time] Feeds samples (float, -1..1, any number) and writes the ones completed; needs
+ * capacity >= pyvoc_denoiser_samples_after(n_samples). `samples` must not overlap `pcm`. Output is
+ * aligned, n samples give n samples, and the same ones whatever the sizes pushed. */
+PYVOC_API pyvoc_status pyvoc_denoiser_push(pyvoc_denoiser* denoiser, const float* pcm,
+                                           size_t n_samples, float* samples, size_t capacity,
+                                           size_t* written);
+
+/* [real-time] Ends the signal and writes the rest; needs capacity >=
+ * pyvoc_denoiser_samples_after(0). */
+PYVOC_API pyvoc_status pyvoc_denoiser_flush(pyvoc_denoiser* denoiser, float* samples,
+                                            size_t capacity, size_t* written);
+
+/* [real-time] Back to the state after open. */
+PYVOC_API pyvoc_status pyvoc_denoiser_reset(pyvoc_denoiser* denoiser);
 
 #ifdef __cplusplus
 }

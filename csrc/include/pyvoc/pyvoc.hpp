@@ -1,5 +1,5 @@
-// pyvoc.hpp: C++17 over pyvoc.h, header only. Owners (Model, Stream, Extractor) release in their
-// destructors and can be moved, not copied; every failure is thrown as pyvoc::Exception.
+// pyvoc.hpp: C++17 over pyvoc.h, header only. Owners (Model, Stream, Extractor, Denoiser) release
+// in their destructors and can be moved, not copied; every failure is thrown as pyvoc::Exception.
 //
 // Shapes, units, threads and the real-time promises are those of pyvoc.h. Arrays are a pointer and
 // a size and stay the caller's. The audio thread, which must not throw, calls the try_* functions:
@@ -239,6 +239,66 @@ class Extractor {
  private:
   detail::Handle<pyvoc_extractor, pyvoc_extractor_close> handle_;
 };
+
+// Samples in, samples out, without a model's hum. One thread at a time.
+class Denoiser {
+ public:
+  // bias [bins]: of `denoiser_bias`.
+  explicit Denoiser(const std::vector<float>& bias, float strength = 0.1f,
+                    std::uint32_t hop_length = 0) {
+    pyvoc_denoiser_options options = PYVOC_DENOISER_OPTIONS_INIT;
+    options.strength = strength;
+    options.hop_length = hop_length;
+    pyvoc_denoiser* denoiser = nullptr;
+    check(pyvoc_denoiser_open(bias.data(), bias.size(), &options, &denoiser));
+    handle_.reset(denoiser);
+  }
+
+  std::size_t latency_samples() const noexcept {
+    return pyvoc_denoiser_latency_samples(handle_.get());
+  }
+
+  // The samples that pushing `n_samples` now (or, with 0, flushing) completes.
+  std::size_t samples_after(std::size_t n_samples) const noexcept {
+    return pyvoc_denoiser_samples_after(handle_.get(), n_samples);
+  }
+
+  // Writes the samples completed; how many.
+  std::size_t push(const float* pcm, std::size_t n_samples, float* samples, std::size_t capacity) {
+    std::size_t written = 0;
+    check(try_push(pcm, n_samples, samples, capacity, &written));
+    return written;
+  }
+  std::size_t flush(float* samples, std::size_t capacity) {
+    std::size_t written = 0;
+    check(try_flush(samples, capacity, &written));
+    return written;
+  }
+  void reset() { check(pyvoc_denoiser_reset(handle_.get())); }
+
+  // [real-time] The same without exceptions.
+  [[nodiscard]] pyvoc_status try_push(const float* pcm, std::size_t n_samples, float* samples,
+                                      std::size_t capacity, std::size_t* written) noexcept {
+    return pyvoc_denoiser_push(handle_.get(), pcm, n_samples, samples, capacity, written);
+  }
+  [[nodiscard]] pyvoc_status try_flush(float* samples, std::size_t capacity,
+                                       std::size_t* written) noexcept {
+    return pyvoc_denoiser_flush(handle_.get(), samples, capacity, written);
+  }
+
+  pyvoc_denoiser* get() const noexcept { return handle_.get(); }
+
+ private:
+  detail::Handle<pyvoc_denoiser, pyvoc_denoiser_close> handle_;
+};
+
+// The bias [fft_length / 2 + 1] of a hum; see pyvoc_denoiser_bias.
+inline std::vector<float> denoiser_bias(const float* hum, std::size_t n_samples,
+                                        std::size_t fft_length = 1024) {
+  std::vector<float> bias(fft_length / 2 + 1);
+  check(pyvoc_denoiser_bias(hum, n_samples, bias.data(), bias.size()));
+  return bias;
+}
 
 }  // namespace cpp_v0
 }  // namespace pyvoc
