@@ -94,34 +94,40 @@ inline PYVOC_ALWAYS_INLINE void add_columns(F32x16 (&acc)[kRows][kPanels], const
   });
 }
 
-// The sums of a tile, bias included.
-template <int kRows, int kPanels, typename T>
-inline PYVOC_ALWAYS_INLINE void tile_sums(const Dense<T>& w, const ConvInput<float>& in,
-                                          std::int32_t row, std::int32_t first,
-                                          const ConvOutput& out, bool ahead,
-                                          F32x16 (&acc)[kRows][kPanels]) {
-  const std::int64_t panel = std::int64_t{16} * w.cols;
+template <int kRows, int kPanels>
+inline PYVOC_ALWAYS_INLINE void begin_at_bias(const ConvOutput& out, std::int32_t first,
+                                              F32x16 (&acc)[kRows][kPanels]) {
   unrolled<kPanels>([&](auto p) {
     const F32x16 bias = load(out.bias + 16 * (first + p.value));
     unrolled<kRows>([&](auto r) { acc[r.value][p.value] = bias; });
   });
-  const T* weights = w.weights + first * panel;
-  for (std::int32_t s = 0; s < in.segments; ++s) {
-    RowPointers<kRows, float> x(in, s, row);
-    for (std::int32_t c = 0; c < in.cols[s]; c += 4) {
-      if (ahead) prefetch_panels<kPanels, sizeof(T)>(weights + kPanels * panel, panel);
-      add_columns<kRows, kPanels>(acc, weights, panel, x);
-      weights += 64;
-      x.advance(4);
-    }
+}
+
+// Adds a segment to the sums of a tile; `weights`, in panels that lie `panel` apart, moves past it.
+template <int kRows, int kPanels, typename T>
+inline PYVOC_ALWAYS_INLINE void add_segment(const T*& weights, std::int64_t panel,
+                                            const ConvInput<float>& in, std::int32_t segment,
+                                            std::int32_t row, bool ahead,
+                                            F32x16 (&acc)[kRows][kPanels]) {
+  RowPointers<kRows, float> x(in, segment, row);
+  for (std::int32_t c = 0; c < in.cols[segment]; c += 4) {
+    if (ahead) prefetch_panels<kPanels, sizeof(T)>(weights + kPanels * panel, panel);
+    add_columns<kRows, kPanels>(acc, weights, panel, x);
+    weights += 64;
+    x.advance(4);
   }
 }
 
 template <int kRows, int kPanels, typename T>
 inline void conv_tile(const Dense<T>& w, const ConvInput<float>& in, std::int32_t row,
                       std::int32_t first, const ConvOutput& out, bool ahead) {
+  const std::int64_t panel = std::int64_t{16} * w.cols;
+  const T* weights = w.weights + first * panel;
   F32x16 acc[kRows][kPanels];
-  tile_sums(w, in, row, first, out, ahead, acc);
+  begin_at_bias(out, first, acc);
+  for (std::int32_t s = 0; s < in.segments; ++s) {
+    add_segment(weights, panel, in, s, row, ahead, acc);
+  }
   unrolled<kRows>([&](auto r) {
     unrolled<kPanels>([&](auto p) {
       const std::int32_t column = 16 * (first + p.value);

@@ -53,6 +53,20 @@ inline ConvOutput advanced(ConvOutput out, std::ptrdiff_t n) {
   return out;
 }
 
+// Rows of a gated convolution. Its inputs are multiplied with the weights from `column` on. Float
+// sums may begin elsewhere than at the bias, and leave s1 - (s2 - s1) for rows that follow, s1 and
+// s2 being what they are after one segment and after two. Both have rows of 16 * panels numbers.
+template <typename X>
+struct GatedRows {
+  ConvInput<X> in;
+  ConvOutput out;
+  std::int32_t rows = 0;
+  std::int32_t column = 0;  // a multiple of 16
+  const float* begin = nullptr;
+  float* leave = nullptr;
+  std::ptrdiff_t sums_stride = 0;
+};
+
 // Four rows of outputs, a dilation apart, of a three-tap convolution.
 struct WinogradTile {
   std::int32_t row;   // the first

@@ -30,74 +30,118 @@ inline void pair_sums(std::int32_t first, Sum (&both)[kRows][2], const Sums& sum
   }
 }
 
+template <int kRows, int kPanels, typename T>
+inline void gated_sums(const Dense<T>& w, const GatedRows<float>& job, std::int32_t row,
+                       std::int32_t first, bool ahead, F32x16 (&sums)[kRows][kPanels]) {
+  const std::int64_t panel = std::int64_t{16} * w.cols;
+  const T* weights = w.weights + first * panel + 16 * job.column;
+  const std::int64_t at = row * job.sums_stride + 16 * first;
+  F32x16 acc[kRows][kPanels];
+  if (job.begin == nullptr) {
+    begin_at_bias(job.out, first, acc);
+  } else {
+    for (int r = 0; r < kRows; ++r) {
+      for (int p = 0; p < kPanels; ++p) {
+        acc[r][p] = load(job.begin + at + r * job.sums_stride + 16 * p);
+      }
+    }
+  }
+  std::int32_t s = 0;
+  if (job.leave != nullptr) {
+    F32x16 once[kRows][kPanels];
+    add_segment(weights, panel, job.in, s++, row, ahead, acc);
+    std::memcpy(once, acc, sizeof(acc));
+    add_segment(weights, panel, job.in, s++, row, ahead, acc);
+    for (int r = 0; r < kRows; ++r) {
+      for (int p = 0; p < kPanels; ++p) {
+        store(job.leave + at + r * job.sums_stride + 16 * p,
+              sub(add(once[r][p], once[r][p]), acc[r][p]));
+      }
+    }
+  }
+  for (; s < job.in.segments; ++s) add_segment(weights, panel, job.in, s, row, ahead, acc);
+  std::memcpy(sums, acc, sizeof(acc));
+}
+
 template <int kRows, typename T>
-inline void gated_tile(const Dense<T>& w, const ConvInput<float>& in, std::int32_t row,
-                       std::int32_t first, const ConvOutput& out, bool ahead) {
+inline void gated_tile(const Dense<T>& w, const GatedRows<float>& job, std::int32_t row,
+                       std::int32_t first, bool ahead) {
   F32x16 sums[kRows][2];
-  pair_sums(first, sums, [&](std::int32_t panel, auto& acc) {
-    F32x16 tile[kRows][sizeof(acc[0]) / sizeof(F32x16)];
-    tile_sums(w, in, row, panel, out, ahead, tile);
-    unrolled<kRows>([&](auto r) {
-      unrolled<sizeof(acc[0]) / sizeof(F32x16)>(
-          [&](auto p) { acc[r.value][p.value] = tile[r.value][p.value]; });
-    });
-  });
+  pair_sums(first, sums,
+            [&](std::int32_t panel, auto& acc) { gated_sums(w, job, row, panel, ahead, acc); });
   const std::int32_t column = 8 * first;
   for (int r = 0; r < kRows; ++r) {
-    finish_gate<Precision::kPrecise>(out, (row + r) * out.stride + column, column, sums[r][0],
-                                     sums[r][1]);
+    finish_gate<Precision::kPrecise>(job.out, (row + r) * job.out.stride + column, column,
+                                     sums[r][0], sums[r][1]);
   }
 }
 
 template <int kRows>
-inline void gated_tile(const Dense<std::int8_t>& w, const ConvInput<std::uint8_t>& in,
-                       std::int32_t row, std::int32_t first, const ConvOutput& out, bool ahead) {
+inline void gated_tile(const Dense<std::int8_t>& w, const GatedRows<std::uint8_t>& job,
+                       std::int32_t row, std::int32_t first, bool ahead) {
   I32x16 sums[kRows][2];
   pair_sums(first, sums,
-            [&](std::int32_t panel, auto& acc) { tile_sums(w, in, row, panel, ahead, acc); });
+            [&](std::int32_t panel, auto& acc) { tile_sums(w, job.in, row, panel, ahead, acc); });
   const std::int32_t column = 8 * first;
   for (int r = 0; r < kRows; ++r) {
-    finish_gate<Precision::kFast>(out, (row + r) * out.stride + column, column,
-                                  real_sum(w, out, 16 * first, sums[r][0]),
-                                  real_sum(w, out, 16 * first + 16, sums[r][1]));
+    finish_gate<Precision::kFast>(job.out, (row + r) * job.out.stride + column, column,
+                                  real_sum(w, job.out, 16 * first, sums[r][0]),
+                                  real_sum(w, job.out, 16 * first + 16, sums[r][1]));
   }
 }
 
 template <int kRows, typename T, typename X>
-inline void gated_rows(std::int32_t rows, const Dense<T>& w, const ConvInput<X>& in,
-                       std::int32_t row, std::int32_t first, const ConvOutput& out, bool ahead) {
+inline void gated_tiles(std::int32_t rows, const Dense<T>& w, const GatedRows<X>& job,
+                        std::int32_t row, std::int32_t first, bool ahead) {
   if constexpr (kRows > 1) {
-    if (rows < kRows) return gated_rows<kRows - 1>(rows, w, in, row, first, out, ahead);
+    if (rows < kRows) return gated_tiles<kRows - 1>(rows, w, job, row, first, ahead);
   }
-  gated_tile<kRows>(w, in, row, first, out, ahead);
+  gated_tile<kRows>(w, job, row, first, ahead);
 }
 
+// All rows of a pair of panels before the next pair; the last tile of columns asks for the next
+// weights.
 template <typename T, typename X>
-inline void gated_conv(const Dense<T>& w, const ConvInput<X>& in, std::int32_t rows,
-                       const ConvOutput& out) {
-  const std::int32_t tiles = (rows + kTileRows - 1) / kTileRows;
+inline void gated_conv(const Dense<T>& w, const GatedRows<X>* jobs, std::int32_t count) {
   for (std::int32_t panel = 0; panel + 2 <= w.panels; panel += 2) {
-    std::int32_t row = 0;
-    for (std::int32_t i = 0; i < tiles; ++i) {
-      const std::int32_t height = (rows - row + tiles - i - 1) / (tiles - i);
-      const bool ahead = i == tiles - 1 && panel + 4 <= w.panels;
-      gated_rows<kTileRows>(height, w, in, row, panel, out, ahead);
-      row += height;
+    for (std::int32_t j = 0; j < count; ++j) {
+      const GatedRows<X>& job = jobs[j];
+      const bool last = j == count - 1 || jobs[j + 1].column != job.column;
+      const std::int32_t tiles = (job.rows + kTileRows - 1) / kTileRows;
+      std::int32_t row = 0;
+      for (std::int32_t i = 0; i < tiles; ++i) {
+        const std::int32_t height = (job.rows - row + tiles - i - 1) / (tiles - i);
+        const bool ahead = last && i == tiles - 1 && panel + 4 <= w.panels;
+        gated_tiles<kTileRows>(height, w, job, row, panel, ahead);
+        row += height;
+      }
     }
   }
 }
 
-inline void gated_conv_f32(const Dense<float>& w, const ConvInput<float>& in, std::int32_t rows,
-                           const ConvOutput& out) noexcept {
-  gated_conv(w, in, rows, out);
+inline void gated_conv_f32(const Dense<float>& w, const GatedRows<float>* jobs,
+                           std::int32_t count) noexcept {
+  gated_conv(w, jobs, count);
 }
-inline void gated_conv_bf16(const Dense<Bf16>& w, const ConvInput<float>& in, std::int32_t rows,
-                            const ConvOutput& out) noexcept {
-  gated_conv(w, in, rows, out);
+inline void gated_conv_bf16(const Dense<Bf16>& w, const GatedRows<float>* jobs,
+                            std::int32_t count) noexcept {
+  gated_conv(w, jobs, count);
 }
-inline void gated_conv_i8(const Dense<std::int8_t>& w, const ConvInput<std::uint8_t>& in,
-                          std::int32_t rows, const ConvOutput& out) noexcept {
-  gated_conv(w, in, rows, out);
+inline void gated_conv_i8(const Dense<std::int8_t>& w, const GatedRows<std::uint8_t>* jobs,
+                          std::int32_t count) noexcept {
+  gated_conv(w, jobs, count);
+}
+
+// What a row's products are of (nn/gated_conv.h): x, and the rows that lie `reach` numbers before
+// and behind it.
+inline void pair_inputs_f32(const float* x, std::ptrdiff_t reach, std::int32_t n, float* sum,
+                            float* step, float* span) noexcept {
+  for (std::int32_t i = 0; i < n; i += 16) {
+    const F32x16 here = load(x + i), after = load(x + i + reach);
+    if (sum != nullptr) store(sum + i, add(after, here));
+    if (step != nullptr) store(step + i, sub(after, here));
+    store(span + i, sub(after, load(x + i - reach)));
+  }
 }
 
 }  // namespace

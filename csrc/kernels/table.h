@@ -68,12 +68,14 @@
               const ConvOutput& out))                                                              \
   /* Sums in pairs of panels: tanh of the first panel, times the logistic function of the second.  \
      int8 is as precise as bytes are. */                                                           \
-  K(gated_conv_f32,                                                                                \
-    (const Dense<float>& w, const ConvInput<float>& in, std::int32_t rows, const ConvOutput& out)) \
-  K(gated_conv_bf16,                                                                               \
-    (const Dense<Bf16>& w, const ConvInput<float>& in, std::int32_t rows, const ConvOutput& out))  \
-  K(gated_conv_i8, (const Dense<std::int8_t>& w, const ConvInput<std::uint8_t>& in,                \
-                    std::int32_t rows, const ConvOutput& out))                                     \
+  K(gated_conv_f32, (const Dense<float>& w, const GatedRows<float>* jobs, std::int32_t count))     \
+  K(gated_conv_bf16, (const Dense<Bf16>& w, const GatedRows<float>* jobs, std::int32_t count))     \
+  K(gated_conv_i8,                                                                                 \
+    (const Dense<std::int8_t>& w, const GatedRows<std::uint8_t>* jobs, std::int32_t count))        \
+  /* sum = x[i + reach] + x[i], step = x[i + reach] - x[i], span = x[i + reach] - x[i - reach];    \
+     n is a multiple of 16; sum and step may be null. */                                           \
+  K(pair_inputs_f32,                                                                               \
+    (const float* x, std::ptrdiff_t reach, std::int32_t n, float* sum, float* step, float* span))  \
   /* Three-tap convolutions, tile by tile: w's columns are the channels at each of the six points, \
      weights transformed. scratch: [tiles][6][channels]. */                                        \
   K(winograd_f32, (const Dense<float>& w, const WinogradInput& in, std::int32_t tiles,             \

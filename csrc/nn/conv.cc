@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "backends/native/native.h"
 
@@ -162,7 +163,6 @@ Result<Conv> Conv::pack_gated(const std::vector<ConvSource>& sources,
   if (conv.ok()) {
     conv.value().chosen_ = &backends::native();  // no other can gate
     conv.value().outputs_ = units;
-    conv.value().panels_ = 2;
   }
   return conv;
 }
@@ -196,15 +196,15 @@ Conv::Grid Conv::divide(int rows, const Team& team) const PYVOC_RT {
   const int pieces = team.pieces_of(std::int64_t{rows} * layer_.rows * layer_.cols);
   if (plan_ != nullptr) return {std::min(pieces, std::max(rows / kLeastRows, 1)), 1};
   if (rows >= pieces * kLeastRows) return {pieces, 1};
-  return {1, std::min(pieces, std::max(outputs_ / kVector * panels_ / kLeastPanels, 1))};
+  return {1, std::min(pieces, std::max(outputs_ / kVector / kLeastPanels, 1))};
 }
 
-// Outputs for rows from `row` on, of the groups of panels from `group` on.
-kernels::ConvOutput Conv::part(kernels::ConvOutput out, int row, int group) const PYVOC_RT {
-  const std::ptrdiff_t column = std::ptrdiff_t{kVector} * group;
+// Outputs for rows from `row` on, of the panels from `panel` on.
+kernels::ConvOutput Conv::part(kernels::ConvOutput out, int row, int panel) const PYVOC_RT {
+  const std::ptrdiff_t column = std::ptrdiff_t{kVector} * panel;
   out = kernels::advanced(out, row * out.stride + column);
-  out.bias = bias_ + column * panels_;
-  out.scale = scale_ + column * panels_;
+  out.bias = bias_ + column;
+  out.scale = scale_ + column;
   if (out.value_u8 != nullptr) {
     out.value_inverse += column;
     out.value_offset += column;
@@ -216,24 +216,55 @@ kernels::ConvOutput Conv::part(kernels::ConvOutput out, int row, int group) cons
   return out;
 }
 
-void Conv::compute(const kernels::ConvInput<float>& in, int rows, int group, int groups,
+void Conv::compute(const kernels::ConvInput<float>& in, int rows, int panel, int panels,
                    const kernels::ConvOutput& out) const PYVOC_RT {
   if (plan_ != nullptr && out.add == nullptr && plan_->compute(in, rows, out)) return;
-  const int panel = group * panels_, panels = groups * panels_;
   if (layer_.weights == Weights::kF32) {
-    const auto run = panels_ == 1 ? kernels_->conv_f32 : kernels_->gated_conv_f32;
-    run(panels_of(f32_, panel, panels), in, rows, out);
+    kernels_->conv_f32(panels_of(f32_, panel, panels), in, rows, out);
   } else {
-    const auto run = panels_ == 1 ? kernels_->conv_bf16 : kernels_->gated_conv_bf16;
-    run(panels_of(bf16_, panel, panels), in, rows, out);
+    kernels_->conv_bf16(panels_of(bf16_, panel, panels), in, rows, out);
   }
 }
 
-void Conv::compute(const kernels::ConvInput<std::uint8_t>& in, int rows, int group, int groups,
+void Conv::compute(const kernels::ConvInput<std::uint8_t>& in, int rows, int panel, int panels,
                    const kernels::ConvOutput& out) const PYVOC_RT {
   if (plan_ != nullptr && out.add == nullptr && plan_->compute(in, rows, out)) return;
-  const auto run = panels_ == 1 ? kernels_->conv_i8 : kernels_->gated_conv_i8;
-  run(panels_of(i8_, group * panels_, groups * panels_), in, rows, out);
+  kernels_->conv_i8(panels_of(i8_, panel, panels), in, rows, out);
 }
+
+template <typename X>
+void Conv::run_gated(Team& team, const kernels::GatedRows<X>* jobs, int count) const PYVOC_RT {
+  constexpr int kLeastGroups = 2;  // a group: the two panels that make kVector outputs
+  const int groups = outputs_ / kVector;
+  std::int64_t rows = 0;
+  for (int i = 0; i < count; ++i) rows += jobs[i].rows;
+  const int pieces = std::min(team.pieces_of(rows * layer_.rows * layer_.cols),
+                              std::max(groups / kLeastGroups, 1));
+  team.run(pieces, [&](int piece) {
+    const Team::Range range = Team::Range::of(groups, piece, pieces);
+    kernels::GatedRows<X> parts[kMostJobs];
+    for (int i = 0; i < count; ++i) {
+      kernels::GatedRows<X>& job = parts[i];
+      job = jobs[i];
+      job.out = part(job.out, 0, range.first);
+      job.out.bias = bias_ + 2 * kVector * range.first;
+      job.out.scale = scale_ + 2 * kVector * range.first;
+      if (job.begin != nullptr) job.begin += 2 * kVector * range.first;
+      if (job.leave != nullptr) job.leave += 2 * kVector * range.first;
+    }
+    const int panel = 2 * range.first, panels = 2 * range.count;
+    if constexpr (std::is_same<X, std::uint8_t>::value) {
+      kernels_->gated_conv_i8(panels_of(i8_, panel, panels), parts, count);
+    } else if (layer_.weights == Weights::kF32) {
+      kernels_->gated_conv_f32(panels_of(f32_, panel, panels), parts, count);
+    } else {
+      kernels_->gated_conv_bf16(panels_of(bf16_, panel, panels), parts, count);
+    }
+  });
+}
+
+template void Conv::run_gated(Team& team, const kernels::GatedRows<float>* jobs, int count) const;
+template void Conv::run_gated(Team& team, const kernels::GatedRows<std::uint8_t>* jobs,
+                              int count) const;
 
 }  // namespace pyvoc::nn

@@ -43,8 +43,8 @@ class Conv {
   static Result<Conv> pack(const std::vector<ConvSource>& sources,
                            const kernels::KernelTable& kernels, Arena& arena);
 
-  // The same for gated sums: the first half of the outputs is squashed by tanh and multiplied by
-  // the logistic function of the second. Each half is padded to kVector on its own.
+  // The same for gated sums, which run_gated() makes: the first half of the outputs is squashed by
+  // tanh and multiplied by the logistic function of the second. Each half is padded to kVector.
   static Result<Conv> pack_gated(const std::vector<ConvSource>& sources,
                                  const kernels::KernelTable& kernels, Arena& arena);
 
@@ -67,13 +67,13 @@ class Conv {
            kernels::ConvOutput out) const PYVOC_RT {
     out.stride = outputs_;
     const Grid grid = divide(rows, team);
-    const int groups = outputs_ / kVector;
-    team.run(grid.rows * grid.groups, [&](int piece) {
-      const Team::Range r = Team::Range::of(rows, piece / grid.groups, grid.rows);
-      const Team::Range g = Team::Range::of(groups, piece % grid.groups, grid.groups);
+    const int panels = outputs_ / kVector;
+    team.run(grid.rows * grid.panels, [&](int piece) {
+      const Team::Range r = Team::Range::of(rows, piece / grid.panels, grid.rows);
+      const Team::Range p = Team::Range::of(panels, piece % grid.panels, grid.panels);
       kernels::ConvInput<X> from = in;
       for (int s = 0; s < in.segments; ++s) from.base[s] += r.first * in.stride[s];
-      compute(from, r.count, g.first, g.count, part(out, r.first, g.first));
+      compute(from, r.count, p.first, p.count, part(out, r.first, p.first));
     });
   }
 
@@ -84,10 +84,16 @@ class Conv {
     compute(in, rows, 0, outputs_ / kVector, part(out, 0, 0));
   }
 
+  static constexpr int kMostJobs = 32;
+
+  // Gated sums: jobs one after the other, the outputs shared by a team. A row of what they write is
+  // outputs() numbers, out.stride apart; the same thread makes the same outputs of all jobs.
+  template <typename X>
+  void run_gated(Team& team, const kernels::GatedRows<X>* jobs, int count) const PYVOC_RT;
+
  private:
-  // Pieces of the rows, and of the groups of panels that make kVector outputs.
   struct Grid {
-    int rows = 1, groups = 1;
+    int rows = 1, panels = 1;
   };
 
   Status begin(backends::Op op, backends::Weights type, int outputs, int columns,
@@ -103,10 +109,10 @@ class Conv {
   Status make_plan();
 
   Grid divide(int rows, const Team& team) const PYVOC_RT;
-  kernels::ConvOutput part(kernels::ConvOutput out, int row, int group) const PYVOC_RT;
-  void compute(const kernels::ConvInput<float>& in, int rows, int group, int groups,
+  kernels::ConvOutput part(kernels::ConvOutput out, int row, int panel) const PYVOC_RT;
+  void compute(const kernels::ConvInput<float>& in, int rows, int panel, int panels,
                const kernels::ConvOutput& out) const PYVOC_RT;
-  void compute(const kernels::ConvInput<std::uint8_t>& in, int rows, int group, int groups,
+  void compute(const kernels::ConvInput<std::uint8_t>& in, int rows, int panel, int panels,
                const kernels::ConvOutput& out) const PYVOC_RT;
 
   const kernels::KernelTable* kernels_ = nullptr;
@@ -114,7 +120,6 @@ class Conv {
   std::shared_ptr<const backends::ConvPlan> plan_;  // null: the kernels below
   backends::MatVec layer_;
   int outputs_ = 0;
-  int panels_ = 1;  // that make kVector outputs: 2 when gated
   void* weights_ = nullptr;
   float* bias_ = nullptr;
   float* scale_ = nullptr;

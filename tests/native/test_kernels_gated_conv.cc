@@ -14,49 +14,77 @@ double gated_bound(double signal, double gate, double tanh_bound) {
 }
 
 template <typename T>
-using FloatSlot = void (*)(const Dense<T>&, const ConvInput<float>&, std::int32_t,
-                           const ConvOutput&) noexcept;
+using FloatSlot = void (*)(const Dense<T>&, const GatedRows<float>*, std::int32_t) noexcept;
 
+// Rows in two jobs; half of the cases read the weights
+// from a later column on, some begin at given sums, some leave sums behind.
 template <typename T>
 void check_float(FloatSlot<T> run) {
   Random random(13);
   for (const Shape& shape : kShapes) {
     for (const int rows : kRowCounts) {
-      const int cols = total(shape), panels = 2 * shape.panels, units = 16 * shape.panels;
+      const int column = rows % 2 == 0 ? 0 : 16, cols = column + total(shape);
+      const int panels = 2 * shape.panels, units = 16 * shape.panels, width = 16 * panels;
       const int stride = units + (rows % 3 == 0 ? 16 : 0);
+      const bool begins = rows % 3 == 1, leaves = shape.cols.size() > 1 && rows % 4 != 1;
       Inputs<float> x(shape, rows);
       for (Buffer<float>& buffer : x.buffers) random.fill(buffer, -1.0f, 1.0f);
-      Buffer<T> weights(std::size_t(16 * panels) * cols);
+      Buffer<T> weights(std::size_t(width) * cols);
       for (std::size_t i = 0; i < weights.size(); ++i) weights[i] = random_weight<T>(random);
-      Buffer<float> bias(std::size_t(16) * panels);
+      Buffer<float> bias(width), begin(std::size_t(rows) * width);
       random.fill(bias, -3.0f, 3.0f);
+      random.fill(begin, -3.0f, 3.0f);
       Dense<T> w;
       w.panels = panels;
       w.cols = cols;
       w.weights = weights.data();
-      Fenced<float> value(std::size_t(rows) * stride);
+      Fenced<float> value(std::size_t(rows) * stride), leave(std::size_t(rows) * width);
       Fenced<std::uint8_t> value_u8(std::size_t(rows) * stride);
       const Bytes bytes(units, 120.0f, random);
-      ConvOutput out;
-      out.stride = stride;
-      out.bias = bias.data();
-      out.value = value.data();
-      if (rows % 2 == 0) {
-        out.value_u8 = value_u8.data();
-        bytes.set(out.value_inverse, out.value_offset);
+      const int cut = rows / 2;
+      GatedRows<float> jobs[2];
+      for (int j = 0; j < 2; ++j) {
+        GatedRows<float>& job = jobs[j];
+        const int first = j == 0 ? 0 : cut;
+        job.rows = j == 0 ? cut : rows - cut;
+        job.column = column;
+        job.in = x.in;
+        for (int s = 0; s < job.in.segments; ++s) job.in.base[s] += first * job.in.stride[s];
+        job.out.bias = bias.data();
+        job.out.stride = stride;
+        job.out.value = value.data();
+        if (rows % 2 == 0) {
+          job.out.value_u8 = value_u8.data();
+          bytes.set(job.out.value_inverse, job.out.value_offset);
+        }
+        job.out = advanced(job.out, std::ptrdiff_t{first} * stride);
+        job.sums_stride = width;
+        if (begins) job.begin = begin.data() + std::ptrdiff_t{first} * width;
+        if (leaves) job.leave = leave.data() + std::ptrdiff_t{first} * width;
       }
-      run(w, x.in, rows, out);
+      run(w, jobs, 2);
 
       value.expect_fences_intact();
       value_u8.expect_fences_intact();
+      leave.expect_fences_intact();
       for (int r = 0; r < rows; ++r) {
         for (int u = 0; u < units; ++u) {
           Sum sums[2];  // the signal's and the gate's
           for (int half = 0; half < 2; ++half) {
             const int o = 16 * (2 * (u / 16) + half) + u % 16;
-            sums[half].add(double{bias[o]});
-            for (int c = 0; c < cols; ++c) {
-              sums[half].add(widen(weights[packed<T>(o, c, cols)]) * double{x.at(r, c)});
+            const std::size_t at = std::size_t(r) * width + o;
+            Sum& sum = sums[half];
+            sum.add(begins ? double{begin[at]} : double{bias[o]});
+            double once = 0.0;
+            for (int c = 0; c < total(shape); ++c) {
+              sum.add(widen(weights[packed<T>(o, column + c, cols)]) * double{x.at(r, c)});
+              if (c + 1 == shape.cols[0]) once = sum.value;
+              if (leaves && c + 1 == shape.cols[0] + shape.cols[1]) {
+                ASSERT_NEAR(leave[at], 2 * once - sum.value, 3 * sum.bound()) << "row " << r;
+              }
+            }
+            if (!leaves) {
+              ASSERT_EQ(leave[at], leave.untouched());
             }
           }
           const std::size_t at = std::size_t(r) * stride + u;
@@ -116,7 +144,11 @@ void check_gated_conv_i8(const KernelTable& table) {
       out.value = value.data();
       out.value_u8 = value_u8.data();
       bytes.set(out.value_inverse, out.value_offset);
-      table.gated_conv_i8(w, x.in, rows, out);
+      GatedRows<std::uint8_t> job;
+      job.in = x.in;
+      job.out = out;
+      job.rows = rows;
+      table.gated_conv_i8(w, &job, 1);
       value.expect_fences_intact();
       value_u8.expect_fences_intact();
       for (int r = 0; r < rows; ++r) {
@@ -134,6 +166,30 @@ void check_gated_conv_i8(const KernelTable& table) {
           ASSERT_NEAR(value[at], gated(sums[0], sums[1]), gated_bound(1e-5, 1e-5, kTanhFast))
               << "row " << r << " of " << rows << ", unit " << u << " of " << units;
           ASSERT_NEAR(value_u8[at], bytes.of(double{value[at]}, u), 1);
+        }
+      }
+    }
+  }
+}
+
+void check_pair_inputs_f32(const KernelTable& table) {
+  Random random(15);
+  for (const int n : {16, 48, 80}) {
+    for (const int reach : {16, 80, 112}) {
+      Buffer<float> x(std::size_t(n + 2 * reach));
+      random.fill(x, -1.0f, 1.0f);
+      for (const bool whole : {false, true}) {
+        Fenced<float> sum(n), step(n), span(n);
+        const float* here = x.data() + reach;
+        table.pair_inputs_f32(here, reach, n, whole ? sum.data() : nullptr,
+                              whole ? step.data() : nullptr, span.data());
+        sum.expect_fences_intact();
+        step.expect_fences_intact();
+        span.expect_fences_intact();
+        for (int i = 0; i < n; ++i) {
+          ASSERT_EQ(span[i], here[i + reach] - here[i - reach]);
+          ASSERT_EQ(sum[i], whole ? here[i + reach] + here[i] : sum.untouched());
+          ASSERT_EQ(step[i], whole ? here[i + reach] - here[i] : step.untouched());
         }
       }
     }

@@ -1,6 +1,7 @@
 #include "models/waveglow/config.h"
 
 #include "models/problems.h"
+#include "nn/conv.h"
 
 namespace pyvoc::models::waveglow {
 namespace {
@@ -55,11 +56,6 @@ void read_shapes(const io::Gguf& file, Config& c, Problems& problems) {
 
 int Config::lookahead_frames() const {
   return (steps_per_frame() - 1 + flows() * reach()) / steps_per_frame();
-}
-
-nn::RowGrid Config::grid(int flow, int layer) const {
-  const std::int64_t before = std::int64_t{flows() - 1 - flow} * reach();
-  return {steps_per_frame(), before + (2 << layer) - 1};
 }
 
 Result<Config> read_config(const io::Gguf& file) {

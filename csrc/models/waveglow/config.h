@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "io/gguf.h"
-#include "nn/dilated_conv.h"
 
 namespace pyvoc::models::waveglow {
 
@@ -37,9 +36,6 @@ struct Config {
   int outputs(int k) const { return k > 0 ? channels[static_cast<std::size_t>(k - 1)] : groups; }
   // Whether flow k changes the first half, not the second.
   bool swapped(int k) const { return alternate && k % 2 != 0; }
-
-  // After n frames a layer has computed the rows before n * grid.rows - grid.delay.
-  nn::RowGrid grid(int flow, int layer) const;
 };
 
 // Every problem in one message.

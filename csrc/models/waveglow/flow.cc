@@ -12,7 +12,8 @@ using kernels::ConvInput;
 using kernels::ConvOutput;
 
 constexpr std::int64_t kMostSlice = 1024;
-constexpr std::int64_t kPiece = 128;  // rows of a layer that go through it together, in the cache
+// Rows of a layer that go through it together, in the cache.
+constexpr std::int64_t kPiece = nn::GatedConv::kMostRows;
 
 std::size_t floats(std::int64_t rows, int channels) {
   return static_cast<std::size_t>(rows * channels);
@@ -52,7 +53,7 @@ void to_stream(ConvOutput& out, Stream<std::uint8_t> rows, const Quantization& q
 // At the end of a stream a layer gets, with the rows of a slice, those that the layers before held
 // back.
 template <typename X>
-Workspace<X>::Workspace(const Config& config, Arena& arena)
+Workspace<X>::Workspace(const Config& config, const Weights& weights, Arena& arena)
     : slice(std::min<std::int64_t>(kMostSlice,
                                    std::int64_t{kBlockFrames} * config.steps_per_frame())) {
   const int hidden = nn::padded(config.hidden);
@@ -61,6 +62,7 @@ Workspace<X>::Workspace(const Config& config, Arena& arena)
   input = allocate(arena, rows, hidden, X{});
   output = allocate(arena, rows, hidden, X{});
   gated = allocate(arena, kPiece, hidden, X{});
+  scratch = arena.allocate<float>(weights.flows[0].layers.back().gate.scratch());  // the most
 }
 
 template <typename X>
@@ -78,6 +80,7 @@ Flow<X>::Flow(const Config& config, const FlowWeights& weights, int number, Aren
   layers_.resize(static_cast<std::size_t>(c_.layers));
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     layers_[i].tail = allocate(arena, std::int64_t{2} << i, hidden_, X{});
+    layers_[i].kept = arena.allocate<float>(w_.layers[i].gate.kept());
   }
 }
 
@@ -172,7 +175,6 @@ void Flow<X>::run_layer(Team& team, const Workspace<X>& space, const nn::Rows<X>
   const Layer& w = w_.layers[i];
   const std::int64_t dilation = std::int64_t{1} << i, from = layers_[i].done;
   const bool last = i + 1 == layers_.size();
-  const int cols = c_.groups * nn::padded(c_.bands);
   Stream<X> next;  // row `from` of the next layer's input
   if (!last) {
     const LayerState& after = layers_[i + 1];
@@ -181,17 +183,10 @@ void Flow<X>::run_layer(Team& team, const Workspace<X>& space, const nn::Rows<X>
   for (std::int64_t row = from; row < until; row += kPiece) {
     const int rows = static_cast<int>(std::min(kPiece, until - row));
     const Stream<X> here = at(space.input, row - from + dilation);
-    ConvInput<X> in;
-    in.segments = kTaps + 1;
-    for (int tap = 0; tap < kTaps; ++tap) {
-      in.base[tap] = here.read + (tap - kTaps / 2) * dilation * hidden_;
-      in.stride[tap] = in.cols[tap] = hidden_;
-    }
-    in.base[kTaps] = condition.row(row);
-    in.stride[kTaps] = in.cols[kTaps] = cols;
     ConvOutput gated;
     to_stream(gated, space.gated, w.gated);
-    w.gate.run(team, in, rows, gated);
+    w.gate.run(team, here.read, condition.row(row), row, rows, gated, layers_[i].kept,
+               space.scratch);
 
     if (!last) {
       ConvOutput out;

@@ -24,11 +24,12 @@ struct Stream {
 
 template <typename X>
 struct Workspace {
-  Workspace(const Config& config, Arena& arena);
+  Workspace(const Config& config, const Weights& weights, Arena& arena);
 
   std::int64_t slice;       // rows that a flow starts at a time
   Stream<X> input, output;  // of a layer
   Stream<X> gated;          // of some rows of a layer
+  float* scratch;           // of GatedConv
 };
 
 // X: float, or uint8 for int8 weights.
@@ -54,6 +55,7 @@ class Flow {
  private:
   struct LayerState {
     Stream<X> tail;         // rows done - dilation .. end of its input
+    float* kept = nullptr;  // of GatedConv
     std::int64_t done = 0;  // rows that were computed
     std::int64_t end = 0;   // rows that arrived
   };

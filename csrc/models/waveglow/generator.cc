@@ -13,7 +13,7 @@ constexpr float kLoudest = 100.0f;  // of a sample: what goes beyond comes of a 
 
 template <typename X>
 Generator<X>::Generator(const Config& config, const Weights& weights, int threads)
-    : c_(config), w_(weights), team_(threads), noise_(config), space_(config, arena_) {
+    : c_(config), w_(weights), team_(threads), noise_(config), space_(config, weights, arena_) {
   const std::int64_t block = std::int64_t{kBlockFrames} * c_.steps_per_frame();
   const std::int64_t reach = std::int64_t{c_.flows()} * c_.reach();
   const int bands = nn::padded(c_.bands);

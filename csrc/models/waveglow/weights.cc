@@ -141,22 +141,24 @@ class Loader {
     }
   }
 
-  bool keep(const std::string& name, const char* op, const Result<nn::Conv>& packed,
-            nn::Conv& conv) {
+  void plan(const std::string& name, const char* op, const nn::Conv& conv) {
+    const backends::MatVec& d = conv.description();
+    w_.plan.push_back(
+        {name, op, backends::weights_name(d.weights), conv.backend(), d.rows, d.cols});
+  }
+
+  void keep(const std::string& name, const Result<nn::Conv>& packed, nn::Conv& conv) {
     if (!packed.ok()) {
       status_ = packed.status();
-      return false;
+      return;
     }
     conv = packed.value();
-    const backends::MatVec& d = conv.description();
-    w_.plan.push_back({name, op == nullptr ? backends::op_name(d.op) : op,
-                       backends::weights_name(d.weights), conv.backend(), d.rows, d.cols});
-    return true;
+    plan(name, backends::op_name(conv.description().op), conv);
   }
 
   Status pack() {
-    keep("upsample", nullptr,
-         nn::Conv::pack_transposed(upsample_, c_.hop_length, kernels_, w_.arena), w_.upsample);
+    keep("upsample", nn::Conv::pack_transposed(upsample_, c_.hop_length, kernels_, w_.arena),
+         w_.upsample);
     w_.condition = make_quantization(condition_, c_.hop_length, w_.arena);
     for (int k = 0; status_.ok() && k < c_.flows(); ++k) pack_flow(k);
     return status_;
@@ -173,18 +175,24 @@ class Loader {
       start.bias[size(o)] = source.start.bias[o];
       for (int i = 0; i < channels / 2; ++i) start.at(o, first + i) = source.start.at(o, i, 0);
     }
-    keep(name + ".start", nullptr, nn::Conv::pack({start.source}, kernels_, w_.arena), flow.start);
+    keep(name + ".start", nn::Conv::pack({start.source}, kernels_, w_.arena), flow.start);
     for (int i = 0; status_.ok() && i < c_.layers; ++i) {
       const LayerSource& l = source.layers[size(i)];
       const std::string layer_name = name + ".layer." + std::to_string(i);
       Layer layer;
-      keep(layer_name + ".conv+cond", "conv_gated",
-           nn::Conv::pack_gated({l.conv, l.cond}, kernels_, w_.arena), layer.gate);
+      const Result<nn::GatedConv> gate =
+          nn::GatedConv::pack(l.conv, l.cond, 1 << i, kernels_, w_.arena);
+      if (gate.ok()) {
+        layer.gate = gate.value();
+        plan(layer_name + ".conv+cond", layer.gate.paired() ? "conv_gated_pairs" : "conv_gated",
+             layer.gate.conv());
+      } else {
+        status_ = gate.status();
+      }
       if (status_.ok() && i + 1 < c_.layers) {
         nn::ConvSource residual = l.out;  // the first half of its outputs
         residual.outputs = c_.hidden;
-        keep(layer_name + ".out", nullptr, nn::Conv::pack({residual}, kernels_, w_.arena),
-             layer.residual);
+        keep(layer_name + ".out", nn::Conv::pack({residual}, kernels_, w_.arena), layer.residual);
       }
       if (status_.ok()) pack_skip(source, i, layer_name + ".out*end", layer);
       layer.input = make_quantization(l.conv, 1, w_.arena);
@@ -197,7 +205,7 @@ class Loader {
     for (int o = 0; o < channels; ++o) {
       for (int i = 0; i < channels; ++i) unmix.at(joining + o, i) = source.unmix.at(o, i, 0);
     }
-    keep(name + ".unmix", nullptr, nn::Conv::pack({unmix.source}, kernels_, w_.arena), flow.unmix);
+    keep(name + ".unmix", nn::Conv::pack({unmix.source}, kernels_, w_.arena), flow.unmix);
     w_.flows.push_back(std::move(flow));
   }
 
@@ -220,7 +228,7 @@ class Loader {
       skip.bias[size(o)] = static_cast<float>(bias);
       for (int j = 0; j < c_.hidden; ++j) skip.at(o, j) = static_cast<float>(row[size(j)]);
     }
-    keep(name, nullptr, nn::Conv::pack({skip.source}, kernels_, w_.arena), layer.skip);
+    keep(name, nn::Conv::pack({skip.source}, kernels_, w_.arena), layer.skip);
   }
 
   // Of a 1 x 1 convolution, for float inputs.

@@ -7,12 +7,13 @@
 #include "models/quantized_convs.h"
 #include "models/vocoder.h"
 #include "models/waveglow/config.h"
+#include "nn/gated_conv.h"
 
 namespace pyvoc::models::waveglow {
 
 struct Layer {
-  nn::Conv gate;      // the dilated convolution and the conditioning, gated
-  nn::Conv residual;  // what is added to the layer's input; not on the last layer
+  nn::GatedConv gate;  // the dilated convolution and the conditioning
+  nn::Conv residual;   // what is added to the layer's input; not on the last layer
   // What the gated values add to shift and scale: `end` is linear in the sum over the layers, so
   // each layer's part is multiplied by it beforehand. Float weights always.
   nn::Conv skip;
