@@ -233,12 +233,13 @@ def _compare(
                 inputs[str(exporter.noise)] = drawn[0]
             try:
                 ours = render(path, inputs)
-                error = _difference(theirs, ours)
-                if not error <= TOLERANCE:
-                    note = _excuse(error, _difference(render(path, _nudged(inputs)), ours))
-            except UnsupportedError as missing:
-                return None, f"not compared: {missing}"
-            worst = max(worst, error)
+                found = _difference(theirs, ours)
+                if not found <= TOLERANCE:
+                    excuse = _excuse(found, _difference(render(path, _nudged(inputs)), ours))
+                    note = excuse if found > worst else note
+            except UnsupportedError as error:
+                return None, f"not compared: {error}"
+            worst = max(worst, found)
     return worst, note
 
 
