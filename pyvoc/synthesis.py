@@ -21,7 +21,8 @@ from pyvoc.batch import synthesize_batch
 from pyvoc.denoise import Denoiser
 from pyvoc.errors import Error, FeatureError
 from pyvoc.melcheck import check_array
-from pyvoc.model import PIECE_HOPS, Model, ModelInfo, Progress, Stream, system_info
+from pyvoc.model import PIECE_HOPS, Model, ModelInfo, Progress, system_info
+from pyvoc.stream import Stream
 
 __all__ = ["Report", "from_files", "from_stream", "load_draws", "load_input"]
 
