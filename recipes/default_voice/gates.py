@@ -124,8 +124,8 @@ def speaker(model: pyvoc.Model, paths: list[str], seeds: int, keep: Path | None)
     }
     likelihood = {
         "nll_nats": found.nats,
-        "laplace_nats": found.laplace,
-        "gain_nats": found.gain,
+        "laplace_nats": found.figures["laplace"],
+        "gain_nats": found.figures["gain"],
     }
     return {
         "clips": [Path(path).name for path in paths],
