@@ -238,6 +238,8 @@ class Model:
         UnsupportedError
             The architecture has no such direction, or the determinant of a 1x1 convolution is not
             positive.
+        ModelError
+            The noise is not finite.
         """
         rows, samples = as_frames(features, self._info), as_pcm(pcm)
         noise, log_s, log_det = self._native.forward(rows, samples, self._threads)

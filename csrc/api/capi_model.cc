@@ -66,8 +66,7 @@ Status check_signal(const pyvoc::models::Vocoder& vocoder, Matrix<const float> f
   }
   for (size_t i = 0; i < pcm.size(); ++i) {
     if (!(std::fabs(pcm[i]) <= 16.0f)) {
-      return Status(Code::kAudio,
-                    "sample " + std::to_string(i) + " is a NaN or far beyond -1..1");
+      return Status(Code::kAudio, "sample " + std::to_string(i) + " is a NaN or far beyond -1..1");
     }
   }
   return Status();

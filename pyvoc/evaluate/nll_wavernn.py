@@ -48,7 +48,7 @@ def labels_of(samples: Float64, classes: int, *, mu_law: bool) -> Labels:
         labels = np.floor((companded + 1) / 2 * most + 0.5)
     else:
         labels = np.trunc((samples + 1) * most / 2)
-    return np.clip(labels, 0, most).astype(np.int64)
+    return np.asarray(np.clip(labels, 0, most), np.int64)
 
 
 def expected_of(labels: Labels, classes: int, *, mu_law: bool) -> Float64:

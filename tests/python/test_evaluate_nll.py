@@ -209,7 +209,9 @@ def test_uniform_model_takes_eight_bits(path: Path, tmp_path: Path) -> None:
     report = nll.evaluate_nll(model, [str(tmp_path / "a.wav")])
     assert report.bits == pytest.approx(8, abs=1e-6)
     assert report.samples == len(SPEECH) // 640 * 640
-    assert report.figures["gain"] == pytest.approx(report.figures["laplace"] - np.log(256), abs=1e-6)
+    assert report.figures["gain"] == pytest.approx(
+        report.figures["laplace"] - np.log(256), abs=1e-6
+    )
 
 
 def test_marginal_model_reaches_the_marginal_entropy() -> None:

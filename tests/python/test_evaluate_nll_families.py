@@ -225,9 +225,7 @@ def test_higher_rates_are_resampled(tmp_path: Path) -> None:
     assert report.samples == pytest.approx(0.3 * rate, abs=10)
 
 
-def test_melgan_gives_no_likelihood(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_melgan_gives_no_likelihood(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     model = voice(MELGAN[0])
     wav = save(tmp_path / "a.wav", speech(model.info.sample_rate), model.info.sample_rate)
     with pytest.raises(UnsupportedError, match="a melgan model, which gives speech no likelihood"):

@@ -235,6 +235,18 @@ def test_a_determinant_that_is_not_positive(change: str, tmp_path: Path) -> None
         model.forward(mel, sound(4 * 32))
 
 
+def test_noise_that_is_not_finite(tmp_path: Path) -> None:
+    """Scales beyond single precision."""
+
+    def spoil(arrays: dict[str, np.ndarray]) -> None:
+        arrays["flow.1.end.bias"][-1] = 95.0
+
+    path = tmp_path / "m.gguf"
+    write(path, tiny_waveglow().EARLY, spoil)
+    with pytest.raises(pyvoc.ModelError, match="noise that is not finite"):
+        pyvoc.load(path).forward(make_mel(4, bands=5), sound(4 * 32))
+
+
 def test_bad_input() -> None:
     model, mel, pcm = voice(EARLY), make_mel(4, bands=5), sound(128)
     for bad, match in (

@@ -11,8 +11,8 @@ Conditioning<X>::Conditioning(const Config& config, const Weights& weights, Aren
     : c_(config), w_(weights) {
   const int bands = nn::padded(c_.bands);
   mel_ = arena.allocate<float>(static_cast<std::size_t>((c_.history - 1 + kBlockFrames) * bands));
-  capacity_ = std::int64_t{c_.flows()} * c_.reach() +
-              2 * std::int64_t{kBlockFrames} * c_.steps_per_frame();
+  capacity_ =
+      std::int64_t{c_.flows()} * c_.reach() + 2 * std::int64_t{kBlockFrames} * c_.steps_per_frame();
   rows_ = nn::Rows<X>(arena, c_.groups * bands, 0, nn::Padding::kZero, 0, capacity_, nullptr);
 }
 

@@ -29,8 +29,8 @@ Likelihood<X>::Likelihood(const Config& config, const Weights& weights, int thre
     first_[index(k - 1)] = after;
     if (c_.joins(k)) after += c_.early_size;
   }
-  audio_ = arena_.allocate<float>(static_cast<std::size_t>(space_.slice) *
-                                  index(nn::padded(c_.groups)));
+  audio_ =
+      arena_.allocate<float>(static_cast<std::size_t>(space_.slice) * index(nn::padded(c_.groups)));
 }
 
 template <typename X>
@@ -43,8 +43,8 @@ void Likelihood<X>::run(Matrix<const float> features, Span<const float> pcm, flo
     while (condition_.end() < until) {
       const std::int64_t left = static_cast<std::int64_t>(features.rows()) - frames;
       const int n = static_cast<int>(std::min<std::int64_t>(kBlockFrames, left));
-      condition_.append(team_, features[static_cast<std::size_t>(frames)].data(),
-                        features.stride(), n, flows_.back().done());
+      condition_.append(team_, features[static_cast<std::size_t>(frames)].data(), features.stride(),
+                        n, flows_.back().done());
       frames += n;
     }
     take(pcm, taken, until);
@@ -69,8 +69,7 @@ void Likelihood<X>::advance(std::int64_t front, std::int64_t total, float* noise
                             double* log_scales) {
   for (int k = 0; k < c_.flows(); ++k) {
     Flow<X>& flow = flows_[index(k)];
-    const std::int64_t until =
-        std::min(flow.input().end(), front - std::int64_t{k} * c_.reach());
+    const std::int64_t until = std::min(flow.input().end(), front - std::int64_t{k} * c_.reach());
     while (flow.advance(team_, space_, condition_.rows(), until, total)) {
       for (std::int64_t t = flow.done(); t < flow.ready(); ++t) {
         log_scales[k] += couple(flow.coupling(t));

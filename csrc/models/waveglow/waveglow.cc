@@ -131,6 +131,11 @@ Status Waveglow::forward(Matrix<const float> features, Span<const float> pcm, in
   } else {
     Likelihood<float>(config_, weights_, threads).run(features, pcm, noise, log_scales);
   }
+  const auto finite = [](double x) { return std::isfinite(x); };
+  if (!std::all_of(noise, noise + pcm.size(), finite) ||
+      !std::all_of(log_scales, log_scales + config_.flows(), finite)) {
+    return Status(Code::kModel, "the flows turn this audio into noise that is not finite");
+  }
   return Status();
 }
 
