@@ -43,9 +43,29 @@ void Generator<X>::reset(std::uint64_t seed) PYVOC_RT {
   front_ = given_ = dropped_ = 0;
 }
 
+template <typename X>
+void Generator<X>::observe(const std::vector<LayerActivations>& seen, Activations* condition) {
+  seen_ = condition;
+  for (std::size_t k = 0; k < flows_.size(); ++k) {
+    flows_[k].observe(seen.data() + k * static_cast<std::size_t>(c_.layers));
+  }
+}
+
+// Of n rows, input band * groups + position.
+template <typename X>
+void Generator<X>::note_condition(std::int64_t n) PYVOC_RT {
+  const int stride = nn::padded(c_.bands);
+  const X* row = condition_.row(condition_.end());
+  for (std::int64_t i = 0; i < n * c_.groups; ++i, row += stride) {
+    Activations* seen = seen_ + i % c_.groups;
+    for (int b = 0; b < c_.bands; ++b) seen[b * c_.groups].add(static_cast<float>(row[b]));
+  }
+}
+
 // Upsamples frames: rows of conditioning.
 template <typename X>
 void Generator<X>::condition(const float* frames, int n) PYVOC_RT {
+  const Timed timed(space_.groups, kUpsample);
   const int stride = nn::padded(c_.bands), before = c_.history - 1;
   for (int i = 0; i < n; ++i) {
     float* row = mel_ + (before + i) * stride;
@@ -70,6 +90,7 @@ void Generator<X>::condition(const float* frames, int n) PYVOC_RT {
     out.value_offset = w_.condition.offset;
   }
   w_.upsample.run(team_, in, n, out);
+  if (seen_ != nullptr) note_condition(rows);
   condition_.extend_to(condition_.end() + rows);
   std::memmove(mel_, mel_ + n * stride, sizeof(float) * static_cast<std::size_t>(before * stride));
 }

@@ -19,6 +19,13 @@ class Generator {
   Generator(const Config& config, const Weights& weights, int threads);
 
   void reset(std::uint64_t seed) PYVOC_RT;
+
+  // From now on, seconds are added to groups [kGroups].
+  void time(GroupTime* groups) { space_.groups = groups; }
+
+  // From now on, what layers get is added to seen [flows][layers], and to `condition` what all of
+  // them get besides: [bands * groups].
+  void observe(const std::vector<LayerActivations>& seen, Activations* condition);
   Noise& noise() PYVOC_RT { return noise_; }
 
   // Takes n <= kBlockFrames frames [n][bands] and computes all samples that they complete.
@@ -33,6 +40,7 @@ class Generator {
 
  private:
   void condition(const float* frames, int n) PYVOC_RT;
+  void note_condition(std::int64_t n) PYVOC_RT;  // the rows about to be appended
   // As if the noise up to row `front` were there, of which `total` are, if that is known.
   void advance(std::int64_t front, std::int64_t total) PYVOC_RT;
 
@@ -49,6 +57,7 @@ class Generator {
   std::vector<Flow<X>> flows_;
   nn::Rows<float> audio_;  // [groups]
   std::int64_t front_ = 0, given_ = 0;
+  Activations* seen_ = nullptr;  // of the conditioning
 };
 
 extern template class Generator<float>;
