@@ -92,6 +92,7 @@ void Conv::finish(const ConvSource& source, int output, int row, int first_colum
   const std::int8_t* weights = static_cast<const std::int8_t*>(weights_);
   const int channels = padded(source.inputs);
   const std::size_t step = source.zero_per_tap ? static_cast<std::size_t>(source.taps) : 1;
+  int sum = 0;
   double zeros = 0.0;
   for (int tap = 0; tap < columns / channels; ++tap) {
     const float* zero = source.input_zero + (source.zero_per_tap ? tap : 0);
@@ -99,10 +100,11 @@ void Conv::finish(const ConvSource& source, int output, int row, int first_colum
         packed_index(Weights::kI8, row, first_column + tap * channels, layer_.cols);
     for (std::size_t i = 0; i < static_cast<std::size_t>(source.inputs); ++i) {
       const int q = weights[from + i / 4 * kVector * 4 + i % 4];
-      row_sums_[row] += q;
+      sum += q;
       zeros += static_cast<double>(q) * static_cast<double>(zero[i * step]);
     }
   }
+  row_sums_[row] += sum;
   scale_[row] = source.scale[output];
   bias_[row] -= static_cast<float>(static_cast<double>(source.scale[output]) * zeros);
 }
