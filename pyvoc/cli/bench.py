@@ -45,8 +45,8 @@ def add_parser(subparsers: Any) -> None:
         "bench",
         help="measure speed, latency and memory",
         description="Measure on pinned cores, in turns with peers when they are given. Without "
-        "--model: the bundled voice; with --precision or a peer, and for melgan and waveglow, models of the "
-        "usual size with seeded weights, which need the extra 'convert'. "
+        "--model: the bundled voice; with --precision or a peer, and for melgan and waveglow, "
+        "models of the usual size with seeded weights, which need the extra 'convert'. "
         "PYVOC_ISA=avx2 and the like measure another tier.",
         allow_abbrev=False,
     )

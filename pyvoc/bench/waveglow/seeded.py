@@ -27,7 +27,7 @@ _LOG_SCALE = 0.25
 
 
 def write_waveglow(path: Path, precision: str) -> None:
-    """Write a WaveGlow of the published size (87.9 M weights) with random weights.
+    """Write a WaveGlow of the published size (87.7 M weights) with random weights.
 
     What the layers add keeps the values of all flows, and the audio, within some standard
     deviations of the noise.
