@@ -120,9 +120,10 @@ def _engines(results: list[Row]) -> list[str]:
         rate = peer["xrt"]["median"] * results[0]["gmacs"] / results[0]["xrt"]
         rows.append([_named(peer), *_engine_cells(peer["xrt"], peer), f"{rate:.0f}", "-"])
     rows += [[absent["name"], absent["reason"], *["-"] * 5] for absent in results[0]["absent"]]
-    threads, chunk = results[0]["threads"], results[0]["chunk_ms"]
+    title, threads = TITLES[results[0]["name"]], results[0]["threads"]
+    chunk = results[0]["chunk_ms"]
     return [
-        f"{TITLES[results[0]['name']]}, {threads} thread{'s' if threads > 1 else ''}, {macs / 1e3:.0f} thousand "
+        f"{title}, {threads} thread{'s' if threads > 1 else ''}, {macs / 1e3:.0f} thousand "
         "multiply-adds per sample:",
         "",
         *_table(

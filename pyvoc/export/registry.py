@@ -75,7 +75,25 @@ def exporter_of(architecture: str, source: str) -> Exporter:
     Raises
     ------
     UnsupportedError
-        There is none (says why, where that is known), or the extra ``onnx`` is not installed.
+        As :func:`module_of`, or the extra ``onnx`` is not installed.
+    """
+    module = module_of(architecture, source)
+    try:
+        found: Exporter = importlib.import_module(module).EXPORTER
+    except ImportError as error:
+        raise UnsupportedError(
+            f"exporting needs {error.name}: pip install 'pyvoc[onnx]'"
+        ) from error
+    return found
+
+
+def module_of(architecture: str, source: str) -> str:
+    """The name of the module that exports an architecture.
+
+    Raises
+    ------
+    UnsupportedError
+        There is none; says why, where that is known.
     """
     module = EXPORTERS.get(architecture)
     if module is None:
@@ -85,10 +103,4 @@ def exporter_of(architecture: str, source: str) -> Exporter:
             + (f": {why}" if why else "")
             + f"; expected {' or '.join(EXPORTERS)}"
         )
-    try:
-        found: Exporter = importlib.import_module(module).EXPORTER
-    except ImportError as error:
-        raise UnsupportedError(
-            f"exporting needs {error.name}: pip install 'pyvoc[onnx]'"
-        ) from error
-    return found
+    return module

@@ -65,7 +65,9 @@ def test_work_agrees_with_the_layers(model: Path) -> None:
 
 def test_work_of_the_published_size() -> None:
     arrays = seeded.tensors()
-    assert sum(a.size for n, a in arrays.items() if "unmix" not in n) == pytest.approx(87.73e6, rel=1e-4)
+    assert sum(a.size for n, a in arrays.items() if "unmix" not in n) == pytest.approx(
+        87.73e6, rel=1e-4
+    )
     tensors = [{"name": n, "shape": list(a.shape)} for n, a in arrays.items()]
     metadata = {"waveglow.groups": seeded.SETTINGS.groups}
     macs = waveglow_macs({"tensors": tensors, "hop_length": 256, "metadata": metadata})
