@@ -195,7 +195,8 @@ def run(args: argparse.Namespace) -> int:
         args.parser.error("standard output is a terminal: give -o, or a pipe")
     if args.from_bin:
         return _from_bin(args, targets, raw=raw)
-    model = pyvoc.load(args.model or DEFAULT, precision=args.precision, threads=args.threads)
+    voice = DEFAULT if args.model is None else args.model
+    model = pyvoc.load(voice, precision=args.precision, threads=args.threads)
     draws = None if args.draws is None else synthesis.load_draws(args.draws)
     if args.inputs == ["-"]:
         report = synthesis.from_stream(

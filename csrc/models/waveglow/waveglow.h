@@ -25,6 +25,8 @@ class Waveglow final : public Vocoder {
   Status check_draws(Span<const float> draws) const override;
   Status observe(Matrix<const float> features, std::vector<Activations>& seen) const override;
   Status time_groups(Matrix<const float> features, std::vector<GroupTime>& groups) const override;
+  Status forward(Matrix<const float> features, Span<const float> pcm, int threads, float* noise,
+                 double* log_scales, double* log_dets) const override;
 
  private:
   Waveglow() = default;
