@@ -19,6 +19,7 @@ import pyvoc
 from pyvoc import _pyvoc
 from pyvoc.bench import Options, run
 from pyvoc.bench.mel.graphs import _float_layers, load
+from pyvoc.bench.process import Child, allowed
 from pyvoc.bench.seeded import write_seeded
 from pyvoc.bench.waveglow import seeded
 from pyvoc.bench.work import waveglow_macs
@@ -121,6 +122,24 @@ def test_float_layers_are_those_of_our_int8_files() -> None:
     assert "upsample" in found and "flow.0.start" in found and "flow.1.unmix" in found
     assert not [name for name in found if ".layer." in name]
     assert load(str(EARLY)).arrays["upsample.weight"].dtype == np.float32
+
+
+def test_first_samples_of_an_utterance_shorter_than_the_look_ahead(tmp_path: Path) -> None:
+    metadata = read_container(EARLY).metadata
+    made = {"mel": seeded.mel(3, metadata), "noise": seeded.noise(3, metadata)}
+    paths = {name: str(tmp_path / f"{name}.npy") for name in (*made, "audio")}
+    for name, array in made.items():
+        np.save(paths[name], array)
+    job = {
+        "engine": "pyvoc",
+        "model": str(EARLY),
+        "lookahead": pyvoc.load(EARLY).info.lookahead_frames,
+    }
+    samples = made["noise"].size
+    with Child(
+        "mel.measurement:Measurement", allowed()[:1], samples=samples, **job, **paths
+    ) as child:
+        assert child.call("first")["ms"] > 0
 
 
 def test_a_whole_run_with_peers_and_batches() -> None:

@@ -89,7 +89,7 @@ class Measurement:
         """Milliseconds from opening a stream of ours to its first chunk."""
         engine = self._engine
         assert isinstance(engine, Pyvoc)
-        head = self._mel[: self._job["lookahead"] + CHUNK]
+        head = np.resize(self._mel, (self._job["lookahead"] + CHUNK, self._mel.shape[1]))
         return {"ms": 1e3 * statistics.median(repeated(lambda: engine.first(head), _OPENINGS))}
 
     def groups(self) -> Job:
