@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pyvoc import audio, features, voices
     from pyvoc.batch import synthesize_batch
     from pyvoc.denoise import Denoiser
+    from pyvoc.folds import Folds
     from pyvoc.model import Model, ModelInfo, Stream, load, system_info
 
     __version__: str
@@ -28,6 +29,7 @@ __all__ = [
     "Denoiser",
     "Error",
     "FeatureError",
+    "Folds",
     "Model",
     "ModelError",
     "ModelInfo",
@@ -53,6 +55,8 @@ def __getattr__(name: str) -> Any:
         value = getattr(importlib.import_module("pyvoc.model"), name)
     elif name == "Denoiser":
         value = importlib.import_module("pyvoc.denoise").Denoiser
+    elif name == "Folds":
+        value = importlib.import_module("pyvoc.folds").Folds
     elif name == "synthesize_batch":
         value = importlib.import_module("pyvoc.batch").synthesize_batch
     elif name == "__version__":

@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
 
@@ -19,69 +18,19 @@ import numpy as np
 import numpy.typing as npt
 
 from pyvoc import _pyvoc, mels, voices
-from pyvoc._inputs import as_frames, as_pcm, as_seed
+from pyvoc._info import ModelInfo
+from pyvoc._inputs import as_draws, as_frames, as_pcm, as_seed
+from pyvoc._lockstep import PIECE_HOPS, Progress, run_parts
 from pyvoc._noise import as_given, as_sigma, parts_of
 from pyvoc._system import system_info
 from pyvoc.errors import Error, FeatureError, UnsupportedError
+from pyvoc.folds import Folds
 from pyvoc.specs.mel import LAYOUT, MelRecipe
 
 __all__ = ["PIECE_HOPS", "Model", "ModelInfo", "Progress", "Stream", "load", "system_info"]
 
 Float32 = npt.NDArray[np.float32]
-Progress = Callable[[int, int], None]
-"""Called with the samples done and the samples in all."""
-
 _PRECISIONS = ("f32", "bf16", "int8")
-PIECE_HOPS = 48
-"""Native work between two chances for Ctrl-C and progress."""
-
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """What a model is and reads.
-
-    Attributes
-    ----------
-    path
-        File that it was loaded from.
-    architecture, precision
-        ``lpcnet``; ``f32``, ``bf16`` or ``int8``: what the file holds.
-    feature_layout, layout_dims
-        Layout of the model's feature files, and its floats per frame.
-    feature_dims
-        How many of them, from the first, the model reads.
-    sample_rate
-        Hz.
-    hop_length
-        Samples per frame.
-    lookahead_frames, latency_samples
-        What must be pushed beyond the frame that is being heard.
-    draws_per_sample
-        Draws that a sample takes when they are given from outside.
-    noise_channels
-        Channels of each draw of a model that starts from noise, in the order in which synthesis
-        needs them; together the samples of a step. Empty: draws are uniform.
-    distribution_size
-        Numbers per sample of :meth:`Model.predict`.
-    mel
-        How the mel frames that the model reads are computed; None for other features.
-    """
-
-    path: str
-    architecture: str
-    precision: str
-    feature_layout: str
-    layout_dims: int
-    feature_dims: int
-    sample_rate: int
-    hop_length: int
-    lookahead_frames: int
-    latency_samples: int
-    draws_per_sample: int
-    distribution_size: int
-    mel: MelRecipe | None = None
-    noise_channels: tuple[int, ...] = ()
-
 
 class Model:
     """A loaded model; immutable, may be shared by any number of threads. See :func:`load`."""
@@ -135,6 +84,8 @@ class Model:
         seed: int = 0,
         draws: npt.ArrayLike | Sequence[npt.ArrayLike] | None = None,
         sigma: float | None = None,
+        fold: tuple[int, int] | None = None,
+        upstream_compat: bool = False,
         progress: Progress | None = None,
     ) -> Float32:
         """Synthesise a whole utterance.
@@ -149,11 +100,17 @@ class Model:
         draws
             To use instead: uniforms in 0..1, ``draws_per_sample`` for each sample. WaveGlow: normal
             noise in upstream's order, ``[z_0, z_1, ...]``, each ``[channels, steps]``, not scaled.
+            Folded: for fold after fold, see :class:`pyvoc.Folds`.
         sigma
             Standard deviation of the noise, 0 to 4; None is what the model file says.
+        fold
+            WaveRNN: speak folds side by side, which is faster, and join them (:class:`pyvoc.Folds`);
+            samples of a fold between two overlaps, at most, and of an overlap: ``(11000, 550)``.
+        upstream_compat
+            WaveRNN: fatchord's cross-fades, its length (a hop less) and its fade-out.
         progress
-            Called now and then with the samples done and in all; an exception from it ends the
-            synthesis.
+            Called now and then with the samples done and in all, those of folds; an exception from
+            it ends the synthesis.
 
         Returns
         -------
@@ -165,12 +122,21 @@ class Model:
         FeatureError
             No frames, another layout, transposed, NaN, infinite or absurd values.
         Error
-            The seed, the draws or sigma cannot be used.
+            The seed, the draws, sigma or folds cannot be used.
+        UnsupportedError
+            The architecture cannot be folded, or has no such upstream.
         """
         rows = as_frames(features, self._info)
         total = len(rows) * self._info.hop_length
         if not len(rows):
             raise FeatureError("the features hold no frames")
+        if fold is not None or upstream_compat:
+            folds = Folds(self, len(rows), fold=fold, upstream_compat=upstream_compat)
+            as_sigma(sigma, self._info.architecture, takes=False)
+            given = None if draws is None else as_draws(draws)
+            parts = folds.parts(rows, seed=as_seed(seed), draws=given)
+            native, threads = self._native, self._threads
+            return folds.join(run_parts(native, parts, threads=threads, progress=progress))
         with self.stream(seed=seed, sigma=sigma) as stream:
             if draws is not None:
                 stream.set_draws(draws, samples=total)
