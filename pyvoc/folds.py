@@ -118,14 +118,14 @@ class Folds:
         seed
             Of the first.
         draws
-            Uniforms as :attr:`draws` says; None for the streams' own.
+            Uniforms, as many as :attr:`draws` or more; None for the streams' own.
 
         Raises
         ------
         Error
-            Fewer or more draws.
+            Too few draws.
         """
-        if draws is not None and draws.size != self.draws:
+        if draws is not None and draws.size < self.draws:
             raise Error(
                 f"{draws.size} draws were given; {len(self)} folds of {self.length} samples need "
                 f"{self.draws}"
