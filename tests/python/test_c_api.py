@@ -9,10 +9,10 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -214,32 +214,34 @@ def test_synth_reports_a_full_disk(programs: Programs, model: Path) -> None:
 @pytest.mark.parametrize("model", WAVERNN, ids=lambda p: p.stem)
 def test_folds_and_streams_as_in_python(programs: Programs, model: Path, tmp_path: Path) -> None:
     """The PCM of the command line, byte for byte: streamed, folded, and as upstream."""
-    bands = pytest.importorskip("pyvoc.model").load(model).info.feature_dims
-    rows = np.random.default_rng(3).uniform(0, 1, (30, bands))
+    loaded = pytest.importorskip("pyvoc.model").load(model)
+    rows = np.random.default_rng(3).uniform(0, 1, (30, loaded.info.feature_dims))
     features, out = tmp_path / "in.f32", tmp_path / "out.s16"
     features.write_bytes(rows.astype("<f4").tobytes())
     mel = tmp_path / "in.npy"
     np.save(mel, rows.astype("<f4"))
 
-    def python(*options: str) -> bytes:
+    def python(**options: Any) -> bytes:
+        """What ``pyvoc synth`` does."""
+        from pyvoc import synthesis
+
         target = tmp_path / "python.s16"
-        command = [sys.executable, "-m", "pyvoc", "synth", mel, "-m", model, "-o", target]
-        call([*command, *options], cwd=ROOT)
+        synthesis.from_files(loaded, [str(mel)], [str(target)], raw=True, **options)
         return target.read_bytes()
 
     code, streamed, message = synth(programs, model, features)
     assert code == 0, message
     assert streamed == python() and np.frombuffer(streamed, "<i2").any()
     hop = len(streamed) // 2 // 30
-    sizes = str(2 * hop + 3), str(hop // 2)
-    fold = ",".join(sizes)
+    fold = (2 * hop + 3, hop // 2)
+    sizes = [str(n) for n in fold]
     call([programs.fold, model, features, out, *sizes])
-    assert out.read_bytes() == python("--fold", fold)
+    assert out.read_bytes() == python(fold=fold)
     assert len(out.read_bytes()) == len(streamed)
     call([programs.fold, "--upstream", model, features, out, *sizes])
-    assert out.read_bytes() == python("--fold", fold, "--upstream-compat")
+    assert out.read_bytes() == python(fold=fold, upstream_compat=True)
     call([programs.fold, "--upstream", model, features, out, "0", "0"])
-    assert out.read_bytes() == python("--upstream-compat")
+    assert out.read_bytes() == python(upstream_compat=True)
 
     out.unlink()
     for wrong, said in (
