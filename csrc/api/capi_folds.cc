@@ -48,8 +48,8 @@ pyvoc_status pyvoc_folds_open(const pyvoc_model* model, size_t frames,
     settings.upstream = given.upstream != 0;
     const std::string problem = Folds::problem(settings);
     if (!problem.empty()) return fail(Status(Code::kArgument, problem));
-    *folds = new pyvoc_folds{settings, static_cast<std::size_t>(info.lookahead_frames),
-                             Folds(settings)};
+    *folds =
+        new pyvoc_folds{settings, static_cast<std::size_t>(info.lookahead_frames), Folds(settings)};
     return PYVOC_OK;
   });
 }

@@ -51,8 +51,8 @@ std::string Folds::problem(const FoldSettings& s) {
     return s.overlap == 0 ? "" : "an overlap of " + text(s.overlap) + " without folds";
   }
   if (s.overlap >= s.target) {
-    return "the overlap of " + text(s.overlap) +
-           " samples must be less than the target of " + text(s.target);
+    return "the overlap of " + text(s.overlap) + " samples must be less than the target of " +
+           text(s.target);
   }
   const std::size_t samples = s.frames * s.hop_length;
   if (s.upstream && s.target <= kMostSamples && samples > s.overlap) return "";
@@ -114,8 +114,8 @@ void Folds::join_ours(const float* const* folds, float* out) const {
         const double ramp = smooth_ramp(k, faded);
         const double up = std::sqrt(ramp), down = std::sqrt(1.0 - ramp);
         const double gain = 1.0 / std::sqrt(1.0 + both * up * down);
-        const double sum = gain * (down * static_cast<double>(past[k]) +
-                                   up * static_cast<double>(from[k]));
+        const double sum =
+            gain * (down * static_cast<double>(past[k]) + up * static_cast<double>(from[k]));
         to[warm + k] = static_cast<float>(std::min(std::max(sum, -1.0), 1.0));
       }
     }

@@ -4,9 +4,9 @@
 // Ours: folds of like length, which cover the signal exactly. The first half of an overlap lets the
 // later fold warm up; over the second half the gains of both keep the power of their sum, whatever
 // their correlation: folds that agree are joined without a trace.
-// Upstream's (fatchord/WaveRNN): folds of one length, the last of which may leave the signal, so that
-// a short one is one fold; both ends of every fold are faded; a hop less than there are frames, the
-// last 20 hops faded out.
+// Upstream's (fatchord/WaveRNN): folds of one length, the last of which may leave the signal, so
+// that a short one is one fold; both ends of every fold are faded; a hop less than there are
+// frames, the last 20 hops faded out.
 #ifndef PYVOC_DSP_FOLDS_H_
 #define PYVOC_DSP_FOLDS_H_
 

@@ -3,7 +3,8 @@
  *   fold [--upstream] MODEL.gguf MEL.f32 OUT.s16 TARGET OVERLAP
  *
  * MEL: raw little-endian float32 frames. OUT: raw signed 16-bit little-endian mono. --upstream:
- * cross-fades, length and fade-out as fatchord/WaveRNN has them; TARGET 0 and OVERLAP 0 do not fold.
+ * cross-fades, length and fade-out as fatchord/WaveRNN has them; TARGET 0 and OVERLAP 0 do not
+ * fold.
  *
  * Exit codes: 0 done, 1 failed, 2 wrong usage.
  */
@@ -138,8 +139,8 @@ static int run(pyvoc_model* model, const pyvoc_folds_options* options, const cha
     const size_t n = all.count - i < LOCKSTEP ? all.count - i : LOCKSTEP;
     ok = speak(model, folds, i, n, all.length, frames, info.layout_dims, parts);
   }
-  if (ok && pyvoc_folds_join(folds, (const float* const*)parts, all.count, samples,
-                             all.samples) != PYVOC_OK) {
+  if (ok && pyvoc_folds_join(folds, (const float* const*)parts, all.count, samples, all.samples) !=
+                PYVOC_OK) {
     ok = report("joining");
   }
   ok = ok && write_pcm(target, samples, all.samples);
