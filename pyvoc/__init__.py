@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from pyvoc.batch import synthesize_batch
     from pyvoc.denoise import Denoiser
     from pyvoc.folds import Folds
-    from pyvoc.model import Model, ModelInfo, Stream, load, system_info
+    from pyvoc.model import Model, ModelInfo, load, system_info
+    from pyvoc.stream import Stream
 
     __version__: str
 
@@ -45,7 +46,7 @@ __all__ = [
 ]
 
 _MODULES = frozenset({"audio", "features", "voices"})
-_OF_MODEL = frozenset({"Model", "ModelInfo", "Stream", "load", "system_info"})
+_OF_MODEL = frozenset({"Model", "ModelInfo", "load", "system_info"})
 
 
 def __getattr__(name: str) -> Any:
@@ -53,6 +54,8 @@ def __getattr__(name: str) -> Any:
         value: Any = importlib.import_module(f"pyvoc.{name}")
     elif name in _OF_MODEL:
         value = getattr(importlib.import_module("pyvoc.model"), name)
+    elif name == "Stream":
+        value = importlib.import_module("pyvoc.stream").Stream
     elif name == "Denoiser":
         value = importlib.import_module("pyvoc.denoise").Denoiser
     elif name == "Folds":

@@ -12,7 +12,7 @@ from pyvoc._layouts import LAYOUTS
 from pyvoc.errors import AudioError, Error, FeatureError
 
 if TYPE_CHECKING:
-    from pyvoc._info import ModelInfo
+    from pyvoc.model import ModelInfo
 
 __all__ = ["as_draws", "as_frames", "as_pcm", "as_seed"]
 

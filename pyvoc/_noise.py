@@ -16,7 +16,7 @@ from pyvoc._inputs import as_draws
 from pyvoc.errors import Error
 
 if TYPE_CHECKING:
-    from pyvoc._info import ModelInfo
+    from pyvoc.model import ModelInfo
 
 __all__ = ["as_given", "as_sigma", "parts_of"]
 

@@ -73,9 +73,7 @@ def synthesize_batch(
             Part(array, len(array) * hop, one) for array, one in zip(rows, checked, strict=True)
         ]
         return run_parts(native, whole, sigma=sigma, threads=threads, progress=progress)
-    plans = [
-        _planned(model, len(array), fold, upstream_compat, i) for i, array in enumerate(rows)
-    ]
+    plans = [_planned(model, len(array), fold, upstream_compat, i) for i, array in enumerate(rows)]
     parts = [
         plan.parts(array, seed=one, draws=None)
         for plan, array, one in zip(plans, rows, checked, strict=True)

@@ -7,7 +7,7 @@ fatchord/WaveRNN's.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -92,6 +92,9 @@ class Folds:
         if not 0 <= i < len(self):
             raise IndexError(f"there is no fold {i} of {len(self)}")
         return Fold(*self._native.fold(i))
+
+    def __iter__(self) -> Iterator[Fold]:
+        return (self[i] for i in range(len(self)))
 
     @property
     def samples(self) -> int:

@@ -21,7 +21,8 @@ from pyvoc.batch import synthesize_batch
 from pyvoc.denoise import Denoiser
 from pyvoc.errors import Error, FeatureError
 from pyvoc.melcheck import check_array
-from pyvoc.model import PIECE_HOPS, Model, ModelInfo, Progress, Stream, system_info
+from pyvoc.model import PIECE_HOPS, Model, ModelInfo, Progress, system_info
+from pyvoc.stream import Stream
 
 __all__ = ["Report", "from_files", "from_stream", "load_draws", "load_input"]
 
@@ -331,12 +332,12 @@ def from_stream(
 
 
 def _drain(stream: Stream, denoiser: Denoiser | None, write: Write) -> float:
-    """Write what the stream can give; the seconds that synthesis took."""
-    wall = 0.0
-    piece = PIECE_HOPS * stream.model.info.hop_length
+    """Write what the stream can give, the first hop at once; the seconds that synthesis took."""
+    wall, hops = 0.0, 1
     while True:
         started = time.perf_counter()
-        samples = stream.pull(piece)
+        samples = stream.pull(hops * stream.model.info.hop_length)
+        hops = min(2 * hops, PIECE_HOPS)
         ended = not len(samples)
         if denoiser is not None:
             samples = denoiser.push(samples)

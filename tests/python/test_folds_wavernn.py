@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -11,6 +13,7 @@ from voices import WAVERNN, features_for, voice
 from wavernn_files import GOLDEN, draws, reference, speech
 
 import pyvoc
+from pyvoc.cli import main
 from pyvoc.convert import convert
 from pyvoc.quant import decode
 from pyvoc.specs import WAVERNN as SPEC
@@ -32,7 +35,7 @@ def flat(uniforms: tuple[np.ndarray, ...]) -> np.ndarray:
     return np.concatenate(together, axis=2).swapaxes(0, 1).astype(np.float32).ravel()
 
 
-# ---- as upstream ----------------------------------------------------------------------------------
+# ---- as upstream ---------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", GENERATED, ids=lambda p: p.stem)
@@ -74,7 +77,7 @@ def test_upstreams_audio(path: Path, tmp_path: Path) -> None:
 @EVERY
 @pytest.mark.parametrize("sizes", [(40, 11), (97, 30), (50, 0), (33, 1), (4000, 10)])
 def test_upstreams_rules_at_any_place(path: Path, sizes: tuple[int, int]) -> None:
-    """Folds that begin within a hop, last folds that leave the signal, one fold that is too long."""
+    """Folds that begin within a hop, last ones that leave the signal, one that is too long."""
     net, model = oracle(path), voice(path)
     frames = 24 if model.info.hop_length < 100 else 21
     if model.info.hop_length > 100:
@@ -102,11 +105,11 @@ def test_upstreams_end_without_folds(path: Path) -> None:
     found = model.synthesize(mel, seed=4, upstream_compat=True)
     expected = speech().end_as_upstream(plain.astype(np.float64), 23, hop)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-7)
-    with pytest.raises(pyvoc.Error, match="20 frames.* no less than 21"):
+    with pytest.raises(pyvoc.Error, match=r"20 frames.* no less than 21"):
         model.synthesize(mel[:20], upstream_compat=True)
 
 
-# ---- ours -----------------------------------------------------------------------------------------
+# ---- ours ----------------------------------------------------------------------------------------
 
 
 @EVERY
@@ -123,7 +126,7 @@ def test_our_folds_cover_the_utterance(path: Path, sizes: tuple[int, int]) -> No
         assert plan.length <= sizes[0] + 2 * sizes[1]
         pieces = list(plan)
         assert pieces[0].start == 0
-        for one, two in zip(pieces, pieces[1:], strict=False):
+        for one, two in pairwise(pieces):
             assert one.start + one.samples - two.start == sizes[1]
         assert pieces[-1].start + pieces[-1].samples == plan.samples
         assert np.ptp([piece.samples for piece in pieces]) <= 1
@@ -178,7 +181,7 @@ def test_batches_of_folds_equal_single_ones(path: Path) -> None:
             np.testing.assert_array_equal(one, other)
 
 
-# ---- what is refused ------------------------------------------------------------------------------
+# ---- what is refused -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -237,3 +240,83 @@ def test_only_wavernn_folds() -> None:
     wavernn = voice(FLOATS[0])
     with pytest.raises(pyvoc.Error, match="no noise that sigma"):
         wavernn.synthesize(features_for(wavernn, 30), fold=(40, 10), sigma=1.0)
+
+
+def test_samples_that_are_left_out() -> None:
+    """As many samples fewer, at once, and only until the stream is reset."""
+    for path in WAVERNN:
+        model = voice(path)
+        hop, mel = model.info.hop_length, features_for(model, 8, seed=5)
+        for skip in (1, hop - 1, hop, 2 * hop + 3, 8 * hop, 9 * hop, 1 << 60):
+            with model.stream(seed=3) as stream:
+                stream.skip(skip)
+                stream.push(mel)
+                stream.flush()
+                left = max(8 * hop - skip, 0)
+                assert stream.available == left
+                found = np.concatenate([stream.pull(7), stream.pull()])
+                assert found.shape == (left,) and stream.available == 0
+                stream.reset()  # nothing is left out any more
+                stream.push(mel)
+                stream.flush()
+                np.testing.assert_array_equal(stream.pull(), model.synthesize(mel, seed=3))
+        with model.stream() as stream, pytest.raises(pyvoc.Error, match="leave out -1"):
+            stream.skip(-1)
+
+
+def test_the_first_sample_comes_alone() -> None:
+    """A pull for one sample makes one sample, and any cut gives the same ones."""
+    for path in WAVERNN:
+        model = voice(path)
+        mel = features_for(model, 6, seed=8)
+        whole = model.synthesize(mel)
+        rng = np.random.default_rng(4)
+        with model.stream() as stream:
+            found = []
+            for i in range(6):
+                stream.push(mel[i : i + 1])
+                for n in (1, 2, int(rng.integers(1, model.info.hop_length))):
+                    found.append(stream.pull(n))
+            stream.flush()
+            while stream.available:
+                found.append(stream.pull(int(rng.integers(1, 40))))
+        np.testing.assert_array_equal(np.concatenate(found), whole)
+
+
+def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, path = voice(FLOATS[0]), str(FLOATS[0])
+    mel, out = tmp_path / "m.npy", tmp_path / "o.wav"
+    np.save(mel, features_for(model, 30))
+    command = ["synth", str(mel), "-m", path, "-o", str(out)]
+    assert main([*command, "--fold", "50,10", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["samples"] == 30 * model.info.hop_length
+    audio, _ = pyvoc.audio.read(out)
+    expected = model.synthesize(np.load(mel), fold=(50, 10))
+    np.testing.assert_allclose(audio, expected, rtol=0, atol=1.1 / 32768)
+    assert main([*command, "--upstream-compat", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["samples"] == 29 * model.info.hop_length
+    out.unlink()
+    for fold in ("99999,5", "10,10", "10,20"):
+        assert main([*command, "--fold", fold]) == 3
+        assert "than the" in capsys.readouterr().err and not out.exists()
+    for fold in ("10", "10,-2", "a,b", "1.5,1", "", "1,2,3", "9" * 30 + ",1", "nan,1"):
+        with pytest.raises(SystemExit, match="2"):
+            main([*command, "--fold", fold])
+        assert "is not TARGET,OVERLAP" in capsys.readouterr().err
+    with pytest.raises(SystemExit, match="2"):
+        main(["synth", "-", "-m", path, "-o", str(out), "--fold", "50,10"])
+    assert "whole utterance" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("scale", [(8.0, -4.0), (1.0, float("nan")), (100.0, -100.0)])
+def test_mels_of_another_recipe(scale: tuple[float, float], tmp_path: Path) -> None:
+    """Tacotron's 8 m - 4, NaN, decibels: refused, folded too, and nothing is written."""
+    model = voice(FLOATS[0])
+    mel = tmp_path / "m.npy"
+    np.save(mel, features_for(model, 30) * np.float32(scale[0]) + np.float32(scale[1]))
+    out = tmp_path / "o.wav"
+    for options in ([], ["--fold", "50,10"], ["--upstream-compat"]):
+        command = ["synth", str(mel), "-m", str(FLOATS[0]), "-o", str(out), *options]
+        assert main(command) == 3
+        assert not out.exists()
