@@ -146,6 +146,8 @@ def from_files(
     seed: int = 0,
     draws: npt.ArrayLike | None = None,
     sigma: float | None = None,
+    fold: tuple[int, int] | None = None,
+    upstream_compat: bool = False,
     denoise: float = 0.0,
     make_folder: bool = False,
     progress: Progress | None = None,
@@ -166,8 +168,8 @@ def from_files(
         Of every utterance.
     draws
         For a lone input.
-    sigma
-        Both as for :meth:`Model.synthesize`.
+    sigma, fold, upstream_compat
+        All as for :meth:`Model.synthesize`.
     denoise
         Strength, 0 to 1, with which the model's hum is taken out (:class:`pyvoc.Denoiser`); 0 for
         not at all.
@@ -187,7 +189,7 @@ def from_files(
         output cannot be written; outputs that exist are complete.
     """
     denoiser = _denoiser(model, denoise)
-    frames, wall, found = 0, 0.0, set()
+    frames, samples_made, wall, found = 0, 0, 0.0, set()
     warnings: list[str] = []
     for start in range(0, len(inputs), _GROUP):
         names = inputs[start : start + _GROUP]
@@ -198,15 +200,31 @@ def from_files(
         started = time.perf_counter()
         if len(rows) == 1:
             made = [
-                model.synthesize(rows[0], seed=seed, draws=draws, sigma=sigma, progress=progress)
+                model.synthesize(
+                    rows[0],
+                    seed=seed,
+                    draws=draws,
+                    sigma=sigma,
+                    fold=fold,
+                    upstream_compat=upstream_compat,
+                    progress=progress,
+                )
             ]
         else:
-            seeds = [seed] * len(rows)
-            made = synthesize_batch(model, rows, seeds=seeds, sigma=sigma, progress=progress)
+            made = synthesize_batch(
+                model,
+                rows,
+                seeds=[seed] * len(rows),
+                sigma=sigma,
+                fold=fold,
+                upstream_compat=upstream_compat,
+                progress=progress,
+            )
         if denoiser is not None:
             made = [denoiser.denoise(samples) for samples in made]
         wall += time.perf_counter() - started
         frames += sum(len(array) for array in rows)
+        samples_made += sum(len(array) for array in made)
         if make_folder:
             _make_folder(Path(outputs[0]).parent)
         for samples, output in zip(made, outputs[start : start + _GROUP], strict=True):
@@ -214,7 +232,7 @@ def from_files(
             with open_output(output, rate, raw=raw, samples=count) as write:
                 write(samples)
     layouts = " ".join(sorted(found))
-    report = _report(model, inputs, outputs, layouts, frames, wall, seed, denoiser)
+    report = _report(model, inputs, outputs, layouts, frames, samples_made, wall, seed, denoiser)
     return replace(report, warnings=tuple(warnings))
 
 
@@ -308,16 +326,18 @@ def from_stream(
             rest = denoiser.flush()
             wall += time.perf_counter() - started
             write(rest)
-    return _report(model, ["-"], [output], source_of_rows.name, frames, wall, seed, denoiser)
+    samples = frames * info.hop_length
+    name = source_of_rows.name
+    return _report(model, ["-"], [output], name, frames, samples, wall, seed, denoiser)
 
 
 def _drain(stream: Stream, denoiser: Denoiser | None, write: Write) -> float:
-    """Write what the stream can give; the seconds that synthesis took."""
-    wall = 0.0
-    piece = PIECE_HOPS * stream.model.info.hop_length
+    """Write what the stream can give, the first hop at once; the seconds that synthesis took."""
+    wall, hops = 0.0, 1
     while True:
         started = time.perf_counter()
-        samples = stream.pull(piece)
+        samples = stream.pull(hops * stream.model.info.hop_length)
+        hops = min(2 * hops, PIECE_HOPS)
         ended = not len(samples)
         if denoiser is not None:
             samples = denoiser.push(samples)
@@ -334,12 +354,12 @@ def _report(
     outputs: Sequence[str],
     layout: str,
     frames: int,
+    samples: int,
     wall: float,
     seed: int,
     denoiser: Denoiser | None,
 ) -> Report:
     info = model.info
-    samples = frames * info.hop_length
     seconds = samples / info.sample_rate
     latency = info.latency_samples + (0 if denoiser is None else denoiser.latency_samples)
     return Report(
