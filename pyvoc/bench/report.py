@@ -128,13 +128,14 @@ class Result:
     precision
         Of the model's weights; None for features.
     threads, streams
-        LPCNet: threads, and streams in lockstep on each of them. MelGAN: threads of one stream.
+        LPCNet: threads, and streams in lockstep on each of them. MelGAN, WaveRNN: threads of one
+        stream or, WaveRNN, of several in lockstep.
     xrt
         Audio seconds per wall second, all streams together; median of the rounds.
     xrt_spread
         The rounds.
     chunk_ms
-        Audio in the chunks that latency is measured with: LPCNet one hop, MelGAN eight.
+        Audio in the chunks that latency is measured with: one hop, MelGAN eight.
     p50_ms, p99_ms
         Wall time of one chunk of every stream of one thread.
     first_sample_ms
@@ -160,6 +161,15 @@ class Result:
         Multiply-adds and bytes per sample, part by part.
     gmacs_by_part
         MelGAN: 10^9 multiply-adds per second of each part, on one thread.
+    sparsity
+        WaveRNN: fraction of the sample loop's blocks that is zero; None: dense, or what the model
+        has.
+    read_gbytes
+        WaveRNN: 10^9 bytes per second that the threads read of a matrix of as many bytes as a
+        sample reads, measured in the same run.
+    bound_xrt
+        WaveRNN: times real time when a sample took only that reading, which lockstep streams
+        share, or only its multiply-adds at the machine's peak, whichever is longer.
     tier
         Kernel tier of the matrix products.
     peer, ratio
@@ -190,6 +200,9 @@ class Result:
     macs_by_part: dict[str, float] | None = None
     bytes_by_part: dict[str, float] | None = None
     gmacs_by_part: dict[str, float] | None = None
+    sparsity: float | None = None
+    read_gbytes: float | None = None
+    bound_xrt: float | None = None
     peer: Peer | None = None
     ratio: float | None = None
     peers: list[Peer] = field(default_factory=list)
@@ -234,13 +247,17 @@ class Report:
 
 def _result_lines(r: Result) -> list[str]:
     what = " ".join(part for part in (r.name, r.precision, r.tier) if part)
+    if r.sparsity is not None:
+        what += f", {r.sparsity:.0%} of the blocks zero"
     if r.streams > 1:
         what += f", {r.streams} streams in lockstep"
     if r.threads > 1:
         what += f", {r.threads} threads"
     s = r.xrt_spread
+    digits = 2 if r.xrt < 5 else 1
     lines = [
-        f"{what}: {r.xrt:.1f}x real time (quartiles {s.q1:.1f}..{s.q3:.1f}, {s.rounds} rounds)",
+        f"{what}: {r.xrt:.{digits}f}x real time (quartiles {s.q1:.{digits}f}..{s.q3:.{digits}f}, "
+        f"{s.rounds} rounds)",
         f"  {r.chunk_ms:.0f} ms of audio: p50 {r.p50_ms:.3f} ms, p99 {r.p99_ms:.3f} ms"
         + ("" if r.first_sample_ms is None else f"; first samples {r.first_sample_ms:.3f} ms"),
     ]
@@ -252,6 +269,11 @@ def _result_lines(r: Result) -> list[str]:
         line = f"  {r.gmacs:.1f} GMAC/s, {r.peak_fraction:.0%} of the peak"
         if r.l2_fraction is not None:
             line += f"; {r.bytes_per_sample} bytes per sample, {r.l2_fraction:.0%} of L2 bandwidth"
+        if r.bound_xrt is not None:
+            line += (
+                f"; {r.bytes_per_sample} bytes per sample at {r.read_gbytes:.0f} GB/s: at most "
+                f"{r.bound_xrt:.2f}x, {r.xrt / r.bound_xrt:.0%} reached"
+            )
         lines.append(line)
     lines += [_peer_line(peer) for peer in r.peers]
     lines += [f"  {absent.name}: not measured, {absent.reason}" for absent in r.absent]
@@ -260,15 +282,17 @@ def _result_lines(r: Result) -> list[str]:
 
 def _peer_line(peer: Peer) -> str:
     p, q = peer.xrt, peer.pair_ratios
+    digits = 2 if p.median < 5 else 1
     others = (
         ("chunk p50", peer.p50_ms, "ms"),
         ("resident", peer.rss_mb, "MB"),
         ("SNR", peer.snr_db, "dB"),
     )
+    rates = (f"{rate:.{digits}f}" for rate in (p.median, p.q1, p.q3))
     return (
-        f"  {peer.name}{' ' + peer.weights if peer.weights else ''}: {p.median:.1f}x (quartiles "
-        f"{p.q1:.1f}..{p.q3:.1f}); ours / peer {peer.ratio:.2f}, pair by pair {q.median:.2f} "
-        f"({q.min:.2f}..{q.max:.2f})"
+        f"  {peer.name}{' ' + peer.weights if peer.weights else ''}: "
+        "{}x (quartiles {}..{}); ours / peer ".format(*rates)
+        + f"{peer.ratio:.2f}, pair by pair {q.median:.2f} ({q.min:.2f}..{q.max:.2f})"
         + "".join(f"; {what} {n:.1f} {unit}" for what, n, unit in others if n is not None)
     )
 

@@ -2,6 +2,7 @@
 #ifndef PYVOC_MODELS_WAVERNN_SYNTHESIS_H_
 #define PYVOC_MODELS_WAVERNN_SYNTHESIS_H_
 
+#include "base/team.h"
 #include "models/vocoder.h"
 #include "models/wavernn/conditioning.h"
 #include "models/wavernn/sampler.h"
@@ -10,19 +11,20 @@
 namespace pyvoc::models::wavernn {
 
 // Sessions that share a pass over the weights.
-constexpr int kLockstep = nn::Gru::kMost;
+constexpr int kLockstep = nn::Linear::kMost;
 
 class Synthesis final : public Session {
  public:
   Synthesis(const Config& config, const Weights& weights, const kernels::KernelTable& kernels,
-            std::uint64_t seed);
+            std::uint64_t seed, int threads);
 
   void reset(std::uint64_t seed) PYVOC_RT override;
   void set_draws(Span<const float> draws) PYVOC_RT override { draws_.give(draws); }
   int process(const float* frame, int n, float* samples) PYVOC_RT override;
   int finish(float* samples) PYVOC_RT override { return process(nullptr, 1, samples); }
 
-  // The two halves of process, the second for n <= kLockstep sessions of one model in lockstep.
+  // The two halves of process, the second for n <= kLockstep sessions of one model in lockstep, on
+  // the first one's threads.
   // nullptr: what lies beyond the end.
   bool begin_frame(const float* frame) PYVOC_RT { return conditioning_.process(frame); }
   static void run_frame(Synthesis* const* sessions, float* const* samples, int n) PYVOC_RT;
@@ -42,6 +44,7 @@ class Synthesis final : public Session {
   const Config& config_;
   const Weights& weights_;
   const kernels::KernelTable& kernels_;
+  Team team_;
   Arena arena_;
   Conditioning conditioning_;
   Sampler sampler_;
