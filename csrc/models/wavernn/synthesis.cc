@@ -6,6 +6,7 @@ namespace pyvoc::models::wavernn {
 namespace {
 
 constexpr float kMaxByte = 254.0f;
+constexpr int kSessionsWorth = 4;  // of a lockstep, for a thread
 constexpr float kHalfSum = 63.5f;  // h1 + h2, -2..2, as bytes around 127
 
 std::size_t size(int n) { return static_cast<std::size_t>(n); }
@@ -74,8 +75,17 @@ void Synthesis::run_step(Synthesis* const* sessions, int n, int phase) PYVOC_RT 
   const std::uint8_t* u[kLockstep] = {};
   std::int32_t* sums[kLockstep] = {};
   const nn::GruState *first[kLockstep] = {}, *second[kLockstep] = {};
+  Synthesis* largest = sessions[0];
+  for (int i = 1; i < n; ++i) {
+    if (sessions[i]->team_.threads() > largest->team_.threads()) largest = sessions[i];
+  }
+  Team& team = largest->team_;
   const auto each = [&](const auto& f) {
-    for (int i = 0; i < n; ++i) f(i, *sessions[i]);
+    const int pieces = std::max(1, std::min(n / kSessionsWorth, team.threads()));
+    team.run(pieces, [&](int piece) {
+      const Team::Range mine = Team::Range::of(n, piece, pieces);
+      for (int i = mine.first; i < mine.first + mine.count; ++i) f(i, *sessions[i]);
+    });
   };
   // y = init + layer x; an int8 layer has u, of which `factor` (by session) is a unit.
   const auto sum = [&](const nn::Linear& layer, nn::Linear::Share share) {
@@ -83,12 +93,12 @@ void Synthesis::run_step(Synthesis* const* sessions, int n, int phase) PYVOC_RT 
     layer.run_many(x, init, y, n, share);
   };
   const auto scale = [&](const nn::Linear& layer, const auto& factor) {
-    for (int i = 0; layer.integer() && i < n; ++i) {
+    if (!layer.integer()) return;
+    each([&](int i, Synthesis&) {
       kernels.scaled_i32(sums[i], layer.scale(), factor(i), init[i], y[i], layer.outputs());
-    }
+    });
   };
   // Threads keep their rows from sample to sample, and those stay in their caches.
-  Team& team = sessions[0]->team_;
   const auto divide = [&](std::int64_t bytes, const auto& work) {
     const int pieces = std::min(team.pieces_of(bytes * n), team.threads());
     team.run(pieces, [&](int i) { work(nn::Linear::Share{i, pieces}); });

@@ -24,7 +24,7 @@ class Synthesis final : public Session {
   int finish(float* samples) PYVOC_RT override { return process(nullptr, 1, samples); }
 
   // The two halves of process, the second for n <= kLockstep sessions of one model in lockstep, on
-  // the first one's threads.
+  // the threads of the one that has the most.
   // nullptr: what lies beyond the end.
   bool begin_frame(const float* frame) PYVOC_RT { return conditioning_.process(frame); }
   static void run_frame(Synthesis* const* sessions, float* const* samples, int n) PYVOC_RT;

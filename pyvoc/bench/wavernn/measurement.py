@@ -42,7 +42,8 @@ class Measurement:
         load = timed(lambda: made.append(native.Model(job["model"])))
         self._model = made[0]
         self._streams = [
-            native.Stream(self._model, 1 + s, self._threads) for s in range(job["streams"])
+            native.Stream(self._model, 1 + s, 1 if s else self._threads)
+            for s in range(job["streams"])
         ]
         self._run(self._mel[:1])
         after = peak_bytes()
