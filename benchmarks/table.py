@@ -42,12 +42,15 @@ def tables(reports: list[Row]) -> str:
     parts = []
     for report in reports:
         many = [r for r in report["results"] if r["name"] in TITLES]
-        others = [r for r in report["results"] if r["name"] not in TITLES]
+        wavernn = [r for r in report["results"] if r["name"] == "wavernn"]
+        others = [r for r in report["results"] if r["name"] not in (*TITLES, "wavernn")]
         parts += [_heading(report), ""]
         if others:
             parts += [*_speed(others), ""]
         if many:
             parts += [*_engines(many), "", *_groups(report, many), "", *_batches(many)]
+        if wavernn:
+            parts += [*_steps(wavernn), ""]
         lpcnet = [r for r in report["results"] if r["name"] == "lpcnet"]
         if lpcnet:
             parts += [*_latency(lpcnet), "", *_limits(lpcnet), ""]
@@ -138,6 +141,54 @@ def _engines(results: list[Row]) -> list[str]:
             ],
             rows,
         ),
+    ]
+
+
+def _steps(results: list[Row]) -> list[str]:
+    """WaveRNN: ours with their bounds, then the peers by number of rows."""
+    rows, peers = [], {}
+    for r in results:
+        s, sparse = r["xrt_spread"], r["sparsity"]
+        rows.append(
+            [
+                r["precision"],
+                str(r["streams"]),
+                "dense" if sparse is None else f"{sparse * 100:.0f} % zero",
+                f"{r['xrt']:.2f} ({s['q1']:.2f}..{s['q3']:.2f})",
+                f"{r['bytes_per_sample'] / 1e3:.0f}",
+                f"{r['read_gbytes']:.0f}",
+                f"{r['bound_xrt']:.2f} ({r['xrt'] / r['bound_xrt']:.0%})",
+                f"{r['first_sample_ms']:.1f}",
+                "-" if r["peer"] is None else f"{r['ratio']:.2f} x {_named(r['peer'])}",
+            ]
+        )
+        if sparse is None:
+            for peer in r["peers"]:
+                p = peer["xrt"]
+                cells = f"{p['median']:.3f} ({p['q1']:.3f}..{p['q3']:.3f})"
+                peers[_named(peer), r["streams"]] = cells
+    threads = results[0]["threads"]
+    header = [
+        "weights",
+        "streams",
+        "blocks",
+        "x real time, all streams",
+        "kB per sample",
+        "read, GB/s",
+        "bound (reached)",
+        "first samples ms",
+        "ratio to the best of its kind",
+    ]
+    lines = [f"WaveRNN, {threads} thread{'s' if threads > 1 else ''}:", "", *_table(header, rows)]
+    if not peers:
+        return lines
+    cells = [[name, str(streams), text] for (name, streams), text in peers.items()]
+    return [
+        *lines,
+        "",
+        "The peers' step network, dense:",
+        "",
+        *_table(["runtime", "rows", "x real time, all rows"], cells),
     ]
 
 
@@ -240,7 +291,7 @@ def _limits(results: list[Row]) -> list[str]:
 
 
 def _work(results: list[Row]) -> list[str]:
-    by_precision = {r["precision"]: r for r in results if r["bytes_by_part"] is not None}
+    by_precision = {r["precision"]: r for r in results if r["name"] == "lpcnet"}
     if not by_precision:
         return []
     first = next(iter(by_precision.values()))

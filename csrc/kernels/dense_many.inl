@@ -164,12 +164,12 @@ struct DenseManyRunI8 {
 
 inline void dense_f32_many(const Dense<float>& w, const float* const* x, const float* const* init,
                            float* const* y, std::int32_t rows) noexcept {
-  for_panels<4>(w.panels, 0, DenseManyRun<float>{w, x, init, y, rows});
+  for_panels<kPanelGroup>(w.panels, 0, DenseManyRun<float>{w, x, init, y, rows});
 }
 
 inline void dense_bf16_many(const Dense<Bf16>& w, const float* const* x, const float* const* init,
                             float* const* y, std::int32_t rows) noexcept {
-  for_panels<4>(w.panels, 0, DenseManyRun<Bf16>{w, x, init, y, rows});
+  for_panels<kPanelGroup>(w.panels, 0, DenseManyRun<Bf16>{w, x, init, y, rows});
 }
 
 inline void dense_i8_many(const Dense<std::int8_t>& w, const std::uint8_t* const* u,

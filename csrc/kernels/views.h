@@ -22,6 +22,11 @@ inline float bf16_to_float(Bf16 x) {
 //   float [panel][col][16];  Bf16 [panel][col / 2][16][2], cols padded to even;
 //   int8 [panel][col / 4][16][4], cols padded to a multiple of 4. Inputs x are readable up to the
 //   padding.
+//
+// Products go by groups of kPanelGroup panels, whose float sums are added in an order of their own:
+// whoever divides a matrix divides it between groups.
+constexpr int kPanelGroup = 4;
+
 template <typename T>
 struct Dense {
   std::int32_t panels = 0;

@@ -57,27 +57,27 @@ GruState Gru::make_state(Arena& arena) const {
   GruState state;
   state.h = arena.allocate<float>(stride_);
   state.h_u8 = arena.allocate<std::uint8_t>(stride_);
-  state.sums = arena.allocate<float>(3 * stride_ + kVector);
+  state.sums = arena.allocate<float>(3 * stride_);
   return state;
 }
 
-void Gru::multiply_many(const GruState* const* states, int n) const PYVOC_RT {
+void Gru::multiply_many(const GruState* const* states, int n, Linear::Share share) const PYVOC_RT {
   if (integer()) {
-    const std::uint8_t* u[kMost];
-    std::int32_t* y[kMost];
+    const std::uint8_t* u[Linear::kMost];
+    std::int32_t* y[Linear::kMost];
     for (int i = 0; i < n; ++i) {
       u[i] = states[i]->h_u8;
       y[i] = static_cast<std::int32_t*>(states[i]->sums);
     }
-    return recurrent_.run_many(u, y, n);
+    return recurrent_.run_many(u, y, n, share);
   }
-  const float* x[kMost];
-  float* y[kMost];
+  const float* x[Linear::kMost];
+  float* y[Linear::kMost];
   for (int i = 0; i < n; ++i) {
     x[i] = states[i]->h;
     y[i] = static_cast<float*>(states[i]->sums);
   }
-  recurrent_.run_many(x, nullptr, y, n);
+  recurrent_.run_many(x, nullptr, y, n, share);
 }
 
 void Gru::reset(const GruState& state) const PYVOC_RT {

@@ -25,7 +25,7 @@ struct GruSource {
 struct GruState {
   float* h = nullptr;            // [stride]
   std::uint8_t* h_u8 = nullptr;  // [stride] round(127 h) + 127
-  void* sums = nullptr;          // [3 * stride + kVector] U h: float, or int32 for int8 weights
+  void* sums = nullptr;          // [3 * stride] U h: float, or int32 for int8 weights
 };
 
 class Gru {
@@ -53,9 +53,8 @@ class Gru {
     }
   }
 
-  // The same for n <= kMost states at once.
-  static constexpr int kMost = 16;
-  void multiply_many(const GruState* const* states, int n) const PYVOC_RT;
+  // The same for n <= Linear::kMost states at once, or a share of it.
+  void multiply_many(const GruState* const* states, int n, Linear::Share share) const PYVOC_RT;
 
   // One of kParts pieces of multiply.
   void multiply_part(int part, const GruState& state) const PYVOC_RT {

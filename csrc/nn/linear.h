@@ -43,9 +43,10 @@ class Linear {
   const backends::MatVec& description() const { return layer_; }
   const char* backend() const { return backend_; }
   bool integer() const { return layer_.weights == backends::Weights::kI8; }
-  int outputs() const { return outputs_; }  // padded rows; y needs kVector more when sparse
+  int outputs() const { return outputs_; }              // padded rows
+  std::int64_t bytes() const { return stored_bytes_; }  // of weights
 
-  // y [outputs] = init + W x, float weights; init may be null and must be for sparse weights.
+  // y [outputs] = init + W x, float weights; init may be null.
   void run(const float* x, const float* init, float* y) const PYVOC_RT;
 
   // y [outputs] = W u, int8 weights; u in 0..254 stands for (u - 127) / 127.
@@ -59,11 +60,18 @@ class Linear {
   // Four inputs at once; sparse int8 weights only.
   void run_x4(const std::uint8_t* const* u, std::int32_t* const* y) const PYVOC_RT;
 
-  // n inputs at once, dense weights being read once for several of them: y[i] is, bit for bit, what
-  // run gives for x[i]. init as in run.
-  void run_many(const float* const* x, const float* const* init, float* const* y,
-                int n) const PYVOC_RT;
-  void run_many(const std::uint8_t* const* u, std::int32_t* const* y, int n) const PYVOC_RT;
+  // The rows that one of several threads does.
+  struct Share {
+    int piece = 0, pieces = 1;
+  };
+
+  // n <= kMost inputs at once, dense weights being read once for several of them: y[i] is, bit for
+  // bit, what run gives for x[i], whatever the shares. init as in run.
+  static constexpr int kMost = 16;
+  void run_many(const float* const* x, const float* const* init, float* const* y, int n,
+                Share share) const PYVOC_RT;
+  void run_many(const std::uint8_t* const* u, std::int32_t* const* y, int n,
+                Share share) const PYVOC_RT;
 
   // int8: the real value of one unit of y, and what to add because u stands for (u - 127): real
   // product = y * scale + offset. Both [outputs]. nullptr otherwise.
@@ -78,11 +86,13 @@ class Linear {
   void pack_sparse16x1(const LinearSource& source, Arena& arena);
   void pack_scales(const LinearSource& source, const std::int32_t* row_sums, Arena& arena);
   int output_row(const LinearSource& source, int row) const;
+  void run_sparse(int view, const float* x, const float* init, float* y) const PYVOC_RT;
 
   const kernels::KernelTable* kernels_ = nullptr;
   const char* backend_ = "";
   backends::MatVec layer_;
   int outputs_ = 0;
+  std::int64_t stored_bytes_ = 0;
   const float* scale_ = nullptr;
   const float* offset_ = nullptr;
   kernels::Dense<float> dense_f32_;

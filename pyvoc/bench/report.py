@@ -158,13 +158,13 @@ class Result:
         Of the model's weights; None for features.
     threads, streams
         LPCNet: threads, and streams in lockstep on each of them. MelGAN, WaveGlow: threads of one
-        stream.
+        stream. WaveRNN: threads of one stream, or of several in lockstep.
     xrt
         Audio seconds per wall second, all streams together; median of the rounds.
     xrt_spread
         The rounds.
     chunk_ms
-        Audio in the chunks that latency is measured with: LPCNet one hop, others eight.
+        Audio in the chunks that latency is measured with: LPCNet, WaveRNN one hop, others eight.
     p50_ms, p99_ms
         Wall time of one chunk of every stream of one thread.
     first_sample_ms
@@ -192,6 +192,15 @@ class Result:
         Multiply-adds and bytes per sample, part by part.
     gmacs_by_part
         MelGAN, WaveGlow: 10^9 multiply-adds per second of each part, on one thread.
+    sparsity
+        WaveRNN: fraction of the sample loop's blocks that is zero; None: dense, or what the model
+        has.
+    read_gbytes
+        WaveRNN: 10^9 bytes per second that the threads read of a matrix of as many bytes as a
+        sample reads, measured in the same run.
+    bound_xrt
+        WaveRNN: times real time when a sample took only that reading, which lockstep streams
+        share, or only its multiply-adds at the machine's peak, whichever is longer.
     tier
         Kernel tier of the matrix products.
     peer, ratio
@@ -225,6 +234,9 @@ class Result:
     macs_by_part: dict[str, float] | None = None
     bytes_by_part: dict[str, float] | None = None
     gmacs_by_part: dict[str, float] | None = None
+    sparsity: float | None = None
+    read_gbytes: float | None = None
+    bound_xrt: float | None = None
     peer: Peer | None = None
     ratio: float | None = None
     peers: list[Peer] = field(default_factory=list)
@@ -270,6 +282,8 @@ class Report:
 
 def _result_lines(r: Result) -> list[str]:
     what = " ".join(part for part in (r.name, r.precision, r.tier) if part)
+    if r.sparsity is not None:
+        what += f", {r.sparsity:.0%} of the blocks zero"
     if r.streams > 1:
         what += f", {r.streams} streams in lockstep"
     if r.threads > 1:
@@ -291,6 +305,11 @@ def _result_lines(r: Result) -> list[str]:
         line = f"  {r.gmacs:.1f} GMAC/s, {r.peak_fraction:.0%} of the peak"
         if r.l2_fraction is not None:
             line += f"; {r.bytes_per_sample} bytes per sample, {r.l2_fraction:.0%} of L2 bandwidth"
+        if r.bound_xrt is not None:
+            line += (
+                f"; {r.bytes_per_sample} bytes per sample at {r.read_gbytes:.0f} GB/s: at most "
+                f"{r.bound_xrt:.2f}x, {r.xrt / r.bound_xrt:.0%} reached"
+            )
         lines.append(line)
     lines += [
         f"  batch of {b.utterances}, {b.frames} frames each: {b.per_second:.3f} utterances/s, "

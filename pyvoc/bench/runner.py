@@ -17,6 +17,7 @@ CASES = {
     "features": "pyvoc.bench.lpcnet.case:Features",
     "melgan": "pyvoc.bench.melgan.case:Melgan",
     "waveglow": "pyvoc.bench.waveglow.case:Waveglow",
+    "wavernn": "pyvoc.bench.wavernn.case:Wavernn",
 }
 """What can be measured, and the class that does it."""
 TARGETS = tuple(CASES)

@@ -33,16 +33,16 @@ class Options:
     core
         The logical processor to use (the first of `threads`); None takes the last ones allowed.
     streams
-        LPCNet: numbers of streams to run in lockstep.
+        LPCNet, WaveRNN: numbers of streams to run in lockstep; empty: the usual ones.
     threads
-        LPCNet: threads, each on `streams` streams of its own. MelGAN, WaveGlow: threads that share
-        one stream, and the peers' threads.
+        LPCNet: threads, each on `streams` streams of its own. MelGAN, WaveGlow, WaveRNN: threads
+        that share a stream (or the lockstep), and the peers' threads.
     peer_int8, peer_f32
         lpcnet_demo of an int8 and of a float build.
     c_example
         The binary of examples/c, to see its memory.
     peers
-        MelGAN, WaveGlow: measure the runtimes that are installed.
+        MelGAN, WaveGlow, WaveRNN: measure the runtimes that are installed.
     batches
         MelGAN, WaveGlow: numbers of utterances to hand over together, besides.
     """
@@ -53,7 +53,7 @@ class Options:
     seconds: float = 5.0
     repeats: int = 9
     core: int | None = None
-    streams: tuple[int, ...] = (1, 4)
+    streams: tuple[int, ...] = ()
     threads: int = 1
     peer_int8: Path | None = None
     peer_f32: Path | None = None

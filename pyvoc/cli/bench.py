@@ -13,9 +13,10 @@ from pyvoc.voices import DEFAULT, resolve
 
 __all__ = ["add_parser", "run"]
 
-_TARGETS = ("lpcnet", "features", "melgan", "waveglow")
+_TARGETS = ("lpcnet", "features", "melgan", "waveglow", "wavernn")
 _DEFAULT = _TARGETS[:2]
-_FROM_MEL = _TARGETS[2:]
+_BATCHED = ("melgan", "waveglow")
+_SEEDED = _TARGETS[2:]
 
 
 def _number(low: int, high: int) -> Any:
@@ -45,7 +46,7 @@ def add_parser(subparsers: Any) -> None:
         "bench",
         help="measure speed, latency and memory",
         description="Measure on pinned cores, in turns with peers when they are given. Without "
-        "--model: the bundled voice; with --precision or a peer, and for melgan and waveglow, "
+        "--model: the bundled voice; with --precision or a peer, and for the other vocoders, "
         "models of the usual size with seeded weights, which need the extra 'convert'. "
         "PYVOC_ISA=avx2 and the like measure another tier.",
         allow_abbrev=False,
@@ -65,7 +66,7 @@ def add_parser(subparsers: Any) -> None:
         type=_number(1, 600),
         default=5,
         metavar="N",
-        help="audio per round and stream (default 5; features: 20 times as much)",
+        help="audio per round and stream (default 5; features: 20 times as much, wavernn: a tenth)",
     )
     parser.add_argument(
         "--repeats", type=_number(1, 1000), default=9, metavar="N", help="rounds (default 9)"
@@ -79,17 +80,17 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--streams",
         type=_numbers,
-        default=(1, 4),
+        default=(),
         metavar="N[,N]",
-        help="streams in lockstep (default 1,4)",
+        help="streams in lockstep (default: lpcnet 1,4; wavernn 1,16)",
     )
     parser.add_argument(
         "--threads",
         type=_number(1, 1024),
         default=1,
         metavar="N",
-        help="lpcnet: threads, each with its own core and --streams streams; melgan, waveglow: "
-        "threads of one stream, and of the peers (default 1)",
+        help="lpcnet: threads, each with its own core and --streams streams; others: threads of "
+        "one stream or lockstep, and of the peers (default 1)",
     )
     parser.add_argument(
         "--peer-lpcnet",
@@ -102,8 +103,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--peers",
         action="store_true",
-        help="measure what is installed too: lpcnet_demo; melgan, waveglow: onnxruntime, torch, "
-        "openvino",
+        help="measure what is installed too: lpcnet_demo; others: onnxruntime, torch, and for "
+        "melgan and waveglow openvino",
     )
     parser.add_argument(
         "--batch",
@@ -131,12 +132,12 @@ def run(args: argparse.Namespace) -> int:
         args.parser.error("--precision is for seeded models; --model has its own")
     targets = _DEFAULT if args.target is None else (args.target,)
     given: list[Path | None] = [*(args.peer_lpcnet or []), None, None]
-    from_mel = args.target in _FROM_MEL
-    if args.batch and not from_mel:
-        args.parser.error(f"--batch is for {' and '.join(_FROM_MEL)}")
-    if args.peers and given[0] is None and not from_mel:
+    own = args.target in _SEEDED
+    if args.batch and args.target not in _BATCHED:
+        args.parser.error(f"--batch is for {' and '.join(_BATCHED)}")
+    if args.peers and given[0] is None and not own:
         given[0] = _installed_peer()
-    seeded = args.precision is not None or given[0] is not None or from_mel
+    seeded = args.precision is not None or given[0] is not None or own
     model = args.model or (None if seeded else DEFAULT)
     options = Options(
         targets=targets,

@@ -6,7 +6,7 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from pyvoc.errors import Error, ModelError, UnsupportedError
 from pyvoc.quant import encode
 from pyvoc.quant.audio_report import AudioReport, compare_audio
 from pyvoc.quant.logit_report import LogitReport, compare_logits
+from pyvoc.quant.prune import SparsityReport, check_sparsity, prune
 from pyvoc.quant.report import PrecisionReport, compare
 from pyvoc.specs import Container, write_container
 from pyvoc.specs.layout import PRECISIONS
@@ -41,7 +42,10 @@ class Conversion:
     notes
         Sentences that the user should read.
     report
-        Error of the precision against float; None when it was not measured.
+        Error of the precision, and of what was pruned, against the checkpoint's float form; None
+        when it was not measured.
+    sparsity
+        Blocks of zeros; None where the model's matrices are never block-sparse, or too small.
     """
 
     source: str
@@ -52,6 +56,7 @@ class Conversion:
     bytes: int
     notes: tuple[str, ...]
     report: PrecisionReport | AudioReport | LogitReport | None
+    sparsity: SparsityReport | None = None
 
 
 def convert(
@@ -63,6 +68,7 @@ def convert(
     load: Callable[[str], Any] | None = None,
     mel: str | os.PathLike[str] | None = None,
     options: Mapping[str, str] | None = None,
+    sparsity: float | None = None,
 ) -> Conversion:
     """Convert an upstream checkpoint to a model file.
 
@@ -86,6 +92,10 @@ def convert(
         What a checkpoint cannot say. WaveGlow: ``halves``, ``first`` or ``alternate``. WaveRNN:
         ``mode``, ``mol``, ``raw`` (mu-law labels) or ``linear`` (labels on a linear scale), else
         told from the number of outputs, labels being mu-law.
+    sparsity
+        WaveRNN: the fraction of 8 x 4 blocks, between 0 and 1, that shall be zero in the sample
+        loop's matrices; the smallest weights are pruned until they are. None prunes nothing: zeros
+        are found either way.
 
     Returns
     -------
@@ -106,11 +116,16 @@ def convert(
         raise Error(f"precision '{precision}' is unknown, expected {', '.join(PRECISIONS)}")
     if arch != "auto" and arch not in ARCHITECTURES:
         raise Error(f"architecture '{arch}' is unknown, expected auto, {', '.join(ARCHITECTURES)}")
+    check_sparsity(sparsity)
     digest = _sha256(source)
     checkpoint = detect(source, arch, options=options)(source)
     if Path(source).resolve() == Path(target).resolve():
         raise Error(f"{target}: the model would overwrite its checkpoint")
-    container = _encode(checkpoint, Path(source).stem, digest, precision, str(source))
+    arrays, sparse = prune(
+        checkpoint.spec, checkpoint.arrays, metadata=checkpoint.metadata, sparsity=sparsity
+    )
+    pruned = replace(checkpoint, arrays=arrays)
+    container = _encode(pruned, Path(source).stem, digest, precision, str(source))
     report, notes = None, checkpoint.notes
     folder = Path(target).parent
     if not folder.is_dir():
@@ -122,7 +137,7 @@ def convert(
             trial = Path(scratch) / "model.gguf"
             write_container(trial, container, spec=checkpoint.spec)
             exact = trial
-            if precision != "f32":
+            if precision != "f32" or sparsity is not None:
                 exact = Path(scratch) / "float.gguf"
                 reference = _encode(checkpoint, "float", digest, "f32", str(source))
                 write_container(exact, reference, spec=checkpoint.spec)
@@ -143,6 +158,7 @@ def convert(
         bytes=Path(target).stat().st_size,
         notes=notes,
         report=report,
+        sparsity=sparse,
     )
 
 

@@ -80,6 +80,8 @@ class ModelSpec:
         Model-specific checks, given the container and its layout; returns sentences.
     peak
         No sample of its audio is greater; more is not audio.
+    prunable
+        Conversion may make blocks of zeros in its matrices (`TensorSpec.blocks`).
     """
 
     architecture: str
@@ -89,6 +91,7 @@ class ModelSpec:
     layout: Callable[[Shapes, Mapping[str, Scalar]], Layout]
     extra: Callable[[Container, Layout], list[str]] = field(default=lambda container, layout: [])
     peak: float = 1.0
+    prunable: bool = False
 
     def layout_of(self, container: Container) -> Layout:
         """The tensors that belong to the model of a container."""

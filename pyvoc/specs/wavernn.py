@@ -29,6 +29,11 @@ MAX_MIXTURES = 64
 MOL_BITS = 16
 """What ``wavernn.bits`` is for a mixture of logistics: it is trained on 16-bit samples."""
 
+BLOCKS = ((8, 4),)
+"""Sparse blocks (outputs, inputs) of the sample loop's matrices."""
+F32_BLOCKS = ((16, 1),)
+"""In float only: an int8 dot product wants several inputs."""
+
 _LOOP = (F32, BF16, I8)
 _FEW = (F32, BF16, F32)
 
@@ -77,6 +82,11 @@ def tensors(blocks: int, stretches: int, *, raw: bool) -> tuple[TensorSpec, ...]
 
     `raw`: the last layer has an output per label. It has few otherwise, and stays F32 at int8.
     """
+
+    def loop(name: str, rows: str, inputs: str) -> TensorSpec:
+        return TensorSpec(name, (rows, inputs), _LOOP, blocks=BLOCKS, f32_blocks=F32_BLOCKS)
+
+    last = ("fc3.weight", "outputs", "F")
     found = [
         TensorSpec("resnet.in.weight", ("D", "mels", "taps")),
         TensorSpec("resnet.in.bias", ("D",)),
@@ -103,14 +113,14 @@ def tensors(blocks: int, stretches: int, *, raw: bool) -> tuple[TensorSpec, ...]
         *found,
         TensorSpec("fc2.input.aux", ("F", "A")),
         TensorSpec("fc2.input.bias", ("F",)),
-        TensorSpec("rnn1.hidden.weight", ("3R", "R"), _LOOP),
+        loop("rnn1.hidden.weight", "3R", "R"),
         TensorSpec("rnn1.hidden.bias", ("3R",)),
-        TensorSpec("rnn2.input.weight", ("3R", "R"), _LOOP),
-        TensorSpec("rnn2.hidden.weight", ("3R", "R"), _LOOP),
+        loop("rnn2.input.weight", "3R", "R"),
+        loop("rnn2.hidden.weight", "3R", "R"),
         TensorSpec("rnn2.hidden.bias", ("3R",)),
-        TensorSpec("fc1.weight", ("F", "R"), _LOOP),
-        TensorSpec("fc2.weight", ("F", "F"), _LOOP),
-        TensorSpec("fc3.weight", ("outputs", "F"), _LOOP if raw else _FEW),
+        loop("fc1.weight", "F", "R"),
+        loop("fc2.weight", "F", "F"),
+        loop(*last) if raw else TensorSpec(last[0], last[1:], _FEW),
         TensorSpec("fc3.bias", ("outputs",)),
     )
 
@@ -265,4 +275,5 @@ WAVERNN = ModelSpec(
     metadata=METADATA,
     layout=_layout,
     extra=_extra,
+    prunable=True,
 )

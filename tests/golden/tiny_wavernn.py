@@ -8,7 +8,7 @@ same on every machine. Scales keep the GRUs' states well within -1..1 and the au
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from pyvoc.convert.wavernn import convert_wavernn
 from pyvoc.convert.wavernn_names import find_network
+from pyvoc.quant.prune import prune
+from pyvoc.specs import WAVERNN
 from pyvoc.specs.mel import MelRecipe
 from pyvoc.specs.wavernn import WavernnSettings
 
@@ -38,6 +40,8 @@ class TinyWavernn:
         Their product is the hop.
     pad
         Frames that the residual network sees on each side.
+    sparsity
+        Fraction of the sample loop's blocks that is pruned; None: dense.
     """
 
     seed: int
@@ -49,6 +53,7 @@ class TinyWavernn:
     blocks: int
     stretches: tuple[int, ...]
     pad: int = 2
+    sparsity: float | None = None
 
     @property
     def outputs(self) -> int:
@@ -95,6 +100,7 @@ ODD = TinyWavernn(
     _ODD,
     pad=3,
 )
+SPARSE = replace(MOL, seed=24, sparsity=0.75)
 
 MODELS = {
     "mol.f32": (MOL, "f32"),
@@ -105,6 +111,8 @@ MODELS = {
     "raw.int8": (RAW, "int8"),
     "odd.f32": (ODD, "f32"),
     "odd.int8": (ODD, "int8"),
+    "sparse.bf16": (SPARSE, "bf16"),
+    "sparse.int8": (SPARSE, "int8"),
 }
 
 
@@ -173,4 +181,5 @@ def make(tiny: TinyWavernn, draw: Callable[..., Array]) -> dict[str, Array]:
     assert named is not None
     mode = tiny.settings.mode
     found = convert_wavernn(state, named, path=Path("tiny"), container="seeded", mode=mode)
-    return {name: np.asarray(array, np.float64) for name, array in found.arrays.items()}
+    arrays, _ = prune(WAVERNN, found.arrays, metadata=found.metadata, sparsity=tiny.sparsity)
+    return {name: np.asarray(array, np.float64) for name, array in arrays.items()}

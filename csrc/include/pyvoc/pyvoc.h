@@ -142,8 +142,9 @@ PYVOC_API pyvoc_status pyvoc_model_forward(const pyvoc_model* model, const float
  */
 
 /* threads: that may work on this stream, the caller's among them; 0 is 1, at most 64. Models whose
- * samples depend on each other (LPCNet) use one. The samples do not depend on it. Helpers poll:
- * busily for a moment after each pull, then every few milliseconds until the stream is closed. */
+ * samples are too little work each (LPCNet) use one. In a lockstep one stream's threads serve all:
+ * give them to one. The samples do not depend on it. Helpers poll: busily for a moment after each
+ * pull, then every few milliseconds until the stream is closed. */
 typedef struct pyvoc_stream_options {
   uint32_t struct_size;
   uint32_t capacity_frames; /* room for pushed frames that were not pulled yet; 0: 64 */

@@ -24,7 +24,7 @@ Synthesis::Synthesis(const Config& config, const Weights& weights,
       sampler_(config, weights, kernels, arena_),
       a_(weights.gru_a.make_state(arena_)),
       b_(weights.gru_b.make_state(arena_)) {
-  b_input_sums_ = arena_.allocate<float>(weights.gru_b_input.outputs() + nn::kVector);
+  b_input_sums_ = arena_.allocate<float>(weights.gru_b_input.outputs());
   b_input_ = arena_.allocate<float>(weights.gru_b_input.outputs());
   last_frame_ = arena_.allocate<float>(config.feature_dims);
   dsp::mulaw_decode_table();  // built here, not on the audio thread

@@ -61,7 +61,7 @@ class Synthesis final : public Session {
   Sampler sampler_;
   Draws draws_;
   nn::GruState a_, b_;
-  void* b_input_sums_ = nullptr;  // [3 * stride B + kVector] W h_a: int32 or float
+  void* b_input_sums_ = nullptr;  // [3 * stride B] W h_a: int32 or float
   float* b_input_ = nullptr;      // [3 * stride B]
   float* last_frame_ = nullptr;   // [feature_dims]
   float signal_[kLpcOrder] = {};  // x[t-1] ... x[t-16], s16 scale, pre-emphasised

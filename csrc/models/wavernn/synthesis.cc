@@ -6,6 +6,7 @@ namespace pyvoc::models::wavernn {
 namespace {
 
 constexpr float kMaxByte = 254.0f;
+constexpr int kSessionsWorth = 4;  // of a lockstep, for a thread
 constexpr float kHalfSum = 63.5f;  // h1 + h2, -2..2, as bytes around 127
 
 std::size_t size(int n) { return static_cast<std::size_t>(n); }
@@ -13,10 +14,11 @@ std::size_t size(int n) { return static_cast<std::size_t>(n); }
 }  // namespace
 
 Synthesis::Synthesis(const Config& config, const Weights& weights,
-                     const kernels::KernelTable& kernels, std::uint64_t seed)
+                     const kernels::KernelTable& kernels, std::uint64_t seed, int threads)
     : config_(config),
       weights_(weights),
       kernels_(kernels),
+      team_(threads),
       conditioning_(config, weights, kernels, arena_),
       sampler_(config, weights.amplitudes, kernels, arena_),
       a_(weights.rnn1.make_state(arena_)),
@@ -73,16 +75,37 @@ void Synthesis::run_step(Synthesis* const* sessions, int n, const int* at, int t
   const std::uint8_t* u[kLockstep] = {};
   std::int32_t* sums[kLockstep] = {};
   const nn::GruState *first[kLockstep] = {}, *second[kLockstep] = {};
+  Synthesis* largest = sessions[0];
+  for (int i = 1; i < n; ++i) {
+    if (sessions[i]->team_.threads() > largest->team_.threads()) largest = sessions[i];
+  }
+  Team& team = largest->team_;
   const auto each = [&](const auto& f) {
-    for (int i = 0; i < n; ++i) f(i, *sessions[i]);
+    const int pieces = std::max(1, std::min(n / kSessionsWorth, team.threads()));
+    team.run(pieces, [&](int piece) {
+      const Team::Range mine = Team::Range::of(n, piece, pieces);
+      for (int i = mine.first; i < mine.first + mine.count; ++i) f(i, *sessions[i]);
+    });
   };
   // y = init + layer x; an int8 layer has u, of which `factor` (by session) is a unit.
-  const auto product = [&](const nn::Linear& layer, const auto& factor) {
-    if (!layer.integer()) return layer.run_many(x, init, y, n);
-    layer.run_many(u, sums, n);
-    for (int i = 0; i < n; ++i) {
+  const auto sum = [&](const nn::Linear& layer, nn::Linear::Share share) {
+    if (layer.integer()) return layer.run_many(u, sums, n, share);
+    layer.run_many(x, init, y, n, share);
+  };
+  const auto scale = [&](const nn::Linear& layer, const auto& factor) {
+    if (!layer.integer()) return;
+    each([&](int i, Synthesis&) {
       kernels.scaled_i32(sums[i], layer.scale(), factor(i), init[i], y[i], layer.outputs());
-    }
+    });
+  };
+  // Threads keep their rows from sample to sample, and those stay in their caches.
+  const auto divide = [&](std::int64_t bytes, const auto& work) {
+    const int pieces = std::min(team.pieces_of(bytes * n), team.threads());
+    team.run(pieces, [&](int i) { work(nn::Linear::Share{i, pieces}); });
+  };
+  const auto product = [&](const nn::Linear& layer, const auto& factor) {
+    divide(layer.bytes(), [&](nn::Linear::Share share) { sum(layer, share); });
+    scale(layer, factor);
   };
   // Rectified activations u stand for u top / 254: nothing is to be added for a zero.
   const auto rectified = [&](int i, Synthesis& s, float* values) {
@@ -97,30 +120,36 @@ void Synthesis::run_step(Synthesis* const* sessions, int n, const int* at, int t
   each([&](int i, Synthesis& s) {
     s.mix_inputs(at[i] + t);
     w.rnn1.update(s.a_, s.inputs_, nullptr);
+    first[i] = &s.a_;
     x[i] = s.a_.h;
     u[i] = s.a_.h_u8;
     sums[i] = s.sums_;
     init[i] = s.inputs_ + w.rnn2_at;
     y[i] = s.rnn2_gates_;
   });
-  product(w.rnn2_input, [](int) { return 1.0f; });
+  // What the next sample's gates read of both states needs only be there by then, and goes along
+  // with the products that this one waits for.
+  divide(w.rnn2_input.bytes() + w.rnn1.recurrent().bytes(), [&](nn::Linear::Share share) {
+    sum(w.rnn2_input, share);
+    w.rnn1.multiply_many(first, n, share);
+  });
+  scale(w.rnn2_input, [](int) { return 1.0f; });
   each([&](int i, Synthesis& s) {
     w.rnn2.update(s.b_, s.rnn2_gates_, nullptr);
-    first[i] = &s.a_;
-    second[i] = &s.b_;
-  });
-  w.rnn1.multiply_many(first, n);
-  w.rnn2.multiply_many(second, n);
-  each([&](int i, Synthesis& s) {
     const int stride = w.rnn1.stride();
     for (int k = 0; k < stride; ++k) s.other_[k] = s.a_.h[k] + s.b_.h[k];
     if (integer) kernels.bytes_f32(s.other_, kHalfSum, 127.0f, stride, s.bytes_);
+    second[i] = &s.b_;
     x[i] = s.other_;
     u[i] = s.bytes_;
     init[i] = s.inputs_ + w.fc1_at;
     y[i] = s.hidden_;
   });
-  product(w.fc1, [](int) { return 2.0f; });
+  divide(w.fc1.bytes() + w.rnn2.recurrent().bytes(), [&](nn::Linear::Share share) {
+    sum(w.fc1, share);
+    w.rnn2.multiply_many(second, n, share);
+  });
+  scale(w.fc1, [](int) { return 2.0f; });
   each([&](int i, Synthesis& s) {
     rectified(i, s, s.hidden_);
     init[i] = s.conditioning_.fc2_constant();

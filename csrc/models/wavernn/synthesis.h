@@ -2,6 +2,7 @@
 #ifndef PYVOC_MODELS_WAVERNN_SYNTHESIS_H_
 #define PYVOC_MODELS_WAVERNN_SYNTHESIS_H_
 
+#include "base/team.h"
 #include "models/vocoder.h"
 #include "models/wavernn/conditioning.h"
 #include "models/wavernn/sampler.h"
@@ -10,18 +11,18 @@
 namespace pyvoc::models::wavernn {
 
 // Sessions that share a pass over the weights.
-constexpr int kLockstep = nn::Gru::kMost;
+constexpr int kLockstep = nn::Linear::kMost;
 
 class Synthesis final : public Session {
  public:
   Synthesis(const Config& config, const Weights& weights, const kernels::KernelTable& kernels,
-            std::uint64_t seed);
+            std::uint64_t seed, int threads);
 
   void reset(std::uint64_t seed) PYVOC_RT override;
   void set_draws(Span<const float> draws) PYVOC_RT override { draws_.give(draws); }
   bool begin_hop(const float* frame) PYVOC_RT override { return conditioning_.process(frame); }
 
-  // As Vocoder::run, for n <= kLockstep sessions.
+  // As Vocoder::run, for n <= kLockstep sessions, on the threads of the one that has the most.
   static void run(Synthesis* const* sessions, const int* at, float* const* samples, int count,
                   int n) PYVOC_RT;
 
@@ -41,6 +42,7 @@ class Synthesis final : public Session {
   const Config& config_;
   const Weights& weights_;
   const kernels::KernelTable& kernels_;
+  Team team_;
   Arena arena_;
   Conditioning conditioning_;
   Sampler sampler_;

@@ -22,8 +22,8 @@ class Wavernn final : public Vocoder {
   const VocoderInfo& info() const override { return info_; }
   const std::vector<PlanEntry>& plan() const override { return weights_.plan; }
   std::size_t packed_bytes() const override { return weights_.arena.bytes(); }
-  std::unique_ptr<Session> open(std::uint64_t seed, int /*threads*/) const override {
-    return start(seed);
+  std::unique_ptr<Session> open(std::uint64_t seed, int threads) const override {
+    return start(seed, threads);
   }
   void run(Session* const* sessions, const int* at, float* const* samples, int count,
            std::size_t n) const PYVOC_RT override;
@@ -42,8 +42,8 @@ class Wavernn final : public Vocoder {
 
   const Config& config() const { return config_; }
   const Weights& weights() const { return weights_; }
-  std::unique_ptr<Synthesis> start(std::uint64_t seed) const {
-    return std::make_unique<Synthesis>(config_, weights_, kernels_, seed);
+  std::unique_ptr<Synthesis> start(std::uint64_t seed, int threads = 1) const {
+    return std::make_unique<Synthesis>(config_, weights_, kernels_, seed, threads);
   }
 
  private:

@@ -66,8 +66,9 @@ class Loader {
             tensors_.f32(name + "sample", {size(rows)}), tensors_.f32(name + "bias", {size(rows)})};
   }
 
-  nn::LinearSource loop(const std::string& name, int rows, int cols, int gates, bool int8 = true) {
-    const nn::LinearSource source = tensors_.matrix(name, rows, cols, gates, false, int8);
+  nn::LinearSource loop(const std::string& name, int rows, int cols, int gates, bool sparse = true,
+                        bool int8 = true) {
+    const nn::LinearSource source = tensors_.matrix(name, rows, cols, gates, sparse, int8);
     if (int8 && source.data != nullptr) {
       ++layers_;
       if (source.type == Type::kI8) ++integers_;
@@ -101,7 +102,8 @@ class Loader {
     gru2_.bias_ih = rnn2_.bias;
     fc1_loop_ = loop("fc1.weight", f, r, 1);
     fc2_loop_ = loop("fc2.weight", f, f, 1);
-    fc3_ = loop("fc3.weight", c_.outputs, f, 1, c_.mode == Mode::kRaw);
+    const bool labels = c_.mode == Mode::kRaw;
+    fc3_ = loop("fc3.weight", c_.outputs, f, 1, labels, labels);
     fc3_bias_ = tensors_.f32("fc3.bias", {size(c_.outputs)});
     if (integers_ != 0 && integers_ != layers_) {
       tensors_.problem(std::to_string(integers_) + " of " + std::to_string(layers_) +

@@ -21,6 +21,8 @@ native: Any = _pyvoc
 _FEATURE_FACTOR = 20
 """Feature extraction is an order of magnitude faster, and gets as much more signal."""
 _C_EXAMPLE_SECONDS = 60
+_STREAMS = (1, 4)
+"""Unless told otherwise."""
 _HOP_MS = 1e3 * HOP_LENGTH / SAMPLE_RATE
 
 
@@ -45,7 +47,8 @@ class Lpcnet:
         results = []
         for path in self._models():
             memory = self._memory(path)
-            results += [self._synthesis(path, s, memory, machine) for s in self.options.streams]
+            streams = self.options.streams or _STREAMS
+            results += [self._synthesis(path, s, memory, machine) for s in streams]
         return results
 
     def _layout(self, path: Path) -> str:

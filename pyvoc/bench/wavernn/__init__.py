@@ -1,0 +1,1 @@
+"""WaveRNN beside onnxruntime and torch."""
