@@ -101,11 +101,11 @@ class PyLive {
     d["output_level"] = s.output_level;
     d["times_real_time"] = s.times_real_time;
     d["chunk_seconds"] = s.chunk_seconds;
+    d["delay"] = s.delay;
     d["input_resampler_delay"] = s.input_resampler_delay;
     d["extractor_delay"] = s.extractor_delay;
     d["lookahead_delay"] = s.lookahead_delay;
     d["output_resampler_delay"] = s.output_resampler_delay;
-    d["buffered"] = s.buffered;
     d["margin"] = s.margin;
     d["slack"] = s.slack;
     d["clock_factor"] = s.clock_factor;

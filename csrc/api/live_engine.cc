@@ -229,7 +229,14 @@ std::size_t LiveEngine::read(float* pcm, std::size_t frames) PYVOC_RT {
   }
   bump(frames_out_, frames);
   bump(callbacks_, 1);
-  if (settings_.two_clocks) watch_clocks(frames);
+  if (settings_.two_clocks) {
+    watch_clocks(frames);
+  } else if (!settings_.input_waits && playout_->playing()) {
+    delay_.store(
+        static_cast<double>(frames_in_.load(std::memory_order_relaxed)) / settings_.input_rate -
+            static_cast<double>(playout_->played()) / settings_.output_rate,
+        std::memory_order_relaxed);
+  }
   callback_.add(now() - began);
   return sound;
 }
@@ -246,6 +253,7 @@ void LiveEngine::watch_clocks(std::size_t frames) PYVOC_RT {
   const double delay =
       came_in + ahead_.load(std::memory_order_relaxed) - static_cast<double>(playout_->played());
   const double seconds = static_cast<double>(frames) / settings_.output_rate;
+  delay_.store(delay / settings_.output_rate, std::memory_order_relaxed);
   if (drift_.update(delay / settings_.output_rate, seconds)) {
     factor_.store(drift_.factor(), std::memory_order_relaxed);
   }

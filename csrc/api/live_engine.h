@@ -132,7 +132,7 @@ class LiveEngine {
   std::atomic<float> input_level_{0.0f}, output_level_{0.0f};  // mean squares
   // When the input's sample 0 came, as its newest samples tell; what correct() is given; what the
   // path is ahead.
-  std::atomic<double> input_epoch_{0.0}, factor_{1.0}, ahead_{0.0}, cpu_seconds_{0.0};
+  std::atomic<double> input_epoch_{0.0}, factor_{1.0}, ahead_{0.0}, cpu_seconds_{0.0}, delay_{0.0};
   std::atomic<bool> realtime_{false};
   Counter frames_in_{0}, frames_out_{0}, callbacks_{0};
   Counter overruns_{0}, lost_{0}, bad_samples_{0}, tap_lost_in_{0}, tap_lost_out_{0};

@@ -156,7 +156,8 @@ LiveDelays LivePath::delays() const {
   if (to_model_) d.input_resampler = static_cast<double>(to_model_->latency()) / input_rate_;
   if (to_output_) d.output_resampler = static_cast<double>(to_output_->latency()) / model_rate_;
   if (!bypass_) {
-    d.extractor = static_cast<double>(extractor_->latency_samples()) / model_rate_;
+    const std::size_t late = std::max(extractor_->latency_samples(), extractor_->hop_length());
+    d.extractor = static_cast<double>(late - extractor_->hop_length()) / model_rate_;
     d.lookahead = static_cast<double>(stream_.latency_samples()) / model_rate_;
   }
   return d;

@@ -53,7 +53,7 @@ class LivePath {
 
   // Room that the ring needs for the most that drain() writes at once.
   std::size_t burst() const { return most_out_; }
-  // Seconds that the parts hold the sound back; the ring and the chunk's own length not counted.
+  // What the parts hold the sound back, beyond a chunk's own length.
   LiveDelays delays() const;
   // Output samples beyond what the nominal rates ask for: what correct() has brought about.
   double ahead() const PYVOC_RT { return to_output_ ? to_output_->ahead() : 0.0; }

@@ -43,7 +43,7 @@ void LiveEngine::get_stats(pyvoc_live_stats& s) const PYVOC_RT {
   s.extractor_delay = delays.extractor;
   s.lookahead_delay = delays.lookahead;
   s.output_resampler_delay = delays.output_resampler;
-  s.buffered = static_cast<double>(output_->readable()) / rate;
+  s.delay = delay_.load(std::memory_order_relaxed);
   s.margin = static_cast<double>(playout_->margin()) / rate;
   s.slack = static_cast<double>(playout_->slack()) / rate;
   s.clock_factor = factor_.load(std::memory_order_relaxed);

@@ -118,21 +118,22 @@ typedef struct pyvoc_live_stats {
   uint64_t tap_lost; /* samples that nobody took from the taps in time */
   float input_level; /* rms of the latest tenth of a second */
   float output_level;
-  double times_real_time;       /* of the measurement before the start */
-  double chunk_seconds;         /* of sound in a chunk */
-  double input_resampler_delay; /* seconds that the parts hold the sound back */
-  double extractor_delay;       /* a frame's centre to the newest sample it needs */
-  double lookahead_delay;       /* of the model */
-  double output_resampler_delay;
-  double buffered;           /* seconds of sound in the output ring now */
-  double margin;             /* seconds kept in reserve; underruns enlarge it */
-  double slack;              /* the least of them left in the past half second */
-  double clock_factor;       /* output clock against input clock, where they are two */
-  double cpu_seconds;        /* processor time of the engine's thread */
-  pyvoc_live_times response; /* from a chunk's last sample written to its sound ready */
-  pyvoc_live_times work;     /* of that, the engine's own work */
-  pyvoc_live_times jitter;   /* of the output callback: off its time */
-  pyvoc_live_times callback; /* time spent in pyvoc_live_read */
+  double times_real_time;        /* of the measurement before the start */
+  double chunk_seconds;          /* of sound in a chunk */
+  double delay;                  /* seconds from write to read of the sound read last; with
+                                  * PYVOC_LIVE_INPUT_WAITS 0 */
+  double input_resampler_delay;  /* parts of it, in seconds */
+  double extractor_delay;        /* beyond the end of a frame */
+  double lookahead_delay;        /* of the model */
+  double output_resampler_delay; /* the rest is chunk_seconds, and time in the output ring */
+  double margin;                 /* seconds kept in reserve; underruns enlarge it */
+  double slack;                  /* the least of them left in the past half second */
+  double clock_factor;           /* output clock against input clock, where they are two */
+  double cpu_seconds;            /* processor time of the engine's thread */
+  pyvoc_live_times response;     /* from a chunk's last sample written to its sound ready */
+  pyvoc_live_times work;         /* of that, the engine's own work */
+  pyvoc_live_times jitter;       /* of the output callback: off its time */
+  pyvoc_live_times callback;     /* time spent in pyvoc_live_read */
 } pyvoc_live_stats;
 
 /* [real-time] Fills `stats`; set stats->struct_size before the call. */
