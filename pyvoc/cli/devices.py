@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     for d in found:
         mark = (">" if d.default_input else " ") + ("<" if d.default_output else " ")
         print(
-            f"{mark} {d.index:>3}  {d.name} ({d.host}): {d.inputs} in, {d.outputs} out, {d.rate} Hz, "
-            f"{d.input_latency_ms:g} + {d.output_latency_ms:g} ms"
+            f"{mark} {d.index:>3}  {d.name} ({d.host}): {d.inputs} in, {d.outputs} out, "
+            f"{d.rate} Hz, {d.input_latency_ms:g} + {d.output_latency_ms:g} ms"
         )
     return 0

@@ -62,7 +62,7 @@ def add_parser(subparsers: Any) -> None:
     voice.add_argument("--seed", type=int, default=0, metavar="N")
     voice.add_argument("--bypass", action="store_true", help="the input itself, for comparison")
     tuning = parser.add_argument_group("tuning")
-    tuning.add_argument("--rate", type=int, metavar="HZ", help="of the devices; default: the model's")
+    tuning.add_argument("--rate", type=int, metavar="HZ", help="of the devices; default: model's")
     tuning.add_argument("--block", type=float, default=10.0, metavar="MS", help="default: 10")
     tuning.add_argument(
         "--channels", type=_channels, default=(None, None), metavar="IN[,OUT]", help="default: 1,2"
@@ -78,7 +78,7 @@ def add_parser(subparsers: Any) -> None:
     tuning.add_argument(
         "--python-callback",
         action="store_true",
-        help="let Python pass on every block, where the native way fails: underruns when it is busy",
+        help="let Python pass on every block, if the native way fails: underruns when it is busy",
     )
     report = parser.add_argument_group("report")
     report.add_argument("--stats", action="store_true", help="all figures at the end")

@@ -101,7 +101,7 @@ def devices() -> list[Device]:
 
 
 def _default(defaults: Any, hosts: Any, side: int) -> int:
-    """PortAudio's default, or the first host's that has one (PortAudio asks the first host only)."""
+    """PortAudio's default (it asks the first host only), or that of the first host with one."""
     if defaults[side] is not None and defaults[side] >= 0:
         return int(defaults[side])
     name = ("default_input_device", "default_output_device")[side]

@@ -151,7 +151,7 @@ def measure_latency(model: Model, options: Options | None = None, **settings: An
     trip, there = lag_of(sent, heard)
     if there < _LEAST:
         raise AudioError(
-            f"the probe did not come back (correlation {there:.2f}): connect the output to the input"
+            f"the probe did not come back (correlation {there:.2f}): connect output to input"
         )
     if opt.bypass:
         total, back = lag_of(sent, made)

@@ -93,6 +93,4 @@ class Options:
     @property
     def source_is_features(self) -> bool:
         """Whether the source is a feature file."""
-        return self.source is not None and (
-            Path(self.source).suffix.lower() not in AUDIO_SUFFIXES
-        )
+        return self.source is not None and (Path(self.source).suffix.lower() not in AUDIO_SUFFIXES)

@@ -358,7 +358,7 @@ class Session:
         engine = self._engine
         if engine is not None and self._started:
             self._last = self.stats()
-        stopped = all([_closed(stream) for stream in self._streams])
+        closed = [_closed(stream) for stream in self._streams]
         self._streams = []
         self._stop.set()
         if self._thread is not None:
@@ -367,7 +367,7 @@ class Session:
         self._stack.close()
         if engine is None:
             return
-        if stopped:
+        if all(closed):
             engine.close()
         else:
             _LOST.append(engine)  # its callback may still be called

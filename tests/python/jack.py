@@ -91,7 +91,19 @@ def server(*, rate: int = 16000, period: int = 160) -> Iterator[Server]:
     name = f"pyvoc{os.getpid()}x{time.monotonic_ns() % 1000000}"
     env = environment(JACK_DEFAULT_SERVER=name, JACK_NO_AUDIO_RESERVATION="1")
     process = subprocess.Popen(
-        ["jackd", "-r", "--no-mlock", "-n", name, "-d", "dummy", "-r", str(rate), "-p", str(period)],
+        [
+            "jackd",
+            "-r",
+            "--no-mlock",
+            "-n",
+            name,
+            "-d",
+            "dummy",
+            "-r",
+            str(rate),
+            "-p",
+            str(period),
+        ],
         env=env,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -79,9 +79,7 @@ def stall(times: str) -> dict[str, object]:
     from pyvoc.live.devices import find_device
 
     ffi = cffi.FFI()
-    kind = (
-        "int(const void*, void*, unsigned long, const void*, unsigned long, void*)"
-    )
+    kind = "int(const void*, void*, unsigned long, const void*, unsigned long, void*)"
     native = ffi.cast(kind.replace("int(", "int(*)("), _pyvoc.live_callback_address())
     session = Session(pyvoc.load(), bypass=True)
     calls, stalls = 0, int(times)
