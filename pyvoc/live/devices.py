@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
 import importlib
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from pyvoc.errors import Error, UnsupportedError
 
-__all__ = ["Device", "devices", "find_device", "port_audio"]
+__all__ = ["Device", "devices", "find_device", "forget_port_audio", "port_audio"]
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,13 @@ def port_audio() -> Any:
             "live sound needs PortAudio, which is not installed (Debian, Ubuntu: apt-get install "
             f"libportaudio2; Fedora: dnf install portaudio): {error}"
         ) from error
+
+
+def forget_port_audio() -> None:
+    """Let the process end without closing PortAudio, where a device that is gone hangs in it."""
+    handler = getattr(port_audio(), "_exit_handler", None)
+    if handler is not None:
+        atexit.unregister(handler)
 
 
 def devices() -> list[Device]:

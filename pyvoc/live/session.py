@@ -16,7 +16,7 @@ from pyvoc import _pyvoc, audio
 from pyvoc._inputs import as_seed
 from pyvoc._pcm import open_output
 from pyvoc.errors import Error, UnsupportedError
-from pyvoc.live.devices import Device, find_device, port_audio
+from pyvoc.live.devices import Device, find_device, forget_port_audio, port_audio
 from pyvoc.live.files import Sink, Source, Worker, open_recorder
 from pyvoc.live.options import Options
 from pyvoc.live.stats import Stats, from_native
@@ -371,6 +371,7 @@ class Session:
             engine.close()
         else:
             _LOST.append(engine)  # its callback may still be called
+            forget_port_audio()
 
 
 def _flags(**wanted: bool) -> int:

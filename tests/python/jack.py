@@ -67,13 +67,17 @@ class Server:
             text=True,
         )
 
-    def stop(self) -> None:
+    def stop(self) -> str:
+        """What it said."""
+        if self.process.returncode is not None:
+            return ""
         self.process.terminate()
         try:
-            self.process.wait(5)
+            said, _ = self.process.communicate(timeout=5)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            self.process.wait(5)
+            said, _ = self.process.communicate()
+        return said.decode(errors="replace")
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -112,9 +116,7 @@ def server(*, rate: int = 16000, period: int = 160) -> Iterator[Server]:
     end = time.monotonic() + 10
     while not any(p.startswith("system:") for p in running.ports()):
         if process.poll() is not None or time.monotonic() > end:
-            running.stop()
-            said = b"" if process.stdout is None else process.stdout.read()
-            pytest.skip(f"jackd cannot run here: {said.decode(errors='replace')[-300:]}")
+            pytest.skip(f"jackd cannot run here: {running.stop()[-300:]}")
         time.sleep(0.1)
     try:
         yield running
