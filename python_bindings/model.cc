@@ -30,6 +30,29 @@ FloatArray predict(const Model& model, const FloatArray& features, const FloatAr
   return out;
 }
 
+py::tuple forward(const Model& model, const FloatArray& features, const FloatArray& pcm,
+                  std::uint32_t threads) {
+  const pyvoc_model_info info = model.info();
+  check_frames(features, info.feature_dims);
+  if (pcm.ndim() != 1) raise(PYVOC_ERROR_AUDIO, "pcm is not one-dimensional");
+  const auto samples = static_cast<std::size_t>(pcm.shape(0));
+  const auto flows = static_cast<std::size_t>(info.flows);
+  FloatArray noise(samples);
+  py::array_t<double> log_scales(flows), log_dets(flows);
+  const float* rows = features.data();
+  const float* in = pcm.data();
+  float* z = noise.mutable_data();
+  double* scales = log_scales.mutable_data();
+  double* determinants = log_dets.mutable_data();
+  const auto frames = static_cast<std::size_t>(features.shape(0));
+  const auto stride = static_cast<std::size_t>(features.shape(1));
+  {
+    const py::gil_scoped_release release;
+    model.forward(rows, frames, stride, in, samples, threads, z, scales, determinants);
+  }
+  return py::make_tuple(noise, log_scales, log_dets);
+}
+
 }  // namespace
 
 void bind_model(py::module_& module) {
@@ -41,6 +64,8 @@ void bind_model(py::module_& module) {
            py::arg("path"))
       .def("describe", &Model::describe)
       .def("predict", &predict, py::arg("features").noconvert(), py::arg("pcm").noconvert())
+      .def("forward", &forward, py::arg("features").noconvert(), py::arg("pcm").noconvert(),
+           py::arg("threads"))
       .def_property_readonly("architecture", [](const Model& m) { return m.info().architecture; })
       .def_property_readonly("precision", [](const Model& m) { return m.info().precision; })
       .def_property_readonly("feature_layout",

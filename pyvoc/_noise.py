@@ -18,7 +18,7 @@ from pyvoc.errors import Error
 if TYPE_CHECKING:
     from pyvoc.model import ModelInfo
 
-__all__ = ["as_given", "as_sigma", "parts_of"]
+__all__ = ["as_given", "as_sigma", "in_parts", "parts_of"]
 
 Float32 = npt.NDArray[np.float32]
 
@@ -40,6 +40,13 @@ def parts_of(described: Mapping[str, Any]) -> tuple[int, ...]:
     size, joins = metadata["waveglow.early_size"], (flows - 1) // metadata["waveglow.early_every"]
     early = [size] * joins if size else []
     return (metadata["waveglow.groups"] - sum(early), *early)
+
+
+def in_parts(noise: Float32, parts: Sequence[int]) -> tuple[Float32, ...]:
+    """Noise as the runtime has it, flat, part after part: ``[channels, steps]`` each."""
+    steps = noise.size // sum(parts)
+    ends = np.cumsum(parts)[:-1] * steps
+    return tuple(part.reshape(-1, steps) for part in np.split(noise, ends))
 
 
 def as_given(

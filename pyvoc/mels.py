@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pyvoc.model import Model
 
 __all__ = [
+    "BIN_SUFFIX",
     "LIMIT",
     "TENSOR_SUFFIXES",
     "Array",
@@ -49,6 +50,8 @@ Float32 = npt.NDArray[np.float32]
 
 TENSOR_SUFFIXES = frozenset({".pt", ".mel", ".pth"})
 """Suffixes of torch-saved mels [bands, frames]."""
+BIN_SUFFIX = ".bin"
+"""Suffix of raw float32 mels [1, bands, frames], the input of an exported graph."""
 MAX_VALUES = 1 << 28
 """Of a mel that is read from a tensor: days of speech."""
 LIMIT = 1000.0
@@ -285,8 +288,8 @@ def load(path: str | os.PathLike[str], *, bands: int) -> Float32:
     ----------
     path
         ``.npy`` [frames, bands], [bands, frames] or [1, bands, frames]; a torch tensor (``.pt``,
-        ``.mel``) [bands, frames] or [1, bands, frames]; any other suffix: raw little-endian float32
-        [frames, bands].
+        ``.mel``) [bands, frames] or [1, bands, frames]; ``.bin`` raw little-endian float32
+        [1, bands, frames], as other runtimes take it; any other suffix: raw [frames, bands].
     bands
         Expected.
 
@@ -317,13 +320,15 @@ def load(path: str | os.PathLike[str], *, bands: int) -> Float32:
         raise FeatureError(
             f"'{source}' has {len(data)} bytes, no whole number of frames of {bands} floats"
         )
-    rows = np.frombuffer(data, dtype="<f4").astype(np.float32).reshape(-1, bands)
+    flat = np.frombuffer(data, dtype="<f4").astype(np.float32)
+    turned = source.suffix.lower() == BIN_SUFFIX
+    rows = np.ascontiguousarray(flat.reshape(bands, -1).T) if turned else flat.reshape(-1, bands)
     check(rows, name=f"'{source}'")
     return rows
 
 
 def save(path: str | os.PathLike[str], mel: npt.NDArray[np.floating[Any]]) -> None:
-    """Save a mel [frames, bands] as ``.npy`` or, with any other suffix, as raw float32.
+    """Save a mel [frames, bands] as ``.npy`` or as raw float32, turned for ``.bin`` (:func:`load`).
 
     The file appears complete or not at all.
 
@@ -342,4 +347,5 @@ def save(path: str | os.PathLike[str], mel: npt.NDArray[np.floating[Any]]) -> No
         if Path(path).suffix.lower() == ".npy":
             np.save(stream, rows, allow_pickle=False)
         else:
-            stream.write(rows.tobytes())
+            turned = Path(path).suffix.lower() == BIN_SUFFIX
+            stream.write((rows.T if turned else rows).tobytes())

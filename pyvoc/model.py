@@ -17,9 +17,10 @@ import numpy.typing as npt
 
 from pyvoc import _pyvoc, mels, voices
 from pyvoc._inputs import as_frames, as_pcm
-from pyvoc._noise import parts_of
+from pyvoc._noise import in_parts, parts_of
 from pyvoc._system import system_info
 from pyvoc.errors import Error, FeatureError, UnsupportedError
+from pyvoc.likelihood import Likelihood
 from pyvoc.specs.mel import LAYOUT, MelRecipe
 from pyvoc.stream import Stream
 
@@ -213,6 +214,40 @@ class Model:
             The architecture has no such distribution.
         """
         return self._native.predict(as_frames(features, self._info), as_pcm(pcm))
+
+    def forward(self, features: npt.ArrayLike, pcm: npt.ArrayLike) -> Likelihood:
+        """The other direction of a flow-based model (WaveGlow): from audio to noise.
+
+        Parameters
+        ----------
+        features
+            [frames, bands], as for :meth:`synthesize`.
+        pcm
+            Audio within these frames, [samples], floats in -1..1 or int16: whole steps, a step
+            being ``sum(info.noise_channels)`` samples.
+
+        Returns
+        -------
+        Likelihood
+            The noise that :meth:`synthesize` would make `pcm` of, and how likely `pcm` is.
+
+        Raises
+        ------
+        FeatureError, AudioError
+            Features or samples have the wrong shape, size or values.
+        UnsupportedError
+            The architecture has no such direction, or the determinant of a 1x1 convolution is not
+            positive.
+        ModelError
+            The noise is not finite.
+        """
+        rows, samples = as_frames(features, self._info), as_pcm(pcm)
+        noise, log_s, log_det = self._native.forward(rows, samples, self._threads)
+        return Likelihood(
+            z=in_parts(noise, self._info.noise_channels),
+            log_s=tuple(log_s.tolist()),
+            log_det=tuple(log_det.tolist()),
+        )
 
 
 def load(

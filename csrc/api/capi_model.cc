@@ -8,12 +8,16 @@
 #include "api/guard.h"
 #include "api/handles.h"
 #include "api/registry.h"
+#include "base/denormals.h"
+#include "base/span.h"
+#include "base/team.h"
 #include "kernels/resolve.h"
 #include "models/mel_features.h"
 
 namespace {
 
 using pyvoc::Code;
+using pyvoc::Matrix;
 using pyvoc::Result;
 using pyvoc::Status;
 using pyvoc::api::fail;
@@ -34,6 +38,38 @@ pyvoc_status make_model(const Result<std::shared_ptr<const pyvoc::io::Gguf>>& fi
   handle->vocoder = std::move(vocoder.value());
   *model = handle.release();
   return PYVOC_OK;
+}
+
+Matrix<const float> frames_of(const pyvoc::models::Vocoder& vocoder, const float* features,
+                              size_t frames, size_t stride) {
+  return {features, frames, static_cast<size_t>(vocoder.info().feature_dims), stride};
+}
+
+// Whether samples can go with frames.
+Status check_signal(const pyvoc::models::Vocoder& vocoder, Matrix<const float> frames,
+                    pyvoc::Span<const float> pcm) {
+  const size_t hop = static_cast<size_t>(vocoder.info().hop_length);
+  if (frames.stride() < frames.cols()) {
+    return Status(Code::kFeature, "frames of " + std::to_string(frames.stride()) +
+                                      " floats, the model reads " + std::to_string(frames.cols()));
+  }
+  if (pcm.empty() || frames.rows() == 0 || (pcm.size() - 1) / hop >= frames.rows()) {
+    return Status(Code::kAudio, std::to_string(pcm.size()) + " samples for " +
+                                    std::to_string(frames.rows()) + " frames of " +
+                                    std::to_string(hop));
+  }
+  for (size_t i = 0; i < frames.rows(); ++i) {
+    if (!vocoder.valid_frame(frames[i].data())) {
+      return Status(Code::kFeature,
+                    "frame " + std::to_string(i) + " holds a NaN or an absurd value");
+    }
+  }
+  for (size_t i = 0; i < pcm.size(); ++i) {
+    if (!(std::fabs(pcm[i]) <= 16.0f)) {
+      return Status(Code::kAudio, "sample " + std::to_string(i) + " is a NaN or far beyond -1..1");
+    }
+  }
+  return Status();
 }
 
 }  // namespace
@@ -87,6 +123,7 @@ pyvoc_status pyvoc_model_get_info(const pyvoc_model* model, pyvoc_model_info* in
   full.draws_per_sample = static_cast<uint32_t>(v.draws_per_sample);
   full.distribution_size = static_cast<uint32_t>(v.distribution_size);
   full.takes_sigma = v.takes_sigma ? 1 : 0;
+  full.flows = static_cast<uint32_t>(v.flows);
   return pyvoc::api::copy_struct(full, info, info->struct_size);
 }
 
@@ -105,32 +142,35 @@ pyvoc_status pyvoc_model_predict(const pyvoc_model* model, const float* features
     return fail(Status(Code::kArgument, "a null pointer was given"));
   }
   const pyvoc::models::Vocoder& vocoder = *model->vocoder;
-  const size_t dims = static_cast<size_t>(vocoder.info().feature_dims);
-  const size_t hop = static_cast<size_t>(vocoder.info().hop_length);
-  if (stride < dims) {
-    return fail(Status(Code::kFeature, "frames of " + std::to_string(stride) +
-                                           " floats, the model reads " + std::to_string(dims)));
-  }
-  if (n_samples == 0 || frames == 0 || (n_samples - 1) / hop >= frames) {
-    return fail(Status(Code::kAudio, std::to_string(n_samples) + " samples for " +
-                                         std::to_string(frames) + " frames of " +
-                                         std::to_string(hop)));
-  }
-  for (size_t i = 0; i < frames; ++i) {
-    if (!vocoder.valid_frame(features + i * stride)) {
-      return fail(
-          Status(Code::kFeature, "frame " + std::to_string(i) + " holds a NaN or an absurd value"));
-    }
-  }
-  for (size_t i = 0; i < n_samples; ++i) {
-    if (!(std::fabs(pcm[i]) <= 16.0f)) {
-      return fail(
-          Status(Code::kAudio, "sample " + std::to_string(i) + " is a NaN or far beyond -1..1"));
-    }
-  }
+  const Matrix<const float> rows = frames_of(vocoder, features, frames, stride);
   return guarded([&]() -> pyvoc_status {
-    const Status status =
-        vocoder.predict({features, frames, dims, stride}, {pcm, n_samples}, probabilities);
+    Status status = check_signal(vocoder, rows, {pcm, n_samples});
+    if (status.ok()) status = vocoder.predict(rows, {pcm, n_samples}, probabilities);
+    return status.ok() ? PYVOC_OK : fail(status);
+  });
+}
+
+pyvoc_status pyvoc_model_forward(const pyvoc_model* model, const float* features, size_t frames,
+                                 size_t stride, const float* pcm, size_t n_samples,
+                                 uint32_t threads, float* noise, double* log_scales,
+                                 double* log_dets) {
+  if (model == nullptr || features == nullptr || pcm == nullptr || noise == nullptr ||
+      log_scales == nullptr || log_dets == nullptr) {
+    return fail(Status(Code::kArgument, "a null pointer was given"));
+  }
+  const pyvoc::models::Vocoder& vocoder = *model->vocoder;
+  const Matrix<const float> rows = frames_of(vocoder, features, frames, stride);
+  const pyvoc::DenormalGuard denormals;
+  return guarded([&]() -> pyvoc_status {
+    Status status = check_signal(vocoder, rows, {pcm, n_samples});
+    if (status.ok() && threads > pyvoc::Team::kMost) {
+      status = Status(Code::kArgument, "threads is " + std::to_string(threads) + ", at most " +
+                                           std::to_string(pyvoc::Team::kMost));
+    }
+    if (status.ok()) {
+      status = vocoder.forward(rows, {pcm, n_samples}, threads == 0 ? 1 : static_cast<int>(threads),
+                               noise, log_scales, log_dets);
+    }
     return status.ok() ? PYVOC_OK : fail(status);
   });
 }

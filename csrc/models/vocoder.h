@@ -29,6 +29,7 @@ struct VocoderInfo {
   int draws_per_sample = 0;
   int distribution_size = 0;
   bool takes_sigma = false;  // draws are standard normal numbers, scaled by Session::set_sigma
+  int flows = 0;             // of Vocoder::forward
 };
 
 struct GroupTime {
@@ -131,6 +132,14 @@ class Vocoder {
                          float* probabilities) const {
     (void)features, (void)pcm, (void)probabilities;
     return Status(Code::kUnsupported, info().architecture + " has no teacher-forced distribution");
+  }
+
+  // From audio to noise, on up to `threads` threads; see pyvoc_model_forward. pcm: whole steps;
+  // noise [pcm.size()], log_scales and log_dets [flows].
+  virtual Status forward(Matrix<const float> features, Span<const float> pcm, int threads,
+                         float* noise, double* log_scales, double* log_dets) const {
+    (void)features, (void)pcm, (void)threads, (void)noise, (void)log_scales, (void)log_dets;
+    return Status(Code::kUnsupported, info().architecture + " has no way from audio to noise");
   }
 
   // Adds what the inputs of the layers that int8 quantises are when a whole utterance is

@@ -35,8 +35,9 @@ def add_parser(subparsers: Any) -> None:
         "[--plot P.png] [--json]\n       pyvoc evaluate --nll MODEL WAV... [--json]",
         description="Compare OUT with REF (two files, or two directories matched by stem): "
         "mel-cepstral distortion, log-spectral distance, F0, voicing, level, clicks; PESQ and "
-        "STOI where the extra 'evaluate' is installed. Or, with --nll, the teacher-forced "
-        "likelihood of recordings under a model. Each figure's recipe is printed below it.",
+        "STOI where the extra 'evaluate' is installed. Or, with --nll, the likelihood of "
+        "recordings under a model (LPCNet, WaveRNN, WaveGlow). Each figure's recipe is printed "
+        "below it.",
         allow_abbrev=False,
     )
     parser.add_argument("paths", nargs="+", metavar="PATH", help="audio file or directory")

@@ -1,4 +1,4 @@
-"""``pyvoc export``: a model as an ONNX graph for other runtimes."""
+"""``pyvoc export``: a model as an ONNX graph for other runtimes, and clips' lengths for it."""
 
 from __future__ import annotations
 
@@ -19,13 +19,32 @@ def add_parser(subparsers: Any) -> None:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "export",
         help="write a model as an ONNX graph",
-        description="Write a MelGAN as an ONNX graph in float32 with dynamic length, check it and, "
-        "where onnxruntime is installed, compare it with this runtime: mel [batch, bands, frames] "
-        "-> audio [batch, 1, samples]. Needs the extra 'onnx'.",
+        description="Write a MelGAN or a WaveGlow as an ONNX graph in float32 with dynamic length, "
+        "check it and, where onnxruntime is installed, compare it with this runtime (needs the "
+        "extra 'onnx'); or print the lengths of clips as Ascend's ATC takes them.",
         allow_abbrev=False,
     )
     parser.add_argument("model", metavar="MODEL.gguf", help="the model file")
-    parser.add_argument("--onnx", metavar="OUT.onnx", required=True, help="the file to write")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--onnx", metavar="OUT.onnx", help="the file to write")
+    what.add_argument(
+        "--dynamic-dims",
+        nargs="+",
+        metavar="WAV",
+        help="print the different numbers of frames of audio files (or of those in a directory, or "
+        "a list, .txt) for ATC's --dynamic_dims",
+    )
+    parser.add_argument(
+        "--z-inside",
+        action="store_true",
+        help="WaveGlow: the graph draws its noise itself; without it, noise is the input 'z'",
+    )
+    parser.add_argument(
+        "--sigma",
+        type=float,
+        metavar="S",
+        help="standard deviation of that noise, 0 to 4 (default: the model's)",
+    )
     parser.add_argument(
         "--opset", type=int, metavar="N", help="version of ONNX's operators, from 13 (default 17)"
     )
@@ -35,18 +54,43 @@ def add_parser(subparsers: Any) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Export and print; raises what `pyvoc.export.export_onnx` raises."""
+    """Export or look at clips, and print; raises what `pyvoc.export` raises."""
+    if args.dynamic_dims is not None:
+        if args.force or args.opset is not None or args.sigma is not None:
+            args.parser.error("--opset, --sigma and --force are for --onnx")
+        return _dynamic_dims(args)
+    if args.sigma is not None and not args.z_inside:
+        args.parser.error("--sigma goes with --z-inside: noise that is given has its sigma already")
     from pyvoc.export import export_onnx
     from pyvoc.export.run import DEFAULT_OPSET
 
     opset = DEFAULT_OPSET if args.opset is None else args.opset
-    result = export_onnx(args.model, args.onnx, opset=opset, overwrite=args.force)
-    if args.json:
-        json.dump(dataclasses.asdict(result), sys.stdout, indent=2)
-        sys.stdout.write("\n")
-    else:
-        print("\n".join(summary(result)))
+    result = export_onnx(
+        args.model,
+        args.onnx,
+        opset=opset,
+        z_inside=args.z_inside,
+        sigma=args.sigma,
+        overwrite=args.force,
+    )
+    _print(result, "\n".join(summary(result)), as_json=args.json)
     return 0
+
+
+def _dynamic_dims(args: argparse.Namespace) -> int:
+    """The dimensions on standard output, ready for a shell's $(...); commands on standard error."""
+    from pyvoc._listing import expand
+    from pyvoc.export import dynamic_dims
+
+    result = dynamic_dims(args.model, expand(args.dynamic_dims), z_inside=args.z_inside)
+    _print(result, result.dynamic_dims, as_json=args.json)
+    if not args.json:
+        print(f"{result.atc}\n{result.ais_infer}", file=sys.stderr)
+    return 0
+
+
+def _print(result: Any, text: str, *, as_json: bool) -> None:
+    print(json.dumps(dataclasses.asdict(result), indent=2) if as_json else text)
 
 
 def summary(result: Export) -> list[str]:
@@ -56,7 +100,7 @@ def summary(result: Export) -> list[str]:
         return ", ".join(f"{name} [{', '.join(map(str, s))}]" for name, s in named.items())
 
     compared = (
-        result.note
+        ""
         if result.max_error is None
         else f"onnxruntime's samples agree with this runtime's: max error {result.max_error:.1e}"
     )
@@ -64,5 +108,5 @@ def summary(result: Export) -> list[str]:
         f"{result.source} ({result.architecture}, {result.precision}) -> {result.target}",
         f"opset {result.opset}, float32, {result.bytes / 1e6:.2f} MB: "
         f"{shapes(result.inputs)} -> {shapes(result.outputs)}",
-        compared or "",
+        "; ".join(filter(None, (compared, result.note))),
     ]

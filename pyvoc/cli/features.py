@@ -23,9 +23,12 @@ from pyvoc.features import LAYOUTS, Extractor, read_pcm, save, too_short
 from pyvoc.specs.mel import RECIPES
 from pyvoc.specs.reader import read_metadata
 
-__all__ = ["add_parser", "run"]
+__all__ = ["LENGTHS", "add_parser", "run"]
 
 _CHUNK_SECONDS = 10
+_FORMATS = ("f32", "npy", "bin")
+LENGTHS = "lengths.txt"
+"""Beside ``.bin`` files: a line for each of frames, samples and the file's name."""
 Samples = npt.NDArray[np.int16] | npt.NDArray[np.float32]
 
 
@@ -51,8 +54,14 @@ def add_parser(subparsers: Any) -> None:
         "--output",
         required=True,
         metavar="OUT",
-        help="feature file (.f32 or .npy), directory (ends in / or exists: one file per input, "
-        ".f32 or, for mels, .npy), or - for stdout",
+        help="feature file (.f32, .npy, or for mels .bin), directory (ends in / or exists: one "
+        "file per input), or - for stdout",
+    )
+    parser.add_argument(
+        "--format",
+        choices=_FORMATS,
+        help="of the files in a directory (default: f32, for mels npy); bin: raw float32 mels "
+        f"[1, bands, frames] for other runtimes, and their lengths in '{LENGTHS}'",
     )
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument(
@@ -138,11 +147,12 @@ def _run_one_output(
     """Concatenate the inputs into one feature file; returns samples and frames."""
     samples = frames = 0
     kept: list[npt.NDArray[np.float32]] = []
-    as_npy = Path(output).suffix.lower() == ".npy"
-    with _open_output(os.devnull if as_npy else output) as stream:
+    suffix = Path(output).suffix.lower()
+    whole = suffix == ".npy" or (suffix == mels.BIN_SUFFIX and extractor.recipe is not None)
+    with _open_output(os.devnull if whole else output) as stream:
 
         def take(rows: npt.NDArray[np.float32]) -> int:
-            if as_npy:
+            if whole:
                 kept.append(rows)
             else:
                 stream.write(np.ascontiguousarray(rows, dtype="<f4").tobytes())
@@ -156,19 +166,21 @@ def _run_one_output(
         frames += take(extractor.flush())
         if frames == 0:
             raise _too_short(files, samples, extractor)
-    if as_npy:
+    if whole:
         _save(output, np.concatenate(kept), extractor)
     return samples, frames
 
 
 def _run_directory(
-    files: list[str], output: Path, extractor: Extractor, progress: _Progress
+    files: list[str], output: Path, extractor: Extractor, progress: _Progress, suffix: str
 ) -> tuple[int, int]:
-    """Write one feature file per input; returns samples and frames."""
+    """Write one feature file per input, and for ``.bin`` their lengths; samples and frames."""
     targets: dict[Path, str] = {}
-    suffix = ".f32" if extractor.recipe is None else ".npy"
+    lengths: list[str] = []
     for name in files:
         target = output / f"{Path(name).stem}{suffix}"
+        if "\n" in target.name:
+            raise AudioError(f"'{name}' has a line break in its name")
         if target in targets:
             raise AudioError(f"'{targets[target]}' and '{name}' would both become '{target}'")
         targets[target] = name
@@ -184,10 +196,25 @@ def _run_directory(
         if not len(rows):
             raise _too_short([name], len(pcm), extractor)
         _save(target, rows, extractor)
+        lengths.append(f"{len(rows)} {len(pcm)} {target.name}\n")
         samples += len(pcm)
         frames += len(rows)
         progress.show(index + 1, samples / extractor.sample_rate)
+    if suffix == mels.BIN_SUFFIX:
+        with atomic_open(output / LENGTHS) as stream:
+            stream.write(os.fsencode("".join(lengths)))
     return samples, frames
+
+
+def _suffix(args: argparse.Namespace, extractor: Extractor) -> str:
+    """Of the files in a directory."""
+    is_mel = extractor.recipe is not None
+    if args.format == "bin" and not is_mel:
+        args.parser.error(
+            f"--format bin is for mels [1, bands, frames]; {extractor.name} features are "
+            "[frames, dims]: give -m a model that reads mels, or --recipe"
+        )
+    return f".{args.format or ('npy' if is_mel else 'f32')}"
 
 
 def _open(args: argparse.Namespace) -> Extractor:
@@ -205,6 +232,10 @@ def run(args: argparse.Namespace) -> int:
     into_directory = args.output.endswith(("/", os.sep)) or Path(args.output).is_dir()
     if into_directory and "-" in args.inputs:
         args.parser.error("standard input needs a file as output")
+    if args.format is not None and not into_directory:
+        args.parser.error(
+            "--format is for a directory (-o DIR/); the suffix of a file says its format"
+        )
     if args.json and args.output == "-":
         args.parser.error("--json and -o - both want standard output")
     files = expand(args.inputs)
@@ -213,7 +244,9 @@ def run(args: argparse.Namespace) -> int:
     started = time.perf_counter()
     try:
         if into_directory:
-            samples, frames = _run_directory(files, Path(args.output), extractor, progress)
+            suffix = _suffix(args, extractor)
+            folder = Path(args.output)
+            samples, frames = _run_directory(files, folder, extractor, progress, suffix)
         else:
             samples, frames = _run_one_output(files, args.output, extractor, progress)
     finally:

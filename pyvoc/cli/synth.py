@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from pyvoc.audio import RAW_SUFFIXES
 from pyvoc.voices import DEFAULT
 
 __all__ = ["add_parser", "run"]
+
+_OF_THE_NETWORK = ("seed", "layout", "precision", "threads", "draws", "sigma", "denoise")
+"""Options that nothing comes of where samples are there already."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -37,9 +41,8 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "-m",
         "--model",
-        default=DEFAULT,
         metavar="MODEL",
-        help="a bundled voice (`pyvoc info` lists them) or a .gguf file; default: %(default)s",
+        help=f"a bundled voice (`pyvoc info` lists them) or a .gguf file; default: {DEFAULT}",
     )
     parser.add_argument(
         "-o",
@@ -85,6 +88,13 @@ def add_parser(subparsers: Any) -> None:
         help="take the model's own hum out: the part of it that is subtracted, 0..1 (WaveGlow's "
         "upstream: 0.1); default: 0, not at all",
     )
+    parser.add_argument(
+        "--from-bin",
+        action="store_true",
+        help="the inputs are samples that another runtime computed from `pyvoc export`'s graph, "
+        "raw float32: check and write them, at the rate of the model (-m) or --rate",
+    )
+    parser.add_argument("--rate", type=_number(1, 384000), metavar="HZ", help="with --from-bin")
     parser.add_argument("--json", action="store_true", help="print a report as JSON")
 
 
@@ -174,6 +184,8 @@ def _targets(args: argparse.Namespace) -> tuple[list[str], bool]:
 def run(args: argparse.Namespace) -> int:
     """Run the sub-command; raises :class:`pyvoc.Error`."""
     targets, raw = _targets(args)
+    if args.rate is not None and not args.from_bin:
+        args.parser.error("--rate goes with --from-bin: a model has its rate")
     if args.draws is not None and len(args.inputs) > 1:
         args.parser.error("--draws goes with one input")
     to_stdout = targets == ["-"]
@@ -181,7 +193,10 @@ def run(args: argparse.Namespace) -> int:
         args.parser.error("--json and -o - both want standard output")
     if to_stdout and sys.stdout.isatty():
         args.parser.error("standard output is a terminal: give -o, or a pipe")
-    model = pyvoc.load(args.model, precision=args.precision, threads=args.threads)
+    if args.from_bin:
+        return _from_bin(args, targets, raw=raw)
+    voice = DEFAULT if args.model is None else args.model
+    model = pyvoc.load(voice, precision=args.precision, threads=args.threads)
     draws = None if args.draws is None else synthesis.load_draws(args.draws)
     if args.inputs == ["-"]:
         report = synthesis.from_stream(
@@ -214,6 +229,37 @@ def run(args: argparse.Namespace) -> int:
         finally:
             progress.close()
     _print(report, as_json=args.json)
+    return 0
+
+
+def _from_bin(args: argparse.Namespace, targets: list[str], *, raw: bool) -> int:
+    """Check what another runtime computed, and write it."""
+    given = [
+        name for name in _OF_THE_NETWORK if getattr(args, name) != args.parser.get_default(name)
+    ]
+    if given:
+        args.parser.error(f"--from-bin has its samples already: --{given[0]} does nothing")
+    if (args.model is None) == (args.rate is None):
+        args.parser.error("--from-bin needs -m MODEL or --rate HZ, one of them")
+    if args.inputs == ["-"]:
+        args.parser.error("--from-bin reads files")
+    from pyvoc.export.samples import write_samples
+
+    report = write_samples(
+        args.inputs,
+        targets,
+        model=args.model,
+        rate=args.rate,
+        raw=raw,
+        make_folder=_is_folder(args.output),
+    )
+    for warning in report.warnings:
+        print(f"pyvoc: warning: {warning}", file=sys.stderr)
+    if args.json:
+        print(json.dumps(asdict(report)))
+    else:
+        what = ", ".join(targets) if len(targets) < 4 else f"{len(targets)} files"
+        print(f"{what}: {report.audio_seconds:.2f} s at {report.sample_rate} Hz", file=sys.stderr)
     return 0
 
 

@@ -5,7 +5,7 @@
 >>> found.values["mcd_db"]
 >>> evaluate.evaluate_nll(pyvoc.load("voice.gguf"), ["original.wav"]).bits
 
-Every figure has a recipe: :func:`recipes`, :data:`pyvoc.evaluate.nll.RECIPE`.
+Every figure has a recipe: :func:`recipes`, :attr:`NllReport.recipe`.
 """
 
 from __future__ import annotations

@@ -35,6 +35,7 @@ class Graph:
         self._constants: list[Any] = []
         self._inputs: list[Any] = []
         self._outputs: list[Any] = []
+        self._known: set[str] = set()
 
     def input(self, name: str, shape: Dims, *, doc: str) -> str:
         """Declare a float32 input; a string in the shape is a dynamic dimension."""
@@ -54,6 +55,18 @@ class Graph:
         """Add a node and return the name of its result, which is `name`."""
         self._nodes.append(helper.make_node(op, list(inputs), [name], name=name, **attributes))
         return name
+
+    def whole(self, *values: int) -> str:
+        """A constant of whole numbers, such as a shape or where a slice begins; one for equals."""
+        name = f"int64.{'.'.join(map(str, values))}"
+        if name not in self._known:
+            self._known.add(name)
+            self.constant(name, np.array(values, np.int64))
+        return name
+
+    def channels(self, x: str, first: int, last: int, name: str) -> str:
+        """Add a node that takes the channels from `first` to before `last` of [batch, c, time]."""
+        return self.node("Slice", [x, *map(self.whole, (first, last, 1))], name)
 
     def model(self, properties: Mapping[str, str]) -> onnx.ModelProto:
         """The finished model with its metadata properties."""
@@ -82,7 +95,13 @@ def _value(name: str, shape: Dims, doc: str) -> Any:
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, list(shape), doc_string=doc)
 
 
-def property_text(value: Scalar) -> str:
+def properties(metadata: Mapping[str, Scalar], prefix: str) -> dict[str, str]:
+    """The metadata that goes into a graph's properties; `prefix` is the model's own."""
+    kept = ("general.name", "pyvoc.precision", "pyvoc.source.", "pyvoc.features.", prefix)
+    return {key: _text(value) for key, value in metadata.items() if key.startswith(kept)}
+
+
+def _text(value: Scalar) -> str:
     """A metadata entry as text: floats in the fewest digits that give the same float32."""
     if isinstance(value, bool):
         return "true" if value else "false"

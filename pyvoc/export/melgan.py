@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from pyvoc.export.graph import Graph, property_text
+from pyvoc.export.graph import Graph, properties
 from pyvoc.export.registry import Arrays, Exporter, Source
 from pyvoc.specs.tensors import Scalar
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 _LENGTHS = (23, 8)
 """Frames of the examples, beyond the least that the padding allows."""
-_KEPT = ("general.name", "pyvoc.precision", "pyvoc.source.", "pyvoc.features.", "melgan.")
-"""Metadata that goes into the graph's properties, by prefix."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +107,7 @@ class _Builder:
         edge = dilation * (kernel - 1) // 2
         pads = [edge, edge]
         if edge and self.shape.reflect:
-            amounts = np.array([0, 0, edge, 0, 0, edge], np.int64)
-            ends = self.graph.constant(f"{name}.pads", amounts)
+            ends = self.graph.whole(0, 0, edge, 0, 0, edge)
             x = self.graph.node("Pad", [x, ends], f"{name}.pad", mode="reflect")
             pads = [0, 0]
         return self.graph.node(
@@ -172,7 +169,7 @@ def build(source: Source, opset: int) -> ModelProto:
         {
             "pyvoc.architecture": "pyvoc.melgan",
             "pyvoc.least_frames": str(shape.least_frames),
-            **{k: property_text(v) for k, v in source.metadata.items() if k.startswith(_KEPT)},
+            **properties(source.metadata, "melgan."),
         }
     )
 

@@ -29,7 +29,7 @@ import numpy as np
 import pyvoc
 from pyvoc import evaluate
 from pyvoc.evaluate import cepstra, f0
-from pyvoc.evaluate.nll import RECIPE as NLL_RECIPE
+from pyvoc.evaluate.nll_lpcnet import RECIPE as NLL_RECIPE
 from pyvoc.evaluate.references import CEILING_RECIPE, FLOOR_RECIPE, bounds
 
 DELAY = 80  # samples by which LPCNet copy synthesis lags: frames are centred
@@ -124,8 +124,8 @@ def speaker(model: pyvoc.Model, paths: list[str], seeds: int, keep: Path | None)
     }
     likelihood = {
         "nll_nats": found.nats,
-        "laplace_nats": found.laplace,
-        "gain_nats": found.gain,
+        "laplace_nats": found.figures["laplace"],
+        "gain_nats": found.figures["gain"],
     }
     return {
         "clips": [Path(path).name for path in paths],

@@ -180,6 +180,25 @@ TEST(CorruptModels, MutationsNeverHarmTheReader) {
   }
 }
 
+// The other direction: finite noise, or an error.
+void run_forward(const pyvoc_model* model, const pyvoc_model_info& info,
+                 const std::vector<float>& features, const std::string& what) {
+  const std::size_t frames = features.size() / info.feature_dims;
+  const std::vector<float> pcm(frames * info.hop_length, 0.1f);
+  std::vector<float> noise(pcm.size());
+  std::vector<double> log_scales(info.flows), log_dets(info.flows);
+  const pyvoc_status status =
+      pyvoc_model_forward(model, features.data(), frames, info.feature_dims, pcm.data(), pcm.size(),
+                          1, noise.data(), log_scales.data(), log_dets.data());
+  if (status != PYVOC_OK) {
+    EXPECT_TRUE(status == PYVOC_ERROR_UNSUPPORTED || status == PYVOC_ERROR_MODEL) << what;
+    return;
+  }
+  for (float z : noise) ASSERT_TRUE(std::isfinite(z)) << what;
+  for (double x : log_scales) ASSERT_TRUE(std::isfinite(x)) << what;
+  for (double x : log_dets) ASSERT_TRUE(std::isfinite(x)) << what;
+}
+
 // What the model makes of a few plausible frames: fails the test when it is not finite samples.
 void run_model(pyvoc_model* model, const std::string& what) {
   pyvoc_model_info info = {};
@@ -203,6 +222,7 @@ void run_model(pyvoc_model* model, const std::string& what) {
     ASSERT_TRUE(std::isfinite(x) && std::fabs(x) <= most) << what;
   }
   pyvoc_stream_close(stream);
+  if (info.flows != 0) run_forward(model, info, features, what);
 }
 
 TEST(CorruptModels, MutationsNeverHarmTheRuntime) {

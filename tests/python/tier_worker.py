@@ -4,8 +4,9 @@
 
 LPCNet's inputs: `features` [frames, dims]; optionally `pcm` (teacher-forced signal, -1..1) and
 `draws`. Outputs: `frames_*` of the condition network, `steps_*` teacher-forced, `samples` of a free
-run. WaveRNN: `features`, `pcm`; `predicted` and `samples`. Other models: any number of feature
-arrays, for NAME perhaps `draws_NAME` (flat); the samples of each, under its name.
+run. WaveRNN: `features`, `pcm`; `predicted` and `samples`. WaveGlow: `features`, `pcm`; `noise`,
+what left first first. Else: any number of feature arrays, for NAME perhaps `draws_NAME` (flat); the
+samples of each, under its name.
 """
 
 from __future__ import annotations
@@ -48,6 +49,10 @@ def main(model_path: str, source: str, target: str) -> None:
         predicted = model.predict(given["features"], given["pcm"])
         samples = model.synthesize(given["features"], draws=given["draws"])
         np.savez(target, predicted=predicted, samples=samples)
+        return
+    if model.info.architecture == "waveglow" and "pcm" in given:
+        noise = model.forward(given["features"], given["pcm"]).z
+        np.savez(target, noise=np.concatenate(noise[::-1]))
         return
     if model.info.architecture != "lpcnet":
         draws = {name: given.pop(f"draws_{name}", None) for name in list(given)}

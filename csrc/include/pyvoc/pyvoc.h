@@ -94,6 +94,7 @@ typedef struct pyvoc_model_info {
   uint32_t draws_per_sample;  /* draws per sample when they are given; 0: not stochastic */
   uint32_t distribution_size; /* floats per sample of pyvoc_model_predict; 0: no such output */
   uint32_t takes_sigma;       /* 1: starts from normal noise, see pyvoc_stream_options.sigma */
+  uint32_t flows;             /* doubles per sum of pyvoc_model_forward; 0: no such direction */
 } pyvoc_model_info;
 
 /* Loads a pyvoc GGUF model; the file is mapped, checked and packed for this machine. */
@@ -121,6 +122,20 @@ PYVOC_API pyvoc_status pyvoc_model_describe(const pyvoc_model* model, const char
 PYVOC_API pyvoc_status pyvoc_model_predict(const pyvoc_model* model, const float* features,
                                            size_t frames, size_t stride, const float* pcm,
                                            size_t n_samples, float* probabilities);
+
+/* The other direction of a flow-based model (WaveGlow): from audio to the noise that synthesis
+ * would make it of, for its likelihood. features and pcm as above, n_samples being whole steps (the
+ * `groups` of the model). Writes noise [n_samples], in the order of pyvoc_stream_set_draws but
+ * scaled; log_scales [flows]: for each flow, flow 0 first, the logarithms of the scales of all
+ * steps, added up; log_dets [flows]: steps times the logarithm of the determinant of its 1x1
+ * convolution. The logarithm of pcm's probability density is that of the noise's under
+ * N(0, sigma^2), plus all log_scales, plus all log_dets. threads as in pyvoc_stream_options. After
+ * an error what was written means nothing. PYVOC_ERROR_UNSUPPORTED: there is no such direction, or
+ * a determinant is not positive. PYVOC_ERROR_MODEL: the noise is not finite. */
+PYVOC_API pyvoc_status pyvoc_model_forward(const pyvoc_model* model, const float* features,
+                                           size_t frames, size_t stride, const float* pcm,
+                                           size_t n_samples, uint32_t threads, float* noise,
+                                           double* log_scales, double* log_dets);
 
 /* ---- streams: frames in, samples out ------------------------------------------------------------
  */

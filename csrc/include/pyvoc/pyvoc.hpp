@@ -101,6 +101,14 @@ class Model {
                               probabilities));
   }
 
+  // From audio to noise [n_samples]; log_scales and log_dets [info().flows].
+  void forward(const float* features, std::size_t frames, std::size_t stride, const float* pcm,
+               std::size_t n_samples, std::uint32_t threads, float* noise, double* log_scales,
+               double* log_dets) const {
+    check(pyvoc_model_forward(handle_.get(), features, frames, stride, pcm, n_samples, threads,
+                              noise, log_scales, log_dets));
+  }
+
   pyvoc_model* get() const noexcept { return handle_.get(); }
 
  private:

@@ -96,16 +96,27 @@ template <typename X>
 void Flow<X>::run(Team& team, const Workspace<X>& space, const nn::Rows<X>& condition,
                   std::int64_t until, std::int64_t total, const Noise& noise, int part,
                   nn::Rows<float>& next) PYVOC_RT {
-  while (started_ < until || (until == total && coupled_ < total)) {
-    start(team, space, std::min(space.slice, until - started_));
-    run_layers(team, space, condition, total);
-    const std::int64_t complete = layers_.back().done;
-    couple(complete);
-    unmix(team, complete, noise, part, next);
-    coupled_ = complete;
-    input_.drop_before(coupled_);
-    shift_scale_.drop_before(coupled_);
+  while (advance(team, space, condition, until, total)) {
+    couple();
+    unmix(team, noise, part, next);
+    release();
   }
+}
+
+template <typename X>
+bool Flow<X>::advance(Team& team, const Workspace<X>& space, const nn::Rows<X>& condition,
+                      std::int64_t until, std::int64_t total) PYVOC_RT {
+  if (started_ >= until && (until != total || coupled_ >= total)) return false;
+  start(team, space, std::min(space.slice, until - started_));
+  run_layers(team, space, condition, total);
+  return true;
+}
+
+template <typename X>
+void Flow<X>::release() PYVOC_RT {
+  coupled_ = ready();
+  input_.drop_before(coupled_);
+  shift_scale_.drop_before(coupled_);
 }
 
 template <typename X>
@@ -209,33 +220,28 @@ void Flow<X>::run_layer(Team& team, const Workspace<X>& space, const nn::Rows<X>
 
 // Undoes the scaling and the shift of one half.
 template <typename X>
-void Flow<X>::couple(std::int64_t until) PYVOC_RT {
-  const int half = c_.channels[static_cast<std::size_t>(number_)] / 2;
-  const int first = c_.swapped(number_) ? 0 : half;
-  for (std::int64_t t = coupled_; t < until; ++t) {
-    float* x = input_.row(t) + first;
-    const float* shift = shift_scale_.row(t);
-    const float* log_scale = shift + half;
-    for (int c = 0; c < half; ++c) {
-      const double scale = std::exp(-static_cast<double>(log_scale[c]));
-      x[c] =
-          static_cast<float>((static_cast<double>(x[c]) - static_cast<double>(shift[c])) * scale);
+void Flow<X>::couple() PYVOC_RT {
+  for (std::int64_t t = coupled_; t < ready(); ++t) {
+    const Coupling row = coupling(t);
+    for (int c = 0; c < row.channels; ++c) {
+      const double scale = std::exp(-static_cast<double>(row.log_scale[c]));
+      const double x = static_cast<double>(row.x[c]) - static_cast<double>(row.shift[c]);
+      row.x[c] = static_cast<float>(x * scale);
     }
   }
 }
 
 template <typename X>
-void Flow<X>::unmix(Team& team, std::int64_t until, const Noise& noise, int part,
-                    nn::Rows<float>& next) PYVOC_RT {
-  if (until == coupled_) return;
+void Flow<X>::unmix(Team& team, const Noise& noise, int part, nn::Rows<float>& next) PYVOC_RT {
+  if (ready() == coupled_) return;
   ConvOutput out;
   out.value = next.row(coupled_);
   w_.unmix.run(team, one_segment<float>(input_.row(coupled_), width_),
-               static_cast<int>(until - coupled_), out);
+               static_cast<int>(ready() - coupled_), out);
   if (c_.joins(number_)) {
-    for (std::int64_t t = coupled_; t < until; ++t) noise.fill(part, t, next.row(t));
+    for (std::int64_t t = coupled_; t < ready(); ++t) noise.fill(part, t, next.row(t));
   }
-  next.extend_to(until);
+  next.extend_to(ready());
 }
 
 template struct Workspace<float>;

@@ -1,5 +1,6 @@
-// One flow of a stream, run from noise to audio: coupling, then the inverse 1 x 1 convolution. It
-// keeps what its layers saw last, so that any division of the steps gives the same numbers; what it
+// One flow of a stream, run from noise to audio: coupling, then the inverse 1 x 1 convolution; or,
+// piece by piece, the layers alone, for the other direction (likelihood.h). It keeps what its
+// layers saw last, so that any division of the steps gives the same numbers; what it
 // works with while it runs is the workspace, which all flows of a stream share. A row is a step;
 // its number is the same in every flow. Called by one thread; each convolution is shared with the
 // team. Allocates in the constructors only.
@@ -43,13 +44,34 @@ class Flow {
   // What it reads, [channels]; the flow before appends.
   nn::Rows<float>& input() PYVOC_RT { return input_; }
 
-  // Up to which row (exclusive) it needs no conditioning any more.
+  // Up to which row (exclusive) it is coupled, and needs no conditioning any more.
   std::int64_t done() const PYVOC_RT { return coupled_; }
 
   // Takes the input up to row `until` and appends what that completes to `next`. `total`: rows that
   // there are in all, -1 while that is not known. `part`: of the noise that joins.
   void run(Team& team, const Workspace<X>& space, const nn::Rows<X>& condition, std::int64_t until,
            std::int64_t total, const Noise& noise, int part, nn::Rows<float>& next) PYVOC_RT;
+
+  // The layers' part of run(), for some of these rows: makes shift and scale known up to row
+  // ready(). False if there was nothing to do.
+  bool advance(Team& team, const Workspace<X>& space, const nn::Rows<X>& condition,
+               std::int64_t until, std::int64_t total) PYVOC_RT;
+  std::int64_t ready() const PYVOC_RT { return layers_.back().done; }
+
+  // A row from done() to ready(): the half that is changed, and what changes it.
+  struct Coupling {
+    int channels;
+    float* x;
+    const float *shift, *log_scale;
+  };
+  Coupling coupling(std::int64_t t) PYVOC_RT {
+    const int half = c_.channels[static_cast<std::size_t>(number_)] / 2;
+    const float* shift = shift_scale_.row(t);
+    return {half, input_.row(t) + (c_.swapped(number_) ? 0 : half), shift, shift + half};
+  }
+
+  // The rows before ready() are coupled and passed on.
+  void release() PYVOC_RT;
 
  private:
   struct LayerState {
@@ -63,9 +85,8 @@ class Flow {
                   std::int64_t total) PYVOC_RT;
   void run_layer(Team& team, const Workspace<X>& space, const nn::Rows<X>& condition, std::size_t i,
                  std::int64_t until) PYVOC_RT;
-  void couple(std::int64_t until) PYVOC_RT;
-  void unmix(Team& team, std::int64_t until, const Noise& noise, int part,
-             nn::Rows<float>& next) PYVOC_RT;
+  void couple() PYVOC_RT;
+  void unmix(Team& team, const Noise& noise, int part, nn::Rows<float>& next) PYVOC_RT;
 
   // Rows of a layer's input that are kept, brought to `to`; how many they are.
   std::int64_t load_tail(std::size_t i, Stream<X> to) const PYVOC_RT;

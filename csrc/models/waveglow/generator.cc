@@ -1,8 +1,6 @@
 #include "models/waveglow/generator.h"
 
 #include <algorithm>
-#include <cstring>
-#include <type_traits>
 
 namespace pyvoc::models::waveglow {
 namespace {
@@ -13,17 +11,15 @@ constexpr float kLoudest = 100.0f;  // of a sample: what goes beyond comes of a 
 
 template <typename X>
 Generator<X>::Generator(const Config& config, const Weights& weights, int threads)
-    : c_(config), w_(weights), team_(threads), noise_(config), space_(config, arena_) {
+    : c_(config),
+      team_(threads),
+      noise_(config),
+      space_(config, arena_),
+      condition_(config, weights, arena_) {
   const std::int64_t block = std::int64_t{kBlockFrames} * c_.steps_per_frame();
-  const std::int64_t reach = std::int64_t{c_.flows()} * c_.reach();
-  const int bands = nn::padded(c_.bands);
-  mel_ = arena_.allocate<float>(static_cast<std::size_t>((c_.history - 1 + kBlockFrames) * bands));
-  condition_rows_ = reach + 2 * block;
-  condition_ =
-      nn::Rows<X>(arena_, c_.groups * bands, 0, nn::Padding::kZero, 0, condition_rows_, nullptr);
   flows_.reserve(static_cast<std::size_t>(c_.flows()));
   for (int k = 0; k < c_.flows(); ++k) {
-    flows_.emplace_back(c_, w_.flows[static_cast<std::size_t>(k)], k, arena_,
+    flows_.emplace_back(c_, weights.flows[static_cast<std::size_t>(k)], k, arena_,
                         k + 1 < c_.flows() ? space_.slice : block);
   }
   // Look-ahead is in whole frames: up to a frame more than what is due may be there, and all that
@@ -36,47 +32,15 @@ Generator<X>::Generator(const Config& config, const Weights& weights, int thread
 template <typename X>
 void Generator<X>::reset(std::uint64_t seed) PYVOC_RT {
   noise_.reset(seed);
-  std::fill(mel_, mel_ + (c_.history - 1) * nn::padded(c_.bands), 0.0f);
   condition_.reset();
   for (Flow<X>& flow : flows_) flow.reset();
   audio_.reset();
-  front_ = given_ = dropped_ = 0;
-}
-
-// Upsamples frames: rows of conditioning.
-template <typename X>
-void Generator<X>::condition(const float* frames, int n) PYVOC_RT {
-  const int stride = nn::padded(c_.bands), before = c_.history - 1;
-  for (int i = 0; i < n; ++i) {
-    float* row = mel_ + (before + i) * stride;
-    std::memcpy(row, frames + i * c_.bands, sizeof(float) * static_cast<std::size_t>(c_.bands));
-  }
-  const std::int64_t rows = std::int64_t{n} * c_.steps_per_frame();
-  if (condition_.end() + rows - dropped_ > condition_rows_) {
-    dropped_ = flows_[0].done();
-    condition_.drop_before(dropped_);
-  }
-  kernels::ConvInput<float> in;
-  in.segments = 1;
-  in.base[0] = mel_;
-  in.stride[0] = stride;
-  in.cols[0] = c_.history * stride;
-  kernels::ConvOutput out;
-  if constexpr (std::is_same<X, float>::value) {
-    out.value = condition_.row(condition_.end());
-  } else {
-    out.value_u8 = condition_.row(condition_.end());
-    out.value_inverse = w_.condition.inverse;
-    out.value_offset = w_.condition.offset;
-  }
-  w_.upsample.run(team_, in, n, out);
-  condition_.extend_to(condition_.end() + rows);
-  std::memmove(mel_, mel_ + n * stride, sizeof(float) * static_cast<std::size_t>(before * stride));
+  front_ = given_ = 0;
 }
 
 template <typename X>
 void Generator<X>::push(const float* frames, int n) PYVOC_RT {
-  condition(frames, n);
+  condition_.append(team_, frames, static_cast<std::size_t>(c_.bands), n, flows_[0].done());
   nn::Rows<float>& input = flows_.back().input();
   const std::int64_t until = condition_.end();
   for (std::int64_t t = input.end(); t < until; ++t) noise_.fill(0, t, input.row(t));
@@ -105,7 +69,7 @@ void Generator<X>::advance(std::int64_t front, std::int64_t total) PYVOC_RT {
     nn::Rows<float>& next = k > 0 ? flows_[static_cast<std::size_t>(k - 1)].input() : audio_;
     const std::int64_t delay = std::int64_t{c_.flows() - 1 - k} * c_.reach();
     const std::int64_t until = std::min(flow.input().end(), front - delay);
-    flow.run(team_, space_, condition_, until, total, noise_, part, next);
+    flow.run(team_, space_, condition_.rows(), until, total, noise_, part, next);
     if (c_.joins(k)) ++part;
   }
 }

@@ -8,6 +8,7 @@
 
 #include <vector>
 
+#include "models/waveglow/conditioning.h"
 #include "models/waveglow/flow.h"
 
 namespace pyvoc::models::waveglow {
@@ -32,20 +33,15 @@ class Generator {
   void take(std::int64_t n, float* samples) PYVOC_RT;  // a multiple of groups
 
  private:
-  void condition(const float* frames, int n) PYVOC_RT;
   // As if the noise up to row `front` were there, of which `total` are, if that is known.
   void advance(std::int64_t front, std::int64_t total) PYVOC_RT;
 
   const Config& c_;
-  const Weights& w_;
   Arena arena_;
   Team team_;
   Noise noise_;
   Workspace<X> space_;
-  float* mel_ = nullptr;             // [history - 1 + kBlockFrames][bands padded]
-  nn::Rows<X> condition_;            // [groups][bands padded]
-  std::int64_t condition_rows_ = 0;  // that there is room for
-  std::int64_t dropped_ = 0;         // rows of it that are not there any more
+  Conditioning<X> condition_;
   std::vector<Flow<X>> flows_;
   nn::Rows<float> audio_;  // [groups]
   std::int64_t front_ = 0, given_ = 0;

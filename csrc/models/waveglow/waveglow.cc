@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "models/waveglow/generator.h"
+#include "models/waveglow/likelihood.h"
 
 namespace pyvoc::models::waveglow {
 namespace {
@@ -74,6 +75,7 @@ Result<std::unique_ptr<Vocoder>> Waveglow::load(const io::Gguf& file,
   info.block_frames = kBlockFrames;
   info.draws_per_sample = 1;
   info.takes_sigma = true;
+  info.flows = c.flows();
   return std::unique_ptr<Vocoder>(std::move(model));
 }
 
@@ -101,6 +103,38 @@ Status Waveglow::check_draws(Span<const float> draws) const {
       return Status(Code::kArgument,
                     "draw " + std::to_string(i) + " is not within -100..100 standard deviations");
     }
+  }
+  return Status();
+}
+
+Status Waveglow::forward(Matrix<const float> features, Span<const float> pcm, int threads,
+                         float* noise, double* log_scales, double* log_dets) const {
+  const std::size_t groups = static_cast<std::size_t>(config_.groups);
+  if (pcm.size() % groups != 0) {
+    return Status(Code::kAudio, std::to_string(pcm.size()) + " samples are no whole steps of " +
+                                    std::to_string(groups) + " samples");
+  }
+  for (int k = 0; k < config_.flows(); ++k) {
+    if (std::isnan(weights_.flows[static_cast<std::size_t>(k)].log_det)) {
+      return Status(Code::kUnsupported, "flow " + std::to_string(k) +
+                                            ": the determinant of mix.weight is not positive, " +
+                                            "so audio has no likelihood");
+    }
+  }
+  for (int k = 0; k < config_.flows(); ++k) {
+    log_scales[k] = 0.0;
+    log_dets[k] = static_cast<double>(pcm.size() / groups) *
+                  weights_.flows[static_cast<std::size_t>(k)].log_det;
+  }
+  if (weights_.integer) {
+    Likelihood<std::uint8_t>(config_, weights_, threads).run(features, pcm, noise, log_scales);
+  } else {
+    Likelihood<float>(config_, weights_, threads).run(features, pcm, noise, log_scales);
+  }
+  const auto finite = [](double x) { return std::isfinite(x); };
+  if (!std::all_of(noise, noise + pcm.size(), finite) ||
+      !std::all_of(log_scales, log_scales + config_.flows(), finite)) {
+    return Status(Code::kModel, "the flows turn this audio into noise that is not finite");
   }
   return Status();
 }

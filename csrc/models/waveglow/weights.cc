@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "models/tensors.h"
+#include "models/waveglow/determinant.h"
 
 namespace pyvoc::models::waveglow {
 namespace {
@@ -34,7 +35,7 @@ class Loader {
     nn::ConvSource conv, cond, out;
   };
   struct FlowSource {
-    nn::ConvSource start, end, unmix;
+    nn::ConvSource start, end, mix, unmix;
     std::vector<LayerSource> layers;
   };
   // A float matrix that is made here.
@@ -94,7 +95,7 @@ class Loader {
       const std::string name = "flow." + std::to_string(k);
       const int channels = c_.channels[size(k)];
       FlowSource flow;
-      square(name + ".mix.weight", channels);
+      flow.mix = square(name + ".mix.weight", channels);
       flow.unmix = square(name + ".unmix.weight", channels);
       flow.start = conv(name + ".start", n, channels / 2, 1, {TensorType::kF32});
       for (int i = 0; i < c_.layers; ++i) {
@@ -198,7 +199,28 @@ class Loader {
       for (int i = 0; i < channels; ++i) unmix.at(joining + o, i) = source.unmix.at(o, i, 0);
     }
     keep(name + ".unmix", nullptr, nn::Conv::pack({unmix.source}, kernels_, w_.arena), flow.unmix);
+    pack_mix(source.mix, joining, flow);
     w_.flows.push_back(std::move(flow));
+  }
+
+  // Not of the plan, which is that of synthesis.
+  void pack_mix(const nn::ConvSource& source, int leaving, FlowWeights& flow) {
+    const int channels = source.outputs;
+    Made mix(channels, leaving + channels);
+    std::vector<double> matrix;
+    for (int o = 0; o < channels; ++o) {
+      for (int i = 0; i < channels; ++i) {
+        mix.at(o, leaving + i) = source.at(o, i, 0);
+        matrix.push_back(static_cast<double>(source.at(o, i, 0)));
+      }
+    }
+    flow.log_det = log_determinant(std::move(matrix), channels);
+    const Result<nn::Conv> packed = nn::Conv::pack({mix.source}, kernels_, w_.arena);
+    if (packed.ok()) {
+      flow.mix = packed.value();
+    } else {
+      status_ = packed.status();
+    }
   }
 
   // `end` times the layer's part of the sum; the first layer's bias has that of `end` in it.

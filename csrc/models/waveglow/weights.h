@@ -23,6 +23,10 @@ struct FlowWeights {
   nn::Conv start;  // reads whole rows: the columns of the half that is changed are 0
   std::vector<Layer> layers;
   nn::Conv unmix;  // leaves room in front for channels of noise that join
+  // The other direction: what `unmix` undoes, which skips the channels that leave, and the
+  // logarithm of its determinant, NaN unless that is positive.
+  nn::Conv mix;
+  double log_det = 0.0;
 };
 
 struct Weights {
