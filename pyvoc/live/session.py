@@ -20,7 +20,7 @@ from pyvoc.live.devices import Device, find_device, forget_port_audio, port_audi
 from pyvoc.live.files import Sink, Source, Worker, open_recorder
 from pyvoc.live.options import Options
 from pyvoc.live.stats import Stats, from_native
-from pyvoc.live.streams import open_stream
+from pyvoc.live.streams import closed, latencies, open_stream, start
 from pyvoc.model import Model
 from pyvoc.synthesis import load_input
 
@@ -30,7 +30,6 @@ Float32 = npt.NDArray[np.float32]
 
 _NAP = 0.01  # seconds between two looks at files
 _SILENCE = 1.5  # seconds without a callback: the device is gone
-_CLOSING = 3.0  # seconds that closing a device may take
 _LOST: list[object] = []  # engines whose device never came back from closing
 
 
@@ -242,7 +241,7 @@ class Session:
                     python_callback=self._options.python_callback,
                 )
             )
-        self._latencies = _latencies(self._streams, source is not None, sink is not None)
+        self._latencies = latencies(self._streams, source is not None, sink is not None)
 
     def _run(self) -> None:
         assert self._engine is not None
@@ -250,7 +249,7 @@ class Session:
         self._started = time.monotonic()
         self._seen = (-1, self._started)
         for stream in self._streams:
-            _start(stream)
+            start(stream)
         if self._workers:
             self._thread = threading.Thread(target=self._work, name="pyvoc live files")
             self._thread.start()
@@ -358,7 +357,7 @@ class Session:
         engine = self._engine
         if engine is not None and self._started:
             self._last = self.stats()
-        closed = [_closed(stream) for stream in self._streams]
+        all_closed = all(tuple(closed(stream) for stream in self._streams))
         self._streams = []
         self._stop.set()
         if self._thread is not None:
@@ -367,7 +366,7 @@ class Session:
         self._stack.close()
         if engine is None:
             return
-        if all(closed):
+        if all_closed:
             engine.close()
         else:
             _LOST.append(engine)  # its callback may still be called
@@ -376,34 +375,3 @@ class Session:
 
 def _flags(**wanted: bool) -> int:
     return sum(getattr(_pyvoc, f"LIVE_{name.upper()}") for name, on in wanted.items() if on)
-
-
-def _start(stream: Any) -> None:
-    sd = port_audio()
-    try:
-        stream.start()
-    except sd.PortAudioError as error:
-        raise Error(f"the audio device cannot be started: {error}") from error
-
-
-def _latencies(streams: list[Any], has_input: bool, has_output: bool) -> tuple[float, float]:
-    """What PortAudio says, in seconds, of the input and of the output."""
-    said: list[float] = []
-    for stream in streams:
-        latency = stream.latency
-        said += list(latency) if isinstance(latency, tuple) else [latency]
-    first = said[0] if has_input else 0.0
-    return first, said[-1] if has_output else 0.0
-
-
-def _closed(stream: Any) -> bool:
-    """Stop and close a stream; False if the system does not come back from that."""
-
-    def close() -> None:
-        stream.abort()
-        stream.close()
-
-    thread = threading.Thread(target=close, name="pyvoc live closing", daemon=True)
-    thread.start()
-    thread.join(_CLOSING)
-    return not thread.is_alive()

@@ -7,6 +7,7 @@ says "for library authors"); a contract test pins what is used of it.
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,9 @@ from pyvoc import _pyvoc
 from pyvoc.errors import Error, UnsupportedError
 from pyvoc.live.devices import Device, port_audio
 
-__all__ = ["open_stream"]
+__all__ = ["closed", "latencies", "open_stream", "start"]
+
+_CLOSING = 3.0  # seconds that closing a device may take
 
 
 def open_stream(
@@ -117,3 +120,40 @@ def _python_stream(
 
     stream = {"duplex": sd.Stream, "input": sd.InputStream, "output": sd.OutputStream}[kind]
     return stream(callback=both if kind == "duplex" else first, **settings)
+
+
+def start(stream: Any) -> None:
+    """Let the callbacks come.
+
+    Raises
+    ------
+    Error
+        The device refuses.
+    """
+    try:
+        stream.start()
+    except port_audio().PortAudioError as error:
+        raise Error(f"the audio device cannot be started: {error}") from error
+
+
+def latencies(streams: list[Any], has_input: bool, has_output: bool) -> tuple[float, float]:
+    """What PortAudio says, in seconds, of the input and of the output."""
+    said: list[float] = []
+    for stream in streams:
+        latency = stream.latency
+        said += list(latency) if isinstance(latency, tuple) else [latency]
+    first = said[0] if has_input else 0.0
+    return first, said[-1] if has_output else 0.0
+
+
+def closed(stream: Any) -> bool:
+    """Stop and close a stream; False if the system does not come back from that."""
+
+    def close() -> None:
+        stream.abort()
+        stream.close()
+
+    thread = threading.Thread(target=close, name="pyvoc live closing", daemon=True)
+    thread.start()
+    thread.join(_CLOSING)
+    return not thread.is_alive()
