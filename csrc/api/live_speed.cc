@@ -115,6 +115,7 @@ PlayoutSettings LiveEngine::choose_playout() const {
   playout.rate = rate;
   playout.margin = static_cast<std::size_t>(std::llround(margin * rate));
   playout.ripple = static_cast<std::size_t>(std::ceil(ripple));
+  playout.drifting = settings_.two_clocks;
   playout.keep_all = settings_.input_waits;
   playout.no_silence = settings_.output_waits;
   return playout;

@@ -117,7 +117,9 @@ void Playout::watch(std::size_t left, std::size_t n) PYVOC_RT {
   if (watched_ < window_) return;
   slack_.store(least_, std::memory_order_relaxed);
   const std::size_t enough = margin() + samples(kTolerance, settings_.rate);
-  if (!settings_.keep_all && least_ > enough) surplus_ = least_ - margin();
+  const std::size_t unseen = settings_.drifting ? settings_.ripple : 0;
+  // It may have begun at the low end of the swing and be at the high one now.
+  if (!settings_.keep_all && least_ > enough + 2 * unseen) surplus_ = least_ - margin() - unseen;
   least_ = std::numeric_limits<std::size_t>::max();
   watched_ = 0;
 }

@@ -18,10 +18,11 @@
 namespace pyvoc::api {
 
 struct PlayoutSettings {
-  double rate = 0.0;        // Hz
-  std::size_t margin = 0;   // samples that the ring holds at least while all is well
-  std::size_t ripple = 0;   // how far its level swings above that: bursts of the producer
-  bool keep_all = false;    // the source waits: drop nothing, wait as long as it takes
+  double rate = 0.0;       // Hz
+  std::size_t margin = 0;  // samples that the ring holds at least while all is well
+  std::size_t ripple = 0;  // how far its level swings above that: bursts of the producer
+  bool drifting = false;   // producer and consumer have clocks of their own: the swing shows slowly
+  bool keep_all = false;   // the source waits: drop nothing, wait as long as it takes
   bool no_silence = false;  // the sink waits: give what there is
 };
 

@@ -189,7 +189,7 @@ struct Player {
   std::size_t made = 0;
 
   explicit Player(std::size_t margin, bool keep_all = false, bool no_silence = false)
-      : playout(ring, {16000.0, margin, 0, keep_all, no_silence}) {}
+      : playout(ring, {16000.0, margin, 0, false, keep_all, no_silence}) {}
   void produce(std::size_t n) {
     const std::vector<float> x = ramp(n, made);
     ring.write(x);
@@ -244,7 +244,7 @@ TEST(Playout, AStallFadesIsCountedAndLeavesNoDelayBehind) {
 
 TEST(Playout, AnUnderrunDoesNotClick) {
   Ring ring(4096);
-  api::Playout playout(ring, {16000.0, 0, 0, false, false});
+  api::Playout playout(ring, {16000.0, 0, 0, false, false, false});
   std::vector<float> x(160, 0.5f), out(160);
   ring.write(x);
   playout.read(out);
@@ -279,7 +279,7 @@ TEST(Playout, AnUnderrunDoesNotClick) {
 
 TEST(Playout, ASurplusIsDroppedWithACrossFade) {
   Ring ring(65536);
-  api::Playout playout(ring, {16000.0, 160, 0, false, false});
+  api::Playout playout(ring, {16000.0, 160, 0, false, false, false});
   std::vector<float> x(160), out(160);
   std::size_t at = 0;
   const auto produce = [&] {

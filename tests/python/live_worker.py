@@ -5,7 +5,6 @@ Usage: live_worker.py TASK [ARGUMENT ...]; prints JSON.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import sys
 import threading
@@ -17,7 +16,6 @@ import pyvoc
 from pyvoc import _pyvoc
 from pyvoc.live import Options, Session, measure_latency
 from pyvoc.live.latency import ProbeSession
-from pyvoc.live.streams import open_stream
 
 
 def loop_back() -> dict[str, object]:
@@ -74,9 +72,6 @@ def busy(seconds: str, python: str = "") -> dict[str, object]:
 def stall(times: str) -> dict[str, object]:
     """Callbacks that sleep, now and then, before they call the native one."""
     import cffi
-    import sounddevice as sd
-
-    from pyvoc.live.devices import find_device
 
     ffi = cffi.FFI()
     kind = "int(const void*, void*, unsigned long, const void*, unsigned long, void*)"
@@ -100,7 +95,6 @@ def stall(times: str) -> dict[str, object]:
             stats = session.stats()
     finally:
         _pyvoc.live_callback_address = original
-    assert sd and find_device and open_stream
     return stats.as_dict()
 
 
@@ -118,8 +112,7 @@ def play(source: str, device: str, rate: str) -> dict[str, object]:
 
 def main() -> None:
     task = {f.__name__: f for f in (loop_back, busy, stall, latency, play)}[sys.argv[1]]
-    result = task(*sys.argv[2:])
-    print(json.dumps(dataclasses.asdict(result) if dataclasses.is_dataclass(result) else result))
+    print(json.dumps(task(*sys.argv[2:])))
 
 
 if __name__ == "__main__":
