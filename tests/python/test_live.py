@@ -215,17 +215,20 @@ def test_ctrl_c_ends_with_a_complete_file(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["long.wav", "out.wav"]
 
 
-def test_a_slow_model_is_refused_with_the_figure(tmp_path: Path) -> None:
-    """MelGAN of the published size without vector instructions."""
+def test_a_slow_model_is_refused_with_the_figure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """MelGAN of four times the published size without vector instructions."""
     pytest.importorskip("gguf")
-    from pyvoc.bench.melgan.seeded import write_melgan
+    from pyvoc.bench.melgan import seeded
 
-    write_melgan(tmp_path / "slow.gguf", "f32")
+    monkeypatch.setattr(seeded, "CHANNELS", tuple(2 * n for n in seeded.CHANNELS))
+    seeded.write_melgan(tmp_path / "slow.gguf", "f32")
     code = """if True:
         import pyvoc
         from pyvoc import _pyvoc
         model = pyvoc.load("slow.gguf")
-        rest = (0, 0, 1, 1, 0, 0, 1, -1.0, 0.0, 0.0, 0)
+        rest = (0, 0, 1, 1, 0, 1, 1, -1.0, 0.0, 0.0, 0)
         try:
             _pyvoc.Live(model._native, 0, *rest)
         except pyvoc.UnsupportedError as error:
