@@ -17,6 +17,7 @@ void add_calibration(pybind11::module_& module);
 void bind_extractor(pybind11::module_& module);
 void bind_folds(pybind11::module_& module);
 void bind_denoiser(pybind11::module_& module);
+void bind_live(pybind11::module_& module);
 void add_training(pybind11::module_& training);
 void add_training_kernels(pybind11::module_& training);
 

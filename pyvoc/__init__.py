@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pyvoc.errors import AudioError, Error, FeatureError, ModelError, UnsupportedError
 
 if TYPE_CHECKING:
-    from pyvoc import audio, features, voices
+    from pyvoc import audio, features, live, voices
     from pyvoc.batch import synthesize_batch
     from pyvoc.denoise import Denoiser
     from pyvoc.folds import Folds
@@ -39,13 +39,14 @@ __all__ = [
     "__version__",
     "audio",
     "features",
+    "live",
     "load",
     "synthesize_batch",
     "system_info",
     "voices",
 ]
 
-_MODULES = frozenset({"audio", "features", "voices"})
+_MODULES = frozenset({"audio", "features", "live", "voices"})
 _OF_MODEL = frozenset({"Model", "ModelInfo", "load", "system_info"})
 
 

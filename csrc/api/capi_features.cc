@@ -5,13 +5,12 @@
 #include <utility>
 
 #include "api/error.h"
+#include "api/extractors.h"
 #include "api/guard.h"
 #include "api/handles.h"
 #include "api/lease.h"
 #include "api/pcm.h"
-#include "dsp/lpcnet_extractor.h"
 #include "dsp/mel_extractor.h"
-#include "kernels/resolve.h"
 #include "pyvoc/pyvoc.h"
 
 using pyvoc::Code;
@@ -45,21 +44,11 @@ pyvoc_status busy() noexcept {
   return fail(Code::kBusy, "the extractor is in use by another thread");
 }
 
-pyvoc_status open_layout(const char* layout, pyvoc_extractor** extractor) {
-  if (const MelRecipe* preset = pyvoc::dsp::find_mel_preset(layout)) {
-    *extractor = new pyvoc_extractor(std::make_unique<MelExtractor>(*preset));
-    return PYVOC_OK;
-  }
-  const auto found = pyvoc::dsp::find_layout(layout);
-  if (!found) {
-    return fail(Status(Code::kArgument, "unknown feature layout '" + std::string(layout) +
-                                            "'; expected one of " + pyvoc::dsp::kLayoutNames +
-                                            ", " + pyvoc::dsp::kMelPresetNames));
-  }
-  const auto table = pyvoc::kernels::active_table();
-  if (!table.ok()) return fail(table.status());
-  *extractor =
-      new pyvoc_extractor(std::make_unique<pyvoc::dsp::LpcnetExtractor>(*found, *table.value()));
+template <typename Source>
+pyvoc_status open_extractor(const Source& source, pyvoc_extractor** extractor) {
+  auto made = pyvoc::api::make_extractor(source);
+  if (!made.ok()) return fail(made.status());
+  *extractor = new pyvoc_extractor(std::move(made.value()));
   return PYVOC_OK;
 }
 
@@ -101,20 +90,14 @@ pyvoc_status pyvoc_extractor_open(const char* layout, pyvoc_extractor** extracto
   if (layout == nullptr || extractor == nullptr) {
     return fail(Code::kArgument, "pyvoc_extractor_open: a pointer is null");
   }
-  return guarded([&] { return open_layout(layout, extractor); });
+  return guarded([&] { return open_extractor(std::string(layout), extractor); });
 }
 
 pyvoc_status pyvoc_extractor_open_for_model(const pyvoc_model* model, pyvoc_extractor** extractor) {
   if (model == nullptr || extractor == nullptr) {
     return fail(Code::kArgument, "pyvoc_extractor_open_for_model: a pointer is null");
   }
-  return guarded([&]() -> pyvoc_status {
-    if (!model->mel) {
-      return open_layout(model->vocoder->info().feature_layout.c_str(), extractor);
-    }
-    *extractor = new pyvoc_extractor(std::make_unique<MelExtractor>(*model->mel));
-    return PYVOC_OK;
-  });
+  return guarded([&] { return open_extractor(*model, extractor); });
 }
 
 pyvoc_status pyvoc_extractor_open_mel(const pyvoc_mel_recipe* recipe, pyvoc_extractor** extractor) {

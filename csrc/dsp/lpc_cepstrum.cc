@@ -8,14 +8,6 @@ namespace {
 
 constexpr double kPi = 3.14159265358979323846;
 constexpr int kOverlap = kFftSize / 2;
-// Band centres as FFT bins (50 Hz each): 0, 200 Hz, ... 8 kHz, roughly Bark-spaced.
-constexpr int kCentre[kBands] = {0,  4,  8,  12, 16, 20, 24,  28,  32,
-                                 40, 48, 56, 64, 80, 96, 112, 136, 160};
-// Power per bin from energy per band: 4 / (band width in bins), tuned at the edges.
-constexpr float kCompensation[kBands] = {0.8f,      1.f,   1.f,       1.f,  1.f,       1.f,
-                                         1.f,       1.f,   0.666667f, 0.5f, 0.5f,      0.5f,
-                                         0.333333f, 0.25f, 0.25f,     0.2f, 0.166667f, 0.173913f};
-constexpr float kC0Offset = 4.0f;
 constexpr float kLogDynamicRange = 8.0f;  // decades below the loudest band so far
 constexpr float kLogFollow = 2.5f;        // decades that the floor falls per band
 constexpr double kNoiseFloor = 1e-4;      // -40 dB
@@ -31,11 +23,11 @@ CepstralAnalysis::CepstralAnalysis() {
     window_[i] = static_cast<float>(std::sin(0.5 * kPi * s * s));
   }
   for (int band = 0; band + 1 < kBands; ++band) {
-    const int width = kCentre[band + 1] - kCentre[band];
+    const int width = kBandCentre[band + 1] - kBandCentre[band];
     for (int j = 0; j < width; ++j) {
       const float fraction = static_cast<float>(j) / static_cast<float>(width);
-      rising_[kCentre[band] + j] = fraction;
-      falling_[kCentre[band] + j] = 1.0f - fraction;
+      rising_[kBandCentre[band] + j] = fraction;
+      falling_[kBandCentre[band] + j] = 1.0f - fraction;
     }
   }
   for (int i = 0; i < kBands; ++i) {
@@ -52,7 +44,7 @@ void CepstralAnalysis::band_energies(const float* power, float* energy) const PY
   std::fill(energy, energy + kBands, 0.0f);
   for (int band = 0; band + 1 < kBands; ++band) {
     float low = energy[band], high = 0.0f;
-    for (int k = kCentre[band]; k < kCentre[band + 1]; ++k) {
+    for (int k = kBandCentre[band]; k < kBandCentre[band + 1]; ++k) {
       low += falling_[k] * power[k];
       high += rising_[k] * power[k];
     }
@@ -102,12 +94,12 @@ float CepstralAnalysis::predictor(const float* cepstrum, float* lpc,
   float energy[kBands];
   for (int i = 0; i < kBands; ++i) {
     const double level = static_cast<float>(sum[i] * norm);
-    const double width = compensate ? static_cast<double>(kCompensation[i]) : 1.0;
+    const double width = compensate ? static_cast<double>(kBandCompensation[i]) : 1.0;
     energy[i] = static_cast<float>(std::pow(10.0, level) * width);
   }
   float spectrum[kFftBins];
   for (int band = 0; band + 1 < kBands; ++band) {
-    for (int k = kCentre[band]; k < kCentre[band + 1]; ++k) {
+    for (int k = kBandCentre[band]; k < kBandCentre[band + 1]; ++k) {
       spectrum[k] = falling_[k] * energy[band] + rising_[k] * energy[band + 1];
     }
   }

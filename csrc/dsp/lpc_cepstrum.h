@@ -13,6 +13,14 @@ namespace pyvoc::dsp {
 
 constexpr int kBands = 18;
 constexpr int kLpcOrder = 16;
+// Band centres as FFT bins (50 Hz each): 0, 200 Hz, ... 8 kHz, roughly Bark-spaced.
+constexpr int kBandCentre[kBands] = {0,  4,  8,  12, 16, 20, 24,  28,  32,
+                                     40, 48, 56, 64, 80, 96, 112, 136, 160};
+// Power per bin from energy per band: 4 / (band width in bins), tuned at the edges.
+constexpr float kBandCompensation[kBands] = {
+    0.8f, 1.f,  1.f,  1.f,       1.f,   1.f,   1.f,  1.f,       0.666667f,
+    0.5f, 0.5f, 0.5f, 0.333333f, 0.25f, 0.25f, 0.2f, 0.166667f, 0.173913f};
+constexpr float kC0Offset = 4.0f;  // what c0 has subtracted
 
 class CepstralAnalysis {
  public:

@@ -12,25 +12,25 @@ constexpr double kBreakHz = 1000.0;
 constexpr double kBreakMel = kBreakHz / kHzPerMel;
 const double kLogStep = std::log(6.4) / 27.0;
 
-double mel_of(double hz) {
+}  // namespace
+
+double mel_of_hz(double hz) {
   return hz < kBreakHz ? hz / kHzPerMel : kBreakMel + std::log(hz / kBreakHz) / kLogStep;
 }
 
-double hz_of(double mel) {
+double hz_of_mel(double mel) {
   return mel < kBreakMel ? mel * kHzPerMel : kBreakHz * std::exp(kLogStep * (mel - kBreakMel));
 }
-
-}  // namespace
 
 MelFilters::MelFilters(const MelRecipe& r) {
   const std::size_t bins = r.fft_length / 2 + 1;
   const double bin_hz = static_cast<double>(r.sample_rate) / static_cast<double>(r.fft_length);
-  const double low = mel_of(static_cast<double>(r.fmin)),
-               high = mel_of(static_cast<double>(r.fmax));
+  const double low = mel_of_hz(static_cast<double>(r.fmin)),
+               high = mel_of_hz(static_cast<double>(r.fmax));
   std::vector<double> edges(r.bands + 2);
   for (std::size_t i = 0; i < edges.size(); ++i) {
     edges[i] =
-        hz_of(low + (high - low) * static_cast<double>(i) / static_cast<double>(r.bands + 1));
+        hz_of_mel(low + (high - low) * static_cast<double>(i) / static_cast<double>(r.bands + 1));
   }
   first_bin_ = bins;
   for (std::size_t b = 0; b < r.bands; ++b) {

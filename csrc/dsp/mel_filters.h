@@ -14,6 +14,10 @@
 
 namespace pyvoc::dsp {
 
+// Slaney's scale.
+double mel_of_hz(double hz);
+double hz_of_mel(double mel);
+
 class MelFilters {
  public:
   // The recipe has no problems. Computed in double precision.

@@ -26,6 +26,8 @@ COMMANDS = {
     "train": "train, fine-tune or continue training a model",
     "evaluate": "compare speech with its original; likelihood of speech under a model",
     "export": "write a model as an ONNX graph",
+    "live": "microphone to loudspeaker through a model",
+    "devices": "list the audio devices for pyvoc live",
     "bench": "measure speed on this machine",
     "dump-data": "make LPCNet training data from raw speech",
     "doctor": "check this installation",

@@ -57,6 +57,32 @@ static void check_bad_models(void) {
   pyvoc_stream_close(NULL);
   pyvoc_extractor_close(NULL);
   pyvoc_denoiser_close(NULL);
+  pyvoc_live_close(NULL);
+}
+
+static void check_live(pyvoc_model* model) {
+  static float pcm[320];
+  pyvoc_live* live = NULL;
+  pyvoc_live_options options = PYVOC_LIVE_OPTIONS_INIT;
+  pyvoc_live_stats stats;
+  options.pitch = 99.0f;
+  EXPECT_ERROR(pyvoc_live_open(model, &options, &live), PYVOC_ERROR_ARGUMENT, "99");
+  options.pitch = 0.0f;
+  options.flags = PYVOC_LIVE_BYPASS | PYVOC_LIVE_INPUT_WAITS | PYVOC_LIVE_OUTPUT_WAITS;
+  EXPECT(pyvoc_live_open(model, &options, &live) == PYVOC_OK);
+  if (live == NULL) return;
+  EXPECT(pyvoc_live_start(live) == PYVOC_OK);
+  EXPECT(pyvoc_live_start(live) == PYVOC_ERROR_STATE);
+  EXPECT(pyvoc_live_write(live, pcm, 320) == 320);
+  pyvoc_live_end_input(live);
+  memset(&stats, 0, sizeof stats);
+  stats.struct_size = sizeof stats;
+  do {
+    pyvoc_live_read(live, pcm, 320);
+    EXPECT(pyvoc_live_get_stats(live, &stats) == PYVOC_OK);
+  } while (!stats.done && failures == 0);
+  EXPECT(stats.input_frames == 320 && stats.underruns == 0);
+  pyvoc_live_close(live);
 }
 
 static void check_extractor(const char* layout, size_t dims) {
@@ -235,6 +261,7 @@ static void check_model(const char* path) {
   check_stream(model, &info);
   /* A stream keeps its model alive. */
   EXPECT(pyvoc_stream_open(model, NULL, &stream) == PYVOC_OK);
+  check_live(model);
   pyvoc_model_release(model);
   if (stream != NULL) EXPECT(pyvoc_stream_flush(stream) == PYVOC_OK);
   pyvoc_stream_close(stream);

@@ -3,14 +3,18 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "alloc_counter.h"
+#include "api/handles.h"
+#include "api/live_engine.h"
 #include "pyvoc/pyvoc.hpp"
 
 namespace pyvoc::testing {
@@ -140,6 +144,70 @@ TEST_P(Realtime, BatchDoesNotAllocate) {
   for (std::size_t i = 0; i < kStreams; ++i) {
     EXPECT_EQ(written[i], (kFrames - i) * info.hop_length);
   }
+}
+
+// The callbacks' calls, with rates that want resampling, clocks to follow, and a stall.
+TEST_P(Realtime, LiveCallbacksDoNotAllocate) {
+  const Model model(GetParam());
+  pyvoc_live_options options = PYVOC_LIVE_OPTIONS_INIT;
+  options.flags = PYVOC_LIVE_TWO_CLOCKS | PYVOC_LIVE_TAP | PYVOC_LIVE_FORCE;
+  options.input_rate = 48000;
+  options.output_rate = 44100;
+  options.input_channels = options.output_channels = 2;
+  options.margin = 0.001f;
+  Live live(model, options);
+  live.start();
+  std::vector<float> in(960), out(882), tap(4096);
+  for (std::size_t i = 0; i < in.size(); ++i) in[i] = std::sin(0.05f * static_cast<float>(i));
+  in[7] = NAN;
+  pyvoc_live_stats stats{};
+  stats.struct_size = sizeof stats;
+
+  long calls = 0;
+  for (int i = 0; i < 60; ++i) {
+    {
+      const Counting counting;
+      pyvoc_live_portaudio(in.data(), out.data(), 441, nullptr, 0, live.get());
+      if (i % 10 == 0) {  // more than there can be, and more than fits
+        for (int k = 0; k < 8; ++k) live.write(in.data(), 480), live.read(out.data(), 441);
+      }
+      EXPECT_EQ(pyvoc_live_set_shift(live.get(), static_cast<float>(i % 5), 0.0f), PYVOC_OK);
+      EXPECT_EQ(pyvoc_live_get_stats(live.get(), &stats), PYVOC_OK);
+      live.tap_input(tap.data(), tap.size());
+      calls += counting.calls();
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+  }
+  EXPECT_EQ(calls, 0);
+  EXPECT_GT(stats.bad_samples, 0u);
+  EXPECT_GT(stats.callbacks, 60u);
+}
+
+// What the engine's thread does, turned on this one.
+TEST_P(Realtime, LiveEngineDoesNotAllocate) {
+  const Model model(GetParam());
+  api::LiveSettings settings;
+  settings.input_rate = 48000.0;
+  settings.output_rate = 44100.0;
+  settings.block = 441;
+  settings.two_clocks = settings.force = true;
+  settings.pitch = 2.0f;
+  const auto engine = api::LiveEngine::open(*model.get(), settings);
+  ASSERT_TRUE(engine.ok()) << engine.status().message();
+  std::vector<float> in(480), out(441);
+  for (std::size_t i = 0; i < in.size(); ++i) in[i] = std::sin(0.05f * static_cast<float>(i));
+
+  const Counting counting;
+  for (int i = 0; i < 100; ++i) {
+    engine.value()->write(in.data(), in.size());
+    while (engine.value()->turn()) {
+    }
+    engine.value()->read(out.data(), out.size());
+  }
+  engine.value()->end_input();
+  while (engine.value()->turn()) {
+  }
+  EXPECT_EQ(counting.calls(), 0);
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, Realtime, ::testing::ValuesIn(models()),

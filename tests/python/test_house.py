@@ -166,6 +166,7 @@ def compiler(variable: str, default: str) -> list[str]:
         ("pyvoc.h", "c99"),
         ("pyvoc.h", "c11"),
         ("pyvoc.h", "c++17"),
+        ("live.h", "c99"),
         ("pyvoc.hpp", "c++17"),
         ("pyvoc.hpp", "c++20"),
     ],
@@ -238,7 +239,8 @@ def shared_libraries() -> list[Path]:
 
 
 def declared_functions() -> set[str]:
-    text = (CSRC / "include/pyvoc/pyvoc.h").read_text(encoding="utf-8")
+    headers = (CSRC / "include/pyvoc").glob("*.h")
+    text = "".join(path.read_text(encoding="utf-8") for path in headers)
     text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
     return set(re.findall(r"^PYVOC_API [^;(]*?\b(pyvoc_\w+)\(", text, flags=re.MULTILINE))
 

@@ -395,4 +395,7 @@ PYVOC_API pyvoc_status pyvoc_denoiser_reset(pyvoc_denoiser* denoiser);
 #ifdef __cplusplus
 }
 #endif
+
+#include "pyvoc/live.h" /* pyvoc_live_*: live sound */
+
 #endif /* PYVOC_PYVOC_H_ */

@@ -1,5 +1,5 @@
-// pyvoc.hpp: C++17 over pyvoc.h, header only. Owners (Model, Stream, Folds, ...) release in their
-// destructors and can be moved, not copied; every failure is thrown as pyvoc::Exception.
+// pyvoc.hpp: C++17 over pyvoc.h, header only. Owners (Model, Stream, Folds, Live, ...) release in
+// their destructors and can be moved, not copied; every failure is thrown as pyvoc::Exception.
 //
 // Shapes, units, threads and the real-time promises are those of pyvoc.h. Arrays are a pointer and
 // a size and stay the caller's. The audio thread, which must not throw, calls the try_* functions:
@@ -340,6 +340,57 @@ inline std::vector<float> denoiser_bias(const float* hum, std::size_t n_samples,
   check(pyvoc_denoiser_bias(hum, n_samples, bias.data(), bias.size()));
   return bias;
 }
+
+// Live sound: an engine between two audio callbacks, see pyvoc/live.h. Keeps its model alive. Stop
+// the audio before it is destroyed.
+class Live {
+ public:
+  Live(const Model& model, const pyvoc_live_options& options) {
+    pyvoc_live* live = nullptr;
+    check(pyvoc_live_open(model.get(), &options, &live));
+    handle_.reset(live);
+  }
+
+  void start() { check(pyvoc_live_start(handle_.get())); }
+
+  // [real-time] For the callbacks; how many frames were taken, or are sound.
+  std::size_t write(const float* pcm, std::size_t frames) noexcept {
+    return pyvoc_live_write(handle_.get(), pcm, frames);
+  }
+  std::size_t write_features(const float* rows, std::size_t n, std::size_t stride) noexcept {
+    return pyvoc_live_write_features(handle_.get(), rows, n, stride);
+  }
+  std::size_t read(float* pcm, std::size_t frames) noexcept {
+    return pyvoc_live_read(handle_.get(), pcm, frames);
+  }
+  void end_input() noexcept { pyvoc_live_end_input(handle_.get()); }
+
+  // Semitones.
+  void set_shift(float pitch, float formant) {
+    check(pyvoc_live_set_shift(handle_.get(), pitch, formant));
+  }
+  // Borrowed until the engine is destroyed.
+  void set_probe(const float* samples, std::size_t n) {
+    check(pyvoc_live_set_probe(handle_.get(), samples, n));
+  }
+  std::size_t tap_input(float* samples, std::size_t capacity) noexcept {
+    return pyvoc_live_tap_input(handle_.get(), samples, capacity);
+  }
+  std::size_t tap_output(float* samples, std::size_t capacity) noexcept {
+    return pyvoc_live_tap_output(handle_.get(), samples, capacity);
+  }
+  pyvoc_live_stats stats() const {
+    pyvoc_live_stats stats{};
+    stats.struct_size = sizeof stats;
+    check(pyvoc_live_get_stats(handle_.get(), &stats));
+    return stats;
+  }
+
+  pyvoc_live* get() const noexcept { return handle_.get(); }
+
+ private:
+  detail::Handle<pyvoc_live, pyvoc_live_close> handle_;
+};
 
 }  // namespace cpp_v0
 }  // namespace pyvoc
