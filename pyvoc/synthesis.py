@@ -20,6 +20,7 @@ from pyvoc.audio import AUDIO_SUFFIXES
 from pyvoc.batch import synthesize_batch
 from pyvoc.denoise import Denoiser
 from pyvoc.errors import Error, FeatureError
+from pyvoc.lookahead import PUSH_FRAMES, LookaheadReport, Meter, meter_for, synthesize_early
 from pyvoc.melcheck import check_array
 from pyvoc.model import PIECE_HOPS, Model, ModelInfo, Progress, system_info
 from pyvoc.stream import Stream
@@ -50,11 +51,13 @@ class Report:
     times_real_time
         Audio seconds per wall second.
     latency_ms
-        Delay that the model's look-ahead, and the denoiser at most, cost a stream.
+        Delay that the look-ahead, and the denoiser at most, cost a stream.
     seed
         Of every utterance.
     denoise
         Strength of the denoiser; 0 for none.
+    lookahead
+        What a look-ahead that was asked for did to the network's samples; None: the model's own.
     warnings
         Sentences about mel files that do not look like what the model reads.
     """
@@ -74,6 +77,7 @@ class Report:
     latency_ms: float
     seed: int
     denoise: float = 0.0
+    lookahead: LookaheadReport | None = None
     warnings: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
@@ -147,6 +151,7 @@ def from_files(
     draws: npt.ArrayLike | None = None,
     sigma: float | None = None,
     denoise: float = 0.0,
+    lookahead: int | None = None,
     make_folder: bool = False,
     progress: Progress | None = None,
 ) -> Report:
@@ -171,6 +176,9 @@ def from_files(
     denoise
         Strength, 0 to 1, with which the model's hum is taken out (:class:`pyvoc.Denoiser`); 0 for
         not at all.
+    lookahead
+        Frames, as for :class:`pyvoc.Stream`: utterances are streamed, :data:`PUSH_FRAMES` at a
+        time, and compared with the exact samples. None for the model's own.
     make_folder
         Create the outputs' folder when there is something to put into it.
     progress
@@ -189,6 +197,7 @@ def from_files(
     denoiser = _denoiser(model, denoise)
     frames, wall, found = 0, 0.0, set()
     warnings: list[str] = []
+    meter = meter_for(model, lookahead, seed=seed, draws=draws, sigma=sigma)
     for start in range(0, len(inputs), _GROUP):
         names = inputs[start : start + _GROUP]
         rows = [load_input(name, model.info, layout=layout) for name in names]
@@ -196,16 +205,26 @@ def from_files(
         for name, array in zip(names, rows, strict=True):
             warnings += _suspicions(name, array, model.info)
         started = time.perf_counter()
-        if len(rows) == 1:
+        if lookahead is not None:
+            made = synthesize_early(
+                model, rows, lookahead, seed=seed, draws=draws, sigma=sigma, progress=progress
+            )
+        elif len(rows) == 1:
             made = [
                 model.synthesize(rows[0], seed=seed, draws=draws, sigma=sigma, progress=progress)
             ]
         else:
             seeds = [seed] * len(rows)
             made = synthesize_batch(model, rows, seeds=seeds, sigma=sigma, progress=progress)
+        early = made
         if denoiser is not None:
             made = [denoiser.denoise(samples) for samples in made]
         wall += time.perf_counter() - started
+        if meter is not None:
+            for array, samples in zip(rows, early, strict=True):
+                meter.early(samples)
+                meter.push(array)
+                meter.end()
         frames += sum(len(array) for array in rows)
         if make_folder:
             _make_folder(Path(outputs[0]).parent)
@@ -214,7 +233,8 @@ def from_files(
             with open_output(output, rate, raw=raw, samples=count) as write:
                 write(samples)
     layouts = " ".join(sorted(found))
-    report = _report(model, inputs, outputs, layouts, frames, wall, seed, denoiser)
+    measured = None if meter is None else meter.report(PUSH_FRAMES)
+    report = _report(model, inputs, outputs, layouts, frames, wall, seed, denoiser, measured)
     return replace(report, warnings=tuple(warnings))
 
 
@@ -258,6 +278,7 @@ def from_stream(
     draws: npt.ArrayLike | None = None,
     sigma: float | None = None,
     denoise: float = 0.0,
+    lookahead: int | None = None,
 ) -> Report:
     """Synthesise raw float32 frames as they arrive, and write samples as they are ready.
 
@@ -273,6 +294,8 @@ def from_stream(
         Of the frames; None is the model's.
     raw, seed, draws, sigma, denoise
         As :func:`from_files`; draws may run out.
+    lookahead
+        Frames, as for :class:`pyvoc.Stream`; an exact stream runs beside it, to compare.
 
     Returns
     -------
@@ -289,8 +312,9 @@ def from_stream(
     source_of_rows = rows_of(info, layout)
     denoiser = _denoiser(model, denoise)
     frames, wall = 0, 0.0
+    meter = meter_for(model, lookahead, seed=seed, draws=draws, sigma=sigma)
     with (
-        model.stream(seed=seed, sigma=sigma) as stream,
+        model.stream(seed=seed, sigma=sigma, lookahead=lookahead) as stream,
         open_output(output, info.sample_rate, raw=raw) as write,
     ):
         if draws is not None:
@@ -298,20 +322,25 @@ def from_stream(
         for rows in frames_of(source, source_of_rows):
             frames += len(rows)
             stream.push(rows)
-            wall += _drain(stream, denoiser, write)
+            wall += _drain(stream, denoiser, write, meter)
+            if meter is not None:
+                meter.push(rows)
         if not frames:
             raise FeatureError("standard input holds no features")
         stream.flush()
-        wall += _drain(stream, denoiser, write)
+        wall += _drain(stream, denoiser, write, meter)
+        if meter is not None:
+            meter.end()
         if denoiser is not None:
             started = time.perf_counter()
             rest = denoiser.flush()
             wall += time.perf_counter() - started
             write(rest)
-    return _report(model, ["-"], [output], source_of_rows.name, frames, wall, seed, denoiser)
+    name, measured = source_of_rows.name, None if meter is None else meter.report(None)
+    return _report(model, ["-"], [output], name, frames, wall, seed, denoiser, measured)
 
 
-def _drain(stream: Stream, denoiser: Denoiser | None, write: Write) -> float:
+def _drain(stream: Stream, denoiser: Denoiser | None, write: Write, meter: Meter | None) -> float:
     """Write what the stream can give; the seconds that synthesis took."""
     wall = 0.0
     piece = PIECE_HOPS * stream.model.info.hop_length
@@ -319,9 +348,12 @@ def _drain(stream: Stream, denoiser: Denoiser | None, write: Write) -> float:
         started = time.perf_counter()
         samples = stream.pull(piece)
         ended = not len(samples)
+        early = samples
         if denoiser is not None:
             samples = denoiser.push(samples)
         wall += time.perf_counter() - started
+        if meter is not None:
+            meter.early(early)
         if ended:
             return wall
         if len(samples):
@@ -337,11 +369,14 @@ def _report(
     wall: float,
     seed: int,
     denoiser: Denoiser | None,
+    lookahead: LookaheadReport | None,
 ) -> Report:
     info = model.info
     samples = frames * info.hop_length
     seconds = samples / info.sample_rate
-    latency = info.latency_samples + (0 if denoiser is None else denoiser.latency_samples)
+    ahead = info.lookahead_frames
+    ahead = ahead if lookahead is None else min(lookahead.frames, ahead)
+    latency = ahead * info.hop_length + (0 if denoiser is None else denoiser.latency_samples)
     return Report(
         model=info.path,
         precision=info.precision,
@@ -358,4 +393,5 @@ def _report(
         latency_ms=1000 * latency / info.sample_rate,
         seed=seed,
         denoise=0.0 if denoiser is None else denoiser.strength,
+        lookahead=lookahead,
     )

@@ -28,8 +28,9 @@ struct VocoderInfo {
   int block_frames = 1;  // the most frames that a session takes at a time
   int draws_per_sample = 0;
   int distribution_size = 0;
-  bool takes_sigma = false;  // draws are standard normal numbers, scaled by Session::set_sigma
-  int flows = 0;             // of Vocoder::forward
+  bool takes_sigma = false;      // draws are standard normal numbers, scaled by Session::set_sigma
+  int flows = 0;                 // of Vocoder::forward
+  bool takes_lookahead = false;  // Session::set_lookahead
 };
 
 struct GroupTime {
@@ -87,6 +88,18 @@ class Session {
   // After the last frame: the hops that remain, at most block_frames at a time; the model supplies
   // what lies beyond the end.
   virtual int finish(float* samples) PYVOC_RT = 0;
+
+  // Where VocoderInfo::takes_lookahead, before the first frame: fewer frames of look-ahead than the
+  // model's own. Allocates.
+  virtual void set_lookahead(int frames) { (void)frames; }
+
+  // Then: the hops up to so many frames before the last one that were not given yet, at most
+  // block_frames at a time, as if no frame followed; but frames may. Those that process gives later
+  // are the same as if this had not been called.
+  virtual int preview(float* samples) PYVOC_RT {
+    (void)samples;
+    return 0;
+  }
 };
 
 class Vocoder {

@@ -142,7 +142,11 @@ PYVOC_API pyvoc_status pyvoc_model_forward(const pyvoc_model* model, const float
 
 /* threads: that may work on this stream, the caller's among them; 0 is 1, at most 64. Models whose
  * samples depend on each other (LPCNet) use one. The samples do not depend on it. Helpers poll:
- * busily for a moment after each pull, then every few milliseconds until the stream is closed. */
+ * busily for a moment after each pull, then every few milliseconds until the stream is closed.
+ * lookahead_frames below the model's own trades exactness for latency: at the end of each push, the
+ * samples that it makes due are computed as if the stream ended there. They depend on how frames
+ * are divided among pushes then (not on the pulls), and cost a pass over the missing look-ahead for
+ * each push. From the model's own on, samples are exact. */
 typedef struct pyvoc_stream_options {
   uint32_t struct_size;
   uint32_t capacity_frames; /* room for pushed frames that were not pulled yet; 0: 64 */
@@ -150,9 +154,11 @@ typedef struct pyvoc_stream_options {
   uint32_t threads;
   uint32_t sigma_given; /* 1: `sigma` counts, in place of what the model file says */
   float sigma;          /* 0 to 4: standard deviation of the noise of a model that takes_sigma */
+  uint32_t lookahead_given;  /* 1: `lookahead_frames` counts, in place of the model's own */
+  uint32_t lookahead_frames; /* 0 to 65535; fewer than the model's own: WaveGlow only */
 } pyvoc_stream_options;
 
-#define PYVOC_STREAM_OPTIONS_INIT {sizeof(pyvoc_stream_options), 0, 0, 0, 0, 0.0f}
+#define PYVOC_STREAM_OPTIONS_INIT {sizeof(pyvoc_stream_options), 0, 0, 0, 0, 0.0f, 0, 0}
 
 /* `options` may be NULL. */
 PYVOC_API pyvoc_status pyvoc_stream_open(pyvoc_model* model, const pyvoc_stream_options* options,
@@ -173,7 +179,7 @@ PYVOC_API size_t pyvoc_stream_available(const pyvoc_stream* stream);
 
 /* [real-time] Synthesises up to `capacity` samples into `samples` (float, -1..1) and stores their
  * number, which is less only when frames run out. Whatever the sizes pushed and pulled, the samples
- * are the same. */
+ * are the same (but for a short look-ahead, see pyvoc_stream_options). */
 PYVOC_API pyvoc_status pyvoc_stream_pull(pyvoc_stream* stream, float* samples, size_t capacity,
                                          size_t* written);
 

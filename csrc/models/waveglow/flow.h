@@ -42,6 +42,9 @@ class Flow {
 
   void reset() PYVOC_RT;
 
+  // Becomes what `from`, the same flow of another chain, is.
+  void copy_state(const Flow& from) PYVOC_RT;
+
   // What it reads, [channels]; the flow before appends.
   nn::Rows<float>& input() PYVOC_RT { return input_; }
 
