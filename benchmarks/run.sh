@@ -24,21 +24,25 @@ measure() { # measure TIER FILE; an empty TIER is the best one
   )
 }
 
-melgan() { # melgan TIER FILE THREADS
+beside() { # beside MODEL TIER FILE THREADS: the model beside what is installed
   (
-    if [[ -n $1 ]]; then export PYVOC_ISA=$1; fi
-    "$PYTHON" -m pyvoc bench melgan --peers --threads "$3" --json -o "results/$2.json" "${@:4}"
+    if [[ -n $2 ]]; then export PYVOC_ISA=$2; fi
+    "$PYTHON" -m pyvoc bench "$1" --peers --threads "$4" --json -o "results/$3.json" "${@:5}"
   )
 }
 
 mkdir -p results
 measure "" best "$@"
-melgan "" melgan-best 1 "$@"
-if [[ $(nproc) -gt 1 ]]; then melgan "" melgan-best-2 2 "$@"; fi
+beside melgan "" melgan-best 1 "$@"
+beside waveglow "" waveglow-best 1 --seconds 1 --repeats 5 "$@"
+if [[ $(nproc) -gt 1 ]]; then
+  beside melgan "" melgan-best-2 2 "$@"
+  beside waveglow "" waveglow-best-2 2 --seconds 1 --repeats 5 "$@"
+fi
 case $(uname -m) in
   x86_64 | AMD64)
     measure avx2 avx2 "$@"
-    melgan avx2 melgan-avx2 1 "$@"
+    beside melgan avx2 melgan-avx2 1 "$@"
     ;;
   *) rm -f results/avx2.json results/melgan-avx2.json ;;
 esac

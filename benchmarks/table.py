@@ -16,7 +16,8 @@ END = "<!-- measured: end -->"
 
 # (name, precision, tier, streams) -> ratio to the peer that we want at least. On the machine the
 # peer's figures come from (Zen 5; int8 35.7x, float 11.9x, features 502x) they are 90x, 35x, 55x,
-# 115x and 1000x real time; MelGAN's (onnxruntime 18.3x and 32.4x there) 38x and 105x.
+# 115x and 1000x real time; MelGAN's (onnxruntime 18.3x and 32.4x there) 38x and 105x; WaveGlow's
+# (onnxruntime 0.41x and 1.28x there) 0.70x and 2.0x.
 TARGETS = {
     ("lpcnet", "int8", "avx512vnni", 1): 2.52,
     ("lpcnet", "int8", "avx512vnni", 4): 3.22,
@@ -25,9 +26,13 @@ TARGETS = {
     ("features", None, "avx512", 1): 1.99,
     ("melgan", "f32", "avx512", 1): 2.08,
     ("melgan", "int8", "avx512vnni", 1): 3.24,
+    ("waveglow", "f32", "avx512", 1): 1.71,
+    ("waveglow", "int8", "avx512vnni", 1): 1.56,
 }
 MAX_LOAD_MS = 50.0
 MAX_C_RSS_MB = 10.0
+TITLES = {"melgan": "MelGAN", "waveglow": "WaveGlow"}
+"""Models that are measured beside several runtimes."""
 
 Row = dict[str, Any]
 
@@ -36,13 +41,13 @@ def tables(reports: list[Row]) -> str:
     """All tables as Markdown."""
     parts = []
     for report in reports:
-        melgan = [r for r in report["results"] if r["name"] == "melgan"]
-        others = [r for r in report["results"] if r["name"] != "melgan"]
+        many = [r for r in report["results"] if r["name"] in TITLES]
+        others = [r for r in report["results"] if r["name"] not in TITLES]
         parts += [_heading(report), ""]
         if others:
             parts += [*_speed(others), ""]
-        if melgan:
-            parts += [*_engines(melgan), "", *_groups(report, melgan), ""]
+        if many:
+            parts += [*_engines(many), "", *_groups(report, many), "", *_batches(many)]
         lpcnet = [r for r in report["results"] if r["name"] == "lpcnet"]
         if lpcnet:
             parts += [*_latency(lpcnet), "", *_limits(lpcnet), ""]
@@ -115,9 +120,10 @@ def _engines(results: list[Row]) -> list[str]:
         rate = peer["xrt"]["median"] * results[0]["gmacs"] / results[0]["xrt"]
         rows.append([_named(peer), *_engine_cells(peer["xrt"], peer), f"{rate:.0f}", "-"])
     rows += [[absent["name"], absent["reason"], *["-"] * 5] for absent in results[0]["absent"]]
-    threads, chunk = results[0]["threads"], results[0]["chunk_ms"]
+    title, threads = TITLES[results[0]["name"]], results[0]["threads"]
+    chunk = results[0]["chunk_ms"]
     return [
-        f"MelGAN, {threads} thread{'s' if threads > 1 else ''}, {macs / 1e3:.0f} thousand "
+        f"{title}, {threads} thread{'s' if threads > 1 else ''}, {macs / 1e3:.0f} thousand "
         "multiply-adds per sample:",
         "",
         *_table(
@@ -126,7 +132,7 @@ def _engines(results: list[Row]) -> list[str]:
                 "x real time",
                 f"chunk of {chunk:.0f} ms, p50 ms",
                 "load ms",
-                "RSS above Python MB",
+                "RSS above Python MB (of the packed weights)",
                 "GMAC/s (of the peak)",
                 "ratio to the best of its kind",
             ],
@@ -141,11 +147,24 @@ def _named(peer: Row) -> str:
 
 def _engine_cells(spread: Row, r: Row) -> list[str]:
     return [
-        f"{spread['median']:.1f} ({spread['q1']:.1f}..{spread['q3']:.1f})",
+        f"{_speed_of(spread['median'])} ({_speed_of(spread['q1'])}..{_speed_of(spread['q3'])})",
         f"{r['p50_ms']:.2f}",
         f"{r['load_ms']:.0f}",
-        "-" if r["rss_mb"] is None else f"{r['rss_mb']:.0f}",
+        _resident(r),
     ]
+
+
+def _speed_of(xrt: float) -> str:
+    """One decimal, below 10 two."""
+    return f"{xrt:.1f}" if xrt >= 10 else f"{xrt:.2f}"
+
+
+def _resident(r: Row) -> str:
+    """Memory, and of ours how much more it is than the weights."""
+    if r["rss_mb"] is None:
+        return "-"
+    packed = r.get("packed_mb")
+    return f"{r['rss_mb']:.0f}" + ("" if packed is None else f" ({r['rss_mb'] / packed:.2f} x)")
 
 
 def _groups(report: Row, results: list[Row]) -> list[str]:
@@ -162,6 +181,26 @@ def _groups(report: Row, results: list[Row]) -> list[str]:
     header = ["layers", "multiply-adds per sample", "share"]
     speeds = [f"{r['precision']}, GMAC/s (of the peak)" for r in results]
     return ["On one thread, group by group:", "", *_table([*header, *speeds], rows)]
+
+
+def _batches(results: list[Row]) -> list[str]:
+    """Utterances that were handed over together."""
+    rows = [
+        [
+            f"pyvoc {r['precision']}",
+            f"{b['utterances']}",
+            f"{b['per_second']:.3f}",
+            _speed_of(b["xrt"]),
+            f"{b['seconds']:.1f}",
+        ]
+        for r in results
+        for b in r.get("batches", [])
+    ]
+    if not rows:
+        return []
+    frames = results[0]["batches"][0]["frames"]
+    header = ["runtime", "utterances", "utterances/s", "x real time", "seconds in all"]
+    return [f"Utterances of {frames} frames, handed over together:", "", *_table(header, rows), ""]
 
 
 def _latency(results: list[Row]) -> list[str]:

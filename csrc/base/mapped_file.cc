@@ -103,6 +103,13 @@ Status MappedFile::load(int descriptor, const std::string& path) {
   return read_all(descriptor, path, owned_, size_);
 }
 
+void MappedFile::release() const {
+#ifndef _WIN32
+  // It is only advice: where the system does not take it, the pages stay.
+  if (mapped_) (void)::madvise(const_cast<std::byte*>(data_), size_, MADV_DONTNEED);
+#endif
+}
+
 MappedFile::~MappedFile() {
 #ifndef _WIN32
   if (mapped_) ::munmap(const_cast<std::byte*>(data_), size_);

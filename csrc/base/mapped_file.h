@@ -25,6 +25,9 @@ class MappedFile {
   std::size_t size() const { return size_; }
   bool mapped() const { return mapped_; }
 
+  // Gives back the memory of what was read of a mapped file; reading it again brings it back.
+  void release() const;
+
  private:
   MappedFile() = default;
   Status load(int descriptor, const std::string& path);

@@ -80,6 +80,10 @@ Result<std::shared_ptr<const Gguf>> Gguf::from_memory(const void* data, std::siz
   return std::shared_ptr<const Gguf>(new Gguf(std::move(impl)));
 }
 
+void Gguf::release() const {
+  if (impl_->file != nullptr) impl_->file->release();
+}
+
 const std::string& Gguf::name() const { return impl_->name; }
 const std::vector<Tensor>& Gguf::tensors() const { return impl_->parsed.tensors; }
 const std::vector<std::pair<std::string, Value>>& Gguf::metadata() const {

@@ -56,6 +56,10 @@ class Gguf {
   const Value* find(std::string_view key) const;           // nullptr when absent
   const std::vector<std::pair<std::string, Value>>& metadata() const;
 
+  // Gives back the memory of the tensors that were read; reading brings it back. A loader that
+  // copies calls it now and then, so that no large model is in memory twice.
+  void release() const;
+
   // Typed access; a missing key or another type is an error that names file, key and both types.
   Result<std::uint64_t> get_uint(std::string_view key) const;
   Result<double> get_float(std::string_view key) const;

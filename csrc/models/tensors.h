@@ -32,6 +32,9 @@ class Tensors {
   nn::LinearSource matrix(const std::string& name, int rows, int cols, int gates, bool sparse,
                           bool int8);
 
+  // Gives back the memory of the file's tensors; they can be read again.
+  void release() const { file_.release(); }
+
   void problem(const std::string& text) { problems_.push_back(text); }
   // Names tensors that nobody asked for, and gives all problems as one Status.
   Status finish();

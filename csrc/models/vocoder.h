@@ -13,6 +13,8 @@
 #include "base/realtime.h"
 #include "base/span.h"
 #include "base/status.h"
+#include "models/activations.h"
+#include "models/timed.h"
 
 namespace pyvoc::models {
 
@@ -31,35 +33,6 @@ struct VocoderInfo {
   bool takes_sigma = false;      // draws are standard normal numbers, scaled by Session::set_sigma
   int flows = 0;                 // of Vocoder::forward
   bool takes_lookahead = false;  // Session::set_lookahead
-};
-
-struct GroupTime {
-  std::string group;
-  double seconds = 0.0;
-};
-
-struct Activations {  // what one channel of a layer got as its input
-  std::string layer;
-  float low = 0.0f, high = 0.0f;  // 0 included
-  double squares = 0.0;           // their sum, and the number of values
-  std::uint64_t count = 0;
-  // If not empty: how many values fell into each of its equal parts of low..high, which stay as
-  // they are.
-  std::vector<std::uint64_t> histogram;
-
-  void add(float x) {
-    squares += static_cast<double>(x) * x;
-    ++count;
-    if (histogram.empty()) {
-      low = x < low ? x : low;
-      high = x > high ? x : high;
-      return;
-    }
-    const double part = (static_cast<double>(x) - low) / (static_cast<double>(high) - low);
-    const double last = static_cast<double>(histogram.size() - 1);
-    const double bin = part * (last + 1.0);
-    ++histogram[bin > 0.0 ? static_cast<std::size_t>(bin < last ? bin : last) : 0];
-  }
 };
 
 struct PlanEntry {  // one line of `pyvoc info MODEL`

@@ -25,6 +25,19 @@ std::size_t packed_index(Weights type, int row, int column, int columns) {
          column % group;
 }
 
+// Copies n weights, `step` apart, to a row of the panels, to its columns from `column` on.
+template <typename T>
+void copy_weights(const ConvSource& source, std::size_t from, std::size_t step, int n, void* panels,
+                  int row, int column, int columns) {
+  constexpr std::size_t kGroup = 4 / sizeof(T);  // columns in a lane, as packed_index() has it
+  const T* weights = static_cast<const T*>(source.data) + from;
+  T* to = static_cast<T*>(panels) + packed_index(source.type, row, 0, columns);
+  for (int i = 0; i < n; ++i) {
+    const std::size_t c = static_cast<std::size_t>(column + i);
+    to[c / kGroup * kVector * kGroup + c % kGroup] = weights[static_cast<std::size_t>(i) * step];
+  }
+}
+
 template <typename T>
 kernels::Dense<T> panels_of(kernels::Dense<T> w, int first, int count) {
   w.panels = count;
@@ -62,15 +75,15 @@ Status Conv::begin(Op op, Weights type, int outputs, int columns,
   return {};
 }
 
-void Conv::put(const ConvSource& source, int output, int input, int tap, int row, int column) {
-  const int outer = source.transposed ? input : output;
-  const int inner = source.transposed ? output : input;
-  const int inners = source.transposed ? source.outputs : source.inputs;
-  const std::size_t from = (static_cast<std::size_t>(outer) * inners + inner) * source.taps + tap;
-  const std::size_t size = element_size(source.type);
-  const std::size_t to = packed_index(source.type, row, column, layer_.cols);
-  std::memcpy(static_cast<char*>(weights_) + to * size,
-              static_cast<const char*>(source.data) + from * size, size);
+// What one tap of an output does with all inputs.
+void Conv::put(const ConvSource& source, int output, int tap, int row, int column) {
+  const std::size_t taps = static_cast<std::size_t>(source.taps);
+  const std::size_t step = source.transposed ? taps * source.outputs : taps;
+  const std::size_t first = source.transposed ? taps : taps * source.inputs;
+  const auto copy = source.type == Weights::kF32    ? copy_weights<float>
+                    : source.type == Weights::kBf16 ? copy_weights<kernels::Bf16>
+                                                    : copy_weights<std::int8_t>;
+  copy(source, first * output + tap, step, source.inputs, weights_, row, column, layer_.cols);
 }
 
 // Bias and, for int8, what stands for the inputs' zero: value = scale sum(q (u - zero)) + bias.
@@ -79,15 +92,20 @@ void Conv::finish(const ConvSource& source, int output, int row, int first_colum
   if (source.type != Weights::kI8) return;
   const std::int8_t* weights = static_cast<const std::int8_t*>(weights_);
   const int channels = padded(source.inputs);
+  const std::size_t step = source.zero_per_tap ? static_cast<std::size_t>(source.taps) : 1;
+  int sum = 0;
   double zeros = 0.0;
-  for (int c = 0; c < columns; ++c) {
-    const int q = weights[packed_index(Weights::kI8, row, first_column + c, layer_.cols)];
-    row_sums_[row] += q;
-    const int input = c % channels;
-    if (input >= source.inputs) continue;
-    const int at = source.zero_per_tap ? input * source.taps + c / channels : input;
-    zeros += static_cast<double>(q) * static_cast<double>(source.input_zero[at]);
+  for (int tap = 0; tap < columns / channels; ++tap) {
+    const float* zero = source.input_zero + (source.zero_per_tap ? tap : 0);
+    const std::size_t from =
+        packed_index(Weights::kI8, row, first_column + tap * channels, layer_.cols);
+    for (std::size_t i = 0; i < static_cast<std::size_t>(source.inputs); ++i) {
+      const int q = weights[from + i / 4 * kVector * 4 + i % 4];
+      sum += q;
+      zeros += static_cast<double>(q) * static_cast<double>(zero[i * step]);
+    }
   }
+  row_sums_[row] += sum;
   scale_[row] = source.scale[output];
   bias_[row] -= static_cast<float>(static_cast<double>(source.scale[output]) * zeros);
 }
@@ -131,9 +149,7 @@ Result<Conv> Conv::pack_rows(const std::vector<ConvSource>& sources, int rows,
     for (int o = 0; o < source.outputs; ++o) {
       const int row = place(source, o);
       for (int tap = 0; tap < source.taps; ++tap) {
-        for (int i = 0; i < source.inputs; ++i) {
-          conv.put(source, o, i, tap, row, first + tap * channels + i);
-        }
+        conv.put(source, o, tap, row, first + tap * channels);
       }
       conv.finish(source, o, row, first, source.taps * channels);
     }
@@ -179,8 +195,7 @@ Result<Conv> Conv::pack_transposed(const ConvSource& source, int stride,
     for (int o = 0; o < source.outputs; ++o) {
       const int row = j * outputs + o;
       for (int n = 0; n < neighbours; ++n) {
-        const int tap = j + (neighbours - 1 - n) * stride;
-        for (int i = 0; i < source.inputs; ++i) conv.put(source, o, i, tap, row, n * inputs + i);
+        conv.put(source, o, j + (neighbours - 1 - n) * stride, row, n * inputs);
       }
       conv.finish(source, o, row, 0, neighbours * inputs);
     }

@@ -103,7 +103,7 @@ class Conv {
   static Result<Conv> pack_rows(const std::vector<ConvSource>& sources, int rows,
                                 const kernels::KernelTable& kernels, Arena& arena,
                                 const Place& place);
-  void put(const ConvSource& source, int output, int input, int tap, int row, int column);
+  void put(const ConvSource& source, int output, int tap, int row, int column);
   void finish(const ConvSource& source, int output, int row, int first_column, int columns);
 
   Status make_plan();

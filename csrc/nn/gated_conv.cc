@@ -119,6 +119,7 @@ void GatedConv::run(Team& team, const std::uint8_t* x, const std::uint8_t* condi
 
 void GatedConv::run(Team& team, const float* x, const float* condition, std::int64_t from, int rows,
                     ConvOutput out, float* kept, float* scratch) const PYVOC_RT {
+  if (!paired_) return run_plainly(team, x, condition, rows, out);
   const std::ptrdiff_t n = channels(), width = 2 * n, inputs = input_stride();
   float* sums = scratch + kMostRows * inputs;  // row i: what is known of row i beforehand
   const auto kept_row = [&](std::int64_t row) { return kept + row % dilation_ * width; };

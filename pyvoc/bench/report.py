@@ -82,6 +82,35 @@ class Peer:
 
 
 @dataclass(frozen=True)
+class Batch:
+    """Utterances of one length that were handed over together.
+
+    Parameters
+    ----------
+    utterances, frames
+        How many, and of how many frames each.
+    seconds
+        Wall time of them all, on the result's threads.
+    per_second
+        Utterances over seconds.
+    xrt
+        Audio seconds of all over wall seconds.
+    """
+
+    utterances: int
+    frames: int
+    seconds: float
+    per_second: float
+    xrt: float
+
+    @classmethod
+    def of(cls, utterances: int, frames: int, hop_seconds: float, seconds: float) -> Batch:
+        """A batch from what was measured."""
+        audio = utterances * frames * hop_seconds
+        return cls(utterances, frames, seconds, utterances / seconds, audio / seconds)
+
+
+@dataclass(frozen=True)
 class Absent:
     """A peer that was not measured, and why."""
 
@@ -128,13 +157,14 @@ class Result:
     precision
         Of the model's weights; None for features.
     threads, streams
-        LPCNet: threads, and streams in lockstep on each of them. MelGAN: threads of one stream.
+        LPCNet: threads, and streams in lockstep on each of them. MelGAN, WaveGlow: threads of one
+        stream.
     xrt
         Audio seconds per wall second, all streams together; median of the rounds.
     xrt_spread
         The rounds.
     chunk_ms
-        Audio in the chunks that latency is measured with: LPCNet one hop, MelGAN eight.
+        Audio in the chunks that latency is measured with: LPCNet one hop, others eight.
     p50_ms, p99_ms
         Wall time of one chunk of every stream of one thread.
     first_sample_ms
@@ -145,6 +175,8 @@ class Result:
         Peak resident memory of the C example; None when it was not given.
     model_mb
         Size of the model file, 10^6 bytes.
+    packed_mb
+        Weights as they are in memory, 10^6 bytes; MelGAN and WaveGlow.
     load_ms
         Loading the model, its file in the page cache.
     gmacs
@@ -159,13 +191,15 @@ class Result:
     macs_by_part, bytes_by_part
         Multiply-adds and bytes per sample, part by part.
     gmacs_by_part
-        MelGAN: 10^9 multiply-adds per second of each part, on one thread.
+        MelGAN, WaveGlow: 10^9 multiply-adds per second of each part, on one thread.
     tier
         Kernel tier of the matrix products.
     peer, ratio
         The fastest peer of the same precision, and the ratio of the medians, ours over its.
     peers, absent
         All peers that were measured; those that were not, with the reason.
+    batches
+        MelGAN, WaveGlow: utterances that were handed over together.
     """
 
     name: str
@@ -182,6 +216,7 @@ class Result:
     rss_mb: float | None = None
     c_rss_mb: float | None = None
     model_mb: float | None = None
+    packed_mb: float | None = None
     load_ms: float | None = None
     gmacs: float | None = None
     peak_fraction: float | None = None
@@ -194,6 +229,7 @@ class Result:
     ratio: float | None = None
     peers: list[Peer] = field(default_factory=list)
     absent: list[Absent] = field(default_factory=list)
+    batches: list[Batch] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -240,12 +276,15 @@ def _result_lines(r: Result) -> list[str]:
         what += f", {r.threads} threads"
     s = r.xrt_spread
     lines = [
-        f"{what}: {r.xrt:.1f}x real time (quartiles {s.q1:.1f}..{s.q3:.1f}, {s.rounds} rounds)",
+        f"{what}: {speed(r.xrt)}x real time (quartiles {speed(s.q1)}..{speed(s.q3)}, {s.rounds} "
+        "rounds)",
         f"  {r.chunk_ms:.0f} ms of audio: p50 {r.p50_ms:.3f} ms, p99 {r.p99_ms:.3f} ms"
         + ("" if r.first_sample_ms is None else f"; first samples {r.first_sample_ms:.3f} ms"),
     ]
     if r.load_ms is not None and r.model_mb is not None:
         rss = "" if r.rss_mb is None else f", resident {r.rss_mb:.1f} MB above the interpreter"
+        if r.rss_mb is not None and r.packed_mb is not None:
+            rss += f" ({r.rss_mb / r.packed_mb:.2f} x the packed weights)"
         c = "" if r.c_rss_mb is None else f", C example {r.c_rss_mb:.1f} MB in all"
         lines.append(f"  load {r.load_ms:.1f} ms, file {r.model_mb:.1f} MB{rss}{c}")
     if r.gmacs is not None and r.peak_fraction is not None:
@@ -253,6 +292,11 @@ def _result_lines(r: Result) -> list[str]:
         if r.l2_fraction is not None:
             line += f"; {r.bytes_per_sample} bytes per sample, {r.l2_fraction:.0%} of L2 bandwidth"
         lines.append(line)
+    lines += [
+        f"  batch of {b.utterances}, {b.frames} frames each: {b.per_second:.3f} utterances/s, "
+        f"{speed(b.xrt)}x real time"
+        for b in r.batches
+    ]
     lines += [_peer_line(peer) for peer in r.peers]
     lines += [f"  {absent.name}: not measured, {absent.reason}" for absent in r.absent]
     return lines
@@ -266,11 +310,16 @@ def _peer_line(peer: Peer) -> str:
         ("SNR", peer.snr_db, "dB"),
     )
     return (
-        f"  {peer.name}{' ' + peer.weights if peer.weights else ''}: {p.median:.1f}x (quartiles "
-        f"{p.q1:.1f}..{p.q3:.1f}); ours / peer {peer.ratio:.2f}, pair by pair {q.median:.2f} "
+        f"  {peer.name}{' ' + peer.weights if peer.weights else ''}: {speed(p.median)}x (quartiles "
+        f"{speed(p.q1)}..{speed(p.q3)}); ours / peer {peer.ratio:.2f}, pair by pair {q.median:.2f} "
         f"({q.min:.2f}..{q.max:.2f})"
         + "".join(f"; {what} {n:.1f} {unit}" for what, n, unit in others if n is not None)
     )
+
+
+def speed(xrt: float) -> str:
+    """Times real time: one decimal, below 10 two."""
+    return f"{xrt:.1f}" if xrt >= 10 else f"{xrt:.2f}"
 
 
 def _rounded(value: Any) -> Any:

@@ -16,6 +16,7 @@ CASES = {
     "lpcnet": "pyvoc.bench.lpcnet.case:Lpcnet",
     "features": "pyvoc.bench.lpcnet.case:Features",
     "melgan": "pyvoc.bench.melgan.case:Melgan",
+    "waveglow": "pyvoc.bench.waveglow.case:Waveglow",
 }
 """What can be measured, and the class that does it."""
 TARGETS = tuple(CASES)

@@ -35,14 +35,16 @@ class Options:
     streams
         LPCNet: numbers of streams to run in lockstep.
     threads
-        LPCNet: threads, each on `streams` streams of its own. MelGAN: threads that share one
-        stream, and the peers' threads.
+        LPCNet: threads, each on `streams` streams of its own. MelGAN, WaveGlow: threads that share
+        one stream, and the peers' threads.
     peer_int8, peer_f32
         lpcnet_demo of an int8 and of a float build.
     c_example
         The binary of examples/c, to see its memory.
     peers
-        MelGAN: measure the runtimes that are installed.
+        MelGAN, WaveGlow: measure the runtimes that are installed.
+    batches
+        MelGAN, WaveGlow: numbers of utterances to hand over together, besides.
     """
 
     targets: tuple[str, ...] = DEFAULT_TARGETS
@@ -57,6 +59,7 @@ class Options:
     peer_f32: Path | None = None
     c_example: Path | None = None
     peers: bool = False
+    batches: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,14 @@ def timed(call: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
+def repeated(call: Callable[[], object], most: int, *, enough: float = 10.0) -> list[float]:
+    """Wall seconds of each of `most` calls, or fewer (at least one) after `enough` seconds."""
+    times: list[float] = []
+    while len(times) < most and (not times or sum(times) < enough):
+        times.append(timed(call))
+    return times
+
+
 def in_turns(
     ours: Callable[[], float], peer: Callable[[], float] | None, repeats: int
 ) -> tuple[list[float], list[float]]:

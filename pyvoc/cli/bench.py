@@ -13,8 +13,9 @@ from pyvoc.voices import DEFAULT, resolve
 
 __all__ = ["add_parser", "run"]
 
-_TARGETS = ("lpcnet", "features", "melgan")
+_TARGETS = ("lpcnet", "features", "melgan", "waveglow")
 _DEFAULT = _TARGETS[:2]
+_FROM_MEL = _TARGETS[2:]
 
 
 def _number(low: int, high: int) -> Any:
@@ -26,7 +27,7 @@ def _number(low: int, high: int) -> Any:
     return parse
 
 
-def _streams(text: str) -> tuple[int, ...]:
+def _numbers(text: str) -> tuple[int, ...]:
     return tuple(_number(1, 64)(part) for part in text.split(","))
 
 
@@ -44,8 +45,8 @@ def add_parser(subparsers: Any) -> None:
         "bench",
         help="measure speed, latency and memory",
         description="Measure on pinned cores, in turns with peers when they are given. Without "
-        "--model: the bundled voice; with --precision or a peer, and for melgan, models of the "
-        "usual size with seeded weights, which need the extra 'convert'. "
+        "--model: the bundled voice; with --precision or a peer, and for melgan and waveglow, "
+        "models of the usual size with seeded weights, which need the extra 'convert'. "
         "PYVOC_ISA=avx2 and the like measure another tier.",
         allow_abbrev=False,
     )
@@ -77,7 +78,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--streams",
-        type=_streams,
+        type=_numbers,
         default=(1, 4),
         metavar="N[,N]",
         help="streams in lockstep (default 1,4)",
@@ -87,8 +88,8 @@ def add_parser(subparsers: Any) -> None:
         type=_number(1, 1024),
         default=1,
         metavar="N",
-        help="lpcnet: threads, each with its own core and --streams streams; melgan: threads of "
-        "one stream, and of the peers (default 1)",
+        help="lpcnet: threads, each with its own core and --streams streams; melgan, waveglow: "
+        "threads of one stream, and of the peers (default 1)",
     )
     parser.add_argument(
         "--peer-lpcnet",
@@ -101,7 +102,15 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--peers",
         action="store_true",
-        help="measure what is installed too: lpcnet_demo; melgan: onnxruntime, torch, openvino",
+        help="measure what is installed too: lpcnet_demo; melgan, waveglow: onnxruntime, torch, "
+        "openvino",
+    )
+    parser.add_argument(
+        "--batch",
+        type=_numbers,
+        default=(),
+        metavar="N[,N]",
+        help="melgan, waveglow: hand so many utterances of 832 frames over together, besides",
     )
     parser.add_argument(
         "--c-example", type=Path, metavar="PATH", help="binary of examples/c, to see its memory"
@@ -122,9 +131,12 @@ def run(args: argparse.Namespace) -> int:
         args.parser.error("--precision is for seeded models; --model has its own")
     targets = _DEFAULT if args.target is None else (args.target,)
     given: list[Path | None] = [*(args.peer_lpcnet or []), None, None]
-    if args.peers and given[0] is None and targets != ("melgan",):
+    from_mel = args.target in _FROM_MEL
+    if args.batch and not from_mel:
+        args.parser.error(f"--batch is for {' and '.join(_FROM_MEL)}")
+    if args.peers and given[0] is None and not from_mel:
         given[0] = _installed_peer()
-    seeded = args.precision is not None or given[0] is not None or targets == ("melgan",)
+    seeded = args.precision is not None or given[0] is not None or from_mel
     model = args.model or (None if seeded else DEFAULT)
     options = Options(
         targets=targets,
@@ -139,6 +151,7 @@ def run(args: argparse.Namespace) -> int:
         peer_f32=given[1],
         c_example=args.c_example,
         peers=args.peers,
+        batches=args.batch,
     )
     report = measure(options, progress=_show if sys.stderr.isatty() else None)
     text = (report.to_json() if args.json else report.to_text()) + "\n"

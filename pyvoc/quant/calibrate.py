@@ -19,7 +19,7 @@ from pyvoc.quant.convolution import clipped_range, input_range, quantize_sum
 from pyvoc.quant.encode import decode, encode
 from pyvoc.quant.integers import Quantized
 from pyvoc.specs import read_container, spec_of, write_container
-from pyvoc.specs.layout import I8
+from pyvoc.specs.layout import I8, TensorSpec
 
 __all__ = ["MIN_SNR_DB", "LayerReport", "QuantizationReport", "quantize"]
 
@@ -100,7 +100,7 @@ def quantize(
     min_snr_db: float = MIN_SNR_DB,
     progress: Callable[[int, int], None] | None = None,
 ) -> QuantizationReport:
-    """Write the int8 form of a float model whose activations must be measured (MelGAN).
+    """Write the int8 form of a float model whose activations must be measured (MelGAN, WaveGlow).
 
     Parameters
     ----------
@@ -140,8 +140,8 @@ def quantize(
     container = read_container(source)
     spec = spec_of(container, str(source))
     tensors = spec.layout_of(container).tensors
-    names = [t.name for t in tensors if t.type_for("int8") is I8 and t.int8.calibrated]
-    if not names:
+    specs = [t for t in tensors if t.type_for("int8") is I8 and t.int8.calibrated]
+    if not specs:
         raise UnsupportedError(
             f"{source}: {container.architecture} has no activations to calibrate; "
             "pyvoc convert --precision int8 quantises it"
@@ -155,11 +155,9 @@ def quantize(
 
     seen = _measure(model, heard, progress and (lambda done: progress(done, total)))
     arrays = decode(spec, container)
-    axes = {t.name: t.int8.outputs for t in tensors}
-    quantized = _quantize_all(names, arrays, seen, axes)
+    quantized = _quantize_all(specs, arrays, seen)
     layers = tuple(
-        _layer_report(_layer(name), seen[_layer(name)], arrays[name], quantized[name])
-        for name in names
+        _layer_report(t, _seen_by(t, seen), arrays[t.name], quantized[t.name]) for t in specs
     )
 
     stored = {**arrays, **{name: q.to_float() for name, q in quantized.items()}}
@@ -230,46 +228,42 @@ def _held_out(i: int, n: int) -> bool:
     return n > 1 and i % HELD_OUT == min(n, HELD_OUT) - 1
 
 
-def _layer(weight: str) -> str:
-    return weight.removesuffix(".weight")
-
-
 def _quantize_all(
-    names: Sequence[str],
-    arrays: Mapping[str, Float64],
-    seen: Mapping[str, _Seen],
-    axes: Mapping[str, int],
+    specs: Sequence[TensorSpec], arrays: Mapping[str, Float64], seen: Mapping[str, _Seen]
 ) -> dict[str, Quantized]:
-    """All layers; a block's last convolution and its shortcut share an accumulator."""
+    """All layers; those that share an accumulator together."""
     found: dict[str, Quantized] = {}
-    for name in names:
-        if name in found:
+    for spec in specs:
+        if spec.partner is not None:
             continue
-        together = [name]
-        if name.endswith(".out.weight"):
-            together.append(name.replace(".out.", ".shortcut."))
-        inputs = {n: input_range(seen[_layer(n)].low, seen[_layer(n)].high) for n in together}
-        weights = {n: arrays[n] for n in together}
-        first = quantize_sum(weights, inputs, axis=axes[name])
+        together = [spec, *(other for other in specs if other.partner == spec.name)]
+        ranges = {t.name: _seen_by(t, seen) for t in together}
+        inputs = {name: input_range(r.low, r.high) for name, r in ranges.items()}
+        weights = {t.name: arrays[t.name] for t in together}
+        first = quantize_sum(weights, inputs, axis=spec.int8.outputs)
         if len(together) > 1:
             # The larger product sets the unit, and the smaller one's weights round coarsely: wider
             # steps of its input make up for it, until both errors are alike.
-            for n in together:
-                layer = seen[_layer(n)]
-                report = _layer_report(n, layer, arrays[n], first[n])
+            for t in (t for t in together if t.int8.reads is None):
+                r = ranges[t.name]
+                report = _layer_report(t, r, arrays[t.name], first[t.name])
                 by = 10 ** (max(report.input_snr_db - report.weight_snr_db, 0.0) / 40)
-                inputs[n] = input_range(layer.low * by, layer.high * by)
-            first = quantize_sum(weights, inputs, axis=axes[name])
+                inputs[t.name] = input_range(r.low * by, r.high * by)
+            first = quantize_sum(weights, inputs, axis=spec.int8.outputs)
         found |= first
     return found
 
 
-def _layer_report(name: str, seen: _Seen, weight: Float64, q: Quantized) -> LayerReport:
+def _seen_by(spec: TensorSpec, seen: Mapping[str, _Seen]) -> _Seen:
+    return seen[spec.int8.reads or spec.layer]
+
+
+def _layer_report(spec: TensorSpec, seen: _Seen, weight: Float64, q: Quantized) -> LayerReport:
     assert q.input is not None
     steps = q.input[0].astype(np.float64)
     rounding = np.square(q.to_float() - weight).sum()
     return LayerReport(
-        name=name,
+        name=spec.layer,
         low=float(seen.low.min()),
         high=float(seen.high.max()),
         input_snr_db=_db(float(seen.power.sum()), float(np.square(steps).sum() / 12)),

@@ -55,6 +55,43 @@ def precision_problems(container: Container, layout: Layout) -> list[str]:
     return found
 
 
+def sharing_problems(container: Container, layout: Layout) -> list[str]:
+    """Sentences about int8 layers that share bytes or an accumulator, but not their scales."""
+    return _input_sharing(container, layout) + _sum_sharing(container, layout)
+
+
+def _input_sharing(container: Container, layout: Layout) -> list[str]:
+    found, first = [], dict[str, tuple[str, AnyArray]]()
+    for spec in layout.tensors:
+        name = f"{spec.name}.input"
+        if spec.int8.reads is None or name not in container.tensors:
+            continue
+        data = container.tensors[name].data
+        other, expected = first.setdefault(spec.int8.reads, (name, data))
+        if data.shape == expected.shape and not np.array_equal(data, expected):
+            found.append(
+                f"tensor '{name}' is another than '{other}', expected the same: both layers read "
+                "the same bytes"
+            )
+    return found
+
+
+def _sum_sharing(container: Container, layout: Layout) -> list[str]:
+    found = []
+    for spec in layout.tensors:
+        if spec.partner is None:
+            continue
+        pair = [container.tensors.get(f"{name}.scale") for name in (spec.partner, spec.name)]
+        data = [scale.data for scale in pair if scale is not None]
+        if len(data) == 2 and not np.array_equal(data[0], data[1]):
+            block, _, mine = spec.layer.rpartition(".")
+            found.append(
+                f"'{block}': the scales of '{spec.int8.adds_to}' and '{mine}' differ, expected "
+                "the same: both products share an accumulator"
+            )
+    return found
+
+
 def shape_text(shape: Sequence[int | str | None]) -> str:
     return "[" + ", ".join("?" if n is None else str(n) for n in shape) + "]"
 

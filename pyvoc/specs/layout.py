@@ -38,12 +38,19 @@ class Int8Rule:
         Scales are bf16 numbers.
     calibrated
         The layer's input was measured: ``NAME.input`` holds its scale and its zero.
+    adds_to
+        The layer beside it in the same block whose accumulator its product goes to as well: their
+        scales are the same numbers.
+    reads
+        Several layers read the same bytes: the name under which the runtime tells what they get.
     """
 
     outputs: int = 0
     inputs: int | None = -1
     bf16_scale: bool = True
     calibrated: bool = False
+    adds_to: str | None = None
+    reads: str | None = None
 
 
 ROWS = Int8Rule()
@@ -87,6 +94,17 @@ class TensorSpec:
     def blocks_for(self, element: ElementType) -> tuple[tuple[int, int], ...]:
         """The sparse block shapes that an element type may be stored in."""
         return self.blocks + (self.f32_blocks if element is F32 else ())
+
+    @property
+    def layer(self) -> str:
+        """The layer's name: the tensor's without its last word."""
+        return self.name.rpartition(".")[0]
+
+    @property
+    def partner(self) -> str | None:
+        """The weight whose accumulator the product of this one goes to as well."""
+        block, adds_to = self.layer.rpartition(".")[0], self.int8.adds_to
+        return None if adds_to is None else f"{block}.{adds_to}.weight"
 
     def resolve(self, dims: Dims) -> tuple[int | None, ...]:
         """The shape in numbers; None where a dimension is not known."""

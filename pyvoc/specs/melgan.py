@@ -8,12 +8,10 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-
-import numpy as np
+from dataclasses import dataclass, replace
 
 from pyvoc.specs.base import MetadataSpec, ModelSpec
-from pyvoc.specs.checks import precision_problems
+from pyvoc.specs.checks import precision_problems, sharing_problems
 from pyvoc.specs.layout import BF16, F32, I8, Dims, Int8Rule, Layout, Shapes, TensorSpec
 from pyvoc.specs.mel import METADATA as MEL_METADATA
 from pyvoc.specs.mel import NVIDIA, MelRecipe, recipe_problems
@@ -30,6 +28,7 @@ BLOCK_KERNEL = 3
 _ENDS = (F32, BF16, F32)
 _INNER = (F32, BF16, I8)
 _CONV = Int8Rule(outputs=0, inputs=None, bf16_scale=False, calibrated=True)
+_SHORTCUT = replace(_CONV, adds_to="out")
 _UP = Int8Rule(outputs=1, inputs=None, bf16_scale=False, calibrated=True)
 
 METADATA = (
@@ -99,7 +98,7 @@ def tensors(stages: int, blocks: int) -> tuple[TensorSpec, ...]:
                 TensorSpec(f"{block}.conv.bias", (c,)),
                 TensorSpec(f"{block}.out.weight", square, _INNER, int8=_CONV),
                 TensorSpec(f"{block}.out.bias", (c,)),
-                TensorSpec(f"{block}.shortcut.weight", square, _INNER, int8=_CONV),
+                TensorSpec(f"{block}.shortcut.weight", square, _INNER, int8=_SHORTCUT),
                 TensorSpec(f"{block}.shortcut.bias", (c,)),
             ]
     return (
@@ -180,26 +179,7 @@ def _extra(container: Container, layout: Layout) -> list[str]:
         found.append(
             f"metadata 'pyvoc.features.hop_length' is {hop}, but the stages multiply to {product}"
         )
-    return found + precision_problems(container, layout) + _pair_problems(container, dims)
-
-
-def _pair_problems(container: Container, dims: Dims) -> list[str]:
-    """Sentences about int8 blocks whose last convolution and shortcut do not share a scale."""
-    found = []
-    for k in range(dims["stages"]):
-        for j in range(dims["blocks"]):
-            block = f"stage.{k}.block.{j}"
-            scales = [
-                container.tensors.get(f"{block}.{layer}.weight.scale")
-                for layer in ("out", "shortcut")
-            ]
-            data = [scale.data for scale in scales if scale is not None]
-            if len(data) == 2 and not np.array_equal(data[0], data[1]):
-                found.append(
-                    f"block '{block}': the scales of 'out' and 'shortcut' differ, expected the "
-                    "same: both products share an accumulator"
-                )
-    return found
+    return found + precision_problems(container, layout) + sharing_problems(container, layout)
 
 
 MELGAN = ModelSpec(

@@ -6,13 +6,13 @@ Prenger et al., "WaveGlow: A Flow-based Generative Network for Speech Synthesis"
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from pyvoc.specs.base import MetadataSpec, ModelSpec
-from pyvoc.specs.checks import precision_problems
+from pyvoc.specs.checks import precision_problems, sharing_problems
 from pyvoc.specs.layout import BF16, F32, I8, Dims, Int8Rule, Layout, Shapes, TensorSpec
 from pyvoc.specs.mel import METADATA as MEL_METADATA
 from pyvoc.specs.mel import NVIDIA, MelRecipe, recipe_problems
@@ -31,6 +31,7 @@ DEFAULT_SIGMA = 0.6
 _INNER = (F32, BF16, I8)
 _UPSAMPLE = (F32, BF16, BF16)
 _CONV = Int8Rule(outputs=0, inputs=None, bf16_scale=False, calibrated=True)
+_COND = replace(_CONV, adds_to="conv", reads="cond")
 
 METADATA = (
     *MEL_METADATA,
@@ -104,7 +105,7 @@ def tensors(flows: int, layers: int) -> tuple[TensorSpec, ...]:
             found += [
                 TensorSpec(f"{layer}.conv.weight", ("2C", "C", KERNEL), _INNER, int8=_CONV),
                 TensorSpec(f"{layer}.conv.bias", ("2C",)),
-                TensorSpec(f"{layer}.cond.weight", ("2C", "mels*groups", 1), _INNER, int8=_CONV),
+                TensorSpec(f"{layer}.cond.weight", ("2C", "mels*groups", 1), _INNER, int8=_COND),
                 TensorSpec(f"{layer}.cond.bias", ("2C",)),
                 TensorSpec(f"{layer}.out.weight", (rows, "C", 1), _INNER, int8=_CONV),
                 TensorSpec(f"{layer}.out.bias", (rows,)),
@@ -206,7 +207,7 @@ def _extra(container: Container, layout: Layout) -> list[str]:
     found += size_problems(dims, hop)
     for k in range(dims["flows"]):
         found += _mix_problems(container, k, dims.get(f"c{k}"))
-    return found + precision_problems(container, layout) + _pair_problems(container, dims)
+    return found + precision_problems(container, layout) + sharing_problems(container, layout)
 
 
 def _mix_problems(container: Container, flow: int, channels: int | None) -> list[str]:
@@ -219,25 +220,6 @@ def _mix_problems(container: Container, flow: int, channels: int | None) -> list
         return []
     problem = inverse_problem(flow, data[0], data[1])
     return [] if problem is None else [problem]
-
-
-def _pair_problems(container: Container, dims: Dims) -> list[str]:
-    """Sentences about int8 layers whose convolution and conditioning do not share a scale."""
-    found = []
-    for k in range(dims["flows"]):
-        for i in range(dims["layers"]):
-            layer = f"flow.{k}.layer.{i}"
-            scales: Sequence[AnyArray] = [
-                tensor.data
-                for name in ("conv", "cond")
-                if (tensor := container.tensors.get(f"{layer}.{name}.weight.scale")) is not None
-            ]
-            if len(scales) == 2 and not np.array_equal(scales[0], scales[1]):
-                found.append(
-                    f"layer '{layer}': the scales of 'conv' and 'cond' differ, expected the same: "
-                    "both products share an accumulator"
-                )
-    return found
 
 
 WAVEGLOW = ModelSpec(

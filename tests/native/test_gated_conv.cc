@@ -116,6 +116,42 @@ TEST_P(GatedConvTest, CutsAndThreadsChangeNoBit) {
   ASSERT_EQ(run(31, 2), whole);
 }
 
+// bfloat16 weights are not multiplied in pairs: the same weights as float32 give nearly the same.
+TEST_P(GatedConvTest, Bfloat16IsMultipliedPlainly) {
+  const auto table = kernels::active_table();
+  std::vector<kernels::Bf16> halves(weights_.size()), condition_halves(condition_weights_.size());
+  const auto halve = [](Buffer<float>& from, std::vector<kernels::Bf16>& to) {
+    for (std::size_t i = 0; i < to.size(); ++i) {
+      std::uint32_t bits;
+      std::memcpy(&bits, &from[i], sizeof bits);
+      to[i] = static_cast<kernels::Bf16>(bits >> 16);
+      from[i] = kernels::bf16_to_float(to[i]);
+    }
+  };
+  halve(weights_, halves);
+  halve(condition_weights_, condition_halves);
+  ASSERT_NO_FATAL_FAILURE(SetUp());
+  ConvSource conv;
+  conv.type = backends::Weights::kBf16;
+  conv.data = halves.data();
+  conv.bias = bias_.data();
+  conv.outputs = 2 * kUnits;
+  conv.inputs = kUnits;
+  conv.taps = GatedConv::kTaps;
+  ConvSource condition = conv;
+  condition.data = condition_halves.data();
+  condition.inputs = kBands;
+  condition.taps = 1;
+  const auto packed = GatedConv::pack(conv, condition, dilation(), *table.value(), arena_);
+  ASSERT_TRUE(packed.ok());
+  ASSERT_FALSE(packed.value().paired());
+  const std::vector<float> expected = run(GatedConv::kMostRows, 1);
+  conv_ = packed.value();
+  const std::vector<float> found = run(GatedConv::kMostRows, 1);
+  for (std::size_t i = 0; i < found.size(); ++i) ASSERT_NEAR(found[i], expected[i], 2e-5);
+  ASSERT_EQ(run(33, 2), found);
+}
+
 INSTANTIATE_TEST_SUITE_P(Dilations, GatedConvTest, ::testing::Values(1, 2, 3, 8, 16, 64, 128, 300));
 
 }  // namespace

@@ -285,6 +285,27 @@ class GgufFile : public ::testing::Test {
   }
 };
 
+TEST_F(GgufFile, ReadsAgainWhatWasReleased) {
+  GgufBuilder b;
+  constexpr std::size_t kValues = 20000;  // many pages
+  b.tensor("a", {kValues}, 0, 0);
+  b.payload.resize(kValues * sizeof(float));
+  for (std::size_t i = 0; i < kValues; ++i) {
+    const float value = static_cast<float>(i);
+    std::memcpy(&b.payload[i * sizeof(float)], &value, sizeof(float));
+  }
+  write(b.build());
+  const auto result = Gguf::open(path_);
+  ASSERT_TRUE(result.ok()) << result.status().message();
+  const Tensor* a = result.value()->find_tensor("a");
+  ASSERT_NE(a, nullptr);
+  const float* values = reinterpret_cast<const float*>(a->data);
+  for (int turn = 0; turn < 2; ++turn) {
+    for (std::size_t i = 0; i < kValues; i += 512) ASSERT_EQ(values[i], static_cast<float>(i));
+    result.value()->release();
+  }
+}
+
 TEST_F(GgufFile, OpensAndStaysValidAfterTheNameIsGone) {
   write(two_tensors().build());
   auto result = Gguf::open(path_);

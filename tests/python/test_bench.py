@@ -22,7 +22,7 @@ pytest.importorskip("pyvoc._pyvoc")
 from pyvoc import _pyvoc
 from pyvoc.bench import Options, memory, run
 from pyvoc.bench.lpcnet import peers, seeded
-from pyvoc.bench.report import Absent, Machine, Peer, Report, Result, Spread
+from pyvoc.bench.report import Absent, Batch, Machine, Peer, Report, Result, Spread
 from pyvoc.bench.work import lpcnet_work
 from pyvoc.cli import bench
 from pyvoc.errors import Error, UnsupportedError
@@ -225,6 +225,7 @@ def test_json_has_the_documented_keys() -> None:
     peer = Peer("peer", "int8", spread, spread, 1.0)
     values |= {"peer": peer, "peers": [peer], "absent": [Absent("x", "y")], "xrt": math.pi}
     values |= {"macs_by_part": {}, "bytes_by_part": {}}
+    values |= {"batches": [Batch.of(4, 832, 0.01, 2.0)]}
     written = json.loads(Report(machine, [Result(**values)], "2024-01-31", "0").to_json())
     asked = "name precision threads xrt p50_ms p99_ms first_sample_ms rss_mb load_ms gmacs"
     asked += " peak_fraction tier streams peer ratio"
@@ -234,6 +235,7 @@ def test_json_has_the_documented_keys() -> None:
     table = document[document.index("## The JSON") :]
     result = written["results"][0]
     keys = [*written, *written["machine"], *result, *result["peer"], *result["absent"][0]]
+    keys += result["batches"][0]
     missing = [key for key in keys if key not in table]
     assert not missing, f"docs/performance.md does not say what these are: {missing}"
 

@@ -22,8 +22,9 @@ from reference.melgan import Melgan as Oracle
 import pyvoc
 from pyvoc import _pyvoc
 from pyvoc.bench import Options, run
-from pyvoc.bench.melgan import case, seeded
-from pyvoc.bench.melgan.measurement import CHUNK
+from pyvoc.bench.mel import case
+from pyvoc.bench.mel.measurement import CHUNK
+from pyvoc.bench.melgan import seeded
 from pyvoc.bench.process import Child, allowed
 from pyvoc.bench.work import melgan_macs
 from pyvoc.cli import main
@@ -171,14 +172,14 @@ def test_a_whole_run_with_peers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_openvino_is_measured(tmp_path: Path) -> None:
     pytest.importorskip("openvino")
     pytest.importorskip("onnx")
-    from pyvoc.bench.melgan.graphs import write_f32
+    from pyvoc.bench.mel.graphs import write_f32
 
     graph, mel, audio = (tmp_path / name for name in ("f32.onnx", "mel.npy", "audio.npy"))
     write_f32({"model": str(REFLECT), "graph": str(graph)})
     frames = seeded.mel(20, read_container(REFLECT).metadata)
     np.save(mel, frames)
     arguments = {"engine": "openvino", "precision": "f32", "graph": str(graph), "mel": str(mel)}
-    kind, samples = "melgan.measurement:Measurement", 20 * 256
+    kind, samples = "mel.measurement:Measurement", 20 * 256
     with Child(kind, allowed()[:1], audio=str(audio), samples=samples, **arguments) as child:
         assert child.call("round")["seconds"] > 0
         assert len(child.call("chunks")["ms"]) >= 100

@@ -115,7 +115,7 @@ def test_int8_companions_are_checked(int8: Container) -> None:
         (entry(int8, f"{up}.input", 0.1, 2.5), "with [0.1, 2.5], expected a positive scale"),
         (scaled(int8, f"{up}.scale", -1), "has scales that are not positive"),
         ({f"{up}.scale": Tensor(ElementType.F32, np.ones(9, "<f4"))}, "has shape [9], expected [7"),
-        (scaled(int8, f"{out}.scale", 1.001), "block 'stage.2.block.0': the scales of 'out' and"),
+        (scaled(int8, f"{out}.scale", 1.001), "'stage.2.block.0': the scales of 'out' and"),
         (
             {f"{up}.input": Tensor(ElementType.F32, np.ones(2, "<f4"))},
             "expected [2, ",

@@ -103,12 +103,13 @@ def scaled(container: Container, name: str, factor: float) -> dict[str, Tensor]:
 
 def test_int8_companions_are_checked(int8: Container) -> None:
     conv, cond, out = (f"flow.1.layer.2.{n}" for n in INNER)
-    inputs = int8.tensors[f"{cond}.input"].data.copy()
+    inputs = int8.tensors[f"{conv}.input"].data.copy()
     inputs[:, 2] = 0.1, 255
     for tensors, expected in (
-        (replace_data(int8, f"{cond}.input", inputs), "with [0.1, 255], expected a positive scale"),
+        (replace_data(int8, f"{conv}.input", inputs), "with [0.1, 255], expected a positive scale"),
         (scaled(int8, f"{out}.scale", -1), "has scales that are not positive"),
-        (scaled(int8, f"{conv}.scale", 1.001), "layer 'flow.1.layer.2': the scales of 'conv' and"),
+        (scaled(int8, f"{conv}.scale", 1.001), "'flow.1.layer.2': the scales of 'conv' and"),
+        (scaled(int8, "flow.2.layer.0.cond.weight.input", 2.0), "both layers read the same"),
         (
             {f"{out}.scale": Tensor(ElementType.F32, np.ones(9, "<f4"))},
             "has shape [9], expected [8",

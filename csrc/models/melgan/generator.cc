@@ -1,7 +1,6 @@
 #include "models/melgan/generator.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <type_traits>
 
@@ -31,26 +30,6 @@ const float* zero_of(const Quantization&, float) { return nullptr; }
 const std::uint8_t* zero_of(const Quantization& q, std::uint8_t) { return q.zero; }
 
 }  // namespace
-
-template <typename X>
-class Generator<X>::Timed {
- public:
-  Timed(GroupTime* groups, std::size_t group) PYVOC_RT
-      : group_(groups == nullptr ? nullptr : groups + group) {
-    if (group_ != nullptr) start_ = Clock::now();
-  }
-  ~Timed() {
-    if (group_ == nullptr) return;
-    group_->seconds += std::chrono::duration<double>(Clock::now() - start_).count();
-  }
-  Timed(const Timed&) = delete;
-  Timed& operator=(const Timed&) = delete;
-
- private:
-  using Clock = std::chrono::steady_clock;
-  GroupTime* group_;
-  Clock::time_point start_{};
-};
 
 template <typename X>
 Generator<X>::Generator(const Config& config, const Weights& weights,
@@ -121,18 +100,11 @@ ConvOutput Generator<X>::output() const PYVOC_RT {
 }
 
 template <typename X>
-void Generator<X>::note(int channels, const X* rows, std::int64_t n, Activations* seen) PYVOC_RT {
-  const int stride = nn::padded(channels);
-  for (std::int64_t i = 0; i < n; ++i) {
-    for (int c = 0; c < channels; ++c) seen[c].add(static_cast<float>(rows[i * stride + c]));
-  }
-}
-
-template <typename X>
 void Generator<X>::note_input(std::size_t k, std::int64_t rows) PYVOC_RT {
   if (seen_ == nullptr) return;
   const nn::Rows<X>& input = stages_[k].input;
-  note(c_.stages[k].inputs, input.row(input.end()), rows, (*seen_)[k].up);
+  const int channels = c_.stages[k].inputs;
+  add_rows(input.row(input.end()), rows, nn::padded(channels), channels, (*seen_)[k].up);
 }
 
 template <typename X>
@@ -142,8 +114,10 @@ void Generator<X>::note_block(std::size_t k, std::size_t j, std::int64_t from,
   const std::int64_t first = std::max<std::int64_t>(from, 0);
   const int channels = c_.stages[k].outputs;
   const BlockActivations& seen = (*seen_)[k].blocks[j];
-  note(channels, stages_[k].blocks[j].value.row(first), until - first, seen.shortcut);
-  note(channels, stages_[k].blocks[j].active.row(first), until - first, seen.conv);
+  const BlockState& state = stages_[k].blocks[j];
+  const std::int64_t n = until - first;
+  add_rows(state.value.row(first), n, nn::padded(channels), channels, seen.shortcut);
+  add_rows(state.active.row(first), n, nn::padded(channels), channels, seen.conv);
 }
 
 template <typename X>
@@ -241,7 +215,7 @@ void Generator<X>::run_block(std::size_t k, std::size_t j, bool ended) PYVOC_RT 
   to_active(hidden, s.hidden, block.out_input);
   block.conv.run(team_, state.active, state.done, until, hidden, scratch_);
   if (seen_ != nullptr) {
-    note(c_.stages[k].outputs, s.hidden, rows, (*seen_)[k].blocks[j].out);
+    add_rows(s.hidden, rows, channels, c_.stages[k].outputs, (*seen_)[k].blocks[j].out);
   }
 
   ConvInput<X> sum;

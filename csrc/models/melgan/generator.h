@@ -61,15 +61,11 @@ class Generator {
     std::vector<BlockState> blocks;
   };
 
-  // Adds the time of its scope to a group, if groups are timed.
-  class Timed;
-
   void run_stage(std::size_t k, bool ended) PYVOC_RT;
   void upsample(std::size_t k, std::int64_t rows, bool ended) PYVOC_RT;
   void run_block(std::size_t k, std::size_t j, bool ended) PYVOC_RT;
   void finish_samples(bool ended) PYVOC_RT;
   kernels::ConvOutput output() const PYVOC_RT;
-  static void note(int channels, const X* rows, std::int64_t n, Activations* seen) PYVOC_RT;
   void note_input(std::size_t k, std::int64_t rows) PYVOC_RT;  // the rows about to be appended
   void note_block(std::size_t k, std::size_t j, std::int64_t from, std::int64_t until) PYVOC_RT;
 

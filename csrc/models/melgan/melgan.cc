@@ -96,28 +96,21 @@ Status Melgan::observe(Matrix<const float> features, std::vector<Activations>& s
     return Status(Code::kUnsupported, "the model is int8 already: calibrate the float one");
   }
   const std::size_t blocks = config_.dilations.size();
-  std::size_t total = 0;
+  int total = 0;
   for (const Stage& stage : config_.stages) {
-    total += static_cast<std::size_t>(stage.inputs) +
-             3 * blocks * static_cast<std::size_t>(stage.outputs);
+    total += stage.inputs + 3 * static_cast<int>(blocks) * stage.outputs;
   }
-  seen.resize(total);
-  Activations* next = seen.data();
-  const auto layer = [&](const std::string& name, int channels) {
-    Activations* first = next;
-    for (int c = 0; c < channels; ++c) (next++)->layer = name;
-    return first;
-  };
+  ActivationList list(seen, total);
   std::vector<StageActivations> stages;
   for (std::size_t k = 0; k < config_.stages.size(); ++k) {
     const std::string name = "stage." + std::to_string(k);
     const int channels = config_.stages[k].outputs;
-    StageActivations stage{layer(name + ".up", config_.stages[k].inputs), {}};
+    StageActivations stage{list.layer(name + ".up", config_.stages[k].inputs), {}};
     for (std::size_t j = 0; j < blocks; ++j) {
       const std::string block = name + ".block." + std::to_string(j);
-      Activations* conv = layer(block + ".conv", channels);
-      Activations* out = layer(block + ".out", channels);
-      stage.blocks.push_back({conv, out, layer(block + ".shortcut", channels)});
+      Activations* conv = list.layer(block + ".conv", channels);
+      Activations* out = list.layer(block + ".out", channels);
+      stage.blocks.push_back({conv, out, list.layer(block + ".shortcut", channels)});
     }
     stages.push_back(std::move(stage));
   }

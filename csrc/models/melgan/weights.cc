@@ -1,7 +1,6 @@
 #include "models/melgan/weights.h"
 
 #include <algorithm>
-#include <cmath>
 
 #include "models/tensors.h"
 
@@ -10,6 +9,10 @@ namespace {
 
 using io::TensorType;
 using Type = backends::Weights;
+
+constexpr std::initializer_list<TensorType> kFloat = {TensorType::kF32, TensorType::kBf16};
+constexpr std::initializer_list<TensorType> kAny = {TensorType::kF32, TensorType::kBf16,
+                                                    TensorType::kI8};
 
 std::size_t size(int n) { return static_cast<std::size_t>(n); }
 
@@ -37,57 +40,22 @@ class Loader {
   };
 
   nn::ConvSource conv(const std::string& name, int outputs, int inputs, int taps, bool transposed,
-                      bool int8) {
+                      std::initializer_list<TensorType> types) {
     nn::ConvSource source;
     source.outputs = outputs;
     source.inputs = inputs;
     source.taps = taps;
     source.transposed = transposed;
-    const std::string weight = name + ".weight";
     const std::vector<std::size_t> shape =
         transposed ? std::vector<std::size_t>{size(inputs), size(outputs), size(taps)}
                    : std::vector<std::size_t>{size(outputs), size(inputs), size(taps)};
-    const io::Tensor* t =
-        int8 ? tensors_.any(weight, shape, {TensorType::kF32, TensorType::kBf16, TensorType::kI8})
-             : tensors_.any(weight, shape, {TensorType::kF32, TensorType::kBf16});
+    read_weights(tensors_, name + ".weight", shape, types, source);
     source.bias = tensors_.f32(name + ".bias", {size(outputs)});
-    if (t == nullptr) return source;
-    source.data = t->data;
-    source.type = t->type == TensorType::kF32    ? Type::kF32
-                  : t->type == TensorType::kBf16 ? Type::kBf16
-                                                 : Type::kI8;
-    if (source.type == Type::kI8) read_int8(weight, *t, source);
     return source;
   }
 
-  void read_int8(const std::string& weight, const io::Tensor& tensor, nn::ConvSource& source) {
-    const auto* q = reinterpret_cast<const std::int8_t*>(tensor.data);
-    if (std::find(q, q + tensor.elements, std::int8_t{-128}) != q + tensor.elements) {
-      tensors_.problem("tensor " + weight + " has the int8 value -128, expected -127 to 127");
-    }
-    source.scale = tensors_.f32(weight + ".scale", {size(source.outputs)});
-    const float* input = tensors_.f32(weight + ".input", {2, size(source.inputs)});
-    if (source.scale == nullptr || input == nullptr) return;
-    for (int o = 0; o < source.outputs; ++o) {
-      if (!(source.scale[o] > 0.0f)) {
-        tensors_.problem("tensor " + weight + ".scale has values that are not positive");
-        break;
-      }
-    }
-    for (int i = 0; i < source.inputs; ++i) {
-      const float step = input[i], zero = input[source.inputs + i];
-      const bool whole = zero >= 0.0f && zero <= 254.0f && std::floor(zero) == zero;
-      if (!(step > 0.0f && std::isfinite(1.0f / step)) || !whole) {
-        tensors_.problem("tensor " + weight +
-                         ".input is not positive scales and whole numbers within 0..254");
-        return;
-      }
-    }
-    source.input_zero = input + source.inputs;
-  }
-
   void gather() {
-    conv_in_ = conv("conv_in", c_.channels, c_.bands, kEdgeTaps, false, false);
+    conv_in_ = conv("conv_in", c_.channels, c_.bands, kEdgeTaps, false, kFloat);
     std::size_t integers = 0, layers = 0;
     const auto count = [&](const nn::ConvSource& source) {
       ++layers;
@@ -97,15 +65,15 @@ class Loader {
       const Stage& stage = c_.stages[k];
       const std::string name = "stage." + std::to_string(k);
       StageSource source;
-      source.up = conv(name + ".up", stage.outputs, stage.inputs, 2 * stage.ratio, true, true);
+      source.up = conv(name + ".up", stage.outputs, stage.inputs, 2 * stage.ratio, true, kAny);
       count(source.up);
       for (std::size_t j = 0; j < c_.dilations.size(); ++j) {
         const std::string block = name + ".block." + std::to_string(j);
         const int n = stage.outputs;
         BlockSource b;
-        b.conv = conv(block + ".conv", n, n, kBlockTaps, false, true);
-        b.out = conv(block + ".out", n, n, 1, false, true);
-        b.shortcut = conv(block + ".shortcut", n, n, 1, false, true);
+        b.conv = conv(block + ".conv", n, n, kBlockTaps, false, kAny);
+        b.out = conv(block + ".out", n, n, 1, false, kAny);
+        b.shortcut = conv(block + ".shortcut", n, n, 1, false, kAny);
         count(b.conv);
         count(b.out);
         count(b.shortcut);
@@ -113,13 +81,14 @@ class Loader {
         source.blocks.push_back(b);
       }
       stages_.push_back(source);
+      tensors_.release();
     }
     if (integers != 0 && integers != layers) {
       tensors_.problem(std::to_string(integers) + " of " + std::to_string(layers) +
                        " layers between conv_in and conv_out are I8, expected all or none");
     }
     w_.integer = integers != 0;
-    conv_out_ = conv("conv_out", 1, c_.stages.back().outputs, kEdgeTaps, false, false);
+    conv_out_ = conv("conv_out", 1, c_.stages.back().outputs, kEdgeTaps, false, kFloat);
   }
 
   // Both products of a block go into one sum, which needs one unit and one type.
@@ -134,24 +103,6 @@ class Loader {
       tensors_.problem("tensors " + block +
                        ".out.weight and .shortcut.weight have sums in different units");
     }
-  }
-
-  // As often as the layer before writes rows of channels side by side.
-  Quantization quantization(const nn::ConvSource& source, int repeats) {
-    if (source.input_zero == nullptr) return {};
-    const float* step = source.input_zero - source.inputs;
-    const int channels = nn::padded(source.inputs);
-    float* inverse = w_.arena.allocate<float>(size(repeats) * size(channels));
-    float* offset = w_.arena.allocate<float>(size(repeats) * size(channels));
-    std::uint8_t* zero = w_.arena.allocate<std::uint8_t>(size(channels));
-    for (int i = 0; i < repeats * channels; ++i) {
-      const int c = i % channels;
-      const float z = c < source.inputs ? source.input_zero[c] : 0.0f;
-      inverse[i] = c < source.inputs ? 1.0f / step[c] : 0.0f;
-      offset[i] = z - 127.0f;
-      zero[c] = static_cast<std::uint8_t>(z);
-    }
-    return {inverse, offset, zero};
   }
 
   template <typename Layer>
@@ -183,7 +134,7 @@ class Loader {
       StageWeights stage;
       keep(name + ".up",
            nn::Conv::pack_transposed(source.up, c_.stages[k].ratio, kernels_, w_.arena), stage.up);
-      stage.up_input = quantization(source.up, 1);
+      stage.up_input = make_quantization(source.up, 1, w_.arena);
       for (std::size_t j = 0; status_.ok() && j < source.blocks.size(); ++j) {
         const BlockSource& b = source.blocks[j];
         const std::string block_name = name + ".block." + std::to_string(j);
@@ -194,12 +145,13 @@ class Loader {
         keep(block_name + ".out+shortcut", nn::Conv::pack({b.out, b.shortcut}, kernels_, w_.arena),
              block.mix);
         const int repeats = j == 0 ? c_.stages[k].ratio : 1;
-        block.conv_input = quantization(b.conv, repeats);
-        block.out_input = quantization(b.out, 1);
-        block.shortcut_input = quantization(b.shortcut, repeats);
+        block.conv_input = make_quantization(b.conv, repeats, w_.arena);
+        block.out_input = make_quantization(b.out, 1, w_.arena);
+        block.shortcut_input = make_quantization(b.shortcut, repeats, w_.arena);
         stage.blocks.push_back(block);
       }
       w_.stages.push_back(std::move(stage));
+      tensors_.release();
     }
     pack_conv_out();
     return status_;

@@ -5,18 +5,11 @@
 #include <vector>
 
 #include "models/melgan/config.h"
+#include "models/quantized_convs.h"
 #include "models/vocoder.h"
 #include "nn/dilated_conv.h"
 
 namespace pyvoc::models::melgan {
-
-// How a layer's input becomes bytes: u = round(x * inverse + offset) + 127, within 0..254, for
-// every channel. All null for layers with float inputs.
-struct Quantization {
-  const float* inverse = nullptr;  // [repeats][channels padded to nn::kVector]
-  const float* offset = nullptr;
-  const std::uint8_t* zero = nullptr;  // what stands for 0, one repeat
-};
 
 struct Block {
   nn::DilatedConv conv;  // on rectified rows

@@ -36,6 +36,13 @@ void Chain<X>::copy(const Chain& from) PYVOC_RT {
 }
 
 template <typename X>
+void Chain<X>::observe(const std::vector<LayerActivations>& seen) {
+  for (std::size_t k = 0; k < flows_.size(); ++k) {
+    flows_[k].observe(seen.data() + k * static_cast<std::size_t>(c_.layers));
+  }
+}
+
+template <typename X>
 void Chain<X>::advance(Team& team, const Workspace<X>& space, const nn::Rows<X>& condition,
                        const Noise& noise, std::int64_t front, std::int64_t total) PYVOC_RT {
   front_ = front;

@@ -22,6 +22,9 @@ class Chain {
   // Becomes what `from` is, a chain of the same model.
   void copy(const Chain& from) PYVOC_RT;
 
+  // From now on, what layers get is added to seen [flows][layers].
+  void observe(const std::vector<LayerActivations>& seen);
+
   nn::Rows<float>& noise() PYVOC_RT { return flows_.back().input(); }  // the caller appends
   nn::Rows<float>& audio() PYVOC_RT { return audio_; }                 // [groups]
 

@@ -51,8 +51,20 @@ void Conditioning<X>::append(Team& team, const float* frames, std::size_t stride
     out.value_offset = w_.condition.offset;
   }
   w_.upsample.run(team, in, n, out);
+  if (seen_ != nullptr) note(rows);
   rows_.extend_to(rows_.end() + rows);
   std::memmove(mel_, mel_ + n * width, sizeof(float) * static_cast<std::size_t>(before * width));
+}
+
+// Input band * groups + position.
+template <typename X>
+void Conditioning<X>::note(std::int64_t n) PYVOC_RT {
+  const int width = nn::padded(c_.bands);
+  const X* row = rows_.row(rows_.end());
+  for (std::int64_t i = 0; i < n * c_.groups; ++i, row += width) {
+    Activations* seen = seen_ + i % c_.groups;
+    for (int b = 0; b < c_.bands; ++b) seen[b * c_.groups].add(static_cast<float>(row[b]));
+  }
 }
 
 template class Conditioning<float>;

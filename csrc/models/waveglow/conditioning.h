@@ -18,6 +18,9 @@ class Conditioning {
 
   void reset() PYVOC_RT;
 
+  // From now on, what flows get is added to seen [bands * groups], as the file orders inputs.
+  void observe(Activations* seen) { seen_ = seen; }
+
   // Takes n <= kBlockFrames frames [n][bands], `stride` floats apart. Rows before `done` are not
   // needed any more; those from there on are at most what flows look ahead and a block.
   void append(Team& team, const float* frames, std::size_t stride, int n,
@@ -27,12 +30,15 @@ class Conditioning {
   std::int64_t end() const PYVOC_RT { return rows_.end(); }
 
  private:
+  void note(std::int64_t n) PYVOC_RT;  // the rows about to be appended
+
   const Config& c_;
   const Weights& w_;
   float* mel_ = nullptr;  // [history - 1 + kBlockFrames][bands padded]
   nn::Rows<X> rows_;
   std::int64_t capacity_ = 0;  // rows that there is room for
   std::int64_t dropped_ = 0;   // rows that are not there any more
+  Activations* seen_ = nullptr;
 };
 
 extern template class Conditioning<float>;

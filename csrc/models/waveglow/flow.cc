@@ -115,6 +115,7 @@ void Flow<X>::run(Team& team, const Workspace<X>& space, const nn::Rows<X>& cond
                   std::int64_t until, std::int64_t total, const Noise& noise, int part,
                   nn::Rows<float>& next) PYVOC_RT {
   while (advance(team, space, condition, until, total)) {
+    const Timed timed(space.groups, kCouple);
     couple();
     unmix(team, noise, part, next);
     release();
@@ -168,6 +169,7 @@ template <typename X>
 void Flow<X>::start(Team& team, const Workspace<X>& space, std::int64_t rows) PYVOC_RT {
   const std::int64_t kept = load_tail(0, space.input);
   if (rows == 0) return;
+  const Timed timed(space.groups, kStart);
   ConvOutput out;
   to_stream(out, at(space.input, kept), w_.layers[0].input);
   w_.start.run(team, one_segment<float>(input_.row(started_), width_), static_cast<int>(rows), out);
@@ -211,15 +213,23 @@ void Flow<X>::run_layer(Team& team, const Workspace<X>& space, const nn::Rows<X>
     const Stream<X> here = at(space.input, row - from + dilation);
     ConvOutput gated;
     to_stream(gated, space.gated, w.gated);
-    w.gate.run(team, here.read, condition.row(row), row, rows, gated, layers_[i].kept,
-               space.scratch);
-
+    {
+      const Timed timed(space.groups, kGate);
+      w.gate.run(team, here.read, condition.row(row), row, rows, gated, layers_[i].kept,
+                 space.scratch);
+    }
+    if (seen_ != nullptr) {
+      add_rows(here.read, rows, hidden_, c_.hidden, seen_[i].conv);
+      add_rows(space.gated.read, rows, hidden_, c_.hidden, seen_[i].out);
+    }
     if (!last) {
+      const Timed timed(space.groups, kResidual);
       ConvOutput out;
       to_stream(out, at(next, row - from), w_.layers[i + 1].input);
       out.add = here.value;
       w.residual.run(team, one_segment<X>(space.gated.read, hidden_), rows, out);
     }
+    const Timed timed(space.groups, kSkip);
     ConvOutput sum;
     sum.value = shift_scale_.row(row);
     if (i > 0) sum.add = sum.value;

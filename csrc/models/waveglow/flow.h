@@ -16,6 +16,14 @@
 
 namespace pyvoc::models::waveglow {
 
+// What a layer's convolution and what behind its gates gets, [hidden] each; borrowed.
+struct LayerActivations {
+  Activations *conv, *out;
+};
+
+// What takes time, in the order of its names (see Waveglow::time_groups).
+enum Group { kUpsample, kStart, kGate, kResidual, kSkip, kCouple, kGroups };
+
 // Rows of the stream through the layers of a flow: the numbers, and what convolutions read of them.
 template <typename X>
 struct Stream {
@@ -27,10 +35,11 @@ template <typename X>
 struct Workspace {
   Workspace(const Config& config, const Weights& weights, Arena& arena);
 
-  std::int64_t slice;       // rows that a flow starts at a time
-  Stream<X> input, output;  // of a layer
-  Stream<X> gated;          // of some rows of a layer
-  float* scratch;           // of GatedConv
+  std::int64_t slice;           // rows that a flow starts at a time
+  Stream<X> input, output;      // of a layer
+  Stream<X> gated;              // of some rows of a layer
+  float* scratch;               // of GatedConv
+  GroupTime* groups = nullptr;  // [kGroups], where time is measured
 };
 
 // X: float, or uint8 for int8 weights.
@@ -44,6 +53,9 @@ class Flow {
 
   // Becomes what `from`, the same flow of another chain, is.
   void copy_state(const Flow& from) PYVOC_RT;
+
+  // From now on, what layers get is added to seen [layers].
+  void observe(const LayerActivations* seen) { seen_ = seen; }
 
   // What it reads, [channels]; the flow before appends.
   nn::Rows<float>& input() PYVOC_RT { return input_; }
@@ -108,6 +120,7 @@ class Flow {
   nn::Rows<float> shift_scale_;  // the sum over the layers, complete up to the last one's rows
   std::int64_t started_ = 0, coupled_ = 0;
   std::vector<LayerState> layers_;
+  const LayerActivations* seen_ = nullptr;
 };
 
 extern template struct Workspace<float>;

@@ -33,8 +33,17 @@ void Generator<X>::reset(std::uint64_t seed) PYVOC_RT {
 }
 
 template <typename X>
+void Generator<X>::observe(const std::vector<LayerActivations>& seen, Activations* condition) {
+  condition_.observe(condition);
+  flows_.observe(seen);
+}
+
+template <typename X>
 void Generator<X>::push(const float* frames, int n) PYVOC_RT {
-  condition_.append(team_, frames, static_cast<std::size_t>(c_.bands), n, flows_.done());
+  {
+    const Timed timed(space_.groups, kUpsample);
+    condition_.append(team_, frames, static_cast<std::size_t>(c_.bands), n, flows_.done());
+  }
   nn::Rows<float>& input = flows_.noise();
   const std::int64_t until = condition_.end();
   for (std::int64_t t = input.end(); t < until; ++t) noise_.fill(0, t, input.row(t));

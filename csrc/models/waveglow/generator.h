@@ -24,6 +24,13 @@ class Generator {
   void book_copy();
 
   void reset(std::uint64_t seed) PYVOC_RT;
+
+  // From now on, seconds are added to groups [kGroups].
+  void time(GroupTime* groups) { space_.groups = groups; }
+
+  // From now on, what layers get is added to seen [flows][layers], and to `condition` what all of
+  // them get besides: [bands * groups].
+  void observe(const std::vector<LayerActivations>& seen, Activations* condition);
   Noise& noise() PYVOC_RT { return noise_; }
 
   // Takes n <= kBlockFrames frames [n][bands] and computes all samples that they complete.

@@ -21,6 +21,8 @@ class Synthesis final : public Session {
     generator_.reset(seed);
   }
 
+  Generator<X>& generator() { return generator_; }
+
   void reset(std::uint64_t seed) PYVOC_RT override {
     generator_.reset(seed);
     pushed_ = given_ = 0;
@@ -62,6 +64,23 @@ class Synthesis final : public Session {
   int lookahead_ = 0;                    // of preview()
   std::int64_t pushed_ = 0, given_ = 0;  // frames, hops
 };
+
+// A whole utterance, of which the samples are not wanted.
+template <typename X>
+void pass(Synthesis<X>& synthesis, const Config& config, Matrix<const float> features) {
+  const std::size_t most = kBlockFrames, cols = features.cols();
+  std::vector<float> frames(most * cols);
+  std::vector<float> samples(most * static_cast<std::size_t>(config.hop_length));
+  for (std::size_t i = 0; i < features.rows(); i += most) {
+    const std::size_t n = std::min(most, features.rows() - i);
+    for (std::size_t r = 0; r < n; ++r) {
+      std::copy_n(features[i + r].data(), cols, frames.data() + r * cols);
+    }
+    synthesis.process(frames.data(), static_cast<int>(n), samples.data());
+  }
+  while (synthesis.finish(samples.data()) > 0) {
+  }
+}
 
 }  // namespace
 
@@ -114,6 +133,48 @@ Status Waveglow::check_draws(Span<const float> draws) const {
       return Status(Code::kArgument,
                     "draw " + std::to_string(i) + " is not within -100..100 standard deviations");
     }
+  }
+  return Status();
+}
+
+Status Waveglow::observe(Matrix<const float> features, std::vector<Activations>& seen) const {
+  if (weights_.integer) {
+    return Status(Code::kUnsupported, "the model is int8 already: calibrate the float one");
+  }
+  const int hidden = config_.hidden, inputs = config_.bands * config_.groups;
+  ActivationList list(seen, inputs + 2 * hidden * config_.layers * config_.flows());
+  Activations* condition = list.layer("cond", inputs);
+  std::vector<LayerActivations> layers;
+  for (int k = 0; k < config_.flows(); ++k) {
+    for (int i = 0; i < config_.layers; ++i) {
+      const std::string name = "flow." + std::to_string(k) + ".layer." + std::to_string(i);
+      Activations* conv = list.layer(name + ".conv", hidden);
+      layers.push_back({conv, list.layer(name + ".out", hidden)});
+    }
+  }
+  Synthesis<float> synthesis(config_, weights_, 0, 1);
+  synthesis.generator().observe(layers, condition);
+  pass(synthesis, config_, features);
+  return Status();
+}
+
+template <typename X>
+void Waveglow::time(Matrix<const float> features, GroupTime* groups) const {
+  Synthesis<X> synthesis(config_, weights_, 0, 1);
+  synthesis.generator().time(groups);
+  pass(synthesis, config_, features);
+}
+
+Status Waveglow::time_groups(Matrix<const float> features, std::vector<GroupTime>& groups) const {
+  if (groups.empty()) {
+    for (const char* name : {"upsample", "start", "conv+cond", "out", "skip", "couple+unmix"}) {
+      groups.push_back({name, 0.0});
+    }
+  }
+  if (weights_.integer) {
+    time<std::uint8_t>(features, groups.data());
+  } else {
+    time<float>(features, groups.data());
   }
   return Status();
 }

@@ -23,11 +23,16 @@ class Waveglow final : public Vocoder {
   std::unique_ptr<Session> open(std::uint64_t seed, int threads) const override;
   bool valid_frame(const float* frame) const PYVOC_RT override;
   Status check_draws(Span<const float> draws) const override;
+  Status observe(Matrix<const float> features, std::vector<Activations>& seen) const override;
+  Status time_groups(Matrix<const float> features, std::vector<GroupTime>& groups) const override;
   Status forward(Matrix<const float> features, Span<const float> pcm, int threads, float* noise,
                  double* log_scales, double* log_dets) const override;
 
  private:
   Waveglow() = default;
+
+  template <typename X>
+  void time(Matrix<const float> features, GroupTime* groups) const;
 
   Config config_;
   Weights weights_;

@@ -105,6 +105,7 @@ class Loader {
         source.cond = conditioning(layer + ".cond");
         source.out = conv(layer + ".out", i + 1 < c_.layers ? 2 * n : n, n, 1, kAny);
         check_layer(layer, source);
+        tensors_.release();
         flow.layers.push_back(source);
       }
       flow.end = conv(name + ".end", channels, n, 1, {TensorType::kF32});
@@ -199,6 +200,7 @@ class Loader {
       layer.input = make_quantization(l.conv, 1, w_.arena);
       layer.gated = make_quantization(l.out, 1, w_.arena);
       flow.layers.push_back(layer);
+      tensors_.release();
     }
     if (!status_.ok()) return;
     const int joining = c_.outputs(k) - channels;
@@ -243,9 +245,10 @@ class Loader {
       for (int s = 0; s < c_.hidden; ++s) {
         const double factor = static_cast<double>(end.at(o, s, 0));
         bias += factor * static_cast<double>(out.bias[first + s]);
-        for (int j = 0; j < c_.hidden; ++j) {
-          row[size(j)] += factor * real_weight(out, first + s, j);
-        }
+        add_row(out, first + s, factor, row);
+      }
+      for (int j = 0; out.type == Type::kI8 && j < c_.hidden; ++j) {
+        row[size(j)] /= static_cast<double>(input_scales(out)[j]);
       }
       skip.bias[size(o)] = static_cast<float>(bias);
       for (int j = 0; j < c_.hidden; ++j) skip.at(o, j) = static_cast<float>(row[size(j)]);
@@ -253,12 +256,20 @@ class Loader {
     keep(name, nn::Conv::pack({skip.source}, kernels_, w_.arena), layer.skip);
   }
 
-  // Of a 1 x 1 convolution, for float inputs.
-  static double real_weight(const nn::ConvSource& source, int output, int input) {
-    if (source.type != Type::kI8) return static_cast<double>(source.at(output, input, 0));
-    const auto* q = static_cast<const std::int8_t*>(source.data);
-    return static_cast<double>(source.scale[output]) * q[size(output * source.inputs + input)] /
-           static_cast<double>(input_scales(source)[input]);
+  // Adds a row of a 1 x 1 convolution; of an int8 one what is still to be divided by the scales of
+  // its inputs.
+  static void add_row(const nn::ConvSource& source, int output, double factor,
+                      std::vector<double>& row) {
+    const auto n = row.size();
+    if (source.type != Type::kI8) {
+      for (std::size_t j = 0; j < n; ++j) {
+        row[j] += factor * static_cast<double>(source.at(output, static_cast<int>(j), 0));
+      }
+      return;
+    }
+    const auto* q = static_cast<const std::int8_t*>(source.data) + size(output) * n;
+    factor *= static_cast<double>(source.scale[output]);
+    for (std::size_t j = 0; j < n; ++j) row[j] += factor * q[j];
   }
 
   const Config& c_;

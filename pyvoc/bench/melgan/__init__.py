@@ -1,1 +1,1 @@
-"""MelGAN beside onnxruntime, torch and openvino."""
+"""Benchmarks of MelGAN."""

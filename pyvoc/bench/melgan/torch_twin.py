@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 
-from pyvoc.bench.melgan.graphs import load
+from pyvoc.bench.mel.graphs import load
 from pyvoc.export.melgan import Shape
 
 

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pyvoc.export.melgan import EXPORTER
-from pyvoc.export.registry import Source
+from pyvoc.bench.mel.inputs import graph_inputs, load_inputs
+from pyvoc.export.registry import Source, exporter_of
 from pyvoc.quant import decode
-from pyvoc.specs import MELGAN, read_container
+from pyvoc.specs import read_container, spec_of
+from pyvoc.specs.layout import I8
 
 Job = dict[str, Any]
 
@@ -24,24 +25,27 @@ _OPSET = 17
 def load(path: str) -> Source:
     """A model file's float32 values."""
     container = read_container(path)
-    MELGAN.validate(container, path)
-    arrays = {k: np.asarray(v, np.float32) for k, v in decode(MELGAN, container).items()}
+    spec = spec_of(container, path)
+    spec.validate(container, path)
+    arrays = {k: np.asarray(v, np.float32) for k, v in decode(spec, container).items()}
     return Source(container.metadata, arrays)
 
 
 def write_f32(job: Job) -> Job:
     """Write the graph; job: ``model``, ``graph`` (paths)."""
-    graph = EXPORTER.build(load(job["model"]), _OPSET)
+    source = load(job["model"])
+    exporter = exporter_of(str(source.metadata["general.architecture"]), job["model"])
+    graph = exporter.build(source, _OPSET)
     Path(job["graph"]).write_bytes(graph.SerializeToString(deterministic=True))
     return {}
 
 
 def write_int8(job: Job) -> Job:
-    """Quantise a graph as onnxruntime recommends for x86; job: ``source``, ``graph``, ``mel``.
+    """Quantise a graph as onnxruntime recommends for x86; job: ``model``, ``source``, ``graph``...
 
-    Weights per output channel, activations u8 from calibration, quantise-dequantise pairs around
-    every operator (with those of convolutions only it is slower); the first and the last
-    convolution stay float.
+    ... and the paths of the inputs. Weights per output channel, activations u8 from calibration,
+    quantise-dequantise pairs around every operator (with those of convolutions only it is slower);
+    the layers that stay float in our int8 files stay float.
     """
     from onnxruntime.quantization import (
         CalibrationDataReader,
@@ -50,17 +54,17 @@ def write_int8(job: Job) -> Job:
         quantize_static,
     )
 
-    mel: npt.NDArray[np.float32] = np.load(job["mel"])
+    mel, noise = load_inputs(job)
 
     class Windows(CalibrationDataReader):  # type: ignore[misc]
-        """Pieces of the mel spectrogram."""
+        """Pieces of the utterance."""
 
         def __init__(self) -> None:
             self._pieces = self._cut()
 
         def _cut(self) -> Iterator[dict[str, npt.NDArray[np.float32]]]:
             for at in range(0, min(len(mel), _WINDOWS * _WINDOW), _WINDOW):
-                yield {"mel": np.ascontiguousarray(mel[at : at + _WINDOW].T[None])}
+                yield graph_inputs(mel, noise, at, _WINDOW)
 
         def get_next(self) -> dict[str, npt.NDArray[np.float32]] | None:
             """The next piece, or None."""
@@ -74,6 +78,14 @@ def write_int8(job: Job) -> Job:
         per_channel=True,
         activation_type=QuantType.QUInt8,
         weight_type=QuantType.QInt8,
-        nodes_to_exclude=["conv_in", "conv_out"],
+        nodes_to_exclude=_float_layers(job["model"]),
     )
     return {}
+
+
+def _float_layers(path: str) -> list[str]:
+    """Layers that int8 leaves float; in a graph, the nodes have their names."""
+    container = read_container(path)
+    layout = spec_of(container, path).layout_of(container)
+    weights = (spec for spec in layout.tensors if spec.name.endswith(".weight"))
+    return [spec.layer for spec in weights if spec.type_for("int8") is not I8]

@@ -5,12 +5,14 @@ Each loads its library when it is made; one process holds one engine.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from pyvoc.bench.mel.inputs import graph_inputs
 from pyvoc.errors import Error, UnsupportedError
 
 Float32 = npt.NDArray[np.float32]
@@ -18,20 +20,24 @@ Job = dict[str, Any]
 
 
 class Engine(Protocol):
-    """A runtime with a model; made with the job: ``model`` or ``graph`` (paths), ``cores``."""
+    """A runtime with a model; made with the job: ``model`` or ``graph`` (paths), ``cores``.
+
+    Noise is what synthesis starts from, [channels, steps], sigma included; None for models that
+    start from none.
+    """
 
     version: str
 
     def load(self) -> None:
         """Load the model."""
 
-    def run(self, mel: Float32) -> Float32:
+    def run(self, mel: Float32, noise: Float32 | None) -> Float32:
         """Samples of a whole utterance [frames, bands]."""
 
     def start(self, mel: Float32) -> None:
         """Make ready for chunks that are as long as `mel`."""
 
-    def chunk(self, mel: Float32) -> Float32:
+    def chunk(self, mel: Float32, noise: Float32 | None) -> Float32:
         """Samples of the next chunk."""
 
 
@@ -50,11 +56,14 @@ class Pyvoc:
     def load(self) -> None:
         """Load the model."""
         self._model = self._open(self._job["model"], threads=len(self._job["cores"]))
-        self._stream = self._model.stream()
+        noisy = bool(self._model.info.noise_channels)
+        self._stream = self._model.stream(sigma=1.0 if noisy else None)
 
-    def run(self, mel: Float32) -> Float32:
+    def run(self, mel: Float32, noise: Float32 | None) -> Float32:
         """Reset, push, flush, pull."""
         self._stream.reset()
+        if noise is not None:
+            self._stream.set_draws(noise.reshape(-1))
         self._stream.push(mel)
         self._stream.flush()
         return np.asarray(self._stream.pull())
@@ -65,8 +74,8 @@ class Pyvoc:
         self._stream.reset()
         self._stream.push(np.resize(mel, (ahead, mel.shape[1])))
 
-    def chunk(self, mel: Float32) -> Float32:
-        """Push frames, pull as many hops."""
+    def chunk(self, mel: Float32, noise: Float32 | None) -> Float32:
+        """Push frames, pull as many hops; noise is the stream's own."""
         self._stream.push(mel)
         return np.asarray(self._stream.pull())
 
@@ -76,6 +85,12 @@ class Pyvoc:
             stream.push(mel)
             if not len(stream.pull()):
                 raise Error("look-ahead frames and more gave no samples; this is a bug")
+
+    def batch(self, mels: list[Float32]) -> None:
+        """Utterances that are handed over together, each with noise of its own."""
+        import pyvoc
+
+        pyvoc.synthesize_batch(self._model, mels, seeds=list(range(len(mels))))
 
     def group_seconds(self, mel: Float32) -> dict[str, float]:
         """How long each group of layers takes."""
@@ -105,9 +120,9 @@ class Onnxruntime:
             self._job["graph"], options, providers=["CPUExecutionProvider"]
         )
 
-    def run(self, mel: Float32) -> Float32:
+    def run(self, mel: Float32, noise: Float32 | None) -> Float32:
         """One run."""
-        (audio,) = self._session.run(None, {"mel": np.ascontiguousarray(mel.T[None])})
+        (audio,) = self._session.run(None, graph_inputs(mel, noise))
         return np.asarray(audio).reshape(-1)
 
     def start(self, mel: Float32) -> None:
@@ -134,10 +149,10 @@ class Openvino:
         """Compile for the utterance."""
         self._compile(self._job["frames"])
 
-    def run(self, mel: Float32) -> Float32:
+    def run(self, mel: Float32, noise: Float32 | None) -> Float32:
         """One inference."""
         request = self._requests[len(mel)]
-        audio = next(iter(request.infer({0: np.ascontiguousarray(mel.T[None])}).values()))
+        audio = next(iter(request.infer(graph_inputs(mel, noise)).values()))
         return np.array(audio, np.float32).reshape(-1)
 
     def start(self, mel: Float32) -> None:
@@ -148,7 +163,11 @@ class Openvino:
 
     def _compile(self, frames: int) -> None:
         model = self._core.read_model(self._job["graph"])
-        model.reshape([1, self._job["bands"], frames])
+        shapes = {"mel": [1, self._job["bands"], frames]}
+        if self._job["noise_shape"] is not None:
+            channels, steps = self._job["noise_shape"]
+            shapes["z"] = [1, channels, steps // self._job["frames"] * frames]
+        model.reshape(shapes)
         hint = "bf16" if self._job["precision"] == "bf16" else "f32"
         settings = {
             "PERFORMANCE_HINT": "LATENCY",
@@ -173,17 +192,16 @@ class Torch:
 
     def load(self) -> None:
         """Make tensors."""
-        from pyvoc.bench.melgan.torch_twin import Generator
+        twin = importlib.import_module(f"pyvoc.bench.{self._job['family']}.torch_twin")
+        self._network = twin.Generator(self._job["model"])
 
-        self._network = Generator(self._job["model"])
-
-    def run(self, mel: Float32) -> Float32:
+    def run(self, mel: Float32, noise: Float32 | None) -> Float32:
         """One forward pass."""
         torch = self._torch
         half = self._job["precision"] == "bf16"
-        x = torch.from_numpy(np.ascontiguousarray(mel.T[None]))
+        inputs = [torch.from_numpy(x) for x in graph_inputs(mel, noise).values()]
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=half):
-            audio = self._network(x)
+            audio = self._network(*inputs)
         return np.asarray(audio.float().numpy()).reshape(-1)
 
     def start(self, mel: Float32) -> None:

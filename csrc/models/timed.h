@@ -1,0 +1,39 @@
+// How long groups of layers take, for benchmarks. Real-time safe; one thread at a time.
+#ifndef PYVOC_MODELS_TIMED_H_
+#define PYVOC_MODELS_TIMED_H_
+
+#include <chrono>
+#include <cstddef>
+#include <string>
+
+#include "base/realtime.h"
+
+namespace pyvoc::models {
+
+struct GroupTime {
+  std::string group;
+  double seconds = 0.0;
+};
+
+// Adds the time of its scope to a group; without groups, nothing.
+class Timed {
+ public:
+  Timed(GroupTime* groups, std::size_t group) PYVOC_RT
+      : group_(groups == nullptr ? nullptr : groups + group) {
+    if (group_ != nullptr) start_ = Clock::now();
+  }
+  ~Timed() {
+    if (group_ == nullptr) return;
+    group_->seconds += std::chrono::duration<double>(Clock::now() - start_).count();
+  }
+  Timed(const Timed&) = delete;
+  Timed& operator=(const Timed&) = delete;
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  GroupTime* group_;
+  Clock::time_point start_{};
+};
+
+}  // namespace pyvoc::models
+#endif  // PYVOC_MODELS_TIMED_H_

@@ -1,0 +1,1 @@
+"""Benchmarks of models that turn a whole mel spectrogram into audio: MelGAN, WaveGlow."""

@@ -1,0 +1,52 @@
+"""What the benchmark of one model family needs to know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pyvoc.specs.tensors import Scalar
+
+Array = npt.NDArray[np.float32]
+
+
+def no_noise(frames: int, metadata: Mapping[str, Scalar]) -> Array | None:
+    """For models that start from none."""
+    return None
+
+
+@dataclass(frozen=True)
+class Family:
+    """One model family.
+
+    Parameters
+    ----------
+    name
+        Of the architecture, and of the package below `pyvoc.bench` that has its ``torch_twin``.
+    title
+        For people.
+    peers
+        Runtimes and precisions to measure beside ours.
+    write
+        (path, precision) makes a model of the published size with seeded weights, f32 or bf16.
+    mel
+        (frames, metadata of the model file) -> a mel spectrogram [frames, bands].
+    macs
+        (description of the model) -> multiply-adds per frame, group by group.
+    noise
+        (frames, metadata) -> what synthesis starts from, sigma included, [channels, steps]; None
+        for models that start from none.
+    """
+
+    name: str
+    title: str
+    peers: tuple[tuple[str, str], ...]
+    write: Callable[[Path, str], None]
+    mel: Callable[[int, Mapping[str, Scalar]], Array]
+    macs: Callable[[Mapping[str, Any]], dict[str, int]]
+    noise: Callable[[int, Mapping[str, Scalar]], Array | None] = no_noise
