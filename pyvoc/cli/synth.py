@@ -308,7 +308,8 @@ def _measured(found: LookaheadReport) -> str:
         else f"against the exact samples SNR {_decibels(found.snr_db)}, largest difference "
         f"{found.max_error:.2g} of full scale"
     )
-    return f"look-ahead {found.frames} frames, pushed {pushes}: {error}"
+    plural = "" if found.frames == 1 else "s"
+    return f"look-ahead {found.frames} frame{plural}, pushed {pushes}: {error}"
 
 
 def _decibels(snr_db: float | None) -> str:

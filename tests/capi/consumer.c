@@ -212,8 +212,7 @@ static void check_stream(pyvoc_model* model, const pyvoc_model_info* info) {
   options.lookahead_given = 1;
   options.lookahead_frames = info->lookahead_frames;
   EXPECT(pyvoc_stream_open(model, &options, &stream) == PYVOC_OK);
-  EXPECT(pyvoc_stream_latency_samples(stream) ==
-         (size_t)info->lookahead_frames * info->hop_length);
+  EXPECT(pyvoc_stream_latency_samples(stream) == (size_t)info->lookahead_frames * info->hop_length);
   pyvoc_stream_close(stream);
   stream = NULL;
   options.lookahead_frames = 65536;

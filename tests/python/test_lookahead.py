@@ -318,7 +318,7 @@ def test_pipe(
 
 def test_command_line_refuses(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     name = str(tmp_path / "mel.npy")
-    np.save(name, make_mel(20, bands=voice(MELGAN[0]).info.feature_dims))
+    np.save(name, make_mel(23, bands=voice(MELGAN[0]).info.feature_dims))
     command = ["synth", "-m", str(MELGAN[0]), name, "-o", str(tmp_path / "o.wav"), "--lookahead"]
     assert main([*command, "0"]) == 4
     assert "and cannot do with less" in capfd.readouterr().err
