@@ -15,6 +15,7 @@ void bind_testing(pybind11::module_& module);
 void bind_kernel_rate(pybind11::module_& testing);
 void add_calibration(pybind11::module_& module);
 void bind_extractor(pybind11::module_& module);
+void bind_folds(pybind11::module_& module);
 void bind_denoiser(pybind11::module_& module);
 void add_training(pybind11::module_& training);
 void add_training_kernels(pybind11::module_& training);

@@ -19,6 +19,7 @@ PYBIND11_MODULE(_pyvoc, module) {
   pyvoc::python::bind_stream(module);
   pyvoc::python::bind_extractor(module);
   pyvoc::python::bind_denoiser(module);
+  pyvoc::python::bind_folds(module);
   pyvoc::python::add_calibration(module);
   pyvoc::python::bind_testing(module);
   pybind11::module_ training = module.def_submodule("training");

@@ -57,6 +57,7 @@ class PyStream {
 
   std::size_t available() const { return open().available(); }
   void flush() { open().flush(); }
+  void skip(std::size_t n) { open().skip(n); }
   void reset(std::uint64_t seed) {
     open().reset(seed);
     draws_ = FloatArray();
@@ -119,6 +120,7 @@ void bind_stream(py::module_& module) {
       .def("push", &PyStream::push, py::arg("frames").noconvert())
       .def("pull", &PyStream::pull, py::arg("limit"))
       .def("flush", &PyStream::flush)
+      .def("skip", &PyStream::skip, py::arg("n"))
       .def("reset", &PyStream::reset, py::arg("seed"))
       .def("set_draws", &PyStream::set_draws, py::arg("draws").noconvert())
       .def("close", &PyStream::close)

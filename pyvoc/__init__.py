@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pyvoc import audio, features, voices
     from pyvoc.batch import synthesize_batch
     from pyvoc.denoise import Denoiser
+    from pyvoc.folds import Folds
     from pyvoc.model import Model, ModelInfo, load, system_info
     from pyvoc.stream import Stream
 
@@ -29,6 +30,7 @@ __all__ = [
     "Denoiser",
     "Error",
     "FeatureError",
+    "Folds",
     "Model",
     "ModelError",
     "ModelInfo",
@@ -56,6 +58,8 @@ def __getattr__(name: str) -> Any:
         value = importlib.import_module("pyvoc.stream").Stream
     elif name == "Denoiser":
         value = importlib.import_module("pyvoc.denoise").Denoiser
+    elif name == "Folds":
+        value = importlib.import_module("pyvoc.folds").Folds
     elif name == "synthesize_batch":
         value = importlib.import_module("pyvoc.batch").synthesize_batch
     elif name == "__version__":

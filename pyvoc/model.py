@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from pyvoc import _pyvoc, mels, voices
-from pyvoc._inputs import as_frames, as_pcm
-from pyvoc._noise import in_parts, parts_of
+from pyvoc._inputs import as_draws, as_frames, as_pcm, as_seed
+from pyvoc._lockstep import PIECE_HOPS, Progress, run_parts
+from pyvoc._noise import as_sigma, in_parts, parts_of
 from pyvoc._system import system_info
 from pyvoc.errors import Error, FeatureError, UnsupportedError
+from pyvoc.folds import Folds
 from pyvoc.likelihood import Likelihood
 from pyvoc.specs.mel import LAYOUT, MelRecipe
 from pyvoc.stream import Stream
@@ -27,12 +29,7 @@ from pyvoc.stream import Stream
 __all__ = ["PIECE_HOPS", "Model", "ModelInfo", "Progress", "load", "system_info"]
 
 Float32 = npt.NDArray[np.float32]
-Progress = Callable[[int, int], None]
-"""Called with the samples done and the samples in all."""
-
 _PRECISIONS = ("f32", "bf16", "int8")
-PIECE_HOPS = 48
-"""Native work between two chances for Ctrl-C and progress."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +131,8 @@ class Model:
         seed: int = 0,
         draws: npt.ArrayLike | Sequence[npt.ArrayLike] | None = None,
         sigma: float | None = None,
+        fold: tuple[int, int] | None = None,
+        upstream_compat: bool = False,
         progress: Progress | None = None,
     ) -> Float32:
         """Synthesise a whole utterance.
@@ -148,11 +147,18 @@ class Model:
         draws
             To use instead: uniforms in 0..1, ``draws_per_sample`` for each sample. WaveGlow: normal
             noise in upstream's order, ``[z_0, z_1, ...]``, each ``[channels, steps]``, not scaled.
+            Folded: for fold after fold, see :class:`pyvoc.Folds`.
         sigma
             Standard deviation of the noise, 0 to 4; None is what the model file says.
+        fold
+            WaveRNN: speak folds side by side, which is faster, and join them
+            (:class:`pyvoc.Folds`); samples between two overlaps, at most, and of an overlap:
+            ``(11000, 550)``.
+        upstream_compat
+            WaveRNN: fatchord's cross-fades, its length (a hop less) and its fade-out.
         progress
-            Called now and then with the samples done and in all; an exception from it ends the
-            synthesis.
+            Called now and then with the samples done and in all, those of folds; an exception from
+            it ends the synthesis.
 
         Returns
         -------
@@ -164,12 +170,21 @@ class Model:
         FeatureError
             No frames, another layout, transposed, NaN, infinite or absurd values.
         Error
-            The seed, the draws or sigma cannot be used.
+            The seed, the draws, sigma or folds cannot be used.
+        UnsupportedError
+            The architecture cannot be folded, or has no such upstream.
         """
         rows = as_frames(features, self._info)
         total = len(rows) * self._info.hop_length
         if not len(rows):
             raise FeatureError("the features hold no frames")
+        if fold is not None or upstream_compat:
+            folds = Folds(self, len(rows), fold=fold, upstream_compat=upstream_compat)
+            as_sigma(sigma, self._info.architecture, takes=False)
+            given = None if draws is None else as_draws(draws)
+            parts = folds.parts(rows, seed=as_seed(seed), draws=given)
+            native, threads = self._native, self._threads
+            return folds.join(run_parts(native, parts, threads=threads, progress=progress))
         with self.stream(seed=seed, sigma=sigma) as stream:
             if draws is not None:
                 stream.set_draws(draws, samples=total)

@@ -155,6 +155,19 @@ class Stream:
         with self._use() as native:
             native.flush()
 
+    def skip(self, samples: int) -> None:
+        """Leave out the next samples: they are not synthesised and take no draws (WaveRNN).
+
+        Raises
+        ------
+        UnsupportedError
+            The model does not go sample by sample.
+        """
+        if samples < 0:
+            raise Error(f"cannot leave out {samples} samples")
+        with self._use() as native:
+            native.skip(samples)
+
     def reset(self, *, seed: int | None = None) -> None:
         """Return to the state after opening, with the same seed or another; drops given draws."""
         with self._use() as native:

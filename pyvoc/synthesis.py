@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -13,7 +12,8 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from pyvoc import audio, features, mels
+from pyvoc import features, mels
+from pyvoc._loading import load_draws, load_input
 from pyvoc._pcm import Write, open_output
 from pyvoc._pipe import frames_of, rows_of
 from pyvoc.audio import AUDIO_SUFFIXES
@@ -85,61 +85,6 @@ class Report:
         return asdict(self)
 
 
-def load_input(path: str | os.PathLike[str], info: ModelInfo, *, layout: str | None) -> Float32:
-    """Features [frames, dims] of a feature file, or of an audio file (copy synthesis).
-
-    Parameters
-    ----------
-    path
-        Audio is told by its suffix; everything else is a feature file.
-    info
-        Of the model, whose layout audio is extracted in.
-    layout
-        Of a feature file; None recognises it.
-
-    Raises
-    ------
-    Error
-        As :func:`pyvoc.features.load`, :func:`pyvoc.mels.load` and
-        :func:`pyvoc.features.read_pcm`.
-    """
-    is_audio = Path(path).suffix.lower() in AUDIO_SUFFIXES
-    if layout is not None and layout != info.feature_layout and (is_audio or info.mel is not None):
-        what = "audio" if is_audio else "a feature file"
-        raise FeatureError(f"'{path}' is {what}: the model's layout is {info.feature_layout}")
-    if info.mel is not None:
-        if not is_audio:
-            return mels.load(path, bands=info.layout_dims)
-        return features.extract(audio.read(path, rate=info.mel.sample_rate)[0], recipe=info.mel)
-    if is_audio:
-        return features.extract(features.read_pcm(path), layout=info.feature_layout)
-    rows = features.load(path, layout=layout)
-    if rows.shape[1] not in (info.feature_dims, info.layout_dims):
-        found = features.layout_of(rows).name
-        raise FeatureError(
-            f"'{path}' holds {found} features ({rows.shape[1]} floats per frame); the model "
-            f"{info.path} reads {info.feature_layout} ({info.layout_dims})"
-        )
-    return rows
-
-
-def load_draws(path: str | os.PathLike[str]) -> Float32:
-    """Draws from raw little-endian float32.
-
-    Raises
-    ------
-    Error
-        The file cannot be read, or is no whole number of float32 values.
-    """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise Error(f"cannot read '{path}': {error.strerror}") from error
-    if len(data) % 4 or not data:
-        raise Error(f"'{path}' has {len(data)} bytes; expected float32 draws")
-    return np.frombuffer(data, dtype="<f4").astype(np.float32)
-
-
 def from_files(
     model: Model,
     inputs: Sequence[str],
@@ -150,6 +95,8 @@ def from_files(
     seed: int = 0,
     draws: npt.ArrayLike | None = None,
     sigma: float | None = None,
+    fold: tuple[int, int] | None = None,
+    upstream_compat: bool = False,
     denoise: float = 0.0,
     lookahead: int | None = None,
     make_folder: bool = False,
@@ -171,8 +118,8 @@ def from_files(
         Of every utterance.
     draws
         For a lone input.
-    sigma
-        Both as for :meth:`Model.synthesize`.
+    sigma, fold, upstream_compat
+        All as for :meth:`Model.synthesize`.
     denoise
         Strength, 0 to 1, with which the model's hum is taken out (:class:`pyvoc.Denoiser`); 0 for
         not at all.
@@ -195,7 +142,7 @@ def from_files(
         output cannot be written; outputs that exist are complete.
     """
     denoiser = _denoiser(model, denoise)
-    frames, wall, found = 0, 0.0, set()
+    frames, samples_made, wall, found = 0, 0, 0.0, set()
     warnings: list[str] = []
     meter = meter_for(model, lookahead, seed=seed, draws=draws, sigma=sigma)
     for start in range(0, len(inputs), _GROUP):
@@ -211,11 +158,26 @@ def from_files(
             )
         elif len(rows) == 1:
             made = [
-                model.synthesize(rows[0], seed=seed, draws=draws, sigma=sigma, progress=progress)
+                model.synthesize(
+                    rows[0],
+                    seed=seed,
+                    draws=draws,
+                    sigma=sigma,
+                    fold=fold,
+                    upstream_compat=upstream_compat,
+                    progress=progress,
+                )
             ]
         else:
-            seeds = [seed] * len(rows)
-            made = synthesize_batch(model, rows, seeds=seeds, sigma=sigma, progress=progress)
+            made = synthesize_batch(
+                model,
+                rows,
+                seeds=[seed] * len(rows),
+                sigma=sigma,
+                fold=fold,
+                upstream_compat=upstream_compat,
+                progress=progress,
+            )
         early = made
         if denoiser is not None:
             made = [denoiser.denoise(samples) for samples in made]
@@ -226,6 +188,7 @@ def from_files(
                 meter.push(array)
                 meter.end()
         frames += sum(len(array) for array in rows)
+        samples_made += sum(len(array) for array in made)
         if make_folder:
             _make_folder(Path(outputs[0]).parent)
         for samples, output in zip(made, outputs[start : start + _GROUP], strict=True):
@@ -234,7 +197,9 @@ def from_files(
                 write(samples)
     layouts = " ".join(sorted(found))
     measured = None if meter is None else meter.report(PUSH_FRAMES)
-    report = _report(model, inputs, outputs, layouts, frames, wall, seed, denoiser, measured)
+    report = _report(
+        model, inputs, outputs, layouts, frames, samples_made, wall, seed, denoiser, measured
+    )
     return replace(report, warnings=tuple(warnings))
 
 
@@ -336,17 +301,18 @@ def from_stream(
             rest = denoiser.flush()
             wall += time.perf_counter() - started
             write(rest)
+    samples = frames * info.hop_length
     name, measured = source_of_rows.name, None if meter is None else meter.report(None)
-    return _report(model, ["-"], [output], name, frames, wall, seed, denoiser, measured)
+    return _report(model, ["-"], [output], name, frames, samples, wall, seed, denoiser, measured)
 
 
 def _drain(stream: Stream, denoiser: Denoiser | None, write: Write, meter: Meter | None) -> float:
-    """Write what the stream can give; the seconds that synthesis took."""
-    wall = 0.0
-    piece = PIECE_HOPS * stream.model.info.hop_length
+    """Write what the stream can give, the first hop at once; the seconds that synthesis took."""
+    wall, hops = 0.0, 1
     while True:
         started = time.perf_counter()
-        samples = stream.pull(piece)
+        samples = stream.pull(hops * stream.model.info.hop_length)
+        hops = min(2 * hops, PIECE_HOPS)
         ended = not len(samples)
         early = samples
         if denoiser is not None:
@@ -366,13 +332,13 @@ def _report(
     outputs: Sequence[str],
     layout: str,
     frames: int,
+    samples: int,
     wall: float,
     seed: int,
     denoiser: Denoiser | None,
     lookahead: LookaheadReport | None,
 ) -> Report:
     info = model.info
-    samples = frames * info.hop_length
     seconds = samples / info.sample_rate
     ahead = info.lookahead_frames
     ahead = ahead if lookahead is None else min(lookahead.frames, ahead)

@@ -31,6 +31,8 @@ pyvoc_status fail_rt(Code code) {
       return fail(code, "a frame holds a NaN, an infinity or an absurd value");
     case Code::kState:
       return fail(code, "frames were pushed after flush: reset the stream first");
+    case Code::kUnsupported:
+      return fail(code, "the model does not go sample by sample: none can be left out");
     case Code::kBusy:
       return fail(code, "the stream is in use by another thread");
     default:
@@ -159,6 +161,13 @@ pyvoc_status pyvoc_stream_flush(pyvoc_stream* stream) {
   if (!lease.held()) return fail_rt(Code::kBusy);
   stream->stream.flush();
   return PYVOC_OK;
+}
+
+pyvoc_status pyvoc_stream_skip(pyvoc_stream* stream, size_t n) {
+  if (stream == nullptr) return fail_rt(Code::kArgument);
+  const Lease lease(stream->stream.busy());
+  if (!lease.held()) return fail_rt(Code::kBusy);
+  return fail_rt(stream->stream.skip(n));
 }
 
 pyvoc_status pyvoc_stream_reset(pyvoc_stream* stream, uint64_t seed) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "base/denormals.h"
 
@@ -20,7 +21,8 @@ Stream::Stream(std::shared_ptr<const models::Vocoder> vocoder, std::uint64_t see
       hop_(static_cast<std::size_t>(vocoder_->info().hop_length)),
       block_(static_cast<std::size_t>(vocoder_->info().block_frames)),
       lookahead_(lookahead),
-      hops_(block_ * hop_) {
+      by_sample_(vocoder_->info().sample_by_sample),
+      hops_(by_sample_ ? 0 : block_ * hop_) {
   if (ahead()) session_->set_lookahead(lookahead_);
   reserve(capacity_frames);
 }
@@ -63,7 +65,15 @@ Code Stream::push(Matrix<const float> frames) PYVOC_RT {
 std::size_t Stream::available() const PYVOC_RT {
   const auto lookahead = static_cast<std::uint64_t>(lookahead_);
   const std::uint64_t hops = flushed_ ? pushed_ : pushed_ - std::min(pushed_, lookahead);
-  return static_cast<std::size_t>(hops - produced_) * hop_ + (hops_size_ - hops_used_);
+  const std::size_t left = static_cast<std::size_t>(hops - produced_) * hop_;
+  const std::size_t samples = left + (hops_size_ - hops_used_);
+  return samples - std::min(samples, skip_);
+}
+
+Code Stream::skip(std::size_t n) PYVOC_RT {
+  if (!by_sample_) return Code::kUnsupported;
+  skip_ += std::min(n, std::numeric_limits<std::size_t>::max() - skip_);
+  return Code::kOk;
 }
 
 bool Stream::has_work() const PYVOC_RT { return waiting_ > 0 || (flushed_ && produced_ < pushed_); }
@@ -103,9 +113,28 @@ void Stream::buffered(int hops) PYVOC_RT {
   hops_used_ = 0;
 }
 
+bool Stream::open_hop() PYVOC_RT {
+  for (;;) {
+    const std::size_t left_out = std::min(skip_, hops_size_ - hops_used_);
+    hops_used_ += left_out;
+    skip_ -= left_out;
+    if (hops_used_ < hops_size_) return true;
+    if (!has_work()) return false;
+    const float* frame = nullptr;
+    const int n = next_frames(1, &frame);
+    if (session_->begin_hop(n > 0 ? frame : nullptr)) buffered(1);
+  }
+}
+
 std::size_t Stream::pull(Span<float> samples) PYVOC_RT {
   const DenormalGuard guard;
   std::size_t written = 0;
+  if (by_sample_) {
+    Stream* self = this;
+    float* const data = samples.data();
+    pull_samples(&self, 1, &data, samples.size(), &written);
+    return written;
+  }
   for (;;) {
     written += take(samples.subspan(written, samples.size() - written));
     if (written == samples.size() || !has_work()) return written;
@@ -121,27 +150,62 @@ void Stream::pull_batch(Stream* const* streams, std::size_t n, float* const* sam
   std::fill(written, written + n, std::size_t{0});
   for (std::size_t first = 0; first < n; first += kBatch) {
     const std::size_t count = std::min(kBatch, n - first);
-    for (;;) {
-      Stream* active[kBatch];
-      models::Session* sessions[kBatch];
-      const float* frames[kBatch];
-      int counts[kBatch];
-      float* hops[kBatch];
-      int produced[kBatch];
-      std::size_t m = 0;
-      for (std::size_t i = first; i < first + count; ++i) {
-        Stream& stream = *streams[i];
-        written[i] += stream.take(Span<float>(samples[i] + written[i], capacity - written[i]));
-        if (written[i] == capacity || !stream.has_work()) continue;
-        active[m] = &stream;
-        sessions[m] = stream.session_.get();
-        counts[m] = stream.next_frames(capacity - written[i], &frames[m]);
-        hops[m] = stream.hops_.data();
-        ++m;
-      }
-      if (m == 0) break;
-      streams[first]->vocoder_->process_batch(sessions, frames, counts, hops, produced, m);
-      for (std::size_t k = 0; k < m; ++k) active[k]->buffered(produced[k]);
+    const auto pull = streams[first]->by_sample_ ? pull_samples : pull_hops;
+    pull(streams + first, count, samples + first, capacity, written + first);
+  }
+}
+
+// n <= kBatch, as below.
+void Stream::pull_hops(Stream* const* streams, std::size_t n, float* const* samples,
+                       std::size_t capacity, std::size_t* written) PYVOC_RT {
+  for (;;) {
+    Stream* active[kBatch];
+    models::Session* sessions[kBatch];
+    const float* frames[kBatch];
+    int counts[kBatch];
+    float* hops[kBatch];
+    int produced[kBatch];
+    std::size_t m = 0;
+    for (std::size_t i = 0; i < n; ++i) {
+      Stream& stream = *streams[i];
+      written[i] += stream.take(Span<float>(samples[i] + written[i], capacity - written[i]));
+      if (written[i] == capacity || !stream.has_work()) continue;
+      active[m] = &stream;
+      sessions[m] = stream.session_.get();
+      counts[m] = stream.next_frames(capacity - written[i], &frames[m]);
+      hops[m] = stream.hops_.data();
+      ++m;
+    }
+    if (m == 0) return;
+    streams[0]->vocoder_->process_batch(sessions, frames, counts, hops, produced, m);
+    for (std::size_t k = 0; k < m; ++k) active[k]->buffered(produced[k]);
+  }
+}
+
+// All go on by the same number of samples, wherever in their hops they are.
+void Stream::pull_samples(Stream* const* streams, std::size_t n, float* const* samples,
+                          std::size_t capacity, std::size_t* written) PYVOC_RT {
+  for (;;) {
+    std::size_t active[kBatch];
+    models::Session* sessions[kBatch];
+    int at[kBatch];
+    float* next[kBatch];
+    std::size_t m = 0, count = capacity;
+    for (std::size_t i = 0; i < n; ++i) {
+      Stream& stream = *streams[i];
+      if (written[i] == capacity || !stream.open_hop()) continue;
+      active[m] = i;
+      sessions[m] = stream.session_.get();
+      at[m] = static_cast<int>(stream.hops_used_);
+      next[m] = samples[i] + written[i];
+      count = std::min({count, capacity - written[i], stream.hops_size_ - stream.hops_used_});
+      ++m;
+    }
+    if (m == 0) return;
+    streams[0]->vocoder_->run(sessions, at, next, static_cast<int>(count), m);
+    for (std::size_t k = 0; k < m; ++k) {
+      streams[active[k]]->hops_used_ += count;
+      written[active[k]] += count;
     }
   }
 }
@@ -150,7 +214,7 @@ void Stream::reset(std::uint64_t seed) PYVOC_RT {
   const DenormalGuard guard;
   session_->reset(seed);
   head_ = waiting_ = 0;
-  hops_size_ = hops_used_ = 0;
+  hops_size_ = hops_used_ = skip_ = 0;
   pushed_ = produced_ = due_ = 0;
   flushed_ = false;
 }

@@ -1,6 +1,7 @@
 // What every model implements: Vocoder (immutable, shared by all streams) and Session (what one
-// stream remembers). A session takes feature frames one hop at a time and gives samples; the stream
-// in api/ queues frames and cuts samples to size, so a model never sees how its caller chunks.
+// stream remembers). A session takes feature frames and gives samples, by the hop or sample by
+// sample; the stream in api/ queues frames and cuts samples to size, so a model never sees how its
+// caller chunks.
 #ifndef PYVOC_MODELS_VOCODER_H_
 #define PYVOC_MODELS_VOCODER_H_
 
@@ -33,6 +34,9 @@ struct VocoderInfo {
   bool takes_sigma = false;      // draws are standard normal numbers, scaled by Session::set_sigma
   int flows = 0;                 // of Vocoder::forward
   bool takes_lookahead = false;  // Session::set_lookahead
+  // Sessions go by Session::begin_hop and Vocoder::run, not by process and finish: a hop may be
+  // divided, and samples left out.
+  bool sample_by_sample = false;
 };
 
 struct PlanEntry {  // one line of `pyvoc info MODEL`
@@ -56,11 +60,24 @@ class Session {
   // Takes frames [n][feature_dims], 1 <= n <= VocoderInfo::block_frames; writes at most n hops of
   // samples (-1..1) and returns how many: none while look-ahead is filling. How frames are divided
   // into blocks does not change the samples.
-  virtual int process(const float* frames, int n, float* samples) PYVOC_RT = 0;
+  virtual int process(const float* frames, int n, float* samples) PYVOC_RT {
+    (void)frames, (void)n, (void)samples;
+    return 0;
+  }
 
   // After the last frame: the hops that remain, at most block_frames at a time; the model supplies
   // what lies beyond the end.
-  virtual int finish(float* samples) PYVOC_RT = 0;
+  virtual int finish(float* samples) PYVOC_RT {
+    (void)samples;
+    return 0;
+  }
+
+  // Takes one frame, nullptr after the last. True: Vocoder::run may give the samples of a hop;
+  // false while look-ahead is filling.
+  virtual bool begin_hop(const float* frame) PYVOC_RT {
+    (void)frame;
+    return false;
+  }
 
   // Where VocoderInfo::takes_lookahead, before the first frame: fewer frames of look-ahead than the
   // model's own. Allocates.
@@ -96,6 +113,13 @@ class Vocoder {
       hops[i] = counts[i] > 0 ? sessions[i]->process(frames[i], counts[i], samples[i])
                               : sessions[i]->finish(samples[i]);
     }
+  }
+
+  // Samples at[i] .. at[i] + count - 1 of the hop that session i has begun, for n sessions of this
+  // model in lockstep. A session is not changed by samples that are left out.
+  virtual void run(Session* const* sessions, const int* at, float* const* samples, int count,
+                   std::size_t n) const PYVOC_RT {
+    (void)sessions, (void)at, (void)samples, (void)count, (void)n;
   }
 
   // Checks the values of one frame [feature_dims]; the message of an error names the value.

@@ -92,6 +92,18 @@ def add_parser(subparsers: Any) -> None:
         "--sigma", type=float, metavar="S", help="of WaveGlow's noise; default: the model's"
     )
     parser.add_argument(
+        "--fold",
+        type=_fold,
+        metavar="TARGET,OVERLAP",
+        help="WaveRNN: speak parts of so many samples side by side, which is faster, and join "
+        "them where they overlap (upstream: 11000,550)",
+    )
+    parser.add_argument(
+        "--upstream-compat",
+        action="store_true",
+        help="WaveRNN: fatchord's cross-fades of folds, its length (a hop less) and fade-out",
+    )
+    parser.add_argument(
         "--denoise",
         type=_strength,
         default=0.0,
@@ -133,6 +145,13 @@ def _strength(text: str) -> float:
     if not 0 <= number <= 1:  # NaN too
         raise argparse.ArgumentTypeError(f"'{text}' is no strength in 0..1")
     return number
+
+
+def _fold(text: str) -> tuple[int, int]:
+    numbers = text.split(",")
+    if len(numbers) != 2 or not all(n.isascii() and n.isdigit() and len(n) < 13 for n in numbers):
+        raise argparse.ArgumentTypeError(f"'{text}' is not TARGET,OVERLAP in samples (11000,550)")
+    return int(numbers[0]), int(numbers[1])
 
 
 class _Progress:
@@ -206,6 +225,10 @@ def run(args: argparse.Namespace) -> int:
         args.parser.error("--rate goes with --from-bin: a model has its rate")
     if args.draws is not None and len(args.inputs) > 1:
         args.parser.error("--draws goes with one input")
+    if args.lookahead is not None and (args.fold is not None or args.upstream_compat):
+        args.parser.error("--lookahead streams, --fold and --upstream-compat do not")
+    if args.inputs == ["-"] and (args.fold is not None or args.upstream_compat):
+        args.parser.error("--fold and --upstream-compat need the whole utterance: give a file")
     to_stdout = targets == ["-"]
     if to_stdout and args.json:
         args.parser.error("--json and -o - both want standard output")
@@ -241,6 +264,8 @@ def run(args: argparse.Namespace) -> int:
                 seed=args.seed,
                 draws=draws,
                 sigma=args.sigma,
+                fold=args.fold,
+                upstream_compat=args.upstream_compat,
                 denoise=args.denoise,
                 lookahead=args.lookahead,
                 make_folder=_is_folder(args.output),

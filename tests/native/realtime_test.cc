@@ -100,6 +100,9 @@ TEST_P(Realtime, StreamDoesNotAllocate) {
       total += n;
     } while (stream.available() > 0);
     ASSERT_GE(stream.latency_samples(), 0u);
+    const pyvoc_status skipped = pyvoc_stream_skip(stream.get(), 5);
+    ASSERT_EQ(skipped,
+              info.architecture == std::string("wavernn") ? PYVOC_OK : PYVOC_ERROR_UNSUPPORTED);
     ASSERT_EQ(stream.try_reset(2), PYVOC_OK);
     const pyvoc_status given = pyvoc_stream_set_draws(stream.get(), draws.data(), draws.size());
     ASSERT_EQ(given, info.draws_per_sample > 0 ? PYVOC_OK : given);

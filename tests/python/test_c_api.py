@@ -12,12 +12,14 @@ import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 MODELS = sorted((ROOT / "tests" / "golden").glob("*.gguf"))
+WAVERNN = sorted((ROOT / "tests" / "golden" / "wavernn").glob("*.gguf"))
 FLAVOURS = ("shared", "static", "pkg-config")
 STRICT = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Werror"]
 
@@ -37,6 +39,7 @@ def call(command: Sequence[str | Path], **options: object) -> subprocess.Complet
 class Programs:
     consumer: Path
     synth: Path
+    fold: Path
 
 
 @pytest.fixture(scope="session")
@@ -76,6 +79,7 @@ def programs(
         for name, source in (
             ("consumer", ROOT / "tests/capi/consumer.c"),
             ("synth", ROOT / "examples/c/synth.c"),
+            ("fold", ROOT / "examples/c/fold.c"),
         ):
             made[name] = out / name
             call(["cc", *STRICT, source, *flags, "-lm", rpath, "-o", made[name]])
@@ -93,14 +97,15 @@ def programs(
             ]
         )
         call(["cmake", "--build", build])
-    return Programs(out / "tests-capi" / "consumer", out / "examples-c" / "synth")
+    examples = out / "examples-c"
+    return Programs(out / "tests-capi" / "consumer", examples / "synth", examples / "fold")
 
 
 def test_flavour_is_linked_as_it_says(programs: Programs, request: pytest.FixtureRequest) -> None:
     if shutil.which("ldd") is None:
         pytest.skip("no ldd")
     flavour = request.node.callspec.params["programs"]
-    for program in (programs.consumer, programs.synth):
+    for program in (programs.consumer, programs.synth, programs.fold):
         linked = call(["ldd", program]).stdout.decode()
         assert ("libpyvoc" in linked) == (flavour != "static"), linked
 
@@ -201,3 +206,51 @@ def test_synth_reports_a_full_disk(programs: Programs, model: Path) -> None:
         )
     assert run.returncode == 3
     assert b"cannot write" in run.stderr
+
+
+# ---- examples/c/fold.c --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("model", WAVERNN, ids=lambda p: p.stem)
+def test_folds_and_streams_as_in_python(programs: Programs, model: Path, tmp_path: Path) -> None:
+    """The PCM of the command line, byte for byte: streamed, folded, and as upstream."""
+    loaded = pytest.importorskip("pyvoc.model").load(model)
+    rows = np.random.default_rng(3).uniform(0, 1, (30, loaded.info.feature_dims))
+    features, out = tmp_path / "in.f32", tmp_path / "out.s16"
+    features.write_bytes(rows.astype("<f4").tobytes())
+    mel = tmp_path / "in.npy"
+    np.save(mel, rows.astype("<f4"))
+
+    def python(**options: Any) -> bytes:
+        """What ``pyvoc synth`` does."""
+        from pyvoc import synthesis
+
+        target = tmp_path / "python.s16"
+        synthesis.from_files(loaded, [str(mel)], [str(target)], raw=True, **options)
+        return target.read_bytes()
+
+    code, streamed, message = synth(programs, model, features)
+    assert code == 0, message
+    assert streamed == python() and np.frombuffer(streamed, "<i2").any()
+    hop = len(streamed) // 2 // 30
+    fold = (2 * hop + 3, hop // 2)
+    sizes = [str(n) for n in fold]
+    call([programs.fold, model, features, out, *sizes])
+    assert out.read_bytes() == python(fold=fold)
+    assert len(out.read_bytes()) == len(streamed)
+    call([programs.fold, "--upstream", model, features, out, *sizes])
+    assert out.read_bytes() == python(fold=fold, upstream_compat=True)
+    call([programs.fold, "--upstream", model, features, out, "0", "0"])
+    assert out.read_bytes() == python(upstream_compat=True)
+
+    out.unlink()
+    for wrong, said in (
+        ([model, features, out, "9999999", "5"], b"longer than the utterance"),
+        ([model, features, out, "5", "5"], b"must be less than the target"),
+        ([model, model, out, *sizes], b"cannot be read as frames"),
+        ([features, features, out, *sizes], b"in.f32"),
+        ([MODELS[0], features, out, *sizes], b""),
+    ):
+        run = subprocess.run([programs.fold, *wrong], capture_output=True, check=False)
+        assert run.returncode == 1 and said in run.stderr, run.stderr
+        assert not out.exists()

@@ -323,6 +323,9 @@ def test_command_line_refuses(tmp_path: Path, capfd: pytest.CaptureFixture[str])
     assert main([*command, "0"]) == 4
     assert "and cannot do with less" in capfd.readouterr().err
     assert not (tmp_path / "o.wav").exists()
+    with pytest.raises(SystemExit):
+        main([*command, "9", "--fold", "2000,100"])
+    assert "--lookahead streams, --fold and --upstream-compat do not" in capfd.readouterr().err
     for bad in ("-1", "65536", "x", "1.5"):
         with pytest.raises(SystemExit):
             main([*command, bad])

@@ -22,7 +22,6 @@ from pyvoc.specs import read_container
 EVERY = pytest.mark.parametrize("path", WAVERNN, ids=lambda p: p.stem)
 TOLERANCE = {"f32": 1e-5, "bf16": 1e-5, "int8": 0.08}
 """Of logits, whose standard deviation is about 2; int8: activations are rounded too."""
-UNBATCHED = sorted(GOLDEN.glob("*_gen_unbatched_*.npz"))
 TEACHERS = sorted(GOLDEN.glob("*_teacher.npz"))
 
 
@@ -159,32 +158,10 @@ def test_bad_mels(value: float) -> None:
 
 def golden_model(path: Path, folder: Path) -> pyvoc.Model:
     """The model of a file of the golden data, which begins with its checkpoint's name."""
-    tag = path.name.split("_gen_")[0].split("_teacher")[0]
+    tag = path.name.split("_teacher")[0]
     target = folder / "m.gguf"
     convert(GOLDEN / f"{tag}_weights.pyt", target)
     return pyvoc.load(target)
-
-
-@pytest.mark.parametrize("path", UNBATCHED, ids=lambda p: p.stem)
-def test_upstreams_audio(path: Path, tmp_path: Path) -> None:
-    model = golden_model(path, tmp_path)
-    with np.load(path) as file, np.load(GOLDEN / "audio_features.npz") as features:
-        golden = SimpleNamespace(**{name: file[name] for name in file.files})
-        mel = features[f"{golden.utt}/mel"].T[: int(golden.n_frames)].copy()
-        bits = model.info.distribution_size.bit_length() - 1
-        table = features.get(f"mulaw{bits}_decode_table")
-    if "u_mix" in vars(golden):
-        draws = np.concatenate([golden.u_mix[:, 0], golden.u_logistic], axis=1)
-    else:
-        draws = golden.u
-    audio = model.synthesize(mel, draws=draws.ravel())
-    hop = model.info.hop_length
-    assert len(audio) == len(mel) * hop  # upstream loses the last frame, and fades out
-    ours = speech().end_as_upstream(audio.astype(np.float64), len(mel), hop)
-    np.testing.assert_allclose(ours, golden.wav, rtol=0, atol=1e-4)
-    if "labels" in vars(golden):
-        found = np.abs(audio[:, None] - table).argmin(axis=1)
-        np.testing.assert_array_equal(found, golden.labels[:, 0])
 
 
 @pytest.mark.parametrize("path", TEACHERS, ids=lambda p: p.stem)

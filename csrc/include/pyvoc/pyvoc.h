@@ -65,6 +65,7 @@ typedef struct pyvoc_model pyvoc_model;
 typedef struct pyvoc_stream pyvoc_stream;
 typedef struct pyvoc_extractor pyvoc_extractor;
 typedef struct pyvoc_denoiser pyvoc_denoiser;
+typedef struct pyvoc_folds pyvoc_folds;
 
 /* "0.1.0". */
 PYVOC_API const char* pyvoc_version(void);
@@ -194,7 +195,13 @@ PYVOC_API pyvoc_status pyvoc_stream_pull_batch(pyvoc_stream* const* streams, siz
  * frame repeated beyond the end. n frames pushed give n * hop_length samples in all. */
 PYVOC_API pyvoc_status pyvoc_stream_flush(pyvoc_stream* stream);
 
-/* [real-time] Back to the state after open, with a new seed. Draws given are dropped. */
+/* [real-time] Leaves out the next `n` samples: they are not synthesised and take no draws, the
+ * frames are heard all the same. PYVOC_ERROR_UNSUPPORTED for models that do not go sample by sample
+ * (all but WaveRNN). */
+PYVOC_API pyvoc_status pyvoc_stream_skip(pyvoc_stream* stream, size_t n);
+
+/* [real-time] Back to the state after open, with a new seed. Draws given and samples still to be
+ * left out are dropped. */
 PYVOC_API pyvoc_status pyvoc_stream_reset(pyvoc_stream* stream, uint64_t seed);
 
 /* [real-time] How many samples the output lags the input because of look-ahead. */
@@ -207,6 +214,57 @@ PYVOC_API size_t pyvoc_stream_latency_samples(const pyvoc_stream* stream);
  * array is borrowed until it is used up, reset or closed; after its end the stream goes on with its
  * own generator. */
 PYVOC_API pyvoc_status pyvoc_stream_set_draws(pyvoc_stream* stream, const float* draws, size_t n);
+
+/* ---- folding: one utterance as several streams --------------------------------------------------
+ *
+ * A network whose samples depend on each other (WaveRNN) makes several at a time faster than one
+ * after the other. Folds are parts of an utterance that overlap, each spoken from the beginning
+ * state by a stream of its own:
+ *   pyvoc_folds_open -> for each fold { pyvoc_stream_open, skip, push, flush } ->
+ *   pyvoc_stream_pull_batch -> pyvoc_folds_join -> pyvoc_folds_close */
+
+typedef struct pyvoc_folds_options {
+  uint32_t struct_size;
+  uint32_t upstream; /* 1: divided and joined as fatchord/WaveRNN does, its cross-fades at both ends
+                      * of every fold, a hop less than there are frames, the end faded out */
+  uint64_t target;   /* samples between two overlaps, at most; 0: one fold, the whole */
+  uint64_t overlap;  /* samples, less than the target */
+} pyvoc_folds_options;
+
+#define PYVOC_FOLDS_OPTIONS_INIT {sizeof(pyvoc_folds_options), 0, 11000, 550}
+
+typedef struct pyvoc_folds_info {
+  uint32_t struct_size;
+  uint64_t count;   /* folds */
+  uint64_t samples; /* of the utterance after joining */
+  uint64_t length;  /* samples of the longest fold; with `upstream` of each, heard or not */
+} pyvoc_folds_info;
+
+typedef struct pyvoc_fold {
+  uint32_t struct_size;
+  uint64_t start;       /* where it begins, a sample of the utterance */
+  uint64_t samples;     /* to be pulled */
+  uint64_t first_frame; /* of those to be pushed, the look-ahead on both sides among them */
+  uint64_t frames;
+  uint64_t skip; /* for pyvoc_stream_skip, before the first pull */
+} pyvoc_fold;
+
+/* Divides an utterance of `frames` frames. `options` may be NULL. PYVOC_ERROR_ARGUMENT: an overlap
+ * that is not less than the target, or folds that are longer than the utterance (not with
+ * `upstream`, which needs 21 frames); PYVOC_ERROR_UNSUPPORTED: as pyvoc_stream_skip. */
+PYVOC_API pyvoc_status pyvoc_folds_open(const pyvoc_model* model, size_t frames,
+                                        const pyvoc_folds_options* options, pyvoc_folds** folds);
+PYVOC_API void pyvoc_folds_close(pyvoc_folds* folds);
+PYVOC_API pyvoc_status pyvoc_folds_get_info(const pyvoc_folds* folds, pyvoc_folds_info* info);
+
+/* Fold `i` < count; set fold->struct_size before the call. */
+PYVOC_API pyvoc_status pyvoc_folds_get(const pyvoc_folds* folds, size_t i, pyvoc_fold* fold);
+
+/* Joins what was pulled, parts[i] fold i's samples for all `n` = count of them, into `samples`,
+ * whose capacity is that of the utterance or more. Joins keep the power and never exceed full
+ * scale (with `upstream` they may). */
+PYVOC_API pyvoc_status pyvoc_folds_join(const pyvoc_folds* folds, const float* const* parts,
+                                        size_t n, float* samples, size_t capacity);
 
 /* ---- feature extraction: PCM in, frames out -----------------------------------------------------
  */

@@ -1,5 +1,5 @@
-// pyvoc.hpp: C++17 over pyvoc.h, header only. Owners (Model, Stream, Extractor, Denoiser) release
-// in their destructors and can be moved, not copied; every failure is thrown as pyvoc::Exception.
+// pyvoc.hpp: C++17 over pyvoc.h, header only. Owners (Model, Stream, Folds, ...) release in their
+// destructors and can be moved, not copied; every failure is thrown as pyvoc::Exception.
 //
 // Shapes, units, threads and the real-time promises are those of pyvoc.h. Arrays are a pointer and
 // a size and stay the caller's. The audio thread, which must not throw, calls the try_* functions:
@@ -147,6 +147,7 @@ class Stream {
   }
 
   void flush() { check(try_flush()); }
+  void skip(std::size_t n) { check(pyvoc_stream_skip(handle_.get(), n)); }
   void reset(std::uint64_t seed = 0) { check(try_reset(seed)); }
 
   // [real-time] The same without exceptions.
@@ -193,6 +194,38 @@ inline void pull_batch(Stream* const* streams, std::size_t n, float* const* samp
   for (std::size_t i = 0; i < n; ++i) handles[i] = streams[i]->get();
   check(pyvoc_stream_pull_batch(handles.data(), n, samples, capacity, written));
 }
+
+// One utterance as several streams; immutable.
+class Folds {
+ public:
+  Folds(const Model& model, std::size_t frames, const pyvoc_folds_options& options) {
+    pyvoc_folds* folds = nullptr;
+    check(pyvoc_folds_open(model.get(), frames, &options, &folds));
+    handle_.reset(folds);
+  }
+
+  pyvoc_folds_info info() const {
+    pyvoc_folds_info info{};
+    info.struct_size = sizeof info;
+    check(pyvoc_folds_get_info(handle_.get(), &info));
+    return info;
+  }
+
+  pyvoc_fold operator[](std::size_t i) const {
+    pyvoc_fold fold{};
+    fold.struct_size = sizeof fold;
+    check(pyvoc_folds_get(handle_.get(), i, &fold));
+    return fold;
+  }
+
+  // parts[i] has fold i's samples, `samples` room for the utterance.
+  void join(const float* const* parts, std::size_t n, float* samples, std::size_t capacity) const {
+    check(pyvoc_folds_join(handle_.get(), parts, n, samples, capacity));
+  }
+
+ private:
+  detail::Handle<pyvoc_folds, pyvoc_folds_close> handle_;
+};
 
 // PCM in, frames out. One thread at a time.
 class Extractor {

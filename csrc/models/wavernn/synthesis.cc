@@ -61,7 +61,7 @@ void Synthesis::mix_inputs(int phase) PYVOC_RT {
 
 // One sample of n sessions. Everything but the large products is done session by session, with the
 // same arithmetic for any n.
-void Synthesis::run_step(Synthesis* const* sessions, int n, int phase) PYVOC_RT {
+void Synthesis::run_step(Synthesis* const* sessions, int n, const int* at, int t) PYVOC_RT {
   const Weights& w = sessions[0]->weights_;
   const kernels::KernelTable& kernels = sessions[0]->kernels_;
   const bool integer = w.fc1.integer();
@@ -95,7 +95,7 @@ void Synthesis::run_step(Synthesis* const* sessions, int n, int phase) PYVOC_RT 
   const auto half_top = [&](int i) { return 0.5f * top[i]; };
 
   each([&](int i, Synthesis& s) {
-    s.mix_inputs(phase);
+    s.mix_inputs(at[i] + t);
     w.rnn1.update(s.a_, s.inputs_, nullptr);
     x[i] = s.a_.h;
     u[i] = s.a_.h_u8;
@@ -138,14 +138,14 @@ void Synthesis::run_step(Synthesis* const* sessions, int n, int phase) PYVOC_RT 
 const float* Synthesis::step(int phase, float x) PYVOC_RT {
   Synthesis* self = this;
   x_ = x;
-  run_step(&self, 1, phase);
+  run_step(&self, 1, &phase, 0);
   return outputs_;
 }
 
-void Synthesis::run_frame(Synthesis* const* sessions, float* const* samples, int n) PYVOC_RT {
-  const int hop = sessions[0]->config_.hop_length;
-  for (int t = 0; t < hop; ++t) {
-    run_step(sessions, n, t);
+void Synthesis::run(Synthesis* const* sessions, const int* at, float* const* samples, int count,
+                    int n) PYVOC_RT {
+  for (int t = 0; t < count; ++t) {
+    run_step(sessions, n, at, t);
     for (int i = 0; i < n; ++i) {
       Synthesis& s = *sessions[i];
       const Drawn drawn = s.sampler_.draw(s.outputs_, s.draws_);
@@ -153,14 +153,6 @@ void Synthesis::run_frame(Synthesis* const* sessions, float* const* samples, int
       s.x_ = drawn.fed_back;
     }
   }
-}
-
-int Synthesis::process(const float* frame, int /*n: blocks are one frame*/,
-                       float* samples) PYVOC_RT {
-  if (!begin_frame(frame)) return 0;
-  Synthesis* self = this;
-  run_frame(&self, &samples, 1);
-  return 1;
 }
 
 }  // namespace pyvoc::models::wavernn

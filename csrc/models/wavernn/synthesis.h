@@ -1,4 +1,4 @@
-// One stream of WaveRNN: the conditioning per frame, the sample loop hop_length times per frame.
+// One stream of WaveRNN: the conditioning per frame, the sample loop sample by sample.
 #ifndef PYVOC_MODELS_WAVERNN_SYNTHESIS_H_
 #define PYVOC_MODELS_WAVERNN_SYNTHESIS_H_
 
@@ -19,13 +19,11 @@ class Synthesis final : public Session {
 
   void reset(std::uint64_t seed) PYVOC_RT override;
   void set_draws(Span<const float> draws) PYVOC_RT override { draws_.give(draws); }
-  int process(const float* frame, int n, float* samples) PYVOC_RT override;
-  int finish(float* samples) PYVOC_RT override { return process(nullptr, 1, samples); }
+  bool begin_hop(const float* frame) PYVOC_RT override { return conditioning_.process(frame); }
 
-  // The two halves of process, the second for n <= kLockstep sessions of one model in lockstep.
-  // nullptr: what lies beyond the end.
-  bool begin_frame(const float* frame) PYVOC_RT { return conditioning_.process(frame); }
-  static void run_frame(Synthesis* const* sessions, float* const* samples, int n) PYVOC_RT;
+  // As Vocoder::run, for n <= kLockstep sessions.
+  static void run(Synthesis* const* sessions, const int* at, float* const* samples, int count,
+                  int n) PYVOC_RT;
 
   // Sample `phase` of the frame after sample x (fed back as it is): the last layer's outputs, valid
   // until the next step.
@@ -37,7 +35,8 @@ class Synthesis final : public Session {
 
  private:
   void mix_inputs(int phase) PYVOC_RT;
-  static void run_step(Synthesis* const* sessions, int n, int phase) PYVOC_RT;
+  // Sample at[i] + t of session i's hop.
+  static void run_step(Synthesis* const* sessions, int n, const int* at, int t) PYVOC_RT;
 
   const Config& config_;
   const Weights& weights_;

@@ -30,28 +30,21 @@ Result<std::unique_ptr<Vocoder>> Wavernn::load(const io::Gguf& file,
   info.sample_rate = c.sample_rate;
   info.hop_length = c.hop_length;
   info.lookahead_frames = c.pad;
+  info.sample_by_sample = true;
   info.draws_per_sample = c.mixtures() + 1;
   info.distribution_size = c.outputs;
   return std::unique_ptr<Vocoder>(std::move(model));
 }
 
-void Wavernn::process_batch(Session* const* sessions, const float* const* frames, const int* counts,
-                            float* const* samples, int* hops, std::size_t n) const PYVOC_RT {
-  Synthesis* group[kLockstep];
-  float* outputs[kLockstep];
-  int waiting = 0;
-  for (std::size_t i = 0; i < n; ++i) {
-    Synthesis* session = static_cast<Synthesis*>(sessions[i]);
-    hops[i] = session->begin_frame(counts[i] > 0 ? frames[i] : nullptr) ? 1 : 0;
-    if (hops[i] == 0) continue;
-    group[waiting] = session;
-    outputs[waiting] = samples[i];
-    if (++waiting == kLockstep) {
-      Synthesis::run_frame(group, outputs, waiting);
-      waiting = 0;
-    }
+void Wavernn::run(Session* const* sessions, const int* at, float* const* samples, int count,
+                  std::size_t n) const PYVOC_RT {
+  constexpr std::size_t kGroup = kLockstep;
+  for (std::size_t first = 0; first < n; first += kGroup) {
+    const std::size_t size = std::min(kGroup, n - first);
+    Synthesis* group[kGroup];
+    for (std::size_t i = 0; i < size; ++i) group[i] = static_cast<Synthesis*>(sessions[first + i]);
+    Synthesis::run(group, at + first, samples + first, count, static_cast<int>(size));
   }
-  if (waiting > 0) Synthesis::run_frame(group, outputs, waiting);
 }
 
 bool Wavernn::valid_frame(const float* frame) const PYVOC_RT {
@@ -85,7 +78,7 @@ void Wavernn::teacher_force(Matrix<const float> features, std::size_t first, Spa
     while (i % hop == 0 && heard <= first + i / hop) {
       const float* frame = next < features.rows() ? features[next].data() : nullptr;
       ++next;
-      if (session->begin_frame(frame)) ++heard;
+      if (session->begin_hop(frame)) ++heard;
     }
     visit(i, *session, session->step(static_cast<int>(i % hop), fed[i]));
   }

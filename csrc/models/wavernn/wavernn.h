@@ -25,8 +25,8 @@ class Wavernn final : public Vocoder {
   std::unique_ptr<Session> open(std::uint64_t seed, int /*threads*/) const override {
     return start(seed);
   }
-  void process_batch(Session* const* sessions, const float* const* frames, const int* counts,
-                     float* const* samples, int* hops, std::size_t n) const PYVOC_RT override;
+  void run(Session* const* sessions, const int* at, float* const* samples, int count,
+           std::size_t n) const PYVOC_RT override;
   bool valid_frame(const float* frame) const PYVOC_RT override;
 
   // The last layer's outputs: logits of labels, or the mixture's weights (logits), means and
