@@ -79,8 +79,7 @@ PYVOC_API const char* pyvoc_last_error(void);
  * names an unknown or unsupported tier. */
 PYVOC_API pyvoc_status pyvoc_system_info(const char** json);
 
-/* ---- models ------------------------------------------------------------------------------------
- */
+/* ---- models ---------------------------------------------------------------------------------- */
 
 typedef struct pyvoc_model_info {
   uint32_t struct_size;
@@ -138,16 +137,14 @@ PYVOC_API pyvoc_status pyvoc_model_forward(const pyvoc_model* model, const float
                                            size_t n_samples, uint32_t threads, float* noise,
                                            double* log_scales, double* log_dets);
 
-/* ---- streams: frames in, samples out ------------------------------------------------------------
- */
+/* ---- streams: frames in, samples out --------------------------------------------------------- */
 
 /* threads: that may work on this stream, the caller's among them; 0 is 1, at most 64. Models whose
  * samples depend on each other (LPCNet) use one. The samples do not depend on it. Helpers poll:
  * busily for a moment after each pull, then every few milliseconds until the stream is closed.
- * lookahead_frames below the model's own trades exactness for latency: at the end of each push, the
- * samples that it makes due are computed as if the stream ended there. They depend on how frames
- * are divided among pushes then (not on the pulls), and cost a pass over the missing look-ahead for
- * each push. From the model's own on, samples are exact. */
+ * Fewer lookahead_frames than the model's own: at the end of each push, the samples that are due are
+ * computed as if the stream ended there. They depend on the pushes then, not on the pulls, and each
+ * push costs a pass over the look-ahead that is missing. */
 typedef struct pyvoc_stream_options {
   uint32_t struct_size;
   uint32_t capacity_frames; /* room for pushed frames that were not pulled yet; 0: 64 */
@@ -266,8 +263,7 @@ PYVOC_API pyvoc_status pyvoc_folds_get(const pyvoc_folds* folds, size_t i, pyvoc
 PYVOC_API pyvoc_status pyvoc_folds_join(const pyvoc_folds* folds, const float* const* parts,
                                         size_t n, float* samples, size_t capacity);
 
-/* ---- feature extraction: PCM in, frames out -----------------------------------------------------
- */
+/* ---- feature extraction: PCM in, frames out -------------------------------------------------- */
 
 typedef struct pyvoc_extractor_info {
   uint32_t struct_size;
