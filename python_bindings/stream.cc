@@ -18,13 +18,15 @@ namespace {
 class PyStream {
  public:
   PyStream(const Model& model, std::uint64_t seed, std::uint32_t threads,
-           std::optional<float> sigma)
+           std::optional<float> sigma, std::optional<std::uint32_t> lookahead)
       : dims_(model.info().feature_dims) {
     pyvoc_stream_options options = PYVOC_STREAM_OPTIONS_INIT;
     options.seed = seed;
     options.threads = threads;
     options.sigma_given = sigma.has_value() ? 1 : 0;
     options.sigma = sigma.value_or(0.0f);
+    options.lookahead_given = lookahead.has_value() ? 1 : 0;
+    options.lookahead_frames = lookahead.value_or(0);
     stream_ = std::make_unique<Stream>(model, options);
   }
 
@@ -111,8 +113,10 @@ std::vector<FloatArray> pull_lockstep(const std::vector<PyStream*>& streams, std
 
 void bind_stream(py::module_& module) {
   py::class_<PyStream>(module, "Stream")
-      .def(py::init<const Model&, std::uint64_t, std::uint32_t, std::optional<float>>(),
-           py::arg("model"), py::arg("seed"), py::arg("threads"), py::arg("sigma") = py::none())
+      .def(py::init<const Model&, std::uint64_t, std::uint32_t, std::optional<float>,
+                    std::optional<std::uint32_t>>(),
+           py::arg("model"), py::arg("seed"), py::arg("threads"), py::arg("sigma") = py::none(),
+           py::arg("lookahead") = py::none())
       .def("push", &PyStream::push, py::arg("frames").noconvert())
       .def("pull", &PyStream::pull, py::arg("limit"))
       .def("flush", &PyStream::flush)

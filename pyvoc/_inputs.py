@@ -14,13 +14,15 @@ from pyvoc.errors import AudioError, Error, FeatureError
 if TYPE_CHECKING:
     from pyvoc.model import ModelInfo
 
-__all__ = ["as_draws", "as_frames", "as_pcm", "as_seed"]
+__all__ = ["as_draws", "as_frames", "as_lookahead", "as_pcm", "as_seed"]
 
 Float32 = npt.NDArray[np.float32]
 
 LIMIT, MEL_LIMIT = 100.0, 1000.0
 """No feature of any sound comes near, mels in decibels neither; the runtime refuses what lies
 beyond."""
+MOST_LOOKAHEAD = 65535
+"""Frames; beyond what any model has, and refused by the runtime."""
 NORMALIZED = (-0.5, 1.5)
 """A normalised mel is 0 to 1, and networks that predict it go a little beyond."""
 
@@ -125,6 +127,25 @@ def as_draws(draws: object, *, least: int = 0) -> Float32:
     if array.size < least:
         raise Error(f"{array.size} draws were given; these features need {least}")
     return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def as_lookahead(frames: int | None) -> int | None:
+    """Frames of look-ahead, or None for the model's own.
+
+    Raises
+    ------
+    Error
+        It is no whole number in 0..65535.
+    """
+    if frames is None:
+        return None
+    try:
+        number = operator.index(frames)
+    except TypeError as error:
+        raise Error(f"expected the look-ahead as a whole number, got {frames!r}") from error
+    if not 0 <= number <= MOST_LOOKAHEAD:
+        raise Error(f"the look-ahead is {number} frames, expected 0 to {MOST_LOOKAHEAD}")
+    return number
 
 
 def as_seed(seed: int) -> int:

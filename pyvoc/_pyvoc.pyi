@@ -50,7 +50,12 @@ class Model(metaclass=_NativeType):
 
 class Stream(metaclass=_NativeType):
     def __init__(
-        self, model: Model, seed: int, threads: int, sigma: float | None = None
+        self,
+        model: Model,
+        seed: int,
+        threads: int,
+        sigma: float | None = None,
+        lookahead: int | None = None,
     ) -> None: ...
     def push(self, frames: _Float32) -> None: ...
     def pull(self, limit: int) -> _Float32: ...

@@ -199,9 +199,11 @@ class Model:
                     progress(start + len(got), total)
         return samples
 
-    def stream(self, *, seed: int = 0, sigma: float | None = None) -> Stream:
-        """Open a stream; a context manager."""
-        return Stream(self, seed=seed, sigma=sigma)
+    def stream(
+        self, *, seed: int = 0, sigma: float | None = None, lookahead: int | None = None
+    ) -> Stream:
+        """Open a stream; a context manager. See :class:`pyvoc.Stream`."""
+        return Stream(self, seed=seed, sigma=sigma, lookahead=lookahead)
 
     def predict(self, features: npt.ArrayLike, pcm: npt.ArrayLike) -> Float32:
         """Teacher-forced output distributions of an autoregressive model.

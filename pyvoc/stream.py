@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyvoc import _pyvoc
-from pyvoc._inputs import as_frames, as_seed
+from pyvoc._inputs import as_frames, as_lookahead, as_seed
 from pyvoc._noise import as_given, as_sigma
 from pyvoc.errors import Error
 
@@ -35,6 +35,18 @@ class Stream:
         Of the random draws.
     sigma
         As for :meth:`Model.synthesize`.
+    lookahead
+        Frames, in place of the model's own. Fewer (WaveGlow only) make samples due earlier, and
+        approximate: at the end of each push, those due are what they would be if the stream ended
+        there. They depend on how frames are divided among pushes then, and each push costs a pass
+        over the look-ahead that is missing. From the model's own on, samples are exact.
+
+    Raises
+    ------
+    UnsupportedError
+        The model cannot do with less look-ahead than its own.
+    Error
+        The seed, sigma or the look-ahead makes no sense.
 
     Examples
     --------
@@ -46,13 +58,23 @@ class Stream:
     ...     play(stream.pull())
     """
 
-    def __init__(self, model: Model, *, seed: int = 0, sigma: float | None = None) -> None:
+    def __init__(
+        self,
+        model: Model,
+        *,
+        seed: int = 0,
+        sigma: float | None = None,
+        lookahead: int | None = None,
+    ) -> None:
         self._model = model
         self._seed = as_seed(seed)
         self._pushed = 0
         self._lock = threading.Lock()
         checked = as_sigma(sigma, model.info.architecture, takes=bool(model.info.noise_channels))
-        self._native = _pyvoc.Stream(model._native, self._seed, model.threads, checked)
+        self._native = _pyvoc.Stream(
+            model._native, self._seed, model.threads, checked, as_lookahead(lookahead)
+        )
+        self._latency = self._native.latency_samples
 
     def __enter__(self) -> Stream:
         return self
@@ -93,7 +115,7 @@ class Stream:
     @property
     def latency_samples(self) -> int:
         """How many samples the output lags the input because of look-ahead."""
-        return self._model.info.latency_samples
+        return self._latency
 
     def push(self, frames: npt.ArrayLike) -> None:
         """Append frames [n, dims]; n may be 0. All of them or, with an exception, none.

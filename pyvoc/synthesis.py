@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -13,13 +12,15 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from pyvoc import audio, features, mels
+from pyvoc import features, mels
+from pyvoc._loading import load_draws, load_input
 from pyvoc._pcm import Write, open_output
 from pyvoc._pipe import frames_of, rows_of
 from pyvoc.audio import AUDIO_SUFFIXES
 from pyvoc.batch import synthesize_batch
 from pyvoc.denoise import Denoiser
 from pyvoc.errors import Error, FeatureError
+from pyvoc.lookahead import PUSH_FRAMES, LookaheadReport, Meter, meter_for, synthesize_early
 from pyvoc.melcheck import check_array
 from pyvoc.model import PIECE_HOPS, Model, ModelInfo, Progress, system_info
 from pyvoc.stream import Stream
@@ -50,11 +51,13 @@ class Report:
     times_real_time
         Audio seconds per wall second.
     latency_ms
-        Delay that the model's look-ahead, and the denoiser at most, cost a stream.
+        Delay that the look-ahead, and the denoiser at most, cost a stream.
     seed
         Of every utterance.
     denoise
         Strength of the denoiser; 0 for none.
+    lookahead
+        What a look-ahead that was asked for did to the network's samples; None: the model's own.
     warnings
         Sentences about mel files that do not look like what the model reads.
     """
@@ -74,66 +77,12 @@ class Report:
     latency_ms: float
     seed: int
     denoise: float = 0.0
+    lookahead: LookaheadReport | None = None
     warnings: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
         return asdict(self)
-
-
-def load_input(path: str | os.PathLike[str], info: ModelInfo, *, layout: str | None) -> Float32:
-    """Features [frames, dims] of a feature file, or of an audio file (copy synthesis).
-
-    Parameters
-    ----------
-    path
-        Audio is told by its suffix; everything else is a feature file.
-    info
-        Of the model, whose layout audio is extracted in.
-    layout
-        Of a feature file; None recognises it.
-
-    Raises
-    ------
-    Error
-        As :func:`pyvoc.features.load`, :func:`pyvoc.mels.load` and
-        :func:`pyvoc.features.read_pcm`.
-    """
-    is_audio = Path(path).suffix.lower() in AUDIO_SUFFIXES
-    if layout is not None and layout != info.feature_layout and (is_audio or info.mel is not None):
-        what = "audio" if is_audio else "a feature file"
-        raise FeatureError(f"'{path}' is {what}: the model's layout is {info.feature_layout}")
-    if info.mel is not None:
-        if not is_audio:
-            return mels.load(path, bands=info.layout_dims)
-        return features.extract(audio.read(path, rate=info.mel.sample_rate)[0], recipe=info.mel)
-    if is_audio:
-        return features.extract(features.read_pcm(path), layout=info.feature_layout)
-    rows = features.load(path, layout=layout)
-    if rows.shape[1] not in (info.feature_dims, info.layout_dims):
-        found = features.layout_of(rows).name
-        raise FeatureError(
-            f"'{path}' holds {found} features ({rows.shape[1]} floats per frame); the model "
-            f"{info.path} reads {info.feature_layout} ({info.layout_dims})"
-        )
-    return rows
-
-
-def load_draws(path: str | os.PathLike[str]) -> Float32:
-    """Draws from raw little-endian float32.
-
-    Raises
-    ------
-    Error
-        The file cannot be read, or is no whole number of float32 values.
-    """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise Error(f"cannot read '{path}': {error.strerror}") from error
-    if len(data) % 4 or not data:
-        raise Error(f"'{path}' has {len(data)} bytes; expected float32 draws")
-    return np.frombuffer(data, dtype="<f4").astype(np.float32)
 
 
 def from_files(
@@ -149,6 +98,7 @@ def from_files(
     fold: tuple[int, int] | None = None,
     upstream_compat: bool = False,
     denoise: float = 0.0,
+    lookahead: int | None = None,
     make_folder: bool = False,
     progress: Progress | None = None,
 ) -> Report:
@@ -173,6 +123,9 @@ def from_files(
     denoise
         Strength, 0 to 1, with which the model's hum is taken out (:class:`pyvoc.Denoiser`); 0 for
         not at all.
+    lookahead
+        Frames, as for :class:`pyvoc.Stream`: utterances are streamed, :data:`PUSH_FRAMES` at a
+        time, and compared with the exact samples. None for the model's own.
     make_folder
         Create the outputs' folder when there is something to put into it.
     progress
@@ -191,6 +144,7 @@ def from_files(
     denoiser = _denoiser(model, denoise)
     frames, samples_made, wall, found = 0, 0, 0.0, set()
     warnings: list[str] = []
+    meter = meter_for(model, lookahead, seed=seed, draws=draws, sigma=sigma)
     for start in range(0, len(inputs), _GROUP):
         names = inputs[start : start + _GROUP]
         rows = [load_input(name, model.info, layout=layout) for name in names]
@@ -198,7 +152,11 @@ def from_files(
         for name, array in zip(names, rows, strict=True):
             warnings += _suspicions(name, array, model.info)
         started = time.perf_counter()
-        if len(rows) == 1:
+        if lookahead is not None:
+            made = synthesize_early(
+                model, rows, lookahead, seed=seed, draws=draws, sigma=sigma, progress=progress
+            )
+        elif len(rows) == 1:
             made = [
                 model.synthesize(
                     rows[0],
@@ -220,9 +178,15 @@ def from_files(
                 upstream_compat=upstream_compat,
                 progress=progress,
             )
+        early = made
         if denoiser is not None:
             made = [denoiser.denoise(samples) for samples in made]
         wall += time.perf_counter() - started
+        if meter is not None:
+            for array, samples in zip(rows, early, strict=True):
+                meter.early(samples)
+                meter.push(array)
+                meter.end()
         frames += sum(len(array) for array in rows)
         samples_made += sum(len(array) for array in made)
         if make_folder:
@@ -232,7 +196,10 @@ def from_files(
             with open_output(output, rate, raw=raw, samples=count) as write:
                 write(samples)
     layouts = " ".join(sorted(found))
-    report = _report(model, inputs, outputs, layouts, frames, samples_made, wall, seed, denoiser)
+    measured = None if meter is None else meter.report(PUSH_FRAMES)
+    report = _report(
+        model, inputs, outputs, layouts, frames, samples_made, wall, seed, denoiser, measured
+    )
     return replace(report, warnings=tuple(warnings))
 
 
@@ -276,6 +243,7 @@ def from_stream(
     draws: npt.ArrayLike | None = None,
     sigma: float | None = None,
     denoise: float = 0.0,
+    lookahead: int | None = None,
 ) -> Report:
     """Synthesise raw float32 frames as they arrive, and write samples as they are ready.
 
@@ -291,6 +259,8 @@ def from_stream(
         Of the frames; None is the model's.
     raw, seed, draws, sigma, denoise
         As :func:`from_files`; draws may run out.
+    lookahead
+        Frames, as for :class:`pyvoc.Stream`; an exact stream runs beside it, to compare.
 
     Returns
     -------
@@ -307,8 +277,9 @@ def from_stream(
     source_of_rows = rows_of(info, layout)
     denoiser = _denoiser(model, denoise)
     frames, wall = 0, 0.0
+    meter = meter_for(model, lookahead, seed=seed, draws=draws, sigma=sigma)
     with (
-        model.stream(seed=seed, sigma=sigma) as stream,
+        model.stream(seed=seed, sigma=sigma, lookahead=lookahead) as stream,
         open_output(output, info.sample_rate, raw=raw) as write,
     ):
         if draws is not None:
@@ -316,22 +287,26 @@ def from_stream(
         for rows in frames_of(source, source_of_rows):
             frames += len(rows)
             stream.push(rows)
-            wall += _drain(stream, denoiser, write)
+            wall += _drain(stream, denoiser, write, meter)
+            if meter is not None:
+                meter.push(rows)
         if not frames:
             raise FeatureError("standard input holds no features")
         stream.flush()
-        wall += _drain(stream, denoiser, write)
+        wall += _drain(stream, denoiser, write, meter)
+        if meter is not None:
+            meter.end()
         if denoiser is not None:
             started = time.perf_counter()
             rest = denoiser.flush()
             wall += time.perf_counter() - started
             write(rest)
     samples = frames * info.hop_length
-    name = source_of_rows.name
-    return _report(model, ["-"], [output], name, frames, samples, wall, seed, denoiser)
+    name, measured = source_of_rows.name, None if meter is None else meter.report(None)
+    return _report(model, ["-"], [output], name, frames, samples, wall, seed, denoiser, measured)
 
 
-def _drain(stream: Stream, denoiser: Denoiser | None, write: Write) -> float:
+def _drain(stream: Stream, denoiser: Denoiser | None, write: Write, meter: Meter | None) -> float:
     """Write what the stream can give, the first hop at once; the seconds that synthesis took."""
     wall, hops = 0.0, 1
     while True:
@@ -339,9 +314,12 @@ def _drain(stream: Stream, denoiser: Denoiser | None, write: Write) -> float:
         samples = stream.pull(hops * stream.model.info.hop_length)
         hops = min(2 * hops, PIECE_HOPS)
         ended = not len(samples)
+        early = samples
         if denoiser is not None:
             samples = denoiser.push(samples)
         wall += time.perf_counter() - started
+        if meter is not None:
+            meter.early(early)
         if ended:
             return wall
         if len(samples):
@@ -358,10 +336,13 @@ def _report(
     wall: float,
     seed: int,
     denoiser: Denoiser | None,
+    lookahead: LookaheadReport | None,
 ) -> Report:
     info = model.info
     seconds = samples / info.sample_rate
-    latency = info.latency_samples + (0 if denoiser is None else denoiser.latency_samples)
+    ahead = info.lookahead_frames
+    ahead = ahead if lookahead is None else min(lookahead.frames, ahead)
+    latency = ahead * info.hop_length + (0 if denoiser is None else denoiser.latency_samples)
     return Report(
         model=info.path,
         precision=info.precision,
@@ -378,4 +359,5 @@ def _report(
         latency_ms=1000 * latency / info.sample_rate,
         seed=seed,
         denoise=0.0 if denoiser is None else denoiser.strength,
+        lookahead=lookahead,
     )

@@ -1,5 +1,7 @@
 // pyvoc.h: streams.
 
+#include <algorithm>
+
 #include "api/error.h"
 #include "api/guard.h"
 #include "api/handles.h"
@@ -16,6 +18,7 @@ using pyvoc::api::Stream;
 constexpr std::size_t kDefaultCapacity = 64;
 constexpr std::size_t kBatchLimit = 1024;
 constexpr float kMostSigma = 4.0f;
+constexpr std::uint32_t kMostLookahead = 65535;  // frames: beyond what any model has
 
 // The sentences are literals: the real-time calls allocate nothing for an error.
 pyvoc_status fail_rt(Code code) {
@@ -35,6 +38,24 @@ pyvoc_status fail_rt(Code code) {
     default:
       return fail(code, "a null pointer or a bad size was given");
   }
+}
+
+// The frames of look-ahead that a stream is to have: the model's own, or fewer.
+pyvoc::Result<int> read_lookahead(const pyvoc::models::VocoderInfo& info,
+                                  const pyvoc_stream_options& given) {
+  const int own = info.lookahead_frames;
+  if (given.lookahead_given == 0) return own;
+  if (given.lookahead_frames > kMostLookahead) {
+    return Status(Code::kArgument, "the look-ahead is " + std::to_string(given.lookahead_frames) +
+                                       " frames, expected 0 to " + std::to_string(kMostLookahead));
+  }
+  const int wanted = std::min(own, static_cast<int>(given.lookahead_frames));
+  if (wanted < own && !info.takes_lookahead) {
+    return Status(Code::kUnsupported, info.architecture + " looks ahead " + std::to_string(own) +
+                                          (own == 1 ? " frame" : " frames") +
+                                          " and cannot do with less");
+  }
+  return wanted;
 }
 
 }  // namespace
@@ -66,8 +87,11 @@ pyvoc_status pyvoc_stream_open(pyvoc_model* model, const pyvoc_stream_options* o
           Status(Code::kArgument, "sigma is " + std::to_string(given.sigma) + ", expected 0 to 4"));
     }
   }
+  const pyvoc::Result<int> lookahead = read_lookahead(model->vocoder->info(), given);
+  if (!lookahead.ok()) return fail(lookahead.status());
   return pyvoc::api::guarded([&] {
-    *stream = new pyvoc_stream{Stream(model->vocoder, given.seed, capacity, threads)};
+    *stream =
+        new pyvoc_stream{Stream(model->vocoder, given.seed, capacity, threads, lookahead.value())};
     if (given.sigma_given != 0) (*stream)->stream.set_sigma(given.sigma);
     return PYVOC_OK;
   });

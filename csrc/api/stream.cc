@@ -14,14 +14,16 @@ constexpr std::size_t kBatch = 16;  // streams handed to the model at once
 }  // namespace
 
 Stream::Stream(std::shared_ptr<const models::Vocoder> vocoder, std::uint64_t seed,
-               std::size_t capacity_frames, int threads)
+               std::size_t capacity_frames, int threads, int lookahead)
     : vocoder_(std::move(vocoder)),
       session_(vocoder_->open(seed, threads)),
       dims_(static_cast<std::size_t>(vocoder_->info().feature_dims)),
       hop_(static_cast<std::size_t>(vocoder_->info().hop_length)),
       block_(static_cast<std::size_t>(vocoder_->info().block_frames)),
+      lookahead_(lookahead),
       by_sample_(vocoder_->info().sample_by_sample),
       hops_(by_sample_ ? 0 : block_ * hop_) {
+  if (ahead()) session_->set_lookahead(lookahead_);
   reserve(capacity_frames);
 }
 
@@ -30,11 +32,15 @@ void Stream::reserve(std::size_t frames) {
   if (wanted <= capacity_) return;
   if (frames > queue_.max_size() / dims_ / 2 - waiting_) throw std::bad_alloc();
   std::vector<float> queue(wanted * dims_);
+  std::vector<char> ends(wanted);
   for (std::size_t i = 0; i < waiting_; ++i) {
-    const float* from = queue_.data() + (head_ + i) % capacity_ * dims_;
+    const std::size_t slot = (head_ + i) % capacity_;
+    const float* from = queue_.data() + slot * dims_;
     std::copy(from, from + dims_, queue.data() + i * dims_);
+    ends[i] = ends_[slot];
   }
   queue_.swap(queue);
+  ends_.swap(ends);
   capacity_ = wanted;
   head_ = 0;
 }
@@ -46,8 +52,10 @@ Code Stream::push(Matrix<const float> frames) PYVOC_RT {
     if (!vocoder_->valid_frame(frames.data() + i * frames.stride())) return Code::kFeature;
   }
   for (std::size_t i = 0; i < frames.rows(); ++i) {
-    std::memcpy(queue_.data() + (head_ + waiting_) % capacity_ * dims_,
-                frames.data() + i * frames.stride(), sizeof(float) * dims_);
+    const std::size_t slot = (head_ + waiting_) % capacity_;
+    std::memcpy(queue_.data() + slot * dims_, frames.data() + i * frames.stride(),
+                sizeof(float) * dims_);
+    ends_[slot] = i + 1 == frames.rows() ? 1 : 0;
     ++waiting_;
   }
   pushed_ += frames.rows();
@@ -55,7 +63,7 @@ Code Stream::push(Matrix<const float> frames) PYVOC_RT {
 }
 
 std::size_t Stream::available() const PYVOC_RT {
-  const std::uint64_t lookahead = static_cast<std::uint64_t>(vocoder_->info().lookahead_frames);
+  const auto lookahead = static_cast<std::uint64_t>(lookahead_);
   const std::uint64_t hops = flushed_ ? pushed_ : pushed_ - std::min(pushed_, lookahead);
   const std::size_t left = static_cast<std::size_t>(hops - produced_) * hop_;
   const std::size_t samples = left + (hops_size_ - hops_used_);
@@ -72,18 +80,31 @@ bool Stream::has_work() const PYVOC_RT { return waiting_ > 0 || (flushed_ && pro
 
 int Stream::next_frames(std::size_t samples, const float** frames) PYVOC_RT {
   const std::size_t wanted = (samples + hop_ - 1) / hop_;
-  const std::size_t n = std::min({waiting_, wanted, block_, capacity_ - head_});
+  std::size_t n = std::min({waiting_, wanted, block_, capacity_ - head_});
+  bool ended = false;
+  for (std::size_t i = 0; ahead() && i < n && !ended; ++i) {
+    if (ends_[head_ + i] == 0) continue;
+    ended = true;
+    n = i + 1;
+  }
   *frames = queue_.data() + head_ * dims_;
   head_ = (head_ + n) % std::max<std::size_t>(capacity_, 1);
   waiting_ -= n;
+  const std::uint64_t taken = pushed_ - waiting_;
+  if (ended) due_ = taken - std::min(taken, static_cast<std::uint64_t>(lookahead_));
   return static_cast<int>(n);
 }
 
 std::size_t Stream::take(Span<float> samples) PYVOC_RT {
-  const std::size_t n = std::min(samples.size(), hops_size_ - hops_used_);
-  if (n > 0) std::memcpy(samples.data(), hops_.data() + hops_used_, sizeof(float) * n);
-  hops_used_ += n;
-  return n;
+  std::size_t taken = 0;
+  for (;;) {
+    const std::size_t n = std::min(samples.size() - taken, hops_size_ - hops_used_);
+    if (n > 0) std::memcpy(samples.data() + taken, hops_.data() + hops_used_, sizeof(float) * n);
+    hops_used_ += n;
+    taken += n;
+    if (taken == samples.size() || produced_ >= due_) return taken;
+    buffered(session_->preview(hops_.data()));
+  }
 }
 
 void Stream::buffered(int hops) PYVOC_RT {
@@ -194,12 +215,12 @@ void Stream::reset(std::uint64_t seed) PYVOC_RT {
   session_->reset(seed);
   head_ = waiting_ = 0;
   hops_size_ = hops_used_ = skip_ = 0;
-  pushed_ = produced_ = 0;
+  pushed_ = produced_ = due_ = 0;
   flushed_ = false;
 }
 
 std::size_t Stream::latency_samples() const PYVOC_RT {
-  return static_cast<std::size_t>(vocoder_->info().lookahead_frames) * hop_;
+  return static_cast<std::size_t>(lookahead_) * hop_;
 }
 
 }  // namespace pyvoc::api

@@ -1,6 +1,7 @@
 // A stream: frames are queued by push and turned into samples by pull, by the hop or sample by
 // sample as the model is, so that the samples do not depend on how either side was cut into pieces.
-// One thread at a time.
+// With a look-ahead shorter than the model's they do depend on the pushes: at the end of each, what
+// is due is computed as if the stream ended there. One thread at a time.
 #ifndef PYVOC_API_STREAM_H_
 #define PYVOC_API_STREAM_H_
 
@@ -15,9 +16,10 @@ namespace pyvoc::api {
 
 class Stream {
  public:
-  // May throw std::bad_alloc.
+  // `lookahead`: frames, at most the model's own, fewer where it takes_lookahead. May throw
+  // std::bad_alloc.
   Stream(std::shared_ptr<const models::Vocoder> vocoder, std::uint64_t seed,
-         std::size_t capacity_frames, int threads);
+         std::size_t capacity_frames, int threads, int lookahead);
 
   const models::Vocoder& vocoder() const { return *vocoder_; }
 
@@ -48,22 +50,27 @@ class Stream {
   // Takes frames out of the queue, as many as `samples` samples need and the model accepts; their
   // number is 0 beyond the end.
   int next_frames(std::size_t samples, const float** frames) PYVOC_RT;
-  std::size_t take(Span<float> samples) PYVOC_RT;  // from the buffered hops
-  void buffered(int hops) PYVOC_RT;                // so many were computed, or one begun
+  // From the buffered hops, then those that a short look-ahead makes due.
+  std::size_t take(Span<float> samples) PYVOC_RT;
+  void buffered(int hops) PYVOC_RT;  // so many were computed, or one begun
   bool open_hop() PYVOC_RT;  // sample by sample: whether there is a hop with samples to come
+  bool ahead() const PYVOC_RT { return lookahead_ < vocoder_->info().lookahead_frames; }
 
   std::shared_ptr<const models::Vocoder> vocoder_;
   std::unique_ptr<models::Session> session_;
   BusyFlag busy_;
   std::size_t dims_, hop_, block_;
+  int lookahead_;
   bool by_sample_;
   std::vector<float> queue_;  // ring of capacity_ frames
+  std::vector<char> ends_;    // of each: whether it was the last one of a push
   std::size_t capacity_ = 0, head_ = 0, waiting_ = 0;
   std::vector<float> hops_;                  // what was computed last: block_ hops
   std::size_t hops_size_ = 0;                // samples in it, or of the hop that was begun
   std::size_t hops_used_ = 0;                // samples of it that were given out or left out
   std::size_t skip_ = 0;                     // samples still to be left out
   std::uint64_t pushed_ = 0, produced_ = 0;  // frames in, hops out
+  std::uint64_t due_ = 0;                    // hops that a short look-ahead has made due
   bool flushed_ = false;
 };
 

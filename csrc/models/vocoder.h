@@ -31,8 +31,9 @@ struct VocoderInfo {
   int block_frames = 1;  // the most frames that a session takes at a time
   int draws_per_sample = 0;
   int distribution_size = 0;
-  bool takes_sigma = false;  // draws are standard normal numbers, scaled by Session::set_sigma
-  int flows = 0;             // of Vocoder::forward
+  bool takes_sigma = false;      // draws are standard normal numbers, scaled by Session::set_sigma
+  int flows = 0;                 // of Vocoder::forward
+  bool takes_lookahead = false;  // Session::set_lookahead
   // Sessions go by Session::begin_hop and Vocoder::run, not by process and finish: a hop may be
   // divided, and samples left out.
   bool sample_by_sample = false;
@@ -76,6 +77,18 @@ class Session {
   virtual bool begin_hop(const float* frame) PYVOC_RT {
     (void)frame;
     return false;
+  }
+
+  // Where VocoderInfo::takes_lookahead, before the first frame: fewer frames of look-ahead than the
+  // model's own. Allocates.
+  virtual void set_lookahead(int frames) { (void)frames; }
+
+  // Then: the hops up to so many frames before the last one that were not given yet, at most
+  // block_frames at a time, as if no frame followed; but frames may. Those that process gives later
+  // are the same as if this had not been called.
+  virtual int preview(float* samples) PYVOC_RT {
+    (void)samples;
+    return 0;
   }
 };
 

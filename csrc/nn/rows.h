@@ -39,6 +39,16 @@ class Rows {
     padded_left_ = padded_right_ = false;
   }
 
+  // Becomes what `from` is, of the same channels and capacity.
+  void copy(const Rows& from) PYVOC_RT {
+    const std::int64_t rows = from.end_ + (from.padded_right_ ? pad_ : 0) - from.first_;
+    std::memcpy(data_, from.data_, sizeof(T) * static_cast<std::size_t>(rows * channels_));
+    first_ = from.first_;
+    end_ = from.end_;
+    padded_left_ = from.padded_left_;
+    padded_right_ = from.padded_right_;
+  }
+
   std::int64_t end() const PYVOC_RT { return end_; }  // rows appended so far
   T* row(std::int64_t t) PYVOC_RT { return data_ + (t - first_) * channels_; }
   const T* row(std::int64_t t) const PYVOC_RT { return data_ + (t - first_) * channels_; }

@@ -13,13 +13,24 @@ from typing import Any
 
 import pyvoc
 from pyvoc import synthesis
+from pyvoc._inputs import MOST_LOOKAHEAD
 from pyvoc._layouts import LAYOUTS
 from pyvoc.audio import RAW_SUFFIXES
+from pyvoc.lookahead import LookaheadReport
 from pyvoc.voices import DEFAULT
 
 __all__ = ["add_parser", "run"]
 
-_OF_THE_NETWORK = ("seed", "layout", "precision", "threads", "draws", "sigma", "denoise")
+_OF_THE_NETWORK = (
+    "seed",
+    "layout",
+    "precision",
+    "threads",
+    "draws",
+    "sigma",
+    "denoise",
+    "lookahead",
+)
 """Options that nothing comes of where samples are there already."""
 
 
@@ -99,6 +110,13 @@ def add_parser(subparsers: Any) -> None:
         metavar="STRENGTH",
         help="take the model's own hum out: the part of it that is subtracted, 0..1 (WaveGlow's "
         "upstream: 0.1); default: 0, not at all",
+    )
+    parser.add_argument(
+        "--lookahead",
+        type=_number(0, MOST_LOOKAHEAD),
+        metavar="N",
+        help="frames in place of the model's own: fewer (WaveGlow) give samples earlier, and "
+        "approximate; files are streamed 8 frames at a time, and the error is measured",
     )
     parser.add_argument(
         "--from-bin",
@@ -207,6 +225,8 @@ def run(args: argparse.Namespace) -> int:
         args.parser.error("--rate goes with --from-bin: a model has its rate")
     if args.draws is not None and len(args.inputs) > 1:
         args.parser.error("--draws goes with one input")
+    if args.lookahead is not None and (args.fold is not None or args.upstream_compat):
+        args.parser.error("--lookahead streams, --fold and --upstream-compat do not")
     if args.inputs == ["-"] and (args.fold is not None or args.upstream_compat):
         args.parser.error("--fold and --upstream-compat need the whole utterance: give a file")
     to_stdout = targets == ["-"]
@@ -230,6 +250,7 @@ def run(args: argparse.Namespace) -> int:
             draws=draws,
             sigma=args.sigma,
             denoise=args.denoise,
+            lookahead=args.lookahead,
         )
     else:
         progress = _Progress(model.info.sample_rate)
@@ -246,6 +267,7 @@ def run(args: argparse.Namespace) -> int:
                 fold=args.fold,
                 upstream_compat=args.upstream_compat,
                 denoise=args.denoise,
+                lookahead=args.lookahead,
                 make_folder=_is_folder(args.output),
                 progress=progress,
             )
@@ -299,3 +321,21 @@ def _print(report: synthesis.Report, *, as_json: bool) -> None:
         f"({report.precision}, {report.tier}, latency {report.latency_ms:.0f} ms)",
         file=sys.stderr,
     )
+    if report.lookahead is not None:
+        print(_measured(report.lookahead), file=sys.stderr)
+
+
+def _measured(found: LookaheadReport) -> str:
+    pushes = "as frames came" if found.push_frames is None else f"{found.push_frames} at a time"
+    error = (
+        "the exact samples"
+        if found.max_error == 0
+        else f"against the exact samples SNR {_decibels(found.snr_db)}, largest difference "
+        f"{found.max_error:.2g} of full scale"
+    )
+    plural = "" if found.frames == 1 else "s"
+    return f"look-ahead {found.frames} frame{plural}, pushed {pushes}: {error}"
+
+
+def _decibels(snr_db: float | None) -> str:
+    return "unknown (silence)" if snr_db is None else f"{snr_db:.1f} dB"

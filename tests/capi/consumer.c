@@ -235,6 +235,14 @@ static void check_stream(pyvoc_model* model, const pyvoc_model_info* info) {
   }
   pyvoc_stream_close(stream);
   stream = NULL;
+  options.lookahead_given = 1;
+  options.lookahead_frames = info->lookahead_frames;
+  EXPECT(pyvoc_stream_open(model, &options, &stream) == PYVOC_OK);
+  EXPECT(pyvoc_stream_latency_samples(stream) == (size_t)info->lookahead_frames * info->hop_length);
+  pyvoc_stream_close(stream);
+  stream = NULL;
+  options.lookahead_frames = 65536;
+  EXPECT(pyvoc_stream_open(model, &options, &stream) == PYVOC_ERROR_ARGUMENT);
   options.struct_size = 2;
   EXPECT(pyvoc_stream_open(model, &options, &stream) == PYVOC_ERROR_ARGUMENT);
   EXPECT(pyvoc_stream_open(NULL, NULL, &stream) == PYVOC_ERROR_ARGUMENT);

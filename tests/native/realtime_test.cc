@@ -115,6 +115,37 @@ TEST_P(Realtime, StreamDoesNotAllocate) {
   EXPECT_EQ(total, 2 * kFrames * info.hop_length);
 }
 
+TEST_P(Realtime, StreamWithoutLookaheadDoesNotAllocate) {
+  const Model model(GetParam());
+  const pyvoc_model_info info = model.info();
+  if (std::string(info.architecture) != "waveglow") GTEST_SKIP() << "cannot do with less";
+  constexpr std::size_t kFrames = 12;
+  const std::vector<float> frames = make_frames(kFrames, info.feature_dims);
+  std::vector<float> samples(kFrames * info.hop_length);
+  pyvoc_stream_options options = PYVOC_STREAM_OPTIONS_INIT;
+  options.lookahead_given = 1;
+  Stream stream(model, options);
+
+  const Counting counting;
+  std::size_t total = 0, n = 0;
+  for (int round = 0; round < 2; ++round) {
+    for (std::size_t i = 0; i < kFrames; ++i) {
+      ASSERT_EQ(stream.try_push(frames.data() + i * info.feature_dims, 1, info.feature_dims),
+                PYVOC_OK);
+      ASSERT_EQ(stream.available(), info.hop_length);
+      ASSERT_EQ(stream.try_pull(samples.data(), samples.size(), &n), PYVOC_OK);
+      ASSERT_EQ(n, info.hop_length);
+      total += n;
+    }
+    ASSERT_EQ(stream.try_flush(), PYVOC_OK);
+    ASSERT_EQ(stream.available(), 0u);
+    ASSERT_EQ(stream.latency_samples(), 0u);
+    ASSERT_EQ(stream.try_reset(2), PYVOC_OK);
+  }
+  EXPECT_EQ(counting.calls(), 0);
+  EXPECT_EQ(total, 2 * kFrames * info.hop_length);
+}
+
 TEST_P(Realtime, BatchDoesNotAllocate) {
   const Model model(GetParam());
   const pyvoc_model_info info = model.info();

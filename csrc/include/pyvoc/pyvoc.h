@@ -79,8 +79,7 @@ PYVOC_API const char* pyvoc_last_error(void);
  * names an unknown or unsupported tier. */
 PYVOC_API pyvoc_status pyvoc_system_info(const char** json);
 
-/* ---- models ------------------------------------------------------------------------------------
- */
+/* ---- models ---------------------------------------------------------------------------------- */
 
 typedef struct pyvoc_model_info {
   uint32_t struct_size;
@@ -138,13 +137,15 @@ PYVOC_API pyvoc_status pyvoc_model_forward(const pyvoc_model* model, const float
                                            size_t n_samples, uint32_t threads, float* noise,
                                            double* log_scales, double* log_dets);
 
-/* ---- streams: frames in, samples out ------------------------------------------------------------
- */
+/* ---- streams: frames in, samples out --------------------------------------------------------- */
 
 /* threads: that may work on this stream, the caller's among them; 0 is 1, at most 64. Models whose
  * samples are too little work each (LPCNet) use one. In a lockstep one stream's threads serve all:
  * give them to one. The samples do not depend on it. Helpers poll: busily for a moment after each
- * pull, then every few milliseconds until the stream is closed. */
+ * pull, then every few milliseconds until the stream is closed.
+ * Fewer lookahead_frames than the model's own: at the end of each push, the samples that are due are
+ * computed as if the stream ended there. They depend on the pushes then, not on the pulls, and each
+ * push costs a pass over the look-ahead that is missing. */
 typedef struct pyvoc_stream_options {
   uint32_t struct_size;
   uint32_t capacity_frames; /* room for pushed frames that were not pulled yet; 0: 64 */
@@ -152,9 +153,11 @@ typedef struct pyvoc_stream_options {
   uint32_t threads;
   uint32_t sigma_given; /* 1: `sigma` counts, in place of what the model file says */
   float sigma;          /* 0 to 4: standard deviation of the noise of a model that takes_sigma */
+  uint32_t lookahead_given;  /* 1: `lookahead_frames` counts, in place of the model's own */
+  uint32_t lookahead_frames; /* 0 to 65535; fewer than the model's own: WaveGlow only */
 } pyvoc_stream_options;
 
-#define PYVOC_STREAM_OPTIONS_INIT {sizeof(pyvoc_stream_options), 0, 0, 0, 0, 0.0f}
+#define PYVOC_STREAM_OPTIONS_INIT {sizeof(pyvoc_stream_options), 0, 0, 0, 0, 0.0f, 0, 0}
 
 /* `options` may be NULL. */
 PYVOC_API pyvoc_status pyvoc_stream_open(pyvoc_model* model, const pyvoc_stream_options* options,
@@ -175,7 +178,7 @@ PYVOC_API size_t pyvoc_stream_available(const pyvoc_stream* stream);
 
 /* [real-time] Synthesises up to `capacity` samples into `samples` (float, -1..1) and stores their
  * number, which is less only when frames run out. Whatever the sizes pushed and pulled, the samples
- * are the same. */
+ * are the same (but for a short look-ahead, see pyvoc_stream_options). */
 PYVOC_API pyvoc_status pyvoc_stream_pull(pyvoc_stream* stream, float* samples, size_t capacity,
                                          size_t* written);
 
@@ -261,8 +264,7 @@ PYVOC_API pyvoc_status pyvoc_folds_get(const pyvoc_folds* folds, size_t i, pyvoc
 PYVOC_API pyvoc_status pyvoc_folds_join(const pyvoc_folds* folds, const float* const* parts,
                                         size_t n, float* samples, size_t capacity);
 
-/* ---- feature extraction: PCM in, frames out -----------------------------------------------------
- */
+/* ---- feature extraction: PCM in, frames out -------------------------------------------------- */
 
 typedef struct pyvoc_extractor_info {
   uint32_t struct_size;

@@ -128,6 +128,7 @@ class Stream {
     open(model, options);
   }
 
+  // With all that a stream can be asked for.
   Stream(const Model& model, const pyvoc_stream_options& options) { open(model, options); }
 
   // Allocates: not for the audio thread.

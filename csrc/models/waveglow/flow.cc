@@ -96,6 +96,21 @@ void Flow<X>::reset() PYVOC_RT {
 }
 
 template <typename X>
+void Flow<X>::copy_state(const Flow& from) PYVOC_RT {
+  input_.copy(from.input_);
+  shift_scale_.copy(from.shift_scale_);
+  started_ = from.started_;
+  coupled_ = from.coupled_;
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    LayerState& layer = layers_[i];
+    layer.done = from.layers_[i].done;
+    layer.end = from.layers_[i].end;
+    from.load_tail(i, layer.tail);
+    std::memcpy(layer.kept, from.layers_[i].kept, sizeof(float) * w_.layers[i].gate.kept());
+  }
+}
+
+template <typename X>
 void Flow<X>::run(Team& team, const Workspace<X>& space, const nn::Rows<X>& condition,
                   std::int64_t until, std::int64_t total, const Noise& noise, int part,
                   nn::Rows<float>& next) PYVOC_RT {

@@ -51,6 +51,9 @@ class Flow {
 
   void reset() PYVOC_RT;
 
+  // Becomes what `from`, the same flow of another chain, is.
+  void copy_state(const Flow& from) PYVOC_RT;
+
   // From now on, what layers get is added to seen [layers].
   void observe(const LayerActivations* seen) { seen_ = seen; }
 

@@ -1,15 +1,16 @@
 // WaveGlow as a stream: mel frames in, samples out. What a frame brings goes through the
 // upsampling and, as far as it completes something, through every flow; each flow keeps the little
-// that it needs of the past, so that any division of the frames gives the same samples. At the end
-// of a stream the flows go on at the same pace. Called by one thread; each convolution is shared
-// with the team. Allocates in the constructor only.
+// that it needs of the past, so that any division of the frames gives the same samples. Samples
+// that are wanted before all frames that they depend on are there come from a copy of the flows,
+// which goes on as if the stream ended. Called by one thread; each convolution is shared with the
+// team. Allocates in the constructor only.
 #ifndef PYVOC_MODELS_WAVEGLOW_GENERATOR_H_
 #define PYVOC_MODELS_WAVEGLOW_GENERATOR_H_
 
-#include <vector>
+#include <memory>
 
+#include "models/waveglow/chain.h"
 #include "models/waveglow/conditioning.h"
-#include "models/waveglow/flow.h"
 
 namespace pyvoc::models::waveglow {
 
@@ -18,6 +19,9 @@ template <typename X>
 class Generator {
  public:
   Generator(const Config& config, const Weights& weights, int threads);
+
+  // Frames may follow finish() from now on. Allocates.
+  void book_copy();
 
   void reset(std::uint64_t seed) PYVOC_RT;
 
@@ -32,26 +36,25 @@ class Generator {
   // Takes n <= kBlockFrames frames [n][bands] and computes all samples that they complete.
   void push(const float* frames, int n) PYVOC_RT;
 
-  // No frame follows: computes until at least so many samples are ready (all of them at the end).
-  void finish(std::int64_t samples) PYVOC_RT;
-
-  // Samples that are ready, oldest first, and how to take the oldest n.
-  std::int64_t count() const PYVOC_RT { return (audio_.end() - given_) * c_.groups; }
-  void take(std::int64_t n, float* samples) PYVOC_RT;  // a multiple of groups
+  // The next n samples, a multiple of groups: take() gives what is complete, finish() goes on as if
+  // no frame followed. `last`: the last sample (exclusive) that will be asked for before one does.
+  void take(std::int64_t n, float* samples) PYVOC_RT { give(flows_, n, samples); }
+  void finish(std::int64_t n, std::int64_t last, float* samples) PYVOC_RT;
 
  private:
-  // As if the noise up to row `front` were there, of which `total` are, if that is known.
-  void advance(std::int64_t front, std::int64_t total) PYVOC_RT;
+  void give(Chain<X>& from, std::int64_t n, float* samples) PYVOC_RT;
 
   const Config& c_;
+  const Weights& w_;
   Arena arena_;
   Team team_;
   Noise noise_;
   Workspace<X> space_;
   Conditioning<X> condition_;
-  std::vector<Flow<X>> flows_;
-  nn::Rows<float> audio_;  // [groups]
-  std::int64_t front_ = 0, given_ = 0;
+  Chain<X> flows_;
+  std::unique_ptr<Chain<X>> copy_;
+  std::int64_t copied_ = 0;  // the rows that there were when the copy was made
+  std::int64_t given_ = 0;   // rows
 };
 
 extern template class Generator<float>;

@@ -31,27 +31,37 @@ class Synthesis final : public Session {
   void set_draws(Span<const float> draws) PYVOC_RT override { generator_.noise().give(draws); }
   void set_sigma(float sigma) PYVOC_RT override { generator_.noise().set_sigma(sigma); }
 
+  void set_lookahead(int frames) override {
+    generator_.book_copy();
+    lookahead_ = frames;
+  }
+
   int process(const float* frames, int n, float* samples) PYVOC_RT override {
     generator_.push(frames, n);
     pushed_ += n;
-    return give(std::max<std::int64_t>(pushed_ - config_.lookahead_frames() - given_, 0), samples);
+    const std::int64_t hops =
+        std::max<std::int64_t>(pushed_ - config_.lookahead_frames() - given_, 0);
+    generator_.take(hops * config_.hop_length, samples);
+    given_ += hops;
+    return static_cast<int>(hops);
   }
 
-  int finish(float* samples) PYVOC_RT override {
-    const std::int64_t hops = std::min<std::int64_t>(pushed_ - given_, kBlockFrames);
-    generator_.finish(hops * config_.hop_length);
-    return give(hops, samples);
-  }
+  int preview(float* samples) PYVOC_RT override { return finish(pushed_ - lookahead_, samples); }
+  int finish(float* samples) PYVOC_RT override { return finish(pushed_, samples); }
 
  private:
-  int give(std::int64_t hops, float* samples) PYVOC_RT {
-    generator_.take(hops * config_.hop_length, samples);
+  // The next hops of `due`, as if no frame followed.
+  int finish(std::int64_t due, float* samples) PYVOC_RT {
+    const std::int64_t hops = std::min<std::int64_t>(due - given_, kBlockFrames);
+    if (hops <= 0) return 0;
+    generator_.finish(hops * config_.hop_length, due * config_.hop_length, samples);
     given_ += hops;
     return static_cast<int>(hops);
   }
 
   const Config& config_;
   Generator<X> generator_;
+  int lookahead_ = 0;                    // of preview()
   std::int64_t pushed_ = 0, given_ = 0;  // frames, hops
 };
 
@@ -94,6 +104,7 @@ Result<std::unique_ptr<Vocoder>> Waveglow::load(const io::Gguf& file,
   info.block_frames = kBlockFrames;
   info.draws_per_sample = 1;
   info.takes_sigma = true;
+  info.takes_lookahead = true;
   info.flows = c.flows();
   return std::unique_ptr<Vocoder>(std::move(model));
 }
