@@ -108,8 +108,7 @@ PYVOC_API void pyvoc_model_release(pyvoc_model* model);
 /* Fills `info`; set info->struct_size before the call. */
 PYVOC_API pyvoc_status pyvoc_model_get_info(const pyvoc_model* model, pyvoc_model_info* info);
 
-/* A JSON object: metadata, the tensors, the plan (layer, shape, precision, backend, kernel, tier).
- */
+/* A JSON object: metadata, the tensors, the plan (layer, shape, precision, backend, kernel). */
 PYVOC_API pyvoc_status pyvoc_model_describe(const pyvoc_model* model, const char** json);
 
 /* Teacher-forced output distributions of an autoregressive model.
@@ -140,12 +139,11 @@ PYVOC_API pyvoc_status pyvoc_model_forward(const pyvoc_model* model, const float
 /* ---- streams: frames in, samples out --------------------------------------------------------- */
 
 /* threads: that may work on this stream, the caller's among them; 0 is 1, at most 64. Models whose
- * samples are too little work each (LPCNet) use one. In a lockstep one stream's threads serve all:
- * give them to one. The samples do not depend on it. Helpers poll: busily for a moment after each
- * pull, then every few milliseconds until the stream is closed.
- * Fewer lookahead_frames than the model's own: at the end of each push, the samples that are due are
- * computed as if the stream ended there. They depend on the pushes then, not on the pulls, and each
- * push costs a pass over the look-ahead that is missing. */
+ * samples are too little work each (LPCNet) use one. In a lockstep one stream's threads serve all.
+ * The samples do not depend on it. Helpers poll: busily for a moment after each pull, then every
+ * few milliseconds until the stream is closed. Fewer lookahead_frames than the model's own: at the
+ * end of each push, the samples that are due are computed as if the stream ended there; they depend
+ * on the pushes then, and each push costs a pass over the look-ahead that is missing. */
 typedef struct pyvoc_stream_options {
   uint32_t struct_size;
   uint32_t capacity_frames; /* room for pushed frames that were not pulled yet; 0: 64 */
@@ -168,8 +166,7 @@ PYVOC_API void pyvoc_stream_close(pyvoc_stream* stream);
 PYVOC_API pyvoc_status pyvoc_stream_reserve(pyvoc_stream* stream, size_t frames);
 
 /* [real-time] Appends `n_frames` rows, `stride` floats apart, of which the first feature_dims are
- * read: all rows or, with PYVOC_ERROR_FULL or PYVOC_ERROR_FEATURE (NaN, Inf, absurd values), none.
- */
+ * read: all rows or, with PYVOC_ERROR_FULL or PYVOC_ERROR_FEATURE (NaN, absurd values), none. */
 PYVOC_API pyvoc_status pyvoc_stream_push(pyvoc_stream* stream, const float* frames, size_t n_frames,
                                          size_t stride);
 
