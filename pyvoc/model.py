@@ -282,9 +282,8 @@ def load(
         ``auto`` takes what the file holds. Another one than that is refused: precision is chosen
         at conversion.
     threads
-        Threads that :func:`pyvoc.synthesize_batch` uses, and a single stream of a model whose
-        samples do not depend on each other (MelGAN, WaveGlow). LPCNet's stream always runs on one.
-        The samples are the same with any number.
+        Threads that :func:`pyvoc.synthesize_batch` uses, and a single stream: all but LPCNet's,
+        which always runs on one. The samples are the same with any number.
 
     Returns
     -------
