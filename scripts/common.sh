@@ -67,7 +67,7 @@ build_native() {
 }
 
 # What is left out under emulation: slow, and no more telling than on the machine itself.
-EMULATED_FILTER='-CorruptModels.*:Dump.*:Gguf.Many*'
+EMULATED_FILTER='-CorruptModels.*:Dump.*:Gguf.Many*:*Live*:*/Realtime.*'
 
 # run_ctest NAME BUILD [VARIABLE=VALUE ...]: ctest with the counts left for summary.py.
 run_ctest() {

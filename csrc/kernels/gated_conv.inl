@@ -40,27 +40,32 @@ inline void gated_sums(const Dense<T>& w, const GatedRows<float>& job, std::int3
   if (job.begin == nullptr) {
     begin_at_bias(job.out, first, acc);
   } else {
-    for (int r = 0; r < kRows; ++r) {
-      for (int p = 0; p < kPanels; ++p) {
-        acc[r][p] = load(job.begin + at + r * job.sums_stride + 16 * p);
-      }
-    }
+    unrolled<kRows>([&](auto r) {
+      unrolled<kPanels>([&](auto p) {
+        acc[r.value][p.value] = load(job.begin + at + r.value * job.sums_stride + 16 * p.value);
+      });
+    });
   }
-  std::int32_t s = 0;
-  if (job.leave != nullptr) {
-    F32x16 once[kRows][kPanels];
-    add_segment(weights, panel, job.in, s++, row, ahead, acc);
-    std::memcpy(once, acc, sizeof(acc));
-    add_segment(weights, panel, job.in, s++, row, ahead, acc);
-    for (int r = 0; r < kRows; ++r) {
-      for (int p = 0; p < kPanels; ++p) {
-        store(job.leave + at + r * job.sums_stride + 16 * p,
-              sub(add(once[r][p], once[r][p]), acc[r][p]));
-      }
-    }
+  F32x16 once[kRows][kPanels];
+  for (std::int32_t s = 0; s < job.in.segments; ++s) {
+    add_segment(weights, panel, job.in, s, row, ahead, acc);
+    if (job.leave == nullptr || s > 1) continue;
+    unrolled<kRows>([&](auto r) {
+      unrolled<kPanels>([&](auto p) {
+        const F32x16 sum = acc[r.value][p.value];
+        F32x16& first_sum = once[r.value][p.value];
+        if (s == 0) {
+          first_sum = sum;
+        } else {
+          store(job.leave + at + r.value * job.sums_stride + 16 * p.value,
+                sub(add(first_sum, first_sum), sum));
+        }
+      });
+    });
   }
-  for (; s < job.in.segments; ++s) add_segment(weights, panel, job.in, s, row, ahead, acc);
-  std::memcpy(sums, acc, sizeof(acc));
+  unrolled<kRows>([&](auto r) {
+    unrolled<kPanels>([&](auto p) { sums[r.value][p.value] = acc[r.value][p.value]; });
+  });
 }
 
 template <int kRows, typename T>
