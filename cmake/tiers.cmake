@@ -2,7 +2,7 @@
 # A tier that the compiler or the target processor does not know is left out.
 include(CheckCXXCompilerFlag)
 
-set(PYVOC_TIER_OPTIMIZE -O3)
+set(PYVOC_TIER_OPTIMIZE -O3 CACHE STRING "Optimisation of the kernels; packaging tests want less")
 if(PYVOC_SANITIZE)
   # Instrumented -O3 takes minutes to compile and proves no more. What these checks would add to the
   # address sanitizer's doubles the time again: every vector is reached through a reference.

@@ -69,15 +69,28 @@ build_native() {
 # What is left out under emulation: slow, and no more telling than on the machine itself.
 EMULATED_FILTER='-CorruptModels.*:Dump.*:Gguf.Many*:*Live*:*/Realtime.*'
 
-# run_ctest NAME BUILD [VARIABLE=VALUE ...]: ctest with the counts left for summary.py.
-run_ctest() {
-  local name=$1 build=$2 code=0 tmp
+# run_native NAME BUILD [WORD ...]: the GoogleTest programs of a build, in as many parts as there are
+# JOBS, side by side; the words (an emulator) come before a program. Counts are left for summary.py.
+run_native() {
+  local name=$1 build=$2 program pids=() code=0 i tmp
   shift 2
   rm -rf "${RESULTS:?}/$name"
+  mkdir -p "$RESULTS/$name"
   tmp=$(mktemp -d)
-  env "GTEST_OUTPUT=json:$RESULTS/$name/" GTEST_BRIEF=1 "TMPDIR=$tmp" "$@" \
-    ctest --test-dir "$build" --output-on-failure --output-junit "$RESULTS/$name.ctest.xml" ||
-    code=$?
+  for program in pyvoc_tests pyvoc_realtime_tests; do
+    for ((i = 0; i < JOBS; ++i)); do
+      TMPDIR=$tmp GTEST_TOTAL_SHARDS=$JOBS GTEST_SHARD_INDEX=$i GTEST_BRIEF=1 \
+        GTEST_OUTPUT="json:$RESULTS/$name/$program.$i.json" \
+        "$@" "$build/tests/native/$program" &
+      pids+=($!)
+    done
+  done
+  for i in "${pids[@]}"; do wait "$i" || code=1; done
   rm -rf "$tmp"
   return $code
+}
+
+# run_probes NAME BUILD: the tests that need a process per case.
+run_probes() {
+  ctest --test-dir "$2" --output-on-failure -R '^isa_' --output-junit "$RESULTS/$1.xml"
 }

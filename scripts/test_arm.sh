@@ -15,21 +15,20 @@ ninja -C build/aarch64 -j "$JOBS" --quiet
 failed=0
 for pair in cortex-a53=neon neoverse-n1=neon_dotprod max=neon_dotprod; do
   heading "aarch64: ${pair%=*}, which has ${pair#*=}"
-  run_ctest "arm-${pair%=*}" build/aarch64 "QEMU_CPU=${pair%=*}" \
-    "PYVOC_EXPECT_TIER=${pair#*=}" "GTEST_FILTER=$EMULATED_FILTER" ||
-    failed=1
+  export QEMU_CPU=${pair%=*} PYVOC_EXPECT_TIER=${pair#*=} GTEST_FILTER=$EMULATED_FILTER
+  run_native "arm-$QEMU_CPU" build/aarch64 qemu-aarch64 -L /usr/aarch64-linux-gnu || failed=1
+  run_probes "arm-$QEMU_CPU" build/aarch64 || failed=1
 done
+unset QEMU_CPU
 
-# The x86-64 build on older processors. Run by hand: its CMake knows no emulator.
+# The x86-64 build on older processors.
 if [[ $(uname -m) == x86_64 ]]; then
   build_native
   for pair in Nehalem=scalar Haswell=avx2; do
     heading "x86-64: ${pair%=*}, which has ${pair#*=}"
-    rm -rf "$RESULTS/x86-${pair%=*}"
-    PYVOC_EXPECT_TIER=${pair#*=} qemu-x86_64 -cpu "${pair%=*}" \
-      build/native/tests/native/pyvoc_tests --gtest_brief=1 "--gtest_filter=$EMULATED_FILTER" \
-      "--gtest_output=json:$RESULTS/x86-${pair%=*}/" 2> >(grep -v "TCG doesn't support" >&2) ||
-      failed=1
+    export PYVOC_EXPECT_TIER=${pair#*=} GTEST_FILTER=$EMULATED_FILTER
+    run_native "x86-${pair%=*}" build/native qemu-x86_64 -cpu "${pair%=*}" \
+      2> >(grep -v "TCG doesn't support" >&2) || failed=1
   done
 fi
 exit $failed

@@ -11,5 +11,8 @@ configure build/asan -DCMAKE_BUILD_TYPE=Debug "-DCMAKE_CXX_FLAGS_DEBUG=-O1 -g1" 
   -DPYVOC_SANITIZE=address,undefined
 ninja -C build/asan -j "$JOBS" --quiet
 heading "sanitizers: run"
-run_ctest asan build/asan ASAN_OPTIONS=detect_stack_use_after_return=1 \
-  UBSAN_OPTIONS=print_stacktrace=1
+export ASAN_OPTIONS=detect_stack_use_after_return=1 UBSAN_OPTIONS=print_stacktrace=1
+failed=0
+run_native asan build/asan || failed=1
+run_probes asan build/asan || failed=1
+exit $failed

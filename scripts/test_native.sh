@@ -8,4 +8,7 @@ fi
 heading "native tests: build"
 build_native
 heading "native tests: run"
-run_ctest native build/native
+failed=0
+run_native native build/native || failed=1
+run_probes native build/native || failed=1
+exit $failed

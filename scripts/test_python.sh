@@ -11,6 +11,17 @@ if [[ -f build/native/csrc/libpyvoc.a ]]; then export PYVOC_NATIVE_BUILD=$ROOT/b
 if [[ -x build/native/tools/dump_data/dump_data ]]; then
   export PYVOC_DUMP_DATA=$ROOT/build/native/tools/dump_data/dump_data
 fi
-if (($# == 0)); then set -- "$ROOT/tests/python"; fi
 cd build
-pytest -c "$ROOT/pyproject.toml" --rootdir "$ROOT" --junitxml="$RESULTS/pytest.xml" "$@"
+run() { # run NAME OPTION ...
+  pytest -c "$ROOT/pyproject.toml" --rootdir "$ROOT" --junitxml="$RESULTS/$1.xml" "${@:2}"
+}
+if (($#)); then
+  run pytest "$@"
+  exit
+fi
+live=$ROOT/tests/python/test_live_devices.py # sound in real time: nothing runs beside it
+failed=0
+run pytest -n "$JOBS" --dist loadfile --ignore "$live" "$ROOT/tests/python" || failed=1
+heading "pytest: live sound"
+run live "$live" || failed=1
+exit $failed

@@ -99,9 +99,7 @@ void LiveEngine::stop() {
 
 void LiveEngine::run() {
   const DenormalGuard guard;
-  // A thread that never rests would keep ordinary ones from the processor.
-  const bool fast = settings_.bypass || speed_.times_real_time() > 1.1;
-  realtime_ = fast && raise_priority();
+  realtime_ = keeps_ahead() && raise_priority();
   const double before = thread_cpu_seconds();
   while (!stop_.load(std::memory_order_relaxed)) {
     if (turn()) {

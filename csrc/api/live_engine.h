@@ -94,6 +94,8 @@ class LiveEngine {
   void measure();                              // live_speed.cc: speed_ and the path's chunk
   LiveSpeed measure_chunk(std::size_t chunk);  // the same
   PlayoutSettings choose_playout() const;      // the same
+  // It rests now and then: a real-time thread that does not keeps ordinary ones from the processor.
+  bool keeps_ahead() const { return settings_.bypass || speed_.times_real_time() > 1.1; }
   void run();
   bool feed() PYVOC_RT;
   double now() const PYVOC_RT {

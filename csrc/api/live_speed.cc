@@ -6,6 +6,7 @@
 
 #include "api/live_engine.h"
 #include "base/denormals.h"
+#include "base/thread_priority.h"
 
 namespace pyvoc::api {
 namespace {
@@ -15,8 +16,9 @@ constexpr double kWarmUp = 2.5;        // seconds at most
 constexpr double kPatience = 1.0;      // seconds at most for one measurement
 constexpr int kWindows = 3;            // the fastest counts: what else runs here only slows down
 constexpr double kWindowSound = 0.08;  // seconds of sound in a window, at least
-constexpr double kSafety = 0.010;      // seconds that threads wake up late, now and then
-constexpr double kSpread = 1.25;       // work takes longer now and then
+// Seconds that threads wake up late, now and then: ordinary ones, real-time ones.
+constexpr double kSafety = 0.010, kRealtimeSafety = 0.003;
+constexpr double kSpread = 1.25;  // work takes longer now and then
 
 // Speech-like enough: a tone and noise.
 void fill(std::vector<float>& pcm, std::uint64_t& at, double rate) {
@@ -110,7 +112,8 @@ PlayoutSettings LiveEngine::choose_playout() const {
   const double free = settings_.two_clocks ? 0.0 : block / rate;
   const double work =
       std::max(0.0, kSpread * speed_.work * frames / static_cast<double>(path_->chunk()) - free);
-  const double margin = settings_.margin >= 0.0 ? settings_.margin : kSafety + work;
+  const double safety = keeps_ahead() && may_raise_priority() ? kRealtimeSafety : kSafety;
+  const double margin = settings_.margin >= 0.0 ? settings_.margin : safety + work;
   PlayoutSettings playout;
   playout.rate = rate;
   playout.margin = static_cast<std::size_t>(std::llround(margin * rate));

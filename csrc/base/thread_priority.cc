@@ -1,5 +1,8 @@
 #include "base/thread_priority.h"
 
+#include <system_error>
+#include <thread>
+
 #if defined(_WIN32)
 #include <windows.h>
 #else
@@ -40,5 +43,14 @@ double thread_cpu_seconds() noexcept {
 }
 
 #endif
+
+bool may_raise_priority() noexcept {
+  bool permitted = false;
+  try {
+    std::thread([&] { permitted = raise_priority(); }).join();
+  } catch (const std::system_error&) {
+  }
+  return permitted;
+}
 
 }  // namespace pyvoc

@@ -237,5 +237,8 @@ def _print_latency(report: LatencyReport, *, as_json: bool) -> None:
     print(f"  {'engine':<18} {report.engine:7.2f} ms; {report.counted:.2f} ms by its own count:")
     for name, value in report.parts.items():
         print(f"    {name:<18} {value:7.2f} ms")
-    if report.underruns:
-        print(f"{report.underruns} underruns while measuring: measure again")
+    if report.moved > 1.0:
+        print(
+            f"the delay changed by {report.moved:.1f} ms while measuring ({report.underruns} "
+            "underruns): measure again"
+        )

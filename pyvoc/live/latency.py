@@ -19,7 +19,8 @@ Float32 = npt.NDArray[np.float32]
 
 _SECONDS = 4.0
 _REST = 1.0  # seconds of silence behind the probe
-_ENVELOPE = 0.0025  # seconds per value
+_LOOK = 0.1  # seconds between looks at the engine's own count
+_WINDOW, _STEP = 0.005, 0.0005  # seconds of sound behind a value of an envelope, between two
 _LEAST = 0.3  # correlation below which there is no loopback
 
 
@@ -31,19 +32,22 @@ class LatencyReport:
     ----------
     total
         From a sound leaving the output, over the loopback, through everything, to what would be
-        played for it: the delay that a listener hears. By correlation.
+        played for it: the delay that a listener hears. `round_trip` and `engine`.
     round_trip
         Of it, the devices and the loopback alone: output to input. By correlation.
     engine
-        The rest: `total` less `round_trip`.
+        The rest: from what came in to what would be played for it. By correlation.
     counted
         The engine's delay as it counts it itself, sample by sample.
     parts
         What `counted` is made of.
     correlation
-        Of the loopback's signal and of the sound made, with the probe: 1 is perfect.
+        Of the loopback's signal with the probe, and of the sound made with that: 1 is perfect.
     underruns
-        While measuring: with any, measure again.
+        While measuring.
+    moved
+        By how much `counted` changed while measuring: by more than a millisecond, and there is no
+        one delay, so measure again.
     """
 
     total: float
@@ -53,6 +57,7 @@ class LatencyReport:
     parts: dict[str, float]
     correlation: tuple[float, float]
     underruns: int
+    moved: float
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -110,10 +115,19 @@ class ProbeSession(Session):
         self._workers.append(Recorder(lambda more: self.tapped.append(more.copy())))
 
 
+def _step(rate: int) -> int:
+    return max(1, round(_STEP * rate))
+
+
 def _envelope(signal: Float32, rate: int) -> Float32:
-    step = max(1, round(_ENVELOPE * rate))
-    whole = signal[: len(signal) // step * step].reshape(-1, step)
-    return np.asarray(np.sqrt((whole.astype(np.float64) ** 2).mean(axis=1)), dtype=np.float32)
+    window = round(_WINDOW * rate)
+    sums = np.cumsum(np.concatenate(([0.0], signal.astype(np.float64) ** 2)))
+    levels = np.sqrt(np.maximum(sums[window:] - sums[:-window], 0.0) / window)
+    return np.asarray(levels[:: _step(rate)], dtype=np.float32)
+
+
+def _inside(parts: dict[str, float]) -> float:
+    return sum(value for name, value in parts.items() if not name.endswith("device"))
 
 
 def measure_latency(model: Model, options: Options | None = None, **settings: Any) -> LatencyReport:
@@ -125,7 +139,7 @@ def measure_latency(model: Model, options: Options | None = None, **settings: An
     Parameters
     ----------
     model
-        The model; its delay is found by the sound's level over time, to 2 ms or so. With `bypass`
+        The model; its delay is found by the sound's level over time, to a millisecond or so. With `bypass`
         it is the samples' own, exactly.
     options, **settings
         As for :class:`Session`; one device for input and output, no files.
@@ -143,9 +157,13 @@ def measure_latency(model: Model, options: Options | None = None, **settings: An
     if opt.source is not None or opt.sink is not None or opt.record is not None:
         raise Error("latency is measured between devices: no files")
     session = ProbeSession(model, opt)
+    counted = []
     with session:
-        session.wait(_SECONDS + _REST)
-        stats = session.stats()
+        session.wait(_REST)
+        for _ in range(round(_SECONDS / _LOOK)):
+            session.wait(_LOOK)
+            stats = session.stats()
+            counted.append(_inside(stats.latency_parts))
     rate, sent = session.rates[1], session.probe
     heard, made = np.concatenate(session.tapped).T
     trip, there = lag_of(sent, heard)
@@ -154,19 +172,17 @@ def measure_latency(model: Model, options: Options | None = None, **settings: An
             f"the probe did not come back (correlation {there:.2f}): connect output to input"
         )
     if opt.bypass:
-        total, back = lag_of(sent, made)
+        engine, back = lag_of(heard, made)
     else:
-        total, back = lag_of(_envelope(sent, rate), _envelope(made, rate))
-        total *= max(1, round(_ENVELOPE * rate))
-    inside = {
-        name: value for name, value in stats.latency_parts.items() if not name.endswith("device")
-    }
+        engine, back = lag_of(_envelope(heard, rate), _envelope(made, rate))
+        engine *= _step(rate)
     return LatencyReport(
-        total=round(1000 * total / rate, 3),
+        total=round(1000 * (trip + engine) / rate, 3),
         round_trip=round(1000 * trip / rate, 3),
-        engine=round(1000 * (total - trip) / rate, 3),
-        counted=round(sum(inside.values()), 3),
-        parts=inside,
+        engine=round(1000 * engine / rate, 3),
+        counted=round(counted[-1], 3),
+        parts={k: v for k, v in stats.latency_parts.items() if not k.endswith("device")},
         correlation=(round(there, 3), round(back, 3)),
         underruns=stats.underruns,
+        moved=round(max(counted) - min(counted), 3),
     )

@@ -99,7 +99,7 @@ def stall(times: str) -> dict[str, object]:
 
 
 def latency(bypass: str = "") -> dict[str, object]:
-    return measure_latency(pyvoc.load(), bypass=bool(bypass)).as_dict()
+    return measure_latency(pyvoc.load(), bypass=bool(bypass), margin_ms=40).as_dict()
 
 
 def play(source: str, device: str, rate: str) -> dict[str, object]:
