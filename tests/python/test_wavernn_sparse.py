@@ -168,7 +168,8 @@ def test_threads_change_nothing_at_the_published_size(precision: str, tmp_path: 
         found = []
         for threads in (1, 2, 3):
             model = pyvoc.load(path, threads=threads)
-            found.append([model.synthesize(mel), *pyvoc.synthesize_batch(model, [mel[:2]] * 3)])
+            whole = [model.synthesize(mel), model.synthesize(mel, fold=(275, 63))]
+            found.append([*whole, *pyvoc.synthesize_batch(model, [mel[:2]] * 3)])
         for other in found[1:]:
             for a, b in zip(found[0], other, strict=True):
                 np.testing.assert_array_equal(a, b)

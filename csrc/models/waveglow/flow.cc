@@ -11,7 +11,7 @@ namespace {
 using kernels::ConvInput;
 using kernels::ConvOutput;
 
-constexpr std::int64_t kMostSlice = 1024;
+constexpr std::int64_t kMostSlice = 512;
 // Rows of a layer that go through it together, in the cache.
 constexpr std::int64_t kPiece = nn::GatedConv::kMostRows;
 
@@ -35,6 +35,16 @@ Stream<float> allocate(Arena& arena, std::int64_t rows, int channels, float) {
 Stream<std::uint8_t> allocate(Arena& arena, std::int64_t rows, int channels, std::uint8_t) {
   return {arena.allocate<float>(floats(rows, channels)),
           arena.allocate<std::uint8_t>(floats(rows, channels))};
+}
+
+// Dilations of rows that are computed, of rows that wait.
+Stream<float> allocate_tail(Arena& arena, std::int64_t dilation, int channels, float) {
+  return allocate(arena, 2 * dilation, channels, 0.0f);
+}
+Stream<std::uint8_t> allocate_tail(Arena& arena, std::int64_t dilation, int channels,
+                                   std::uint8_t) {
+  return {arena.allocate<float>(floats(dilation, channels)),
+          arena.allocate<std::uint8_t>(floats(2 * dilation, channels))};
 }
 
 // Where a layer's values go.
@@ -79,7 +89,7 @@ Flow<X>::Flow(const Config& config, const FlowWeights& weights, int number, Aren
   shift_scale_ = nn::Rows<float>(arena, width_, 0, nn::Padding::kZero, 0, rows, nullptr);
   layers_.resize(static_cast<std::size_t>(c_.layers));
   for (std::size_t i = 0; i < layers_.size(); ++i) {
-    layers_[i].tail = allocate(arena, std::int64_t{2} << i, hidden_, X{});
+    layers_[i].tail = allocate_tail(arena, std::int64_t{1} << i, hidden_, X{});
     layers_[i].kept = arena.allocate<float>(w_.layers[i].gate.kept());
   }
 }
@@ -91,7 +101,7 @@ void Flow<X>::reset() PYVOC_RT {
   started_ = coupled_ = 0;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     layers_[i].done = layers_[i].end = 0;
-    clear(i, layers_[i].tail, std::int64_t{1} << i);  // before row 0
+    clear(i, layers_[i].tail.read, std::int64_t{1} << i);  // before row 0
   }
 }
 
@@ -105,7 +115,7 @@ void Flow<X>::copy_state(const Flow& from) PYVOC_RT {
     LayerState& layer = layers_[i];
     layer.done = from.layers_[i].done;
     layer.end = from.layers_[i].end;
-    from.load_tail(i, layer.tail);
+    copy_tail(i, layer.tail, from.layers_[i].tail);
     std::memcpy(layer.kept, from.layers_[i].kept, sizeof(float) * w_.layers[i].gate.kept());
   }
 }
@@ -139,29 +149,29 @@ void Flow<X>::release() PYVOC_RT {
 }
 
 template <typename X>
-void Flow<X>::copy(Stream<X> to, Stream<X> from, std::int64_t rows) const PYVOC_RT {
-  std::memcpy(to.value, from.value, sizeof(float) * floats(rows, hidden_));
+void Flow<X>::copy_tail(std::size_t i, Stream<X> to, Stream<X> from) const PYVOC_RT {
+  const std::int64_t waiting = layers_[i].end - layers_[i].done;
+  std::memcpy(to.read, from.read, sizeof(X) * floats(waiting + (std::int64_t{1} << i), hidden_));
   if constexpr (!std::is_same<X, float>::value) {
-    std::memcpy(to.read, from.read, floats(rows, hidden_));
+    std::memcpy(to.value, from.value, sizeof(float) * floats(waiting, hidden_));
   }
 }
 
 template <typename X>
-void Flow<X>::clear(std::size_t i, Stream<X> at, std::int64_t rows) const PYVOC_RT {
-  std::fill(at.value, at.value + rows * hidden_, 0.0f);
-  if constexpr (!std::is_same<X, float>::value) {
+void Flow<X>::clear(std::size_t i, X* read, std::int64_t rows) const PYVOC_RT {
+  if constexpr (std::is_same<X, float>::value) {
+    std::fill(read, read + rows * hidden_, 0.0f);
+  } else {
     for (std::int64_t row = 0; row < rows; ++row) {
-      std::memcpy(at.read + row * hidden_, w_.layers[i].input.zero, floats(1, hidden_));
+      std::memcpy(read + row * hidden_, w_.layers[i].input.zero, floats(1, hidden_));
     }
   }
 }
 
 template <typename X>
 std::int64_t Flow<X>::load_tail(std::size_t i, Stream<X> to) const PYVOC_RT {
-  const LayerState& layer = layers_[i];
-  const std::int64_t rows = layer.end - layer.done + (std::int64_t{1} << i);
-  copy(to, layer.tail, rows);
-  return rows;
+  copy_tail(i, tail_of(i, to), layers_[i].tail);
+  return layers_[i].end - layers_[i].done + (std::int64_t{1} << i);
 }
 
 // Rows more for the first layer, which are in the workspace then.
@@ -185,12 +195,12 @@ void Flow<X>::run_layers(Team& team, Workspace<X> space, const nn::Rows<X>& cond
     LayerState& layer = layers_[i];
     const std::int64_t dilation = std::int64_t{1} << i, from = layer.done;
     const bool ended = layer.end == total;
-    if (ended) clear(i, at(space.input, layer.end - from + dilation), dilation);
+    if (ended) clear(i, at(space.input, layer.end - from + dilation).read, dilation);
     const std::int64_t until = ended ? layer.end : std::max(layer.end - dilation, from);
     if (i + 1 < layers_.size()) load_tail(i + 1, space.output);
     run_layer(team, space, condition, i, until);
     layer.done = until;
-    copy(layer.tail, at(space.input, until - from), layer.end - until + dilation);
+    copy_tail(i, layer.tail, tail_of(i, at(space.input, until - from)));
     if (i + 1 < layers_.size()) layers_[i + 1].end = until;
     std::swap(space.input, space.output);
   }

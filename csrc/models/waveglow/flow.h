@@ -91,7 +91,8 @@ class Flow {
 
  private:
   struct LayerState {
-    Stream<X> tail;         // rows done - dilation .. end of its input
+    Stream<X> tail;         // of its input: what is read of rows done - dilation .. end, and the
+                            // values of rows done .. end
     float* kept = nullptr;  // of GatedConv
     std::int64_t done = 0;  // rows that were computed
     std::int64_t end = 0;   // rows that arrived
@@ -107,8 +108,13 @@ class Flow {
 
   // Rows of a layer's input that are kept, brought to `to`; how many they are.
   std::int64_t load_tail(std::size_t i, Stream<X> to) const PYVOC_RT;
-  void copy(Stream<X> to, Stream<X> from, std::int64_t rows) const PYVOC_RT;
-  void clear(std::size_t i, Stream<X> at, std::int64_t rows) const PYVOC_RT;  // zeros for layer i
+  void copy_tail(std::size_t i, Stream<X> to, Stream<X> from) const PYVOC_RT;
+  // Layer i's zeros, for rows that are only read.
+  void clear(std::size_t i, X* read, std::int64_t rows) const PYVOC_RT;
+  // Where a tail lies among the rows of a workspace whose first one is row done - dilation.
+  Stream<X> tail_of(std::size_t i, Stream<X> stream) const PYVOC_RT {
+    return {stream.value + (std::ptrdiff_t{hidden_} << i), stream.read};
+  }
   Stream<X> at(Stream<X> stream, std::int64_t row) const PYVOC_RT {
     return {stream.value + row * hidden_, stream.read + row * hidden_};
   }

@@ -5,6 +5,7 @@
 namespace pyvoc::models::wavernn {
 namespace {
 
+constexpr std::int64_t kOwnCache = 2 << 20;  // bytes of a core's own, at most
 constexpr float kMaxByte = 254.0f;
 constexpr int kSessionsWorth = 4;  // of a lockstep, for a thread
 constexpr float kHalfSum = 63.5f;  // h1 + h2, -2..2, as bytes around 127
@@ -41,6 +42,7 @@ void Synthesis::reset(std::uint64_t seed) PYVOC_RT {
   conditioning_.reset();
   weights_.rnn1.reset(a_);
   weights_.rnn2.reset(b_);
+  ahead_ = true;
   draws_.reset(seed);
   x_ = 0.0f;
 }
@@ -74,7 +76,7 @@ void Synthesis::run_step(Synthesis* const* sessions, int n, const int* at, int t
   float top[kLockstep] = {};
   const std::uint8_t* u[kLockstep] = {};
   std::int32_t* sums[kLockstep] = {};
-  const nn::GruState *first[kLockstep] = {}, *second[kLockstep] = {};
+  const nn::GruState* states[kLockstep] = {};
   Synthesis* largest = sessions[0];
   for (int i = 1; i < n; ++i) {
     if (sessions[i]->team_.threads() > largest->team_.threads()) largest = sessions[i];
@@ -117,37 +119,59 @@ void Synthesis::run_step(Synthesis* const* sessions, int n, const int* at, int t
   };
   const auto half_top = [&](int i) { return 0.5f * top[i]; };
 
+  // What a sample's gates read of the state before, U h, may be had as soon as that is known
+  // (ahead) or when it is needed (late). Always at the same time, and every weight would be read
+  // once per sample: a cache that is too small for all of them would never hold the next one. So
+  // every second sample does both, late for itself and ahead for the next: the second time U is
+  // still there, and the samples between leave the others' weights where they are. What fits is
+  // done ahead, together with what the sample waits for, as that needs no turn of its own.
+  const nn::GruState *late1[kLockstep] = {}, *late2[kLockstep] = {};
+  int late = 0;
+  for (int i = 0; i < n; ++i) {
+    if (sessions[i]->ahead_) continue;
+    late1[late] = &sessions[i]->a_;
+    late2[late++] = &sessions[i]->b_;
+  }
+  const bool ahead = late > 0 || w.loop_bytes <= kOwnCache * team.threads();
+  const auto multiply_late = [&](const nn::Gru& gru, const nn::GruState* const* states) {
+    if (late == 0) return;
+    divide(gru.recurrent().bytes(),
+           [&](nn::Linear::Share share) { gru.multiply_many(states, late, share); });
+  };
+
+  multiply_late(w.rnn1, late1);
   each([&](int i, Synthesis& s) {
+    s.ahead_ = ahead;
     s.mix_inputs(at[i] + t);
     w.rnn1.update(s.a_, s.inputs_, nullptr);
-    first[i] = &s.a_;
+    states[i] = &s.a_;
     x[i] = s.a_.h;
     u[i] = s.a_.h_u8;
     sums[i] = s.sums_;
     init[i] = s.inputs_ + w.rnn2_at;
     y[i] = s.rnn2_gates_;
   });
-  // What the next sample's gates read of both states needs only be there by then, and goes along
-  // with the products that this one waits for.
-  divide(w.rnn2_input.bytes() + w.rnn1.recurrent().bytes(), [&](nn::Linear::Share share) {
-    sum(w.rnn2_input, share);
-    w.rnn1.multiply_many(first, n, share);
-  });
+  divide(w.rnn2_input.bytes() + (ahead ? w.rnn1.recurrent().bytes() : 0),
+         [&](nn::Linear::Share share) {
+           if (ahead) w.rnn1.multiply_many(states, n, share);
+           sum(w.rnn2_input, share);
+         });
   scale(w.rnn2_input, [](int) { return 1.0f; });
+  multiply_late(w.rnn2, late2);
   each([&](int i, Synthesis& s) {
     w.rnn2.update(s.b_, s.rnn2_gates_, nullptr);
     const int stride = w.rnn1.stride();
     for (int k = 0; k < stride; ++k) s.other_[k] = s.a_.h[k] + s.b_.h[k];
     if (integer) kernels.bytes_f32(s.other_, kHalfSum, 127.0f, stride, s.bytes_);
-    second[i] = &s.b_;
+    states[i] = &s.b_;
     x[i] = s.other_;
     u[i] = s.bytes_;
     init[i] = s.inputs_ + w.fc1_at;
     y[i] = s.hidden_;
   });
-  divide(w.fc1.bytes() + w.rnn2.recurrent().bytes(), [&](nn::Linear::Share share) {
+  divide(w.fc1.bytes() + (ahead ? w.rnn2.recurrent().bytes() : 0), [&](nn::Linear::Share share) {
+    if (ahead) w.rnn2.multiply_many(states, n, share);
     sum(w.fc1, share);
-    w.rnn2.multiply_many(second, n, share);
   });
   scale(w.fc1, [](int) { return 2.0f; });
   each([&](int i, Synthesis& s) {

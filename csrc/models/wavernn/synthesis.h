@@ -48,6 +48,7 @@ class Synthesis final : public Session {
   Sampler sampler_;
   Draws draws_;
   nn::GruState a_, b_;
+  bool ahead_ = true;            // their products, for the next sample, are known
   float* inputs_ = nullptr;      // [weights.inputs]
   float* rnn2_gates_ = nullptr;  // [3 * stride]
   float* hidden_ = nullptr;      // [2][fc or rnn, padded]

@@ -232,6 +232,11 @@ class Loader {
     w_.fc1 = pack_linear("fc1", fc1_loop_);
     w_.fc2 = pack_linear("fc2", fc2_loop_);
     w_.fc3 = pack_linear("fc3", fc3_);
+    const nn::Linear* loop[] = {
+        &w_.rnn1.recurrent(), &w_.rnn2_input, &w_.rnn2.recurrent(), &w_.fc1, &w_.fc2, &w_.fc3};
+    for (const nn::Linear* layer : loop) {
+      w_.loop_bytes += layer->bytes();
+    }
     if (!status_.ok()) return;
     pack_inputs();
     pack_outputs();

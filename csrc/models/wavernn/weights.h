@@ -44,6 +44,7 @@ struct Weights {
 
   nn::Gru rnn1, rnn2;
   nn::Linear rnn2_input, fc1, fc2, fc3;
+  std::int64_t loop_bytes = 0;  // what a sample reads of all these
   // [outputs padded]; those that are no labels are so small that they are never drawn.
   const float* fc3_bias = nullptr;
   const float* amplitudes = nullptr;  // Mode::kRaw: [outputs] what is heard of a label
