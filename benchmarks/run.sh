@@ -35,9 +35,11 @@ mkdir -p results
 measure "" best "$@"
 beside melgan "" melgan-best 1 "$@"
 beside waveglow "" waveglow-best 1 --seconds 1 --repeats 5 "$@"
+beside wavernn "" wavernn-best 1 --seconds 1 --repeats 5 "$@"
 if [[ $(nproc) -gt 1 ]]; then
   beside melgan "" melgan-best-2 2 "$@"
   beside waveglow "" waveglow-best-2 2 --seconds 1 --repeats 5 "$@"
+  beside wavernn "" wavernn-best-2 2 --seconds 1 --repeats 5 "$@"
 fi
 case $(uname -m) in
   x86_64 | AMD64)

@@ -139,8 +139,8 @@ def measure_latency(model: Model, options: Options | None = None, **settings: An
     Parameters
     ----------
     model
-        The model; its delay is found by the sound's level over time, to a millisecond or so. With `bypass`
-        it is the samples' own, exactly.
+        The model; its delay is found by the sound's level over time, to a millisecond or so. With
+        `bypass` it is the samples' own, exactly.
     options, **settings
         As for :class:`Session`; one device for input and output, no files.
 
