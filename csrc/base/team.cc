@@ -10,8 +10,9 @@ namespace {
 
 constexpr int kSpins = 4000;    // polls before a helper naps: some tens of microseconds
 constexpr int kPatience = 200;  // polls of the caller before it lets others run
-constexpr std::chrono::microseconds kLate{1000};
-constexpr std::chrono::milliseconds kLeastPenalty{16}, kMostPenalty{500};
+constexpr std::chrono::microseconds kLate{1000};  // at least; and so many of the caller's pieces:
+constexpr int kLatePieces = 4;
+constexpr std::chrono::milliseconds kMostPenalty{500};
 constexpr std::chrono::microseconds kShortNap{100}, kLongNap{5000};
 
 void relax() {
@@ -57,14 +58,16 @@ bool Team::take() PYVOC_RT {
 void Team::run_job(int pieces, Call call, const void* work) PYVOC_RT {
   call_ = call;
   work_ = work;
+  const Clock::time_point began = Clock::now();
   open_.store(pieces, std::memory_order_relaxed);
   untaken_.store(pieces, std::memory_order_release);
-  while (take()) {
-  }
-  wait();
+  int own = 0;
+  while (take()) ++own;
+  wait(began, own);
 }
 
-void Team::wait() PYVOC_RT {
+// `own`: pieces that the caller did since `began`.
+void Team::wait(Clock::time_point began, int own) PYVOC_RT {
   for (int polls = 0; polls < kPatience; ++polls) {
     if (open_.load(std::memory_order_acquire) == 0) return;
     relax();
@@ -72,9 +75,10 @@ void Team::wait() PYVOC_RT {
   const Clock::time_point since = Clock::now();
   while (open_.load(std::memory_order_acquire) > 0) std::this_thread::yield();
   const Clock::time_point now = Clock::now();
-  if (now - since < kLate) return;
+  const Clock::duration late = now - since;
+  if (late < kLate || late < kLatePieces * (since - began) / std::max(own, 1)) return;
   const bool again = now - alone_until_ < 2 * penalty_;
-  penalty_ = again ? std::min<Clock::duration>(2 * penalty_, kMostPenalty) : kLeastPenalty;
+  penalty_ = std::min<Clock::duration>(again ? 2 * penalty_ : 2 * late, kMostPenalty);
   alone_until_ = now + penalty_;
 }
 

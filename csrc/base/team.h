@@ -3,7 +3,7 @@
 // helpers poll, first busily, then in naps that grow, so a job that comes after a pause may begin
 // without them. The caller takes pieces too and waits for none that a helper has not begun. A piece
 // that stays away long means that the machine has other work for the helper's core: the caller then
-// does the jobs of the next milliseconds alone, twice as long each time that it happens again.
+// does the jobs of twice that time alone, and of twice as long each time that it happens again.
 #ifndef PYVOC_BASE_TEAM_H_
 #define PYVOC_BASE_TEAM_H_
 
@@ -65,7 +65,7 @@ class Team {
   using Call = void (*)(const void* work, int piece);
 
   void run_job(int pieces, Call call, const void* work) PYVOC_RT;
-  void wait() PYVOC_RT;
+  void wait(Clock::time_point began, int own) PYVOC_RT;
   // Takes one piece, if one is left, and does it.
   bool take() PYVOC_RT;
   void help();
