@@ -66,7 +66,8 @@ build_native() {
   ninja -C build/native -j "$JOBS" --quiet
 }
 
-# What is left out under emulation: slow, and no more telling than on the machine itself.
+# What is left out under emulation and on lower tiers: slow or bound to real time, and no more
+# telling than on the machine itself.
 EMULATED_FILTER='-CorruptModels.*:Dump.*:Gguf.Many*:*Live*:*/Realtime.*'
 
 # run_native NAME BUILD [WORD ...]: the GoogleTest programs of a build, in as many parts as there are

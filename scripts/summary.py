@@ -65,7 +65,7 @@ def count_run(results: Path, name: str) -> Count:
 
 RUNS = {
     "lint": (),
-    "native": ("native",),
+    "native": ("native", "native-scalar", "native-avx2"),
     "asan": ("asan",),
     "arm": ("arm-cortex-a53", "arm-neoverse-n1", "arm-max", "x86-Nehalem", "x86-Haswell"),
     "pytest": ("pytest", "live"),

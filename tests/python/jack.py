@@ -86,12 +86,6 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "JACK_NO_START_SERVER": "1", "PYTHONPATH": path, **more}
 
 
-def may_be_real_time() -> bool:
-    """Whether threads of a process started here may ask for real-time scheduling."""
-    code = "import os; os.sched_setscheduler(0, os.SCHED_RR, os.sched_param(10))"
-    return subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
-
-
 @contextmanager
 def server(*, rate: int = 16000, period: int = 160) -> Iterator[Server]:
     for program in ("jackd", "jack_lsp", "jack_connect"):
@@ -103,7 +97,7 @@ def server(*, rate: int = 16000, period: int = 160) -> Iterator[Server]:
     process = subprocess.Popen(
         [
             "jackd",
-            "-R" if may_be_real_time() else "-r",
+            "-r",
             "--no-mlock",
             "-n",
             name,

@@ -20,7 +20,7 @@ from pyvoc.live.latency import ProbeSession
 
 def loop_back() -> dict[str, object]:
     """The probe over the loopback, sample by sample."""
-    session = ProbeSession(pyvoc.load(), Options(bypass=True))
+    session = ProbeSession(pyvoc.load(), Options(bypass=True, margin_ms=40))
     with session:
         session.wait(3.0)
         stats = session.stats()
@@ -60,7 +60,7 @@ def busy(seconds: str, python: str = "") -> dict[str, object]:
             sum(i * i for i in range(10000))
 
     burner = threading.Thread(target=burn)
-    with Session(pyvoc.load(), python_callback=bool(python)) as session:
+    with Session(pyvoc.load(), python_callback=bool(python), margin_ms=20) as session:
         burner.start()
         session.wait(float(seconds))
         stats = session.stats()
