@@ -126,8 +126,8 @@ def _envelope(signal: Float32, rate: int) -> Float32:
     return np.asarray(levels[:: _step(rate)], dtype=np.float32)
 
 
-def _inside(parts: dict[str, float]) -> float:
-    return sum(value for name, value in parts.items() if not name.endswith("device"))
+def _inside(parts: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in parts.items() if not name.endswith("device")}
 
 
 def measure_latency(model: Model, options: Options | None = None, **settings: Any) -> LatencyReport:
@@ -163,7 +163,7 @@ def measure_latency(model: Model, options: Options | None = None, **settings: An
         for _ in range(round(_SECONDS / _LOOK)):
             session.wait(_LOOK)
             stats = session.stats()
-            counted.append(_inside(stats.latency_parts))
+            counted.append(sum(_inside(stats.latency_parts).values()))
     rate, sent = session.rates[1], session.probe
     heard, made = np.concatenate(session.tapped).T
     trip, there = lag_of(sent, heard)
@@ -181,7 +181,7 @@ def measure_latency(model: Model, options: Options | None = None, **settings: An
         round_trip=round(1000 * trip / rate, 3),
         engine=round(1000 * engine / rate, 3),
         counted=round(counted[-1], 3),
-        parts={k: v for k, v in stats.latency_parts.items() if not k.endswith("device")},
+        parts=_inside(stats.latency_parts),
         correlation=(round(there, 3), round(back, 3)),
         underruns=stats.underruns,
         moved=round(max(counted) - min(counted), 3),

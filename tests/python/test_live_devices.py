@@ -58,14 +58,17 @@ def test_loop_back_of_the_bypass_is_exact(jack: Server) -> None:
 
 
 def steady(jack: Server, *command: str | Path) -> dict[str, float]:
-    """A measurement of the delay during which it did not change."""
+    """A measurement of the delay during which it did not change; three are tried, as the host may
+    stall."""
     for _ in range(3):
         process = jack.run(*command)
         jack.loop_back()
-        found = result(process)
-        if found["moved"] <= 1.0:  # type: ignore[operator]
-            return found  # type: ignore[return-value]
-    pytest.skip("the host stalled in each of three measurements")
+        found: dict[str, float] = result(process)  # type: ignore[assignment]
+        if found["moved"] <= 1.0 and found["underruns"] == 0:
+            break
+    assert found["moved"] <= 1.0
+    assert found["underruns"] == 0
+    return found
 
 
 def test_latency_by_correlation_is_the_engines_own_count(jack: Server) -> None:
@@ -75,7 +78,9 @@ def test_latency_by_correlation_is_the_engines_own_count(jack: Server) -> None:
     speech = steady(jack, "-m", "pyvoc", "live", "--measure-latency", "--margin", "40", "--json")
     # LPCNet was trained to speak 5 ms late (upstream's TRAINING_OFFSET).
     assert speech["engine"] == pytest.approx(speech["counted"] + 5.0, abs=2.5)
-    assert speech["counted"] == pytest.approx(10 + 20 + 40)  # a frame, the look-ahead, the reserve
+    # A frame, the look-ahead, the reserve.
+    assert speech["counted"] == pytest.approx(10 + 20 + 40)
+    assert speech["total"] <= 75.0 + 30.0  # 30: of reserve, beyond the default
 
 
 def stalls_of_the_host(seconds: float) -> subprocess.Popen[str]:
