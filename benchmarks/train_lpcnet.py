@@ -18,9 +18,9 @@ from collections.abc import Callable
 
 import torch
 
-from pyvoc.train.lpcnet.model import HOP, Lpcnet
-from pyvoc.train.lpcnet.settings import LpcnetModel
-from pyvoc.train.lpcnet.sparsify import block_mask, elements
+from pyvoc.families.lpcnet.train.model import HOP, Lpcnet
+from pyvoc.families.lpcnet.train.settings import LpcnetModel
+from pyvoc.families.lpcnet.train.sparsify import block_mask, elements
 
 
 class Stock(Lpcnet):

@@ -13,15 +13,26 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from pyvoc.errors import AudioError, Error, FeatureError, ModelError, UnsupportedError
+from pyvoc.errors import (
+    AudioError,
+    Error,
+    FeatureError,
+    ModelError,
+    OptionError,
+    UnsupportedError,
+)
 
 if TYPE_CHECKING:
-    from pyvoc import audio, features, live, voices
-    from pyvoc.batch import synthesize_batch
-    from pyvoc.denoise import Denoiser
-    from pyvoc.folds import Folds
-    from pyvoc.model import Model, ModelInfo, load, system_info
-    from pyvoc.stream import Stream
+    from pyvoc import live, voices
+    from pyvoc.files import audio, features, mels
+    from pyvoc.runtime import denoise
+    from pyvoc.runtime.batch import synthesize_batch
+    from pyvoc.runtime.denoise import Denoiser
+    from pyvoc.runtime.folds import Folds
+    from pyvoc.runtime.info import ModelInfo
+    from pyvoc.runtime.model import Model, load
+    from pyvoc.runtime.stream import Stream
+    from pyvoc.runtime.system import system_info
 
     __version__: str
 
@@ -34,35 +45,46 @@ __all__ = [
     "Model",
     "ModelError",
     "ModelInfo",
+    "OptionError",
     "Stream",
     "UnsupportedError",
     "__version__",
     "audio",
+    "denoise",
     "features",
     "live",
     "load",
+    "mels",
     "synthesize_batch",
     "system_info",
     "voices",
 ]
 
-_MODULES = frozenset({"audio", "features", "live", "voices"})
-_OF_MODEL = frozenset({"Model", "ModelInfo", "load", "system_info"})
+_MODULES = {
+    "audio": "pyvoc.files.audio",
+    "denoise": "pyvoc.runtime.denoise",
+    "features": "pyvoc.files.features",
+    "live": "pyvoc.live",
+    "mels": "pyvoc.files.mels",
+    "voices": "pyvoc.voices",
+}
+_FROM = {
+    "Denoiser": "pyvoc.runtime.denoise",
+    "Folds": "pyvoc.runtime.folds",
+    "Model": "pyvoc.runtime.model",
+    "ModelInfo": "pyvoc.runtime.info",
+    "Stream": "pyvoc.runtime.stream",
+    "load": "pyvoc.runtime.model",
+    "synthesize_batch": "pyvoc.runtime.batch",
+    "system_info": "pyvoc.runtime.system",
+}
 
 
 def __getattr__(name: str) -> Any:
     if name in _MODULES:
-        value: Any = importlib.import_module(f"pyvoc.{name}")
-    elif name in _OF_MODEL:
-        value = getattr(importlib.import_module("pyvoc.model"), name)
-    elif name == "Stream":
-        value = importlib.import_module("pyvoc.stream").Stream
-    elif name == "Denoiser":
-        value = importlib.import_module("pyvoc.denoise").Denoiser
-    elif name == "Folds":
-        value = importlib.import_module("pyvoc.folds").Folds
-    elif name == "synthesize_batch":
-        value = importlib.import_module("pyvoc.batch").synthesize_batch
+        value: Any = importlib.import_module(_MODULES[name])
+    elif name in _FROM:
+        value = getattr(importlib.import_module(_FROM[name]), name)
     elif name == "__version__":
         value = importlib.import_module("pyvoc._pyvoc").version()
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["AudioError", "Error", "FeatureError", "ModelError", "UnsupportedError"]
+__all__ = ["AudioError", "Error", "FeatureError", "ModelError", "OptionError", "UnsupportedError"]
 
 
 class Error(Exception):
@@ -19,6 +19,10 @@ class FeatureError(Error):
 
 class AudioError(Error):
     """Audio has the wrong format, rate, size or values."""
+
+
+class OptionError(Error):
+    """An option was given that the model's family does not have; the message says whose it is."""
 
 
 class UnsupportedError(Error):

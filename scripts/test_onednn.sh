@@ -33,5 +33,5 @@ heading "oneDNN: pytest"
   -C "cmake.define.PYVOC_ONEDNN_ROOT=$root" .
 cd "$work"
 PYTHONPATH=$work/site pytest -c "$ROOT/pyproject.toml" --rootdir "$ROOT" -rs \
-  --junitxml="$RESULTS/onednn.xml" "$ROOT/tests/python/test_backends.py" || failed=1
+  --junitxml="$RESULTS/onednn.xml" "$ROOT/tests/python/runtime/test_backends.py" || failed=1
 exit $failed

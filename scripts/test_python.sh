@@ -19,7 +19,7 @@ if (($#)); then
   run pytest "$@"
   exit
 fi
-live=$ROOT/tests/python/test_live_devices.py # sound in real time: nothing runs beside it
+live=$ROOT/tests/python/live/test_live_devices.py # sound in real time: nothing runs beside it
 failed=0
 run pytest -n "$JOBS" --dist loadfile --ignore "$live" "$ROOT/tests/python" || failed=1
 heading "pytest: live sound"

@@ -31,7 +31,7 @@ class Child:
     Parameters
     ----------
     kind
-        ``module:name`` below `pyvoc.bench`: a function, or a class whose methods `call` calls.
+        ``module:name``: a function, or a class whose methods `call` calls.
     cores
         The logical processors it may use; its libraries' threads are as many.
     arguments

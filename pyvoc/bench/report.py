@@ -153,7 +153,7 @@ class Result:
     Parameters
     ----------
     name
-        What was measured, one of `pyvoc.bench.runner.TARGETS`.
+        What was measured, one of `pyvoc.bench.runner.targets`.
     precision
         Of the model's weights; None for features.
     threads, streams

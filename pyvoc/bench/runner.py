@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import datetime
-import importlib
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from pyvoc import families
 from pyvoc.bench.process import allowed, choose_cores, job, l2_bytes
 from pyvoc.bench.report import Machine, Report
 from pyvoc.bench.session import Case, Options, Session
+from pyvoc.families import Family
 
-CASES = {
-    "lpcnet": "pyvoc.bench.lpcnet.case:Lpcnet",
-    "features": "pyvoc.bench.lpcnet.case:Features",
-    "melgan": "pyvoc.bench.melgan.case:Melgan",
-    "waveglow": "pyvoc.bench.waveglow.case:Waveglow",
-    "wavernn": "pyvoc.bench.wavernn.case:Wavernn",
-}
-"""What can be measured, and the class that does it."""
-TARGETS = tuple(CASES)
+
+def targets() -> dict[str, Family]:
+    """What can be measured, and whose it is."""
+    return {name: family for family in families.everyone() for name in family.benchmarks}
 
 
 def run(options: Options, *, progress: Callable[[str], None] | None = None) -> Report:
@@ -50,7 +46,7 @@ def run(options: Options, *, progress: Callable[[str], None] | None = None) -> R
             case.prepare()
         say("machine")
         l2 = l2_bytes(cores[0])
-        measured = job("machine:measure", cores[:1], l2_bytes=l2)
+        measured = job("pyvoc.bench.machine:measure", cores[:1], l2_bytes=l2)
         machine = Machine(cores=len(allowed()), l2_bytes=l2, **measured)
         results = [result for case in cases for result in case.measure(machine)]
     today = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
@@ -58,6 +54,6 @@ def run(options: Options, *, progress: Callable[[str], None] | None = None) -> R
 
 
 def _case(target: str, session: Session) -> Case:
-    module, _, name = CASES[target].partition(":")
-    case: Case = getattr(importlib.import_module(module), name)(session)
+    family = targets()[target]
+    case: Case = family.resolve(family.benchmarks[target])(session)
     return case

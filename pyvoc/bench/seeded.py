@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from pyvoc.container import ModelSpec
+from pyvoc.container.tensors import AnyArray, Scalar
 from pyvoc.errors import UnsupportedError
-from pyvoc.specs import ModelSpec
-from pyvoc.specs.tensors import AnyArray, Scalar
 
 __all__ = ["write_seeded"]
 
@@ -44,8 +44,8 @@ def write_seeded(
         The extra ``convert`` is not installed.
     """
     try:
+        from pyvoc.container import write_container
         from pyvoc.quant import encode
-        from pyvoc.specs import write_container
 
         metadata = {
             "general.name": name,

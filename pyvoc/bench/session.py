@@ -9,9 +9,7 @@ from typing import Any, Protocol
 
 from pyvoc.bench.process import job
 from pyvoc.bench.report import Machine, Result
-from pyvoc.specs.layout import PRECISIONS
-
-DEFAULT_TARGETS = ("lpcnet", "features")
+from pyvoc.container.layout import PRECISIONS
 
 
 @dataclass(frozen=True)
@@ -21,7 +19,7 @@ class Options:
     Parameters
     ----------
     targets
-        Names of `pyvoc.bench.runner.CASES`.
+        Names of `pyvoc.bench.runner.targets`.
     model
         A model file; None makes seeded ones of the usual size.
     precisions
@@ -47,7 +45,7 @@ class Options:
         MelGAN, WaveGlow: numbers of utterances to hand over together, besides.
     """
 
-    targets: tuple[str, ...] = DEFAULT_TARGETS
+    targets: tuple[str, ...]
     model: Path | None = None
     precisions: tuple[str, ...] = PRECISIONS
     seconds: float = 5.0

@@ -1,6 +1,6 @@
 """The child process of a benchmark: one job per line as JSON on stdin, its figures on stdout.
 
-The first line names what to do, ``module:name`` below `pyvoc.bench`. A function is called with the
+The first line names what to do, ``module:name``. A function is called with the
 job; a class is made with it and stays, and the lines that follow call its methods. Every job has a
 process of its own, so that memory and pinning are its own too. What libraries print goes to stderr.
 """
@@ -31,7 +31,7 @@ class _Worker:
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, job["cores"])
         module, _, name = job["kind"].partition(":")
-        thing = getattr(importlib.import_module(f"pyvoc.bench.{module}"), name)
+        thing = getattr(importlib.import_module(module), name)
         result = thing(job)
         if not isinstance(thing, type):
             return dict(result)

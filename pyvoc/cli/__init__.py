@@ -33,7 +33,7 @@ COMMANDS = {
     "doctor": "check this installation",
 }
 
-OK, BAD_INPUT, UNSUPPORTED, INTERRUPTED = 0, 3, 4, 130
+OK, USAGE, BAD_INPUT, UNSUPPORTED, INTERRUPTED = 0, 2, 3, 4, 130
 BROKEN_PIPE = 128 + getattr(signal, "SIGPIPE", 13)
 
 
@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         The exit code.
     """
-    from pyvoc.errors import Error, UnsupportedError
+    from pyvoc.errors import Error, OptionError, UnsupportedError
 
     arguments = list(sys.argv[1:] if argv is None else argv)
     command = next((word for word in arguments if not word.startswith("-")), None)
@@ -87,6 +87,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         code = int(args.run(args) or 0)
         sys.stdout.flush()
         return code
+    except OptionError as error:
+        return _fail(str(error), USAGE)
     except UnsupportedError as error:
         return _fail(str(error), UNSUPPORTED)
     except Error as error:

@@ -7,16 +7,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from pyvoc._atomic import atomic_open
-from pyvoc.specs.layout import PRECISIONS
+from pyvoc import families
+from pyvoc.bench.runner import targets
+from pyvoc.container.layout import PRECISIONS
+from pyvoc.files.atomic import atomic_open
 from pyvoc.voices import DEFAULT, resolve
 
 __all__ = ["add_parser", "run"]
 
-_TARGETS = ("lpcnet", "features", "melgan", "waveglow", "wavernn")
-_DEFAULT = _TARGETS[:2]
-_BATCHED = ("melgan", "waveglow")
-_SEEDED = _TARGETS[2:]
+_DEFAULT = ("lpcnet", "features")
+"""What the bundled voice does."""
 
 
 def _number(low: int, high: int) -> Any:
@@ -52,7 +52,10 @@ def add_parser(subparsers: Any) -> None:
         allow_abbrev=False,
     )
     parser.add_argument(
-        "target", nargs="?", choices=_TARGETS, help="what to measure (default: lpcnet and features)"
+        "target",
+        nargs="?",
+        choices=sorted(targets()),
+        help="what to measure (default: lpcnet and features)",
     )
     parser.add_argument("-m", "--model", metavar="MODEL", help="a bundled voice or a .gguf file")
     parser.add_argument(
@@ -104,14 +107,14 @@ def add_parser(subparsers: Any) -> None:
         "--peers",
         action="store_true",
         help="measure what is installed too: lpcnet_demo; others: onnxruntime, torch, and for "
-        "melgan and waveglow openvino",
+        "mel vocoders openvino",
     )
     parser.add_argument(
         "--batch",
         type=_numbers,
         default=(),
         metavar="N[,N]",
-        help="melgan, waveglow: hand so many utterances of 832 frames over together, besides",
+        help="mel vocoders: hand so many utterances of 832 frames over together, besides",
     )
     parser.add_argument(
         "--c-example", type=Path, metavar="PATH", help="binary of examples/c, to see its memory"
@@ -130,17 +133,18 @@ def run(args: argparse.Namespace) -> int:
         args.parser.error("--peer-lpcnet takes an int8 build and a float build")
     if args.model is not None and args.precision is not None:
         args.parser.error("--precision is for seeded models; --model has its own")
-    targets = _DEFAULT if args.target is None else (args.target,)
+    chosen = _DEFAULT if args.target is None else (args.target,)
     given: list[Path | None] = [*(args.peer_lpcnet or []), None, None]
-    own = args.target in _SEEDED
-    if args.batch and args.target not in _BATCHED:
-        args.parser.error(f"--batch is for {' and '.join(_BATCHED)}")
+    own = args.target is not None and args.target not in _DEFAULT
+    batched = [f.name for f in families.everyone() if f.calibrated]
+    if args.batch and args.target not in batched:
+        args.parser.error(f"--batch is for {' and '.join(batched)}")
     if args.peers and given[0] is None and not own:
         given[0] = _installed_peer()
     seeded = args.precision is not None or given[0] is not None or own
     model = args.model or (None if seeded else DEFAULT)
     options = Options(
-        targets=targets,
+        targets=chosen,
         model=None if model is None else Path(resolve(model)),
         precisions=args.precision or PRECISIONS,
         seconds=args.seconds,
@@ -165,7 +169,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _installed_peer() -> Path | None:
-    from pyvoc.bench.lpcnet.case import find_peer
+    from pyvoc.families.lpcnet.bench.case import find_peer
 
     found = find_peer()
     if found is None:

@@ -6,10 +6,10 @@ import argparse
 import json
 from typing import Any
 
-from pyvoc import mels
+from pyvoc.container.mel import RECIPES
+from pyvoc.files import mels
 from pyvoc.melcheck import Report, check_file
 from pyvoc.melcheck.check import recipe_for
-from pyvoc.specs.mel import RECIPES
 
 __all__ = ["add_parser", "run"]
 

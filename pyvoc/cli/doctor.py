@@ -7,7 +7,7 @@ import dataclasses
 import json
 from typing import Any
 
-from pyvoc.health import check_installation
+from pyvoc.cli.health import check_installation
 
 __all__ = ["add_parser", "run"]
 

@@ -7,7 +7,7 @@ import json
 import sys
 from typing import Any
 
-from pyvoc.dump import DEFAULT_TRAIN_FRAMES, dump_test, dump_train
+from pyvoc.families.lpcnet.dump import DEFAULT_TRAIN_FRAMES, dump_test, dump_train
 
 __all__ = ["add_parser", "run"]
 

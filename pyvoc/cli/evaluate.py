@@ -95,7 +95,7 @@ def _progress(done: int, total: int) -> None:
 def _run_nll(args: argparse.Namespace) -> int:
     from pyvoc.evaluate import nll
     from pyvoc.evaluate.files import expand
-    from pyvoc.model import load
+    from pyvoc.runtime.model import load
 
     report = nll.evaluate_nll(load(args.nll), expand(args.paths), progress=_progress)
     print(json.dumps(report.to_json(), indent=2) if args.json else report.to_text())

@@ -79,8 +79,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _dynamic_dims(args: argparse.Namespace) -> int:
     """The dimensions on standard output, ready for a shell's $(...); commands on standard error."""
-    from pyvoc._listing import expand
     from pyvoc.export import dynamic_dims
+    from pyvoc.files.listing import expand
 
     result = dynamic_dims(args.model, expand(args.dynamic_dims), z_inside=args.z_inside)
     _print(result, result.dynamic_dims, as_json=args.json)

@@ -15,13 +15,14 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from pyvoc import audio, mels, voices
-from pyvoc._atomic import atomic_open
-from pyvoc._listing import expand
+from pyvoc import voices
+from pyvoc.container.mel import RECIPES
+from pyvoc.container.reader import read_metadata
 from pyvoc.errors import AudioError, Error
-from pyvoc.features import LAYOUTS, Extractor, read_pcm, save, too_short
-from pyvoc.specs.mel import RECIPES
-from pyvoc.specs.reader import read_metadata
+from pyvoc.files import audio, mels
+from pyvoc.files.atomic import atomic_open
+from pyvoc.files.features import LAYOUTS, Extractor, read_pcm, save, too_short
+from pyvoc.files.listing import expand
 
 __all__ = ["LENGTHS", "add_parser", "run"]
 

@@ -7,9 +7,9 @@ import json
 from typing import Any
 
 from pyvoc import voices
-from pyvoc._layouts import LAYOUTS
-from pyvoc.inspection import inspect
-from pyvoc.model import system_info
+from pyvoc.cli.inspection import inspect
+from pyvoc.files.layouts import LAYOUTS
+from pyvoc.runtime.system import system_info
 
 __all__ = ["add_parser", "run"]
 

@@ -9,10 +9,10 @@ import sys
 from typing import Any
 
 import pyvoc
-from pyvoc._listing import expand
 from pyvoc.errors import UnsupportedError
+from pyvoc.files.listing import expand
 from pyvoc.quant.calibrate import MIN_SNR_DB, QuantizationReport, quantize
-from pyvoc.synthesis import load_input
+from pyvoc.runtime.synthesis import load_input
 
 __all__ = ["add_parser", "run"]
 

@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import pyvoc
-from pyvoc import synthesis
-from pyvoc._inputs import MOST_LOOKAHEAD
-from pyvoc._layouts import LAYOUTS
-from pyvoc.audio import RAW_SUFFIXES
-from pyvoc.lookahead import LookaheadReport
+from pyvoc import families
+from pyvoc.cli.options import add_options, given
+from pyvoc.files.audio import RAW_SUFFIXES
+from pyvoc.files.layouts import LAYOUTS
+from pyvoc.runtime import synthesis
+from pyvoc.runtime.inputs import MOST_LOOKAHEAD
+from pyvoc.runtime.lookahead import LookaheadReport
 from pyvoc.voices import DEFAULT
 
 __all__ = ["add_parser", "run"]
@@ -27,7 +29,6 @@ _OF_THE_NETWORK = (
     "precision",
     "threads",
     "draws",
-    "sigma",
     "denoise",
     "lookahead",
 )
@@ -78,45 +79,30 @@ def add_parser(subparsers: Any) -> None:
         type=_number(1, 64),
         default=1,
         metavar="N",
-        help="for several inputs, and for one with a model that can share it (MelGAN, WaveGlow)",
+        help="for several inputs, and for one with a model that can share it",
     )
     parser.add_argument("--format", choices=("wav", "s16"), help="default: by the output's suffix")
     parser.add_argument("--raw", action="store_const", const="s16", dest="format", help="raw PCM")
     parser.add_argument(
         "--draws",
         metavar="FILE.f32",
-        help="raw float32 in place of the seeded generator: uniform draws in 0..1; for WaveGlow "
-        "normal noise, [z_0, z_1, ...] flattened",
-    )
-    parser.add_argument(
-        "--sigma", type=float, metavar="S", help="of WaveGlow's noise; default: the model's"
-    )
-    parser.add_argument(
-        "--fold",
-        type=_fold,
-        metavar="TARGET,OVERLAP",
-        help="WaveRNN: speak parts of so many samples side by side, which is faster, and join "
-        "them where they overlap (upstream: 11000,550)",
-    )
-    parser.add_argument(
-        "--upstream-compat",
-        action="store_true",
-        help="WaveRNN: fatchord's cross-fades of folds, its length (a hop less) and fade-out",
+        help="raw float32 in place of the seeded generator: " + _draws(),
     )
     parser.add_argument(
         "--denoise",
         type=_strength,
         default=0.0,
         metavar="STRENGTH",
-        help="take the model's own hum out: the part of it that is subtracted, 0..1 (WaveGlow's "
-        "upstream: 0.1); default: 0, not at all",
+        help="take the model's own hum out: the part of it that is subtracted, 0..1 (where "
+        "upstreams do it: 0.1); default: 0, not at all",
     )
     parser.add_argument(
         "--lookahead",
         type=_number(0, MOST_LOOKAHEAD),
         metavar="N",
-        help="frames in place of the model's own: fewer (WaveGlow) give samples earlier, and "
-        "approximate; files are streamed 8 frames at a time, and the error is measured",
+        help="frames in place of the model's own: fewer, where the model can, give samples "
+        "earlier, and approximate; files are streamed 8 frames at a time, and the error is "
+        "measured",
     )
     parser.add_argument(
         "--from-bin",
@@ -126,6 +112,16 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--rate", type=_number(1, 384000), metavar="HZ", help="with --from-bin")
     parser.add_argument("--json", action="store_true", help="print a report as JSON")
+    add_options(parser, "synth")
+
+
+def _draws() -> str:
+    """What draws are, family by family."""
+    kinds: dict[str, list[str]] = {}
+    for family in families.everyone():
+        if family.draws:
+            kinds.setdefault(family.draws, []).append(family.title)
+    return "; ".join(f"{', '.join(titles)}: {draws}" for draws, titles in kinds.items())
 
 
 def _number(low: int, high: int) -> Any:
@@ -145,13 +141,6 @@ def _strength(text: str) -> float:
     if not 0 <= number <= 1:  # NaN too
         raise argparse.ArgumentTypeError(f"'{text}' is no strength in 0..1")
     return number
-
-
-def _fold(text: str) -> tuple[int, int]:
-    numbers = text.split(",")
-    if len(numbers) != 2 or not all(n.isascii() and n.isdigit() and len(n) < 13 for n in numbers):
-        raise argparse.ArgumentTypeError(f"'{text}' is not TARGET,OVERLAP in samples (11000,550)")
-    return int(numbers[0]), int(numbers[1])
 
 
 class _Progress:
@@ -225,10 +214,16 @@ def run(args: argparse.Namespace) -> int:
         args.parser.error("--rate goes with --from-bin: a model has its rate")
     if args.draws is not None and len(args.inputs) > 1:
         args.parser.error("--draws goes with one input")
-    if args.lookahead is not None and (args.fold is not None or args.upstream_compat):
-        args.parser.error("--lookahead streams, --fold and --upstream-compat do not")
-    if args.inputs == ["-"] and (args.fold is not None or args.upstream_compat):
-        args.parser.error("--fold and --upstream-compat need the whole utterance: give a file")
+    options = given(args, "synth")
+    whole = " and ".join(
+        option.flag
+        for option in {o.name: o for _, o in families.options_for("synth")}.values()
+        if option.name in options and not option.streams
+    )
+    if whole and args.lookahead is not None:
+        args.parser.error(f"--lookahead streams; {whole} cannot")
+    if whole and args.inputs == ["-"]:
+        args.parser.error(f"{whole}: the whole utterance is needed, give a file")
     to_stdout = targets == ["-"]
     if to_stdout and args.json:
         args.parser.error("--json and -o - both want standard output")
@@ -248,7 +243,7 @@ def run(args: argparse.Namespace) -> int:
             raw=raw,
             seed=args.seed,
             draws=draws,
-            sigma=args.sigma,
+            options=options,
             denoise=args.denoise,
             lookahead=args.lookahead,
         )
@@ -263,9 +258,7 @@ def run(args: argparse.Namespace) -> int:
                 raw=raw,
                 seed=args.seed,
                 draws=draws,
-                sigma=args.sigma,
-                fold=args.fold,
-                upstream_compat=args.upstream_compat,
+                options=options,
                 denoise=args.denoise,
                 lookahead=args.lookahead,
                 make_folder=_is_folder(args.output),
@@ -279,11 +272,14 @@ def run(args: argparse.Namespace) -> int:
 
 def _from_bin(args: argparse.Namespace, targets: list[str], *, raw: bool) -> int:
     """Check what another runtime computed, and write it."""
-    given = [
-        name for name in _OF_THE_NETWORK if getattr(args, name) != args.parser.get_default(name)
+    useless = [
+        f"--{name}"
+        for name in _OF_THE_NETWORK
+        if getattr(args, name) != args.parser.get_default(name)
     ]
-    if given:
-        args.parser.error(f"--from-bin has its samples already: --{given[0]} does nothing")
+    useless += [f"--{name.replace('_', '-')}" for name in given(args, "synth")]
+    if useless:
+        args.parser.error(f"--from-bin has its samples already: {useless[0]} does nothing")
     if (args.model is None) == (args.rate is None):
         args.parser.error("--from-bin needs -m MODEL or --rate HZ, one of them")
     if args.inputs == ["-"]:

@@ -10,9 +10,10 @@ import shlex
 import signal
 from typing import TYPE_CHECKING, Any
 
+from pyvoc import families
 from pyvoc.errors import Error
 from pyvoc.train.config import TrainConfig, layered
-from pyvoc.train.families import FAMILIES, require, require_torch
+from pyvoc.train.requirements import require, require_torch
 
 if TYPE_CHECKING:
     from pyvoc.train.position import TrainResult
@@ -132,7 +133,8 @@ def add_parser(subparsers: Any) -> None:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("family", choices=sorted(FAMILIES), metavar="MODEL", help="lpcnet")
+    trained = [family.name for family in families.everyone() if family.trainer is not None]
+    parser.add_argument("family", choices=trained, metavar="MODEL", help=", ".join(trained))
     parser.add_argument("--config", metavar="FILE.yaml", help="settings; flags override them")
     parser.add_argument(
         "--set",
@@ -223,7 +225,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _write_performance(config: TrainConfig, result: TrainResult) -> None:
-    from pyvoc._atomic import atomic_open
+    from pyvoc.files.atomic import atomic_open
 
     with atomic_open(config.folder / "performance.json") as file:
         file.write((json.dumps(result.performance.to_dict(), indent=2) + "\n").encode())

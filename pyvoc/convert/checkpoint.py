@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pyvoc.container import ModelSpec
+from pyvoc.container.tensors import AnyArray, Scalar
 from pyvoc.quant import Quantized
-from pyvoc.specs import ModelSpec
-from pyvoc.specs.tensors import AnyArray, Scalar
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Checkpoint:
         Matrices that are int8 in the checkpoint.
     notes
         Sentences that the user should read.
+    sparsity
+        The fraction of blocks that the user wants to be zero; None prunes nothing.
     """
 
     spec: ModelSpec
@@ -36,3 +38,4 @@ class Checkpoint:
     format: str
     kept: Mapping[str, Quantized] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    sparsity: float | None = None

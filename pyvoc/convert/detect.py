@@ -5,28 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
+from pyvoc import families
 from pyvoc.convert.checkpoint import Checkpoint
-from pyvoc.convert.dnnw import MAGIC
-from pyvoc.convert.families import FAMILIES, find_loader, read_tensors
-from pyvoc.convert.lpcnet_dnnw import read_lpcnet_dnnw
-from pyvoc.convert.lpcnet_h5 import read_lpcnet_h5
+from pyvoc.convert.tensors import find_loader, read_tensors
 from pyvoc.errors import Error, ModelError
+from pyvoc.families import options_of
 from pyvoc.pickles import HEAD
 
 Reader = Callable[[str | os.PathLike[str]], Checkpoint]
-ARCHITECTURES = ("lpcnet", *(family.arch for family in FAMILIES))
-_LPCNET: tuple[tuple[bytes, str, Reader], ...] = (
-    (b"\x89HDF\r\n\x1a\n", "a Keras HDF5 checkpoint", read_lpcnet_h5),
-    (MAGIC, "a DNNw weight blob", read_lpcnet_dnnw),
-)
 
 
 def detect(
     path: str | os.PathLike[str],
     arch: str = "auto",
     *,
-    options: Mapping[str, str] | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> Reader:
     """The reader for a checkpoint.
 
@@ -35,16 +30,18 @@ def detect(
     path
         The file.
     arch
-        ``auto``, or the one of `ARCHITECTURES` that it must be.
+        ``auto``, or the family that it must be of.
     options
-        What the reader is told beyond what the file says: `Family.options`.
+        What the reader is told beyond what the file says: the family's options of ``convert``.
 
     Raises
     ------
     ModelError
         The content is of no known format, or of none that `arch` comes in.
+    OptionError
+        The format has no such option.
     Error
-        The operating system refused to read, or the format has no such option.
+        The operating system refused to read.
     """
     try:
         with open(path, "rb") as file:
@@ -52,12 +49,15 @@ def detect(
             size = os.fstat(file.fileno()).st_size
     except OSError as error:
         raise Error(f"{path}: cannot be read: {error.strerror}") from error
-    for magic, what, reader in _LPCNET:
-        if head.startswith(magic):
-            if arch not in ("auto", "lpcnet"):
-                raise ModelError(f"{path}: is {what} of LPCNet, expected a {arch} checkpoint")
-            for name in options or {}:
-                raise Error(f"{path}: is {what} of LPCNet, which has no option '{name}'")
+    formats = [(family, kind) for family in families.everyone() for kind in family.files]
+    for family, kind in formats:
+        if head.startswith(kind.magic):
+            if arch not in ("auto", family.name):
+                raise ModelError(
+                    f"{path}: is {kind.what} of {family.title}, expected a {arch} checkpoint"
+                )
+            options_of(family.name, options or {}, what=str(path), command="convert")
+            reader: Reader = family.resolve(kind.reader)
             return reader
     if head.startswith(b"GGUF"):
         raise ModelError(f"{path}: is a model file already (GGUF), expected an upstream checkpoint")
@@ -66,12 +66,11 @@ def detect(
     found = find_loader(head, size)
     if found is None:
         raise ModelError(
-            f"{path}: begins with {head[:8]!r}, expected a Keras HDF5 checkpoint, a DNNw weight "
-            "blob, or a checkpoint of PyTorch, safetensors or MindSpore"
+            f"{path}: begins with {head[:8]!r}, expected {', '.join(k.what for _, k in formats)}, "
+            "or a checkpoint of PyTorch, safetensors or MindSpore"
         )
     container, load = found
-    if arch == "lpcnet":
-        raise ModelError(
-            f"{path}: is a {container} file, expected a Keras HDF5 checkpoint or a DNNw weight blob"
-        )
+    if arch != "auto" and families.get(arch).tensors is None:
+        expected = " or ".join(kind.what for kind in families.get(arch).files)
+        raise ModelError(f"{path}: is a {container} file, expected {expected}")
     return partial(read_tensors, container=container, load=load, arch=arch, options=options)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from pyvoc.specs.tensors import AnyArray
+from pyvoc.container.tensors import AnyArray
 
 _NORMED = (
     ("weight_g", "weight_v"),

@@ -10,19 +10,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pyvoc import mels
+from pyvoc import families
+from pyvoc.container import Container, write_container
+from pyvoc.container.layout import PRECISIONS
+from pyvoc.container.mel import LAYOUT as MEL
+from pyvoc.container.tensors import Scalar
 from pyvoc.convert.checkpoint import Checkpoint
-from pyvoc.convert.detect import ARCHITECTURES, detect
+from pyvoc.convert.detect import detect
 from pyvoc.errors import Error, ModelError, UnsupportedError
+from pyvoc.files import mels
 from pyvoc.quant import encode
-from pyvoc.quant.audio_report import AudioReport, compare_audio
-from pyvoc.quant.logit_report import LogitReport, compare_logits
-from pyvoc.quant.prune import SparsityReport, check_sparsity, prune
-from pyvoc.quant.report import PrecisionReport, compare
-from pyvoc.specs import Container, write_container
-from pyvoc.specs.layout import PRECISIONS
-from pyvoc.specs.mel import LAYOUT as MEL
-from pyvoc.specs.tensors import Scalar
+from pyvoc.quant.audio_report import compare_audio
+from pyvoc.quant.prune import SparsityReport, prune
+from pyvoc.quant.reports import Compare, Report
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Conversion:
     precision: str
     bytes: int
     notes: tuple[str, ...]
-    report: PrecisionReport | AudioReport | LogitReport | None
+    report: Report | None
     sparsity: SparsityReport | None = None
 
 
@@ -67,35 +67,32 @@ def convert(
     arch: str = "auto",
     load: Callable[[str], Any] | None = None,
     mel: str | os.PathLike[str] | None = None,
-    options: Mapping[str, str] | None = None,
-    sparsity: float | None = None,
+    **options: Any,
 ) -> Conversion:
     """Convert an upstream checkpoint to a model file.
 
     Parameters
     ----------
     source
-        LPCNet: Keras HDF5 or a weight blob. MelGAN, WaveGlow, WaveRNN: a checkpoint of PyTorch,
-        safetensors or MindSpore. Recognised by content.
+        The checkpoint, in any of the formats that the families read (`Family.checkpoints`);
+        recognised by content.
     target
         Where to save; replaced only when the conversion has succeeded.
     precision
         ``f32``, ``bf16`` or ``int8``.
     arch
-        ``auto``, ``lpcnet``, ``melgan``, ``waveglow`` or ``wavernn``.
+        ``auto``, or the name of the family that it must be of.
     load
         Opens a model file in the runtime (`pyvoc.load`), to measure the error of the precision.
         None leaves the measurement out.
     mel
         File of a mel spectrogram that a mel-driven model is measured on; None: a synthetic one.
     options
-        What a checkpoint cannot say. WaveGlow: ``halves``, ``first`` or ``alternate``. WaveRNN:
-        ``mode``, ``mol``, ``raw`` (mu-law labels) or ``linear`` (labels on a linear scale), else
-        told from the number of outputs, labels being mu-law.
-    sparsity
-        WaveRNN: the fraction of 8 x 4 blocks, between 0 and 1, that shall be zero in the sample
-        loop's matrices; the smallest weights are pruned until they are. None prunes nothing: zeros
-        are found either way.
+        What a checkpoint cannot say: the family's options of ``convert``
+        (`pyvoc.families.options_for`), such as ``halves`` or ``mode``; and ``sparsity``, the
+        fraction of blocks, between 0 and 1, that shall be zero in block-sparse matrices: the
+        smallest weights are pruned until they are. Without it nothing is pruned: zeros are found
+        either way.
 
     Returns
     -------
@@ -114,11 +111,12 @@ def convert(
     """
     if precision not in PRECISIONS:
         raise Error(f"precision '{precision}' is unknown, expected {', '.join(PRECISIONS)}")
-    if arch != "auto" and arch not in ARCHITECTURES:
-        raise Error(f"architecture '{arch}' is unknown, expected auto, {', '.join(ARCHITECTURES)}")
-    check_sparsity(sparsity)
+    if arch != "auto" and arch not in families.names():
+        known = ", ".join(families.names())
+        raise Error(f"architecture '{arch}' is unknown, expected auto, {known}")
     digest = _sha256(source)
     checkpoint = detect(source, arch, options=options)(source)
+    sparsity = checkpoint.sparsity
     if Path(source).resolve() == Path(target).resolve():
         raise Error(f"{target}: the model would overwrite its checkpoint")
     arrays, sparse = prune(
@@ -167,17 +165,16 @@ def _report(
     model: Any,
     metadata: Mapping[str, Scalar],
     mel: str | os.PathLike[str] | None,
-) -> PrecisionReport | AudioReport | LogitReport:
-    """Distributions where a model predicts each sample, audio where it gives audio at once."""
-    if metadata["pyvoc.features.layout"] == MEL:
-        bands = int(metadata["pyvoc.features.bands"])
-        frames = None if mel is None else mels.load(mel, bands=bands)
-        each_sample = metadata["general.architecture"] == "pyvoc.wavernn"
-        measure = compare_logits if each_sample else compare_audio
-        return measure(exact, model, metadata=metadata, mel=frames)
+) -> Report:
+    """As the family measures it: distributions, or audio where a model gives audio at once."""
+    family = families.get(str(metadata["general.architecture"]))
+    frames = None
     if mel is not None:
-        raise Error(f"{metadata['general.architecture']} is not measured on a mel spectrogram")
-    return compare(exact, model, metadata=metadata)
+        if metadata["pyvoc.features.layout"] != MEL:
+            raise Error(f"{family.architecture} is not measured on a mel spectrogram")
+        frames = mels.load(mel, bands=int(metadata["pyvoc.features.bands"]))
+    compare: Compare = compare_audio if family.report is None else family.resolve(family.report)
+    return compare(exact, model, metadata=metadata, mel=frames)
 
 
 def _encode(

@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from pyvoc import audio
-from pyvoc.audio import RAW_SUFFIXES
 from pyvoc.errors import AudioError
 from pyvoc.evaluate import alignment, cepstra, f0, levels, perceptual, spectra
 from pyvoc.evaluate.alignment import Alignment
+from pyvoc.files import audio
+from pyvoc.files.audio import RAW_SUFFIXES
 
 __all__ = [
     "LEAST_SECONDS",

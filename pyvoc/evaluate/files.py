@@ -6,8 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from pyvoc._listing import in_folder
 from pyvoc.errors import AudioError, Error
+from pyvoc.files.listing import in_folder
 
 __all__ = ["expand", "pair"]
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from pyvoc.model import Model
+    from pyvoc.runtime.model import Model
 
 __all__ = ["predictions"]
 

@@ -1,48 +1,40 @@
 """How likely recordings are under a model: the negative log-likelihood, in nats per sample.
 
-What that means is a family's own: :mod:`pyvoc.evaluate.nll_lpcnet`, ``nll_wavernn`` and
-``nll_waveglow`` say it in their recipes. Figures of different families, or of labels of different
-bits, are of different things.
+What that means is a family's own: its ``likelihood`` module says it in its recipe. Figures of
+different families, or of labels of different bits, are of different things.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from pyvoc import audio
+from pyvoc import families
 from pyvoc.errors import AudioError, UnsupportedError
-from pyvoc.evaluate import nll_lpcnet, nll_waveglow, nll_wavernn
-from pyvoc.evaluate.nll_report import Family, FileScore, Measured, NllReport, report
+from pyvoc.evaluate.nll_report import FileScore, Measured, NllReport, Scorer, report
+from pyvoc.files import audio
 
 if TYPE_CHECKING:
-    from pyvoc.model import Model
+    from pyvoc.runtime.model import Model
 
-__all__ = ["FAMILIES", "FileScore", "NllReport", "evaluate_nll", "score"]
-
-FAMILIES: Mapping[str, Family] = MappingProxyType(
-    {
-        "lpcnet": nll_lpcnet.FAMILY,
-        "waveglow": nll_waveglow.FAMILY,
-        "wavernn": nll_wavernn.FAMILY,
-    }
-)
-"""By architecture."""
+__all__ = ["FileScore", "NllReport", "evaluate_nll", "score"]
 
 
-def _family(model: Model) -> Family:
+def _scorer(model: Model) -> Scorer:
     info = model.info
-    if info.architecture not in FAMILIES:
+    reference = families.get(info.architecture).likelihood
+    if reference is None:
+        able = [f.name for f in families.everyone() if f.likelihood is not None]
         raise UnsupportedError(
             f"{info.path} is a {info.architecture} model, which gives speech no likelihood; "
-            f"{', '.join(FAMILIES)} do"
+            f"{', '.join(able)} do"
         )
-    return FAMILIES[info.architecture]
+    scorer: Scorer = families.get(info.architecture).resolve(reference)
+    return scorer
 
 
 def score(model: Model, pcm: npt.NDArray[np.int16]) -> Measured:
@@ -51,7 +43,7 @@ def score(model: Model, pcm: npt.NDArray[np.int16]) -> Measured:
     Parameters
     ----------
     model
-        Of a family of :data:`FAMILIES`.
+        Of a family that has a likelihood.
     pcm
         Mono int16 [samples] at the model's rate.
 
@@ -62,7 +54,7 @@ def score(model: Model, pcm: npt.NDArray[np.int16]) -> Measured:
     UnsupportedError
         The model gives no likelihood.
     """
-    return _family(model).measure(model, pcm)
+    return _scorer(model).measure(model, pcm)
 
 
 def _read(path: str | os.PathLike[str], rate: int) -> npt.NDArray[np.int16]:
@@ -89,7 +81,7 @@ def evaluate_nll(
     Parameters
     ----------
     model
-        Of a family of :data:`FAMILIES`.
+        Of a family that has a likelihood.
     paths
         Audio files; higher rates than the model's are resampled, which needs the soxr extra.
     progress
@@ -102,16 +94,16 @@ def evaluate_nll(
     UnsupportedError
         The model gives no likelihood, or resampling is not installed.
     """
-    family = _family(model)
+    scorer = _scorer(model)
     if not paths:
         raise AudioError("there are no audio files to score")
     found: list[Measured] = []
     for path in paths:
         pcm = _read(path, model.info.sample_rate)
         try:
-            found.append(family.measure(model, pcm))
+            found.append(scorer.measure(model, pcm))
         except AudioError as error:
             raise AudioError(f"'{path}': {error}") from error
         if progress is not None:
             progress(len(found), len(paths))
-    return report(model, family, [str(path) for path in paths], found)
+    return report(model, scorer, [str(path) for path in paths], found)

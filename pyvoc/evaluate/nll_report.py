@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from pyvoc.model import Model
+    from pyvoc.runtime.model import Model
 
-__all__ = ["Family", "FileScore", "Measured", "NllReport", "marginal_nats", "report"]
+__all__ = ["FileScore", "Measured", "NllReport", "Scorer", "marginal_nats", "report"]
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Family:
+class Scorer:
     """How the models of an architecture are scored.
 
     Attributes
@@ -177,7 +177,7 @@ def marginal_nats(histogram: npt.NDArray[np.int64]) -> float:
 
 
 def report(
-    model: Model, family: Family, paths: Sequence[str], found: Sequence[Measured]
+    model: Model, scorer: Scorer, paths: Sequence[str], found: Sequence[Measured]
 ) -> NllReport:
     """Means over files, weighted by their samples.
 
@@ -204,5 +204,5 @@ def report(
         },
         marginal=marginal_nats(np.sum(histograms, axis=0)) if histograms else None,
         impossible=sum(one.impossible for one in found),
-        recipe=family.recipe,
+        recipe=scorer.recipe,
     )

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pyvoc._atomic import atomic_open
 from pyvoc.errors import UnsupportedError
 from pyvoc.evaluate import frames, spectra
 from pyvoc.evaluate.compare import Comparison
+from pyvoc.files.atomic import atomic_open
 
 __all__ = ["plot"]
 

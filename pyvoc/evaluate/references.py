@@ -9,7 +9,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from pyvoc import features
 from pyvoc.errors import AudioError
 from pyvoc.evaluate.compare import Comparison, Sound, compare
 from pyvoc.evaluate.excitation import (
@@ -21,6 +20,7 @@ from pyvoc.evaluate.excitation import (
     quantise,
     resynthesise,
 )
+from pyvoc.files import features
 
 __all__ = ["CEILING_RECIPE", "FLOOR_RECIPE", "bounds", "ceiling", "floor"]
 

@@ -2,8 +2,8 @@
 
 `export_onnx` writes a model as an ONNX graph in float32, checks it and compares it with this
 runtime; `dynamic_dims` tells Ascend's tools its lengths; `write_samples` makes wav files of what
-another runtime computed with it. A new architecture is a module with an `Exporter` and a line in
-`pyvoc.export.registry.EXPORTERS`.
+another runtime computed with it. Which families can be exported
+is in their records.
 """
 
 from __future__ import annotations

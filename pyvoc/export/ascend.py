@@ -15,12 +15,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyvoc import audio
+from pyvoc.container.mel import MelRecipe
 from pyvoc.errors import Error, UnsupportedError
-from pyvoc.export.registry import module_of
-from pyvoc.mels import recipe_of
-from pyvoc.model import ModelInfo, load
-from pyvoc.specs.mel import MelRecipe
+from pyvoc.export.registry import family_of
+from pyvoc.files import audio
+from pyvoc.files.mels import recipe_of
+from pyvoc.runtime.info import ModelInfo
+from pyvoc.runtime.model import load
 
 __all__ = ["DynamicDims", "dynamic_dims"]
 
@@ -88,7 +89,7 @@ def dynamic_dims(
         The model's architecture has no graph, or starts from no noise that could be inside.
     """
     info = load(model).info
-    module_of(f"pyvoc.{info.architecture}", info.path)
+    family_of(f"pyvoc.{info.architecture}", info.path)
     if z_inside and not info.noise_channels:
         raise UnsupportedError(f"{info.path}: {info.architecture} starts from no noise")
     recipe = recipe_of(info.path)

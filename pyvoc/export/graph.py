@@ -11,7 +11,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from pyvoc import _pyvoc
-from pyvoc.specs.tensors import Scalar
+from pyvoc.container.tensors import Scalar
 
 Dims = Sequence[int | str]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,18 +11,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from pyvoc import families
+from pyvoc.container.tensors import Scalar
 from pyvoc.errors import UnsupportedError
-from pyvoc.specs.tensors import Scalar
+from pyvoc.families import Family
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
 Arrays = Mapping[str, npt.NDArray[np.float32]]
-
-EXPORTERS = {"pyvoc.melgan": "pyvoc.export.melgan", "pyvoc.waveglow": "pyvoc.export.waveglow"}
-"""Architecture -> the module whose ``EXPORTER`` does it."""
-_PER_SAMPLE = "its network runs once per sample, inside the loop that draws the samples"
-_REFUSED = {"pyvoc.lpcnet": _PER_SAMPLE, "pyvoc.wavernn": _PER_SAMPLE}
 
 
 @dataclass(frozen=True)
@@ -75,11 +72,11 @@ def exporter_of(architecture: str, source: str) -> Exporter:
     Raises
     ------
     UnsupportedError
-        As :func:`module_of`, or the extra ``onnx`` is not installed.
+        There is none (says why), or the extra ``onnx`` is not installed.
     """
-    module = module_of(architecture, source)
+    family = family_of(architecture, source)
     try:
-        found: Exporter = importlib.import_module(module).EXPORTER
+        found: Exporter = family.resolve(str(family.exporter))
     except ImportError as error:
         raise UnsupportedError(
             f"exporting needs {error.name}: pip install 'pyvoc[onnx]'"
@@ -87,20 +84,22 @@ def exporter_of(architecture: str, source: str) -> Exporter:
     return found
 
 
-def module_of(architecture: str, source: str) -> str:
-    """The name of the module that exports an architecture.
+def family_of(architecture: str, source: str) -> Family:
+    """The family of an architecture, which has an exporter.
 
     Raises
     ------
     UnsupportedError
-        There is none; says why, where that is known.
+        It has none; says why, where that is known.
     """
-    module = EXPORTERS.get(architecture)
-    if module is None:
-        why = _REFUSED.get(architecture)
-        raise UnsupportedError(
-            f"{source}: {architecture} cannot be exported to ONNX"
-            + (f": {why}" if why else "")
-            + f"; expected {' or '.join(EXPORTERS)}"
-        )
-    return module
+    able = [family for family in families.everyone() if family.exporter is not None]
+    why = ""
+    with contextlib.suppress(KeyError):
+        family = families.get(architecture)
+        if family.exporter is not None:
+            return family
+        why = f": {family.not_exported}"
+    raise UnsupportedError(
+        f"{source}: {architecture} cannot be exported to ONNX{why}; expected "
+        + " or ".join(family.architecture for family in able)
+    )

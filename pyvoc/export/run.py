@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from pyvoc._atomic import atomic_open
-from pyvoc._noise import as_sigma
+from pyvoc import families
+from pyvoc.container import Container, ModelSpec, read_container
 from pyvoc.errors import Error, UnsupportedError
 from pyvoc.export.registry import Arrays, Exporter, Source, exporter_of
+from pyvoc.families import spec_of
+from pyvoc.files.atomic import atomic_open
 from pyvoc.quant import decode
-from pyvoc.specs import Container, ModelSpec, read_container, spec_of
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -92,7 +93,8 @@ def export_onnx(
     opset
         Version of ONNX's operators, 13 or later.
     z_inside
-        The graph of a WaveGlow draws its noise itself, anew in every run; otherwise it is an input.
+        The graph of a model that starts from noise draws it itself, anew in every run; otherwise
+        noise is an input.
     sigma
         Standard deviation of that noise, 0 to 4; None is what the model file says. With `z_inside`
         alone: noise that is given has its own.
@@ -165,8 +167,8 @@ def export_onnx(
 def _sigma(container: Container, sigma: float | None) -> float:
     """The standard deviation that was asked for, or the file's."""
     prefix = container.architecture.removeprefix("pyvoc.")
-    asked = as_sigma(sigma, prefix, takes=True)
-    return float(container.metadata[f"{prefix}.sigma"]) if asked is None else asked
+    asked = families.options_of(prefix, {"sigma": sigma}, what="the model").get("sigma")
+    return float(container.metadata[f"{prefix}.sigma"] if asked is None else asked)
 
 
 def _showing(graph: ModelProto, name: str) -> bytes:
@@ -267,8 +269,8 @@ def _nudged(inputs: Arrays) -> dict[str, npt.NDArray[np.float32]]:
 
 def _in_f32(folder: Path, spec: ModelSpec, container: Container, model: Source) -> Path:
     """The values of a bf16 or int8 model as an f32 one: the arithmetic that the graph has."""
+    from pyvoc.container import write_container
     from pyvoc.quant import encode
-    from pyvoc.specs import write_container
 
     path = folder / "model.gguf"
     metadata = {**container.metadata, "pyvoc.precision": "f32"}

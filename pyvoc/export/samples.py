@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pyvoc._pcm import open_output
 from pyvoc.errors import AudioError, Error
-from pyvoc.mels import recipe_of
+from pyvoc.files.mels import recipe_of
+from pyvoc.files.pcm import open_output
 
 __all__ = ["Written", "read_samples", "write_samples"]
 

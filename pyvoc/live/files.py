@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pyvoc import _pyvoc
-from pyvoc._atomic import atomic_open
-from pyvoc._pcm import Write, to_int16
+from pyvoc.files.atomic import atomic_open
+from pyvoc.files.pcm import Write, to_int16
 
 __all__ = ["Recorder", "Sink", "Source", "Worker", "open_recorder"]
 

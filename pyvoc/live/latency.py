@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pyvoc.errors import AudioError, Error
 from pyvoc.live.files import Recorder
 from pyvoc.live.session import Options, Session
-from pyvoc.model import Model
+from pyvoc.runtime.model import Model
 
 __all__ = ["LatencyReport", "lag_of", "measure_latency", "probe"]
 

@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from pyvoc.audio import AUDIO_SUFFIXES
 from pyvoc.errors import Error
+from pyvoc.files.audio import AUDIO_SUFFIXES
 
 __all__ = ["Options"]
 

@@ -12,17 +12,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pyvoc import _pyvoc, audio
-from pyvoc._inputs import as_seed
-from pyvoc._pcm import open_output
+from pyvoc import _pyvoc
 from pyvoc.errors import Error, UnsupportedError
+from pyvoc.files import audio
+from pyvoc.files.pcm import open_output
 from pyvoc.live.devices import Device, find_device, forget_port_audio, port_audio
 from pyvoc.live.files import Sink, Source, Worker, open_recorder
 from pyvoc.live.options import Options
 from pyvoc.live.stats import Stats, from_native
 from pyvoc.live.streams import closed, latencies, open_stream, start
-from pyvoc.model import Model
-from pyvoc.synthesis import load_input
+from pyvoc.runtime.inputs import as_seed
+from pyvoc.runtime.model import Model
+from pyvoc.runtime.synthesis import load_input
 
 __all__ = ["Options", "Session"]
 

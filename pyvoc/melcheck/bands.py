@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pyvoc.specs.mel import MelRecipe
+from pyvoc.container.mel import MelRecipe
 
 __all__ = ["EdgeTest", "Edges", "centres", "compare_edges"]
 

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pyvoc import audio, features, mels
+from pyvoc.container.mel import MelRecipe
 from pyvoc.errors import FeatureError
+from pyvoc.files import audio, features, mels
 from pyvoc.melcheck.bands import EdgeTest, centres, compare_edges
 from pyvoc.melcheck.report import Finding, Report
 from pyvoc.melcheck.scales import Floor, Scale, Score, find_floor, rank, scale_of
 from pyvoc.melcheck.timing import hops_for, timing
-from pyvoc.specs.mel import MelRecipe
 
 __all__ = ["DECISIVE", "SIGMAS", "check_array", "check_file"]
 

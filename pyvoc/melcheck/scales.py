@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from pyvoc.specs.mel import MelRecipe
+from pyvoc.container.mel import MelRecipe
 
 __all__ = ["Floor", "Scale", "Score", "candidates", "find_floor", "rank", "scale_of"]
 

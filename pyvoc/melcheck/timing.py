@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from pyvoc.specs.mel import MelRecipe
+from pyvoc.container.mel import MelRecipe
 
 __all__ = ["Timing", "hops_for", "timing"]
 

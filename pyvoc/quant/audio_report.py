@@ -8,28 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pyvoc import families
+from pyvoc.container.mel import MelRecipe
+from pyvoc.container.tensors import Scalar
 from pyvoc.errors import Error
-from pyvoc.specs import SPECS
-from pyvoc.specs.mel import MelRecipe
-from pyvoc.specs.tensors import Scalar
+from pyvoc.quant.reports import decibels, in_decibels
 
 SECONDS = 1.5
 """Of the synthetic probe."""
 _PITCH, _LOUDEST = 120.0, 3.0
 _FORMANTS = ((600.0, 200.0, 1.3), (1500.0, 450.0, 0.9), (2800.0, 300.0, 0.7))
-
-
-class Synthesizer(Protocol):
-    """What is needed of a loaded model."""
-
-    def synthesize(self, features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Samples ``[frames * hop]`` in -1..1 of a mel spectrogram ``[frames, bands]``."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -55,6 +48,14 @@ class AudioReport:
     probe: str
     snr_db: float | None
     log_spectral_distance_db: float
+
+    def line(self) -> str:
+        """The figures in one line."""
+        return (
+            f"against float, {self.seconds:.2f} s of audio from a {self.probe} mel: "
+            f"SNR {in_decibels(self.snr_db)}, "
+            f"log-spectral distance {self.log_spectral_distance_db:.3f} dB"
+        )
 
 
 def probe_mel(recipe: MelRecipe) -> NDArray[np.float32]:
@@ -95,8 +96,8 @@ def _in_units(amplitude: NDArray[np.float64], recipe: MelRecipe) -> NDArray[np.f
 
 
 def compare_audio(
-    exact: Synthesizer,
-    model: Synthesizer,
+    exact: Any,
+    model: Any,
     *,
     metadata: Mapping[str, Scalar],
     mel: NDArray[np.float32] | None = None,
@@ -123,8 +124,8 @@ def compare_audio(
     given = mel is not None
     features = probe_mel(recipe) if mel is None else mel
     samples = len(features) * recipe.hop_length
-    spec = SPECS.get(str(metadata.get("general.architecture")))
-    peak = spec.peak if spec is not None else 1.0
+    family = families.get(str(metadata["general.architecture"]))
+    peak = family.resolve(family.spec).peak
     reference, found = (_audio(m, features, samples, peak) for m in (exact, model))
     return AudioReport(
         len(features),
@@ -141,13 +142,10 @@ def measure_audio(
     from pyvoc.evaluate.spectra import log_spectral_distance
 
     noise, power = float(((reference - found) ** 2).sum()), float((reference**2).sum())
-    snr = 10 * float(np.log10(power / noise)) if noise > 0 and power > 0 else None
-    return snr, log_spectral_distance(reference, found, rate)
+    return decibels(power, noise), log_spectral_distance(reference, found, rate)
 
 
-def _audio(
-    model: Synthesizer, mel: NDArray[np.float32], samples: int, peak: float
-) -> NDArray[np.float64]:
+def _audio(model: Any, mel: NDArray[np.float32], samples: int, peak: float) -> NDArray[np.float64]:
     audio = np.asarray(model.synthesize(mel), np.float64)
     if audio.shape != (samples,):
         raise Error(f"the model's audio has shape {audio.shape}, expected {(samples,)}")

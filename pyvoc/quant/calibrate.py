@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 import pyvoc
 from pyvoc import _pyvoc
+from pyvoc.container import read_container, write_container
+from pyvoc.container.layout import I8, TensorSpec
 from pyvoc.errors import Error, ModelError, UnsupportedError
 from pyvoc.evaluate.spectra import log_spectral_distance
+from pyvoc.families import spec_of
 from pyvoc.quant.convolution import clipped_range, input_range, quantize_sum
 from pyvoc.quant.encode import decode, encode
 from pyvoc.quant.integers import Quantized
-from pyvoc.specs import read_container, spec_of, write_container
-from pyvoc.specs.layout import I8, TensorSpec
 
 __all__ = ["MIN_SNR_DB", "LayerReport", "QuantizationReport", "quantize"]
 

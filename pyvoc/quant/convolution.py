@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from pyvoc.container.layout import MAX_U8
 from pyvoc.quant.integers import MAX_Q8, Quantized, along
-from pyvoc.specs.layout import MAX_U8
 
 __all__ = ["clipped_range", "input_range", "quantize_sum"]
 

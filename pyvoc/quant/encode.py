@@ -7,14 +7,14 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from pyvoc.container.base import FORMAT_VERSION, ModelSpec
+from pyvoc.container.blocks import expand_blocks, square_diagonals
+from pyvoc.container.layout import BF16, F32, I8, I16, I32, PRECISIONS, TensorSpec
+from pyvoc.container.tensors import AnyArray, Container, ElementType, Scalar, Tensor
 from pyvoc.errors import ModelError, UnsupportedError
 from pyvoc.quant.bf16 import from_bf16, to_bf16
 from pyvoc.quant.integers import Quantized, keeps_rules, quantize_rows, quantize_table
 from pyvoc.quant.sparse import choose_block, cut_blocks, used_blocks
-from pyvoc.specs.base import FORMAT_VERSION, ModelSpec
-from pyvoc.specs.blocks import expand_blocks, square_diagonals
-from pyvoc.specs.layout import BF16, F32, I8, I16, I32, PRECISIONS, TensorSpec
-from pyvoc.specs.tensors import AnyArray, Container, ElementType, Scalar, Tensor
 
 
 def encode(

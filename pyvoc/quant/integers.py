@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pyvoc.container.layout import MAX_PAIR, MAX_TABLE
+from pyvoc.container.tensors import AnyArray
 from pyvoc.quant.bf16 import ceil_bf16
-from pyvoc.specs.layout import MAX_PAIR, MAX_TABLE
-from pyvoc.specs.tensors import AnyArray
 
 MAX_Q8 = 127
 _LEAST_SCALE = np.float32(2.0**-100)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pyvoc.container import ModelSpec
+from pyvoc.container.tensors import AnyArray, Scalar
 from pyvoc.errors import Error
 from pyvoc.quant.sparse import used_blocks
-from pyvoc.specs import ModelSpec
-from pyvoc.specs.tensors import AnyArray, Scalar
 
 __all__ = ["LayerSparsity", "SparsityReport", "check_sparsity", "prune"]
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pyvoc.specs.tensors import AnyArray
+from pyvoc.container.tensors import AnyArray
 
 MAX_DENSITY = 0.6
 """A matrix that keeps more of its elements than this is stored dense."""

@@ -40,7 +40,7 @@ def train(config: TrainConfig, *, resume: str | None = None) -> TrainResult:
     Error
         Settings, data or checkpoints are wrong, the loss became NaN, or the disk is full.
     """
-    from pyvoc.train.families import require_torch
+    from pyvoc.train.requirements import require_torch
 
     require_torch()
     from pyvoc.train.session import run

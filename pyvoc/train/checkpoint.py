@@ -20,8 +20,8 @@ from typing import Any
 
 import torch
 
-from pyvoc._atomic import atomic_open
 from pyvoc.errors import Error, ModelError
+from pyvoc.files.atomic import atomic_open
 from pyvoc.train.task import State
 
 __all__ = ["Checkpoint", "Folder", "is_checkpoint", "load_into", "parse", "read_bytes", "save"]

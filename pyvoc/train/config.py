@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from pyvoc._atomic import atomic_open
 from pyvoc.errors import Error
-from pyvoc.train.families import require
+from pyvoc.files.atomic import atomic_open
 from pyvoc.train.mapping import from_mapping, read_yaml
+from pyvoc.train.requirements import require
 
 __all__ = ["TrainConfig", "layered", "save_config"]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from pyvoc.errors import Error
-from pyvoc.train.families import require
+from pyvoc.train.requirements import require
 
 __all__ = ["Log", "Progress", "read_log"]
 

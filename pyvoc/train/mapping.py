@@ -173,7 +173,7 @@ def read_yaml(path: str) -> dict[str, Any]:
     Error
         The file cannot be read, is no YAML, names a key twice, or is no mapping.
     """
-    from pyvoc.train.families import require
+    from pyvoc.train.requirements import require
 
     yaml = require("yaml", "reading --config files")
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pyvoc._atomic import atomic_open
-from pyvoc.audio import write_wav
 from pyvoc.errors import Error
+from pyvoc.files.atomic import atomic_open
+from pyvoc.files.audio import write_wav
 from pyvoc.train.task import Sample
 
 __all__ = ["spectrogram", "write_samples"]

@@ -11,18 +11,18 @@ from typing import Any
 import torch
 
 import pyvoc
+from pyvoc import families
 from pyvoc.errors import Error, ModelError
 from pyvoc.train import checkpoint as files
 from pyvoc.train.config import TrainConfig, save_config
 from pyvoc.train.device import Amp, choose_device, make_amp
 from pyvoc.train.distributed import Ranks, local_rank, local_world_size
-from pyvoc.train.families import build
 from pyvoc.train.log import Log
 from pyvoc.train.loop import Trainer
 from pyvoc.train.position import Position, TrainResult, seed_step
 from pyvoc.train.prefetch import to_device
 from pyvoc.train.stop import StopRequest
-from pyvoc.train.task import State, Task
+from pyvoc.train.task import Data, State, Task
 
 __all__ = ["find_checkpoint", "run", "stored_config"]
 
@@ -88,7 +88,7 @@ def _run(
     found: Path | None,
 ) -> TrainResult:
     seed_step(config.seed, -1, 0)
-    task, data = build(config)
+    task, data = _build(config)
     module = task.module.to(amp.device)
     if config.finetune and stored is None:
         _finetune(config, task)
@@ -261,3 +261,16 @@ def _load_progress(position: Position, amp: Amp, stored: files.Checkpoint, sourc
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ModelError(f"'{source}' is damaged: its progress is unreadable: {error}") from error
     position.checkpoint = source
+
+
+def _build(config: TrainConfig) -> tuple[Task, Data]:
+    """What the family learns, and from what; it may refuse its settings or its data."""
+    known = [family for family in families.everyone() if family.trainer is not None]
+    family = next((family for family in known if family.name == config.family), None)
+    if family is None or family.trainer is None:
+        names = ", ".join(family.name for family in known)
+        raise Error(f"there is no model family '{config.family}' to train; known are {names}")
+    task: Task
+    data: Data
+    task, data = family.resolve(family.trainer)(config)
+    return task, data

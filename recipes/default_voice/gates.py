@@ -29,8 +29,8 @@ import numpy as np
 import pyvoc
 from pyvoc import evaluate
 from pyvoc.evaluate import cepstra, f0
-from pyvoc.evaluate.nll_lpcnet import RECIPE as NLL_RECIPE
 from pyvoc.evaluate.references import CEILING_RECIPE, FLOOR_RECIPE, bounds
+from pyvoc.families.lpcnet.likelihood import RECIPE as NLL_RECIPE
 
 DELAY = 80  # samples by which LPCNet copy synthesis lags: frames are centred
 OPEN, CLOSE = (

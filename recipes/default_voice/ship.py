@@ -15,7 +15,8 @@ import sys
 from pathlib import Path
 
 import pyvoc
-from pyvoc.specs import read_container, spec_of, write_container
+from pyvoc.container import read_container, write_container
+from pyvoc.families import spec_of
 
 MOST_BYTES = 1_500_000
 VOICES = Path(__file__).resolve().parents[2] / "pyvoc" / "voices"

@@ -18,10 +18,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pyvoc.container import ModelSpec, write_container
+from pyvoc.container.tensors import Scalar
+from pyvoc.families.lpcnet.spec import LPCNET, LpcnetSettings
+from pyvoc.families.melgan.spec import MELGAN
+from pyvoc.families.waveglow.spec import WAVEGLOW
+from pyvoc.families.wavernn.spec import WAVERNN
 from pyvoc.quant import encode
-from pyvoc.specs import LPCNET, MELGAN, WAVEGLOW, WAVERNN, ModelSpec, write_container
-from pyvoc.specs.lpcnet import LpcnetSettings
-from pyvoc.specs.tensors import Scalar
 
 Array = NDArray[np.float64]
 QUIET, LOUD_SPREAD = 3.0, 16.0

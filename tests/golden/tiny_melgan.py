@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pyvoc.specs.mel import DESCRIPT, MelRecipe
-from pyvoc.specs.melgan import MelganSettings
+from pyvoc.container.mel import DESCRIPT, MelRecipe
+from pyvoc.families.melgan.spec import MelganSettings
 
 Array = NDArray[np.float64]
 

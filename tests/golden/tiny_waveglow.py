@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pyvoc.specs.mel import MelRecipe
-from pyvoc.specs.waveglow import WaveglowSettings
+from pyvoc.container.mel import MelRecipe
+from pyvoc.families.waveglow.spec import WaveglowSettings
 
 Array = NDArray[np.float64]
 QUIETER = 2.8

@@ -15,12 +15,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pyvoc.convert.wavernn import convert_wavernn
-from pyvoc.convert.wavernn_names import find_network
+from pyvoc.container.mel import MelRecipe
+from pyvoc.families.wavernn.convert import convert_wavernn
+from pyvoc.families.wavernn.names import find_network
+from pyvoc.families.wavernn.spec import WAVERNN, WavernnSettings
 from pyvoc.quant.prune import prune
-from pyvoc.specs import WAVERNN
-from pyvoc.specs.mel import MelRecipe
-from pyvoc.specs.wavernn import WavernnSettings
 
 Array = NDArray[np.float64]
 

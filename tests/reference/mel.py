@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from pyvoc.specs.mel import MelRecipe
+from pyvoc.container.mel import MelRecipe
 
 Float64 = npt.NDArray[np.float64]
 

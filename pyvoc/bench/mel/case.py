@@ -17,8 +17,8 @@ from pyvoc.bench.mel.measurement import BATCH_FRAMES, CHUNK
 from pyvoc.bench.process import Child, job
 from pyvoc.bench.report import Absent, Batch, Machine, Peer, Result, Spread
 from pyvoc.bench.session import Session, megabytes
+from pyvoc.container import read_container
 from pyvoc.errors import Error, UnsupportedError
-from pyvoc.specs import read_container
 
 native: Any = _pyvoc
 
@@ -140,7 +140,7 @@ class MelCase:
         self.session.say(f"loading {name} {precision}")
         audio = self.session.folder / f"{name}.{precision}.npy"
         child = Child(
-            "mel.measurement:Measurement",
+            "pyvoc.bench.mel.measurement:Measurement",
             self.session.cores,
             family=self.family.name,
             engine=name,
@@ -168,7 +168,7 @@ class MelCase:
         paths = {"model": str(model), "source": str(graphs["f32"]), **self._inputs()}
         for precision, graph in graphs.items():
             self.session.say(f"making the peers' graph, {precision}")
-            kind = f"mel.graphs:write_{precision}"
+            kind = f"pyvoc.bench.mel.graphs:write_{precision}"
             try:
                 job(kind, self.session.cores, graph=str(graph), **paths)
             except Error as error:

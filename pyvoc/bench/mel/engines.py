@@ -5,13 +5,13 @@ Each loads its library when it is made; one process holds one engine.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from pyvoc import families
 from pyvoc.bench.mel.inputs import graph_inputs
 from pyvoc.errors import Error, UnsupportedError
 
@@ -192,8 +192,8 @@ class Torch:
 
     def load(self) -> None:
         """Make tensors."""
-        twin = importlib.import_module(f"pyvoc.bench.{self._job['family']}.torch_twin")
-        self._network = twin.Generator(self._job["model"])
+        family = families.get(self._job["family"])
+        self._network = family.resolve("torch_model:Generator")(self._job["model"])
 
     def run(self, mel: Float32, noise: Float32 | None) -> Float32:
         """One forward pass."""

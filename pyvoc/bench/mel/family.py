@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from pyvoc.specs.tensors import Scalar
+from pyvoc.container.tensors import Scalar
 
 Array = npt.NDArray[np.float32]
 

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from pyvoc.bench.mel.inputs import graph_inputs, load_inputs
+from pyvoc.container import read_container
+from pyvoc.container.layout import I8
 from pyvoc.export.registry import Source, exporter_of
+from pyvoc.families import spec_of
 from pyvoc.quant import decode
-from pyvoc.specs import read_container, spec_of
-from pyvoc.specs.layout import I8
 
 Job = dict[str, Any]
 

@@ -18,9 +18,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pyvoc import audio
-from pyvoc._listing import in_folder, in_list
 from pyvoc.errors import AudioError, Error
+from pyvoc.files import audio
+from pyvoc.files.listing import in_folder, in_list
 
 __all__ = ["Clip", "Corpus", "Holdout", "Rejection", "Report", "Source", "Speech", "load_corpus"]
 

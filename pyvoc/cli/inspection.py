@@ -1,0 +1,96 @@
+"""What is in a file: models, features, audio. What ``pyvoc info FILE`` shows."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pyvoc import voices
+from pyvoc.errors import Error
+from pyvoc.files import audio, features
+from pyvoc.runtime.model import load
+
+__all__ = ["inspect"]
+
+_AUDIO_MAGIC = (b"RIFF", b"fLaC", b"OggS", b"FORM")
+
+
+def inspect(path: str | os.PathLike[str], *, layout: str | None = None) -> dict[str, Any]:
+    """Describe a file; its kind is told by its content, then by its suffix.
+
+    Parameters
+    ----------
+    path
+        A bundled voice by name, a model (GGUF), an audio file, or a feature file.
+    layout
+        Of a feature file; None recognises it.
+
+    Returns
+    -------
+    dict
+        `kind` is ``model``, ``audio`` or ``features``; `path`, `bytes`; the rest goes with the
+        kind.
+
+    Raises
+    ------
+    Error
+        The file cannot be read, or is none of these.
+    """
+    source = Path(voices.resolve(path) if path in voices.names() else path)
+    try:
+        with open(source, "rb") as stream:
+            magic = stream.read(4)
+        size = source.stat().st_size
+    except OSError as error:
+        raise Error(f"cannot read '{source}': {error.strerror}") from error
+    if magic == b"GGUF":
+        found = _model(source)
+    elif magic in _AUDIO_MAGIC or source.suffix.lower() in audio.AUDIO_SUFFIXES:
+        found = _audio(source)
+    else:
+        found = _features(source, layout)
+    return {"path": str(source), "bytes": size, **found}
+
+
+def _model(source: Path) -> dict[str, Any]:
+    model = load(source)
+    described = model.describe()
+    facts = {k: v for k, v in asdict(model.info).items() if k != "path"}
+    kept = ("packed_bytes", "metadata", "plan", "tensors")
+    return {"kind": "model", **facts, **{key: described[key] for key in kept}}
+
+
+def _audio(source: Path) -> dict[str, Any]:
+    samples, rate = audio.read(source)
+    return {
+        "kind": "audio",
+        "sample_rate": rate,
+        "samples": len(samples),
+        "seconds": round(len(samples) / rate, 4),
+        "peak": float(np.abs(samples).max()),
+        "rms": float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))),
+    }
+
+
+def _features(source: Path, layout: str | None) -> dict[str, Any]:
+    rows = features.load(source, layout=layout)
+    found = features.layout_of(rows)
+    groups = {
+        "cepstrum": rows[:, :18],
+        "pitch": rows[:, found.pitch],
+        "correlation": rows[:, found.correlation],
+    }
+    if found.lpc is not None:
+        groups["lpc"] = rows[:, found.lpc : found.lpc + 16]
+    return {
+        "kind": "features",
+        "layout": found.name,
+        "dims": found.dims,
+        "frames": len(rows),
+        "seconds": round(len(rows) * features.HOP_LENGTH / features.SAMPLE_RATE, 4),
+        "ranges": {name: [float(v.min()), float(v.max())] for name, v in groups.items()},
+    }

@@ -1,0 +1,128 @@
+"""Checkpoints that are named tensors: which model family they are of, and how each is converted.
+
+The three containers (PyTorch's, ``.safetensors``, MindSpore's) give the same thing, a tree of dicts
+with lazy tensors; the families tell themselves by names.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pyvoc import families
+from pyvoc.convert.checkpoint import Checkpoint
+from pyvoc.convert.mindspore import is_mindspore, load_mindspore
+from pyvoc.convert.safetensors import is_safetensors, load_safetensors
+from pyvoc.errors import ModelError
+from pyvoc.pickles import Inert, is_torch, load_torch
+from pyvoc.pickles.tensors import LazyTensor
+
+
+@dataclass(frozen=True)
+class NamedTensors:
+    """How a family's checkpoints of named tensors are read.
+
+    Parameters
+    ----------
+    pick
+        Finds the family's model in a tree: the part of the tree that holds its tensors, then
+        whatever `convert` needs besides; or None.
+    convert
+        From what was picked, its tensors read, to a `Checkpoint`; also given ``path``,
+        ``container``, and the family's options of ``convert`` by name.
+    classes
+        Says of a module and a class whether its pickled instances are wanted as
+        `pyvoc.pickles.Inert`.
+    """
+
+    pick: Callable[[Any], tuple[Any, ...] | None]
+    convert: Callable[..., Checkpoint]
+    classes: Callable[[str, str], bool] = lambda module, name: False
+
+
+LOADERS: tuple[tuple[str, Callable[[bytes, int], bool], Callable[..., Any]], ...] = (
+    ("torch", lambda head, size: is_torch(head), load_torch),
+    ("safetensors", is_safetensors, load_safetensors),
+    ("ckpt", is_mindspore, load_mindspore),
+)
+
+
+def find_loader(head: bytes, size: int) -> tuple[str, Callable[..., Any]] | None:
+    """Name of the container and how to read it, by the file's first `pyvoc.pickles.HEAD` bytes."""
+    for name, fits, load in LOADERS:
+        if fits(head, size):
+            return name, load
+    return None
+
+
+def read_tensors(
+    path: str | os.PathLike[str],
+    *,
+    container: str,
+    load: Callable[..., Any],
+    arch: str = "auto",
+    options: Mapping[str, Any] | None = None,
+) -> Checkpoint:
+    """Read a checkpoint of named tensors.
+
+    Parameters
+    ----------
+    path
+        The file.
+    container, load
+        What `find_loader` gave.
+    arch
+        ``auto``, or the only family to look for.
+    options
+        Of the family, for ``convert``.
+
+    Raises
+    ------
+    ModelError
+        The file is damaged, of no known family, or not a valid model of it.
+    OptionError
+        An option is not one of the family's.
+    Error
+        An option's value is not one that it takes.
+    """
+    known: dict[str, NamedTensors] = {
+        family.name: family.resolve(family.tensors)
+        for family in families.everyone()
+        if family.tensors is not None and arch in ("auto", family.name)
+    }
+    chosen: list[tuple[str, tuple[Any, ...]]] = []
+
+    def select(tree: Any) -> Any:
+        for name, tensors in known.items():
+            picked = tensors.pick(tree)
+            if picked is not None:
+                chosen.append((name, picked[1:]))
+                return picked[0]
+        expected = " or ".join(known)
+        raise ModelError(f"{path}: holds no {expected} model that is known: {_contents(tree)}")
+
+    if load is load_torch:
+        load = partial(
+            load_torch, classes=lambda m, n: any(t.classes(m, n) for t in known.values())
+        )
+    arrays = load(path, select=select)
+    name, more = chosen[0]
+    checked = families.options_of(name, options or {}, what=str(path), command="convert")
+    return known[name].convert(arrays, *more, path=Path(path), container=container, **checked)
+
+
+def _contents(tree: Any) -> str:
+    """What there is instead, in a few words."""
+    if isinstance(tree, LazyTensor):
+        return f"it is one tensor {list(tree.shape)}"
+    if isinstance(tree, Inert):
+        return f"it is an instance of {tree.kind[:100]}"
+    if not isinstance(tree, Mapping):
+        return f"it is a {type(tree).__name__}"
+    names = [str(name)[:60] for name in list(tree)[:5]]
+    more = f" and {len(tree) - 5} more" if len(tree) > 5 else ""
+    return f"it has the entries {', '.join(map(repr, names))}{more}" if names else "it is empty"

@@ -1,0 +1,19 @@
+"""LPCNet (Valin & Skoglund 2019; Valin et al. 2022): GRUs around linear prediction."""
+
+from pyvoc.families.family import Family, FileFormat
+
+FAMILY = Family(
+    name="lpcnet",
+    title="LPCNet",
+    spec="spec:LPCNET",
+    checkpoints="Keras .h5, DNNw weight blob",
+    files=(
+        FileFormat(b"\x89HDF\r\n\x1a\n", "a Keras HDF5 checkpoint", "from_h5:read_lpcnet_h5"),
+        FileFormat(b"DNNw", "a DNNw weight blob", "from_dnnw:read_lpcnet_dnnw"),
+    ),
+    report="report:compare",
+    trainer="train.task:build",
+    not_exported="its network runs once per sample, inside the loop that draws the samples",
+    likelihood="likelihood:SCORER",
+    benchmarks={"lpcnet": "bench.case:Lpcnet", "features": "bench.case:Features"},
+)

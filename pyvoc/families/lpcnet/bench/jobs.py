@@ -1,0 +1,142 @@
+"""What the child processes of LPCNet's benchmark do: measure, and return plain numbers."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import threading
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pyvoc import _pyvoc
+from pyvoc.bench.memory import peak_bytes, resident_bytes, restart_peak
+from pyvoc.bench.timing import in_turns, timed
+from pyvoc.errors import Error
+from pyvoc.families.lpcnet.bench import peers
+from pyvoc.families.lpcnet.bench.work import lpcnet_work
+from pyvoc.files.features import HOP_LENGTH
+
+native: Any = _pyvoc
+Frames = npt.NDArray[np.float32]
+Job = dict[str, Any]
+
+_HOPS = 2000
+_OPENINGS = 15
+_LOADS = 9
+
+
+def synthesis(job: Job) -> Job:
+    """Times real time and latencies.
+
+    job: ``model`` (path), ``features`` (path of .npy), ``threads``, ``streams``, ``repeats``, and
+    ``peer``: path of lpcnet_demo, or None.
+    """
+    frames: Frames = np.load(job["features"])
+    loads = [timed(lambda: native.Model(job["model"])) for _ in range(_LOADS)]
+    model = native.Model(job["model"])
+    description = json.loads(model.describe())
+    work = lpcnet_work(description)
+    groups = [
+        [native.Stream(model, 1 + s, 1) for s in range(job["streams"])]
+        for _ in range(job["threads"])
+    ]
+    audio = len(frames) * model.hop_length / model.sample_rate
+    total = audio * job["streams"] * job["threads"]
+    with peers.synthesis(job["peer"], frames) as peer:
+        _round(groups, frames)  # warm up
+        ours, theirs = in_turns(lambda: _round(groups, frames), peer, job["repeats"])
+    hops = _hop_times(groups[0], frames, model.hop_length)
+    slots = json.loads(native.system_info())["slots"]
+    plan = {entry["layer"]: entry for entry in description["plan"]}["gru_a.weight_hh"]
+    return {
+        "precision": model.precision,
+        "xrt": [total / seconds for seconds in ours],
+        "peer_xrt": [audio / seconds for seconds in theirs],
+        "hops_ms": [1e3 * seconds for seconds in hops],
+        "first_sample_ms": 1e3 * statistics.median(_openings(model, frames)),
+        "load_ms": 1e3 * statistics.median(loads),
+        "macs": work.total_macs,
+        "bytes": work.total_bytes,
+        "macs_by_part": work.macs,
+        "bytes_by_part": work.bytes,
+        "sample_rate": model.sample_rate,
+        "tier": slots[f"{plan['op']}_{plan['weights']}"],
+    }
+
+
+def memory(job: Job) -> Job:
+    """Peak memory of loading and streaming above what was there; job: ``model``, ``features``."""
+    frames: Frames = np.load(job["features"])
+    hop = np.zeros(0, np.float32)
+    restart_peak()
+    before = resident_bytes()
+    model = native.Model(job["model"])
+    stream = native.Stream(model, 1, 1)
+    for row in frames:
+        stream.push(row[None])
+        hop = stream.pull(model.hop_length)
+    after = peak_bytes()
+    if hop.size != model.hop_length:
+        raise Error("a benchmark's stream gave no samples; this is a bug")
+    return {"rss": None if before is None or after is None else after - before}
+
+
+def _synthesize(streams: list[Any], frames: Frames) -> None:
+    samples = len(frames) * HOP_LENGTH
+    for seed, stream in enumerate(streams):
+        stream.reset(1 + seed)
+        stream.push(frames)
+        stream.flush()
+    if len(streams) == 1:
+        lengths = [len(streams[0].pull(samples))]
+    else:
+        lengths = [len(out) for out in native.pull_lockstep(streams, samples)]
+    if lengths != [samples] * len(streams):
+        raise Error(f"{samples} samples were expected from every stream, found {lengths}")
+
+
+def _round(groups: list[list[Any]], frames: Frames) -> float:
+    """Wall seconds in which every thread synthesises all frames on every one of its streams."""
+    if len(groups) == 1:
+        return timed(lambda: _synthesize(groups[0], frames))
+    threads = [threading.Thread(target=_synthesize, args=(group, frames)) for group in groups]
+
+    def both() -> None:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    return timed(both)
+
+
+def _hop_times(streams: list[Any], frames: Frames, hop: int) -> list[float]:
+    """Seconds to push one frame to each stream and pull the hop that it allows."""
+    for stream in streams:
+        stream.reset(1)
+
+    def step(row: Frames) -> None:
+        for stream in streams:
+            stream.push(row)
+        if len(streams) == 1:
+            streams[0].pull(hop)
+        else:
+            native.pull_lockstep(streams, hop)
+
+    skip = 8  # look-ahead, and the first touch of everything
+    rows = [frames[i % len(frames)][None] for i in range(_HOPS + skip)]
+    return [timed(lambda row=row: step(row)) for row in rows][skip:]  # type: ignore[misc]
+
+
+def _openings(model: Any, frames: Frames) -> list[float]:
+    """Seconds from opening a stream to its first hop."""
+
+    def first() -> None:
+        stream = native.Stream(model, 1, 1)
+        stream.push(frames[: model.lookahead_frames + 1])
+        if len(stream.pull(model.hop_length)) != model.hop_length:
+            raise Error("look-ahead frames and one more gave no hop; this is a bug")
+
+    return [timed(first) for _ in range(_OPENINGS)]

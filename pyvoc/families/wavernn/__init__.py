@@ -1,0 +1,52 @@
+"""WaveRNN (Kalchbrenner et al. 2018; fatchord's network): two GRUs, sample by sample."""
+
+from pyvoc.families.family import Family, Option
+
+FAMILY = Family(
+    name="wavernn",
+    title="WaveRNN",
+    spec="spec:WAVERNN",
+    checkpoints="PyTorch .pt, .pyt, .safetensors, MindSpore .ckpt",
+    tensors="convert:TENSORS",
+    options=(
+        Option(
+            "fold",
+            "speak parts of so many samples side by side, which is faster, and join them where "
+            "they overlap (upstream: 11000,550)",
+            kind=int,
+            count=2,
+            low=0,
+            high=1 << 40,
+            metavar="TARGET,OVERLAP",
+            streams=False,
+        ),
+        Option(
+            "upstream_compat",
+            "fatchord's cross-fades of folds, its length (a hop less) and fade-out",
+            kind=bool,
+            streams=False,
+        ),
+        Option(
+            "mode",
+            "what the outputs are: a mixture of logistics, mu-law labels, or labels on a linear "
+            "scale (default: told from their number, labels being mu-law)",
+            choices=("mol", "raw", "linear"),
+            command="convert",
+        ),
+        Option(
+            "sparsity",
+            "make this fraction (0.9) of the sample loop's weights zero, the smallest in 8 x 4 "
+            "blocks; for a model that was trained for it, or to see what speed it would have "
+            "(default: prune nothing; zeros that are there are made use of)",
+            kind=float,
+            low=0.0,
+            high=1.0,
+            metavar="FRACTION",
+            command="convert",
+        ),
+    ),
+    report="report:compare",
+    not_exported="its network runs once per sample, inside the loop that draws the samples",
+    likelihood="likelihood:SCORER",
+    benchmarks={"wavernn": "bench.case:Wavernn"},
+)

@@ -1,0 +1,1 @@
+"""Audio, features and mels in files and pipes."""

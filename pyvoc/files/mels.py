@@ -1,0 +1,351 @@
+"""Mel spectrograms: recipes, files, orientation.
+
+A mel is float32 [frames, bands] everywhere in pyvoc. Upstream programs save [bands, frames], as
+``.npy`` or as torch tensors; the readers here tell the orientation by the number of bands, and turn
+it. What the numbers mean is the recipe's (:class:`pyvoc.container.mel.MelRecipe`); whether a file
+could be a recipe's is :mod:`pyvoc.melcheck`'s question.
+"""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pyvoc import voices
+from pyvoc.container.base import MetadataSpec
+from pyvoc.container.mel import LAYOUT, METADATA, RECIPES, MelRecipe
+from pyvoc.container.reader import read_metadata
+from pyvoc.container.tensors import Scalar
+from pyvoc.errors import Error, FeatureError, ModelError
+from pyvoc.files.atomic import atomic_open
+from pyvoc.pickles import LazyTensor, is_torch, load_torch
+
+if TYPE_CHECKING:
+    from pyvoc.runtime.model import Model
+
+__all__ = [
+    "BIN_SUFFIX",
+    "LIMIT",
+    "TENSOR_SUFFIXES",
+    "Array",
+    "find_recipe",
+    "layout_in",
+    "load",
+    "oriented",
+    "read_array",
+    "recipe_in",
+    "recipe_of",
+    "save",
+]
+
+Float32 = npt.NDArray[np.float32]
+
+TENSOR_SUFFIXES = frozenset({".pt", ".mel", ".pth"})
+"""Suffixes of torch-saved mels [bands, frames]."""
+BIN_SUFFIX = ".bin"
+"""Suffix of raw float32 mels [1, bands, frames], the input of an exported graph."""
+MAX_VALUES = 1 << 28
+"""Of a mel that is read from a tensor: days of speech."""
+LIMIT = 1000.0
+"""No recipe gives values beyond."""
+
+
+def find_recipe(recipe: str | MelRecipe) -> MelRecipe:
+    """A recipe, or the preset of that name (``nvidia``, ``mel-nvidia``).
+
+    Raises
+    ------
+    FeatureError
+        There is no such preset, or the recipe's numbers are impossible.
+    """
+    if isinstance(recipe, MelRecipe):
+        problems = recipe.problems()
+        if problems:
+            raise FeatureError("impossible mel recipe: " + "; ".join(problems))
+        return recipe
+    found = RECIPES.get(recipe.removeprefix("mel-"))
+    if found is None:
+        raise FeatureError(f"unknown mel recipe '{recipe}'; expected one of {', '.join(RECIPES)}")
+    return found
+
+
+def recipe_in(metadata: Mapping[str, Any], *, source: str) -> MelRecipe | None:
+    """The mel recipe in a model's metadata; None when the model's features are no mels.
+
+    Parameters
+    ----------
+    metadata
+        From a file or from :meth:`pyvoc.Model.describe`, where JSON made whole floats integers.
+    source
+        Names the file in errors.
+
+    Raises
+    ------
+    ModelError
+        The recipe is damaged.
+    """
+    if metadata.get("pyvoc.features.layout") != LAYOUT:
+        return None
+    entries: dict[str, Scalar] = {
+        entry.key: _as_kind(metadata[entry.key], entry)
+        for entry in METADATA
+        if entry.key in metadata
+    }
+    return MelRecipe.from_metadata(entries, source=source)
+
+
+def _as_kind(value: Any, entry: MetadataSpec) -> Any:
+    return float(value) if entry.kind is float and type(value) is int else value
+
+
+def layout_in(metadata: Mapping[str, Any]) -> str:
+    """Name of the feature layout in a model's metadata, "" when there is none."""
+    return str(metadata.get("pyvoc.features.layout", ""))
+
+
+def recipe_of(model: Model | str | os.PathLike[str]) -> MelRecipe:
+    """The mel recipe of a model, loaded or not; a file's tensors are not read.
+
+    Raises
+    ------
+    FeatureError
+        The model's features are no mels.
+    ModelError
+        The file is damaged, or no model.
+    """
+    if isinstance(model, str | os.PathLike):
+        source = voices.resolve(model)
+        metadata: Mapping[str, Any] = read_metadata(source)
+    else:
+        source, metadata = model.info.path, model.describe()["metadata"]
+    found = recipe_in(metadata, source=source)
+    if found is None:
+        layout = layout_in(metadata) or "unknown"
+        raise FeatureError(f"the model {source} reads {layout} features, no mels")
+    return found
+
+
+@dataclass(frozen=True)
+class Array:
+    """What a mel file holds, as it is stored.
+
+    Attributes
+    ----------
+    data
+        Real numbers, two-dimensional.
+    single
+        It was stored as a batch of one, [1, bands, frames] upstream.
+    tensor
+        It is a torch tensor.
+    """
+
+    data: npt.NDArray[Any]
+    single: bool = False
+    tensor: bool = False
+
+
+def read_array(path: str | os.PathLike[str]) -> Array:
+    """Read a mel file without asking what it means.
+
+    Raises
+    ------
+    FeatureError
+        No readable array of real numbers with two axes (or three, the first of size 1).
+    Error
+        The operating system refused the file.
+    """
+    source = Path(path)
+    try:
+        data = source.read_bytes()
+    except OSError as error:
+        raise Error(f"cannot read '{source}': {error.strerror}") from error
+    if not data:
+        raise FeatureError(f"'{source}' is empty")
+    tensor = is_torch(data[:16])
+    if tensor:
+        try:
+            array = _read_tensor(source)
+        except FeatureError as error:
+            raise FeatureError(f"'{source}': {error}") from None
+    else:
+        array = _read_npy(data, source)
+    if array.dtype.kind not in "f" or array.dtype.itemsize > 8:
+        raise FeatureError(f"'{source}' holds {array.dtype}; expected a mel of floats")
+    single = array.ndim == 3 and array.shape[0] == 1
+    if single:
+        array = array[0]
+    if array.ndim != 2:
+        raise FeatureError(
+            f"'{source}' has shape {array.shape}; expected one mel [frames, bands], "
+            f"[bands, frames] or [1, bands, frames]"
+        )
+    return Array(array, single=single, tensor=tensor)
+
+
+def _read_npy(data: bytes, source: Path) -> npt.NDArray[Any]:
+    try:
+        array = np.load(io.BytesIO(data), allow_pickle=False)
+    except (ValueError, OSError, EOFError, MemoryError) as error:
+        raise FeatureError(f"'{source}' is no readable .npy file: {error}") from error
+    if not isinstance(array, np.ndarray):
+        raise FeatureError(f"'{source}' holds several arrays (.npz); expected one, as .npy")
+    return array
+
+
+def _read_tensor(source: Path) -> npt.NDArray[Any]:
+    """A tensor that ``torch.save`` wrote, without PyTorch; nothing in the file is executed."""
+    try:
+        found = load_torch(source, select=_only_tensor)
+    except ModelError as error:
+        raise FeatureError(f"no readable mel: {error}") from error
+    return np.asarray(found)
+
+
+def _only_tensor(tree: Any) -> Any:
+    """The tensor, bare or the only item of a list, tuple or dict."""
+    items = list(tree.values()) if isinstance(tree, dict) else tree
+    if isinstance(items, list | tuple):
+        if len(items) != 1:
+            raise FeatureError(
+                f"the file holds a {type(tree).__name__} of {len(items)} things, expected one mel"
+            )
+        tree = items[0]
+    if not isinstance(tree, LazyTensor | np.ndarray):
+        raise FeatureError(f"the file holds a {type(tree).__name__}, expected a mel tensor")
+    if math.prod(tree.shape) > MAX_VALUES:
+        raise FeatureError(f"the file's tensor {tuple(tree.shape)} is too large for a mel")
+    return tree
+
+
+def oriented(array: Array, bands: int, *, name: str) -> Float32:
+    """Turn a mel to float32 [frames, bands], told by the number of bands.
+
+    Where both axes fit, a batch of one and a torch tensor are [bands, frames], as every upstream
+    saves them; a plain array could be either.
+
+    Parameters
+    ----------
+    array
+        As stored.
+    bands
+        That the model reads.
+    name
+        What to call it in errors.
+
+    Raises
+    ------
+    FeatureError
+        No frames, another number of bands, an orientation that cannot be told, values that are NaN,
+        infinite or beyond what any recipe gives.
+    """
+    data = array.data
+    shape = data.shape
+    if 0 in shape:
+        raise FeatureError(f"{name} holds no frames (shape {shape})")
+    if bands not in shape:
+        raise FeatureError(f"{name} has shape {shape}; expected {bands} bands along one axis")
+    upstream = array.single or array.tensor
+    if shape == (bands, bands) and not upstream:
+        raise FeatureError(
+            f"{name} is square, {shape}: it could be [frames, bands] or [bands, frames]; save it "
+            f"as [1, {bands}, {bands}] for the latter, or as .f32 for the former"
+        )
+    turn = shape[1] != bands or (shape[0] == bands and upstream)
+    with np.errstate(over="ignore"):
+        rows = np.ascontiguousarray(data.T if turn else data, dtype=np.float32)
+    check(rows, name=name)
+    return rows
+
+
+def check(rows: Float32, *, name: str) -> None:
+    """Check the values of frames [frames, bands].
+
+    Raises
+    ------
+    FeatureError
+        NaN, infinite, or beyond what any recipe gives; says where.
+    """
+    good = np.abs(rows) <= LIMIT  # False for NaN
+    if not good.all():
+        frame, band = np.argwhere(~good)[0]
+        value = float(rows[frame, band])
+        what = "beyond what any mel recipe gives" if np.isfinite(value) else "no number of a mel"
+        raise FeatureError(f"{name}: band {band} of frame {frame} is {value:g}, {what}")
+
+
+def load(path: str | os.PathLike[str], *, bands: int) -> Float32:
+    """Load a mel file for a model that reads so many bands.
+
+    Parameters
+    ----------
+    path
+        ``.npy`` [frames, bands], [bands, frames] or [1, bands, frames]; a torch tensor (``.pt``,
+        ``.mel``) [bands, frames] or [1, bands, frames]; ``.bin`` raw little-endian float32
+        [1, bands, frames], as other runtimes take it; any other suffix: raw [frames, bands].
+    bands
+        Expected.
+
+    Returns
+    -------
+    float32 [frames, bands]
+
+    Raises
+    ------
+    FeatureError
+        As :func:`read_array` and :func:`oriented`; a raw file that is no whole number of frames.
+    Error
+        The operating system refused the file.
+    """
+    source = Path(path)
+    if source.suffix.lower() == ".npy" or source.suffix.lower() in TENSOR_SUFFIXES:
+        return oriented(read_array(source), bands, name=f"'{source}'")
+    try:
+        data = source.read_bytes()
+    except OSError as error:
+        raise Error(f"cannot read '{source}': {error.strerror}") from error
+    if not data:
+        raise FeatureError(f"'{source}' is empty")
+    if data[:4] in (b"RIFF", b"fLaC", b"OggS", b"GGUF") or data[:6] == b"\x93NUMPY":
+        kind = data[:4].decode("latin-1").strip("\x93")
+        raise FeatureError(f"'{source}' starts like a {kind} file; expected raw float32 mel frames")
+    if len(data) % (4 * bands):
+        raise FeatureError(
+            f"'{source}' has {len(data)} bytes, no whole number of frames of {bands} floats"
+        )
+    flat = np.frombuffer(data, dtype="<f4").astype(np.float32)
+    turned = source.suffix.lower() == BIN_SUFFIX
+    rows = np.ascontiguousarray(flat.reshape(bands, -1).T) if turned else flat.reshape(-1, bands)
+    check(rows, name=f"'{source}'")
+    return rows
+
+
+def save(path: str | os.PathLike[str], mel: npt.NDArray[np.floating[Any]]) -> None:
+    """Save a mel [frames, bands] as ``.npy`` or as raw float32, turned for ``.bin`` (:func:`load`).
+
+    The file appears complete or not at all.
+
+    Raises
+    ------
+    FeatureError
+        Not two-dimensional, no frames, or values that no recipe gives.
+    Error
+        The operating system refused the file.
+    """
+    if mel.ndim != 2 or 0 in mel.shape:
+        raise FeatureError(f"expected a mel [frames, bands], got shape {mel.shape}")
+    rows = np.ascontiguousarray(mel, dtype="<f4")
+    check(rows, name="the mel")
+    with atomic_open(path) as stream:
+        if Path(path).suffix.lower() == ".npy":
+            np.save(stream, rows, allow_pickle=False)
+        else:
+            turned = Path(path).suffix.lower() == BIN_SUFFIX
+            stream.write((rows.T if turned else rows).tobytes())

@@ -1,0 +1,1 @@
+"""Models and streams: features in, samples out."""

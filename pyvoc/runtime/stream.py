@@ -1,0 +1,196 @@
+"""Streams: frames are pushed, samples pulled."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from pyvoc import _pyvoc
+from pyvoc.errors import Error
+from pyvoc.runtime.inputs import as_frames, as_lookahead, as_seed
+from pyvoc.runtime.noise import as_given
+
+if TYPE_CHECKING:
+    from pyvoc.runtime.model import Model
+
+__all__ = ["Stream"]
+
+Float32 = npt.NDArray[np.float32]
+
+
+class Stream:
+    """Push frames, pull samples. One thread at a time: a second one is refused, not made to wait.
+
+    Parameters
+    ----------
+    model
+        Whose stream it is; kept alive.
+    seed
+        Of the random draws.
+    lookahead
+        Frames, in place of the model's own. Fewer, where the model can, make samples due earlier,
+        and approximate: at the end of each push, those due are what they would be if the stream
+        ended there. They depend on how frames are divided among pushes then, and each push costs a
+        pass over the look-ahead that is missing. From the model's own on, samples are exact.
+    options
+        Of the model's family, as for :meth:`Model.synthesize`, those that a stream can take.
+
+    Raises
+    ------
+    UnsupportedError
+        The model cannot do with less look-ahead than its own.
+    OptionError
+        An option is another family's, or needs the whole utterance.
+    Error
+        The seed, the look-ahead or an option's value makes no sense.
+
+    Examples
+    --------
+    >>> with model.stream(seed=1) as stream:
+    ...     for frames in source:
+    ...         stream.push(frames)
+    ...         play(stream.pull())
+    ...     stream.flush()
+    ...     play(stream.pull())
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        seed: int = 0,
+        lookahead: int | None = None,
+        **options: Any,
+    ) -> None:
+        self._model = model
+        self._seed = as_seed(seed)
+        self._pushed = 0
+        self._lock = threading.Lock()
+        sigma = model.options(options, streaming=True).get("sigma")
+        self._native = _pyvoc.Stream(
+            model._native, self._seed, model.threads, sigma, as_lookahead(lookahead)
+        )
+        self._latency = self._native.latency_samples
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @contextmanager
+    def _use(self) -> Iterator[_pyvoc.Stream]:
+        if not self._lock.acquire(blocking=False):
+            raise Error("the stream is in use by another thread")
+        try:
+            yield self._native
+        finally:
+            self._lock.release()
+
+    @property
+    def model(self) -> Model:
+        """The model."""
+        return self._model
+
+    @property
+    def closed(self) -> bool:
+        """Whether :meth:`close` was called."""
+        return self._native.closed
+
+    @property
+    def available(self) -> int:
+        """Samples that :meth:`pull` can give now."""
+        with self._use() as native:
+            return native.available
+
+    @property
+    def latency_samples(self) -> int:
+        """How many samples the output lags the input because of look-ahead."""
+        return self._latency
+
+    def push(self, frames: npt.ArrayLike) -> None:
+        """Append frames [n, dims]; n may be 0. All of them or, with an exception, none.
+
+        Raises
+        ------
+        FeatureError
+            Another layout, transposed, NaN, infinite or absurd values.
+        Error
+            After :meth:`flush` or :meth:`close`.
+        """
+        with self._use() as native:
+            rows = as_frames(frames, self._model.info, first=self._pushed)
+            native.push(rows)
+            self._pushed += len(rows)
+
+    def pull(self, limit: int | None = None) -> Float32:
+        """Synthesise and return samples.
+
+        Parameters
+        ----------
+        limit
+            The most to return; None for all that are available.
+
+        Returns
+        -------
+        float32 [n]
+            Full scale is -1..1; fewer than `limit` only when frames run out.
+        """
+        if limit is not None and limit < 0:
+            raise Error(f"cannot pull {limit} samples")
+        with self._use() as native:
+            return native.pull(native.available if limit is None else limit)
+
+    def flush(self) -> None:
+        """End the input: what look-ahead held back becomes available."""
+        with self._use() as native:
+            native.flush()
+
+    def skip(self, samples: int) -> None:
+        """Leave out the next samples: they are not synthesised and take no draws; for models
+        that go sample by sample.
+
+        Raises
+        ------
+        UnsupportedError
+            The model does not go sample by sample.
+        """
+        if samples < 0:
+            raise Error(f"cannot leave out {samples} samples")
+        with self._use() as native:
+            native.skip(samples)
+
+    def reset(self, *, seed: int | None = None) -> None:
+        """Return to the state after opening, with the same seed or another; drops given draws."""
+        with self._use() as native:
+            self._seed = self._seed if seed is None else as_seed(seed)
+            native.reset(self._seed)
+            self._pushed = 0
+
+    def set_draws(
+        self, draws: npt.ArrayLike | Sequence[npt.ArrayLike], *, samples: int | None = None
+    ) -> None:
+        """Give draws as for :meth:`Model.synthesize`, for so many samples; None: any number.
+
+        After their end the stream's own generator goes on. Uniforms are for the samples that
+        follow, noise is for those from the beginning of the stream on.
+        """
+        flat = as_given(draws, self._model.info, samples=samples)
+        with self._use() as native:
+            native.set_draws(flat)
+
+    def close(self) -> None:
+        """Free the stream's memory; every later call but this one is refused."""
+        with self._use() as native:
+            native.close()

@@ -1,0 +1,362 @@
+"""Synthesis from files and pipes to files and pipes: what ``pyvoc synth`` does."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from pyvoc.errors import Error, FeatureError
+from pyvoc.files import features, mels
+from pyvoc.files.audio import AUDIO_SUFFIXES
+from pyvoc.files.loading import load_draws, load_input
+from pyvoc.files.pcm import Write, open_output
+from pyvoc.files.pipe import frames_of, rows_of
+from pyvoc.melcheck import check_array
+from pyvoc.runtime.batch import synthesize_batch
+from pyvoc.runtime.denoise import Denoiser
+from pyvoc.runtime.info import ModelInfo
+from pyvoc.runtime.lockstep import PIECE_HOPS, Progress
+from pyvoc.runtime.lookahead import PUSH_FRAMES, LookaheadReport, Meter, meter_for, synthesize_early
+from pyvoc.runtime.model import Model
+from pyvoc.runtime.stream import Stream
+from pyvoc.runtime.system import system_info
+
+__all__ = ["Report", "from_files", "from_stream", "load_draws", "load_input"]
+
+Float32 = npt.NDArray[np.float32]
+
+_GROUP = 64  # utterances in memory at once
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was synthesised.
+
+    Attributes
+    ----------
+    model, precision, tier
+        Model file, its precision, and the kernel tier that ran.
+    inputs, outputs
+        Files, or ``-``.
+    layout
+        Of the features, as found.
+    frames, samples, sample_rate
+        In all; Hz.
+    audio_seconds, synthesis_seconds
+        Of sound, and of wall time for the network and the denoiser alone.
+    times_real_time
+        Audio seconds per wall second.
+    latency_ms
+        Delay that the look-ahead, and the denoiser at most, cost a stream.
+    seed
+        Of every utterance.
+    denoise
+        Strength of the denoiser; 0 for none.
+    lookahead
+        What a look-ahead that was asked for did to the network's samples; None: the model's own.
+    warnings
+        Sentences about mel files that do not look like what the model reads.
+    """
+
+    model: str
+    precision: str
+    tier: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    layout: str
+    frames: int
+    samples: int
+    sample_rate: int
+    audio_seconds: float
+    synthesis_seconds: float
+    times_real_time: float
+    latency_ms: float
+    seed: int
+    denoise: float = 0.0
+    lookahead: LookaheadReport | None = None
+    warnings: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def from_files(
+    model: Model,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    *,
+    layout: str | None = None,
+    raw: bool = False,
+    seed: int = 0,
+    draws: npt.ArrayLike | None = None,
+    options: Mapping[str, Any] | None = None,
+    denoise: float = 0.0,
+    lookahead: int | None = None,
+    make_folder: bool = False,
+    progress: Progress | None = None,
+) -> Report:
+    """Synthesise files to files; several in lockstep, on the model's threads.
+
+    Parameters
+    ----------
+    model
+        The model.
+    inputs, outputs
+        As many of one as of the other; a lone output may be ``-``.
+    layout
+        Of the feature files; None recognises each.
+    raw
+        Raw 16-bit PCM in place of wav.
+    seed
+        Of every utterance.
+    draws
+        For a lone input.
+    options
+        Of the model's family, as for :meth:`Model.synthesize`.
+    denoise
+        Strength, 0 to 1, with which the model's hum is taken out (:class:`pyvoc.Denoiser`); 0 for
+        not at all.
+    lookahead
+        Frames, as for :class:`pyvoc.Stream`: utterances are streamed, :data:`PUSH_FRAMES` at a
+        time, and compared with the exact samples. None for the model's own.
+    make_folder
+        Create the outputs' folder when there is something to put into it.
+    progress
+        Called with the samples done and in all (of 64 files at a time).
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    Error
+        What :func:`load_input`, :meth:`Model.synthesize` and :class:`pyvoc.Denoiser` raise, or an
+        output cannot be written; outputs that exist are complete.
+    """
+    given = model.options(options or {})
+    denoiser = _denoiser(model, denoise)
+    frames, samples_made, wall, found = 0, 0, 0.0, set()
+    warnings: list[str] = []
+    meter = meter_for(model, lookahead, seed=seed, draws=draws, options=given)
+    for start in range(0, len(inputs), _GROUP):
+        names = inputs[start : start + _GROUP]
+        rows = [load_input(name, model.info, layout=layout) for name in names]
+        found |= {_layout_name(array, model.info) for array in rows}
+        for name, array in zip(names, rows, strict=True):
+            warnings += _suspicions(name, array, model.info)
+        started = time.perf_counter()
+        if lookahead is not None:
+            made = synthesize_early(
+                model, rows, lookahead, seed=seed, draws=draws, options=given, progress=progress
+            )
+        elif len(rows) == 1:
+            made = [
+                model.synthesize(
+                    rows[0],
+                    seed=seed,
+                    draws=draws,
+                    progress=progress,
+                    **given,
+                )
+            ]
+        else:
+            made = synthesize_batch(
+                model,
+                rows,
+                seeds=[seed] * len(rows),
+                progress=progress,
+                **given,
+            )
+        early = made
+        if denoiser is not None:
+            made = [denoiser.denoise(samples) for samples in made]
+        wall += time.perf_counter() - started
+        if meter is not None:
+            for array, samples in zip(rows, early, strict=True):
+                meter.early(samples)
+                meter.push(array)
+                meter.end()
+        frames += sum(len(array) for array in rows)
+        samples_made += sum(len(array) for array in made)
+        if make_folder:
+            _make_folder(Path(outputs[0]).parent)
+        for samples, output in zip(made, outputs[start : start + _GROUP], strict=True):
+            rate, count = model.info.sample_rate, len(samples)
+            with open_output(output, rate, raw=raw, samples=count) as write:
+                write(samples)
+    layouts = " ".join(sorted(found))
+    measured = None if meter is None else meter.report(PUSH_FRAMES)
+    report = _report(
+        model, inputs, outputs, layouts, frames, samples_made, wall, seed, denoiser, measured
+    )
+    return replace(report, warnings=tuple(warnings))
+
+
+def _denoiser(model: Model, strength: float) -> Denoiser | None:
+    return None if strength == 0 else Denoiser.for_model(model, strength=strength)
+
+
+def _suspicions(name: str, rows: Float32, info: ModelInfo) -> list[str]:
+    """What a mel file does not have in common with the mels that the model reads."""
+    if info.mel is None or Path(name).suffix.lower() in AUDIO_SUFFIXES:
+        return []
+    report = check_array(mels.Array(rows), info.mel, name=name)
+    if report.fits:
+        return []
+    what = "; ".join(f"{f.setting}: {f.found}, expected {f.expected}" for f in report.findings)
+    return [f"'{name}' does not look like a mel of this model ({what}): try pyvoc check-mel"]
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise Error(f"cannot create '{folder}': {error.strerror}") from error
+
+
+def _layout_name(rows: Float32, info: ModelInfo) -> str:
+    if info.mel is not None:
+        return info.feature_layout
+    known = (name for name, layout in features.LAYOUTS.items() if layout.dims == rows.shape[1])
+    return next(known, info.feature_layout)
+
+
+def from_stream(
+    model: Model,
+    source: BinaryIO,
+    output: str,
+    *,
+    layout: str | None = None,
+    raw: bool = True,
+    seed: int = 0,
+    draws: npt.ArrayLike | None = None,
+    options: Mapping[str, Any] | None = None,
+    denoise: float = 0.0,
+    lookahead: int | None = None,
+) -> Report:
+    """Synthesise raw float32 frames as they arrive, and write samples as they are ready.
+
+    Parameters
+    ----------
+    model
+        The model.
+    source
+        Binary stream of float32 frames.
+    output
+        File, or ``-``.
+    layout
+        Of the frames; None is the model's.
+    raw, seed, draws, options, denoise
+        As :func:`from_files`; draws may run out.
+    lookahead
+        Frames, as for :class:`pyvoc.Stream`; an exact stream runs beside it, to compare.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    FeatureError
+        No frames, half a frame at the end, or values that are no features of the layout.
+    Error
+        The output cannot be written.
+    """
+    info = model.info
+    given = model.options(options or {}, streaming=True)
+    source_of_rows = rows_of(info, layout)
+    denoiser = _denoiser(model, denoise)
+    frames, wall = 0, 0.0
+    meter = meter_for(model, lookahead, seed=seed, draws=draws, options=given)
+    with (
+        model.stream(seed=seed, lookahead=lookahead, **given) as stream,
+        open_output(output, info.sample_rate, raw=raw) as write,
+    ):
+        if draws is not None:
+            stream.set_draws(draws)
+        for rows in frames_of(source, source_of_rows):
+            frames += len(rows)
+            stream.push(rows)
+            wall += _drain(stream, denoiser, write, meter)
+            if meter is not None:
+                meter.push(rows)
+        if not frames:
+            raise FeatureError("standard input holds no features")
+        stream.flush()
+        wall += _drain(stream, denoiser, write, meter)
+        if meter is not None:
+            meter.end()
+        if denoiser is not None:
+            started = time.perf_counter()
+            rest = denoiser.flush()
+            wall += time.perf_counter() - started
+            write(rest)
+    samples = frames * info.hop_length
+    name, measured = source_of_rows.name, None if meter is None else meter.report(None)
+    return _report(model, ["-"], [output], name, frames, samples, wall, seed, denoiser, measured)
+
+
+def _drain(stream: Stream, denoiser: Denoiser | None, write: Write, meter: Meter | None) -> float:
+    """Write what the stream can give, the first hop at once; the seconds that synthesis took."""
+    wall, hops = 0.0, 1
+    while True:
+        started = time.perf_counter()
+        samples = stream.pull(hops * stream.model.info.hop_length)
+        hops = min(2 * hops, PIECE_HOPS)
+        ended = not len(samples)
+        early = samples
+        if denoiser is not None:
+            samples = denoiser.push(samples)
+        wall += time.perf_counter() - started
+        if meter is not None:
+            meter.early(early)
+        if ended:
+            return wall
+        if len(samples):
+            write(samples)
+
+
+def _report(
+    model: Model,
+    inputs: Sequence[str],
+    outputs: Sequence[str],
+    layout: str,
+    frames: int,
+    samples: int,
+    wall: float,
+    seed: int,
+    denoiser: Denoiser | None,
+    lookahead: LookaheadReport | None,
+) -> Report:
+    info = model.info
+    seconds = samples / info.sample_rate
+    ahead = info.lookahead_frames
+    ahead = ahead if lookahead is None else min(lookahead.frames, ahead)
+    latency = ahead * info.hop_length + (0 if denoiser is None else denoiser.latency_samples)
+    return Report(
+        model=info.path,
+        precision=info.precision,
+        tier=str(system_info()["active_tier"]),
+        inputs=tuple(inputs),
+        outputs=tuple(outputs),
+        layout=layout,
+        frames=frames,
+        samples=samples,
+        sample_rate=info.sample_rate,
+        audio_seconds=round(seconds, 4),
+        synthesis_seconds=round(wall, 6),
+        times_real_time=round(seconds / max(wall, sys.float_info.min), 2),
+        latency_ms=1000 * latency / info.sample_rate,
+        seed=seed,
+        denoise=0.0 if denoiser is None else denoiser.strength,
+        lookahead=lookahead,
+    )

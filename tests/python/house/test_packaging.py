@@ -1,0 +1,114 @@
+"""The package as users get it: sdist -> wheel -> a clean environment; and the stub beside it."""
+
+from __future__ import annotations
+
+import importlib.util
+import subprocess
+import sys
+import tarfile
+import venv
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def call(command: Sequence[str | Path], cwd: Path) -> str:
+    """Standard output of a command that must succeed."""
+    run = subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, f"{command}:\n{run.stdout[-4000:]}\n{run.stderr[-4000:]}"
+    return run.stdout
+
+
+@pytest.fixture(scope="session")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the sdist of this checkout and the wheel built from that sdist alone."""
+    if importlib.util.find_spec("build") is None:
+        pytest.skip("needs the package build")
+    out = tmp_path_factory.mktemp("dist")
+    quick = [  # what is packed is tested here, not its speed
+        "-Ccmake.define.CMAKE_CXX_FLAGS_RELEASE=-O1",
+        "-Ccmake.define.PYVOC_TIER_OPTIMIZE=-O1",
+    ]
+    call([sys.executable, "-m", "build", *quick, "--outdir", out, ROOT], cwd=out)
+    return out
+
+
+def test_sdist_holds_the_sources(dist: Path) -> None:
+    (sdist,) = dist.glob("pyvoc-*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    for expected in (
+        "CMakeLists.txt",
+        "LICENSE",
+        "README.md",
+        "pyproject.toml",
+        "csrc/include/pyvoc/pyvoc.h",
+        "csrc/kernels/tiers/avx2.cc",
+        "python_bindings/CMakeLists.txt",
+        "pyvoc/py.typed",
+        "pyvoc/voices/default.gguf",
+        "pyvoc/voices/default.md",
+        "pyvoc/voices/demo.f32",
+        "recipes/default_voice/make_speech.py",
+        "recipes/default_voice/sentences.txt",
+    ):
+        assert expected in names
+    unwanted = [n for n in names if n.startswith(("build/", "dist/", ".ci/", ".venv/"))]
+    assert not unwanted
+
+
+def test_wheel_holds_the_module_and_no_headers(dist: Path) -> None:
+    (wheel,) = dist.glob("pyvoc-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    modules = [n for n in names if n.startswith("pyvoc/_pyvoc.") and n.endswith((".so", ".pyd"))]
+    assert len(modules) == 1, names
+    assert "pyvoc/py.typed" in names
+    assert "pyvoc/_pyvoc.pyi" in names
+    for voice in ("default.gguf", "default.md", "demo.f32"):
+        assert f"pyvoc/voices/{voice}" in names
+    outside = [n for n in names if not n.startswith("pyvoc/") and ".dist-info/" not in n]
+    assert not outside
+    development = [n for n in names if n.endswith((".h", ".hpp", ".a", ".cmake", ".cc"))]
+    assert not development
+
+
+def test_wheel_works_in_a_clean_environment(dist: Path, tmp_path: Path) -> None:
+    (wheel,) = dist.glob("pyvoc-*.whl")
+    environment = tmp_path / "clean"
+    venv.create(environment, with_pip=True)
+    folder = environment / ("Scripts" if sys.platform == "win32" else "bin")
+    call([folder / "python", "-m", "pip", "install", "--quiet", wheel], cwd=tmp_path)
+    version = wheel.name.split("-")[1]
+    assert call([folder / "pyvoc", "--version"], cwd=tmp_path).split()[-1] == version
+    information = call([folder / "pyvoc", "info"], cwd=tmp_path)
+    assert "scalar" in information
+    assert "voices   default" in information
+    demo = "import pyvoc; print(pyvoc.voices.demo_features())"
+    features = call([folder / "python", "-c", demo], cwd=tmp_path).strip()
+    call([folder / "pyvoc", "synth", features, "-o", "spoken.wav"], cwd=tmp_path)
+    spoken = (tmp_path / "spoken.wav").stat().st_size - 44
+    assert spoken == Path(features).stat().st_size / 80 * 320  # 20 floats give 160 samples
+    program = "import pyvoc; print(pyvoc.__version__)"
+    assert call([folder / "python", "-c", program], cwd=tmp_path).strip() == version
+    assert "usage" in call([folder / "python", "-m", "pyvoc", "--help"], cwd=tmp_path)
+
+
+def test_import_needs_no_optional_package() -> None:
+    program = (
+        "import sys, pyvoc, pyvoc.cli\n"
+        "heavy = {'h5py', 'gguf', 'soxr', 'matplotlib', 'sounddevice', 'torch', 'scipy'}\n"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    assert call([sys.executable, "-c", program], cwd=Path(sys.prefix)).strip() == "[]"
+
+
+def test_stub_matches_the_module(tmp_path: Path) -> None:
+    if importlib.util.find_spec("mypy") is None:
+        pytest.skip("needs mypy")
+    out = call([sys.executable, "-m", "mypy.stubtest", "pyvoc._pyvoc"], cwd=tmp_path)
+    assert "Success" in out

@@ -1,0 +1,215 @@
+"""check-mel on every pair of recipes: what it must name, what it must not, and what it converts."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mel_sounds import RATE, recordings, variants, voice
+
+from pyvoc import FeatureError, audio, features, mels
+from pyvoc.cli import main
+from pyvoc.container.mel import DESCRIPT, FATCHORD, NVIDIA, RECIPES, MelRecipe
+from pyvoc.melcheck import Report, check_array
+
+TOLD = {"log", "power", "normalized", "floor", "fmin", "fmax"}
+"""Settings that a mel alone tells; the hop, the window and the transform it does not."""
+
+
+def expected(recipe: MelRecipe, target: MelRecipe, rows: np.ndarray) -> set[str]:
+    """The settings that a check must name."""
+    differing = set(recipe.differences(target)) & TOLD
+    if recipe.power != target.power:
+        differing.discard("floor")  # of another quantity
+    # A clamp shows in the file when something was clamped, a missing one when it would have been.
+    lowest = np.exp(rows.min() * LN_PER_UNIT[recipe.log]) if not recipe.normalized else 1e-5
+    if "floor" in differing and recipe.floor < target.floor and lowest >= target.floor * 0.999:
+        differing.discard("floor")
+    return differing
+
+
+LN_PER_UNIT = {"ln": 1.0, "log10": np.log(10.0), "db": np.log(10.0) / 20.0}
+
+
+def named(report: Report) -> set[str]:
+    return {finding.setting for finding in report.findings}
+
+
+def check(rows: np.ndarray, target: MelRecipe, **options: object) -> Report:
+    return check_array(mels.Array(rows), target, **options)  # type: ignore[arg-type]
+
+
+def sounds() -> list[object]:
+    made = [
+        pytest.param({"f0": f0, "seed": seed}, id=f"voice{seed}")
+        for seed, f0 in enumerate((150.0, 230.0))
+    ]
+    return [*made, *recordings(2)]
+
+
+def signal(sound: object) -> np.ndarray:
+    if isinstance(sound, dict):
+        return voice(5.0, **sound)
+    assert isinstance(sound, Path)
+    return audio.read(sound)[0]
+
+
+@pytest.mark.parametrize("sound", sounds())
+def test_every_pair_of_recipes(sound: object) -> None:
+    pcm = signal(sound)
+    wrong = []
+    for name, recipe in variants().items():
+        rows = features.extract(pcm, recipe=recipe)
+        for target in RECIPES.values():
+            report = check(rows, target)
+            wanted = expected(recipe, target, rows)
+            if named(report) != wanted or report.fits != (not wanted):
+                wrong.append(f"{name} as {target.name}: {named(report)}, expected {wanted}")
+            if report.fixed is not None and report.findings:
+                exact = wanted <= {"log", "normalized", "floor", "transposed"}
+                again = check(report.fixed, target)
+                if not exact or not again.fits:
+                    wrong.append(f"{name} as {target.name}: converted, {named(again)}")
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("target", RECIPES.values(), ids=list(RECIPES))
+def test_orientation_and_normalisation(target: MelRecipe) -> None:
+    rows = features.extract(voice(3.0), recipe=target)
+    turned = check(np.ascontiguousarray(rows.T), target)
+    assert named(turned) == {"transposed"}
+    assert turned.fixed is not None
+    np.testing.assert_array_equal(turned.fixed, rows)
+    # A batch of one is how upstream saves: no finding, a note.
+    batch = check_array(mels.Array(rows.T, single=True), target)
+    assert batch.fits
+    assert any("upstream" in note for note in batch.notes)
+
+
+def test_scaled_for_the_network() -> None:
+    rows = features.extract(voice(4.0), recipe=NVIDIA)
+    report = check((rows + 5) / 5, NVIDIA)
+    assert named(report) == {"normalized"}
+    assert report.fixed is not None
+    np.testing.assert_allclose(report.fixed, rows, atol=2e-6)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "target"),
+    [
+        (replace(NVIDIA, log="log10"), NVIDIA),
+        (replace(NVIDIA, log="db"), NVIDIA),
+        (replace(NVIDIA, floor=1e-10), NVIDIA),
+        (replace(DESCRIPT, log="ln"), DESCRIPT),
+        (replace(FATCHORD, log="ln", normalized=False), FATCHORD),
+        (replace(FATCHORD, log="log10", normalized=False, floor=1e-10), FATCHORD),
+    ],
+)
+def test_exact_conversions(recipe: MelRecipe, target: MelRecipe) -> None:
+    pcm = voice(4.0)
+    pcm[20000:24000] = 0.0  # reaches the clamp
+    report = check(features.extract(pcm, recipe=recipe), target, pcm=pcm)
+    assert not report.fits
+    assert report.fixed is not None
+    np.testing.assert_allclose(
+        report.fixed, features.extract(pcm, recipe=target), rtol=1e-6, atol=3e-6
+    )
+
+
+def test_what_was_lost_is_not_converted() -> None:
+    pcm = voice(4.0)
+    for recipe, words in (
+        (replace(NVIDIA, power=2), "power"),
+        (replace(NVIDIA, floor=1e-2), "floor"),
+        (replace(NVIDIA, fmax=11025.0), "fmax"),
+    ):
+        report = check(features.extract(pcm, recipe=recipe), NVIDIA)
+        assert words in named(report)
+        assert not report.fixable
+    loud = np.clip(pcm * 3, -1, 1)
+    clipped = features.extract(loud, recipe=replace(NVIDIA, log="db", normalized=True))
+    assert (clipped == 1.0).any()
+    report = check(clipped, NVIDIA)
+    assert named(report) == {"log", "normalized"}
+    assert not report.fixable
+    assert any("clipped" in note for note in report.notes)
+
+
+def test_linear_mels_and_other_numbers() -> None:
+    rows = features.extract(voice(4.0), recipe=NVIDIA)
+    linear = check(np.exp(rows), NVIDIA)
+    assert named(linear) == {"log"}
+    assert linear.findings[0].found == "none"
+    noise = np.random.default_rng(0).uniform(-300, 300, (400, 80)).astype(np.float32)
+    assert "values" in named(check(noise, NVIDIA))
+    assert named(check(np.zeros((400, 80), np.float32), NVIDIA)) >= {"values"}
+    for recipe in RECIPES.values():
+        silence = features.extract(np.zeros(50000, np.float32), recipe=recipe)
+        assert check(silence, recipe).fits
+
+
+def test_the_recording_settles_it() -> None:
+    pcm = voice(4.0)
+    for hop in (256, 275, 300):
+        rows = features.extract(pcm, recipe=replace(NVIDIA, hop_length=hop))
+        report = check(rows, NVIDIA, pcm=pcm)
+        assert report.fits == (hop == 256)
+        if hop != 256:
+            (finding,) = report.findings
+            assert finding.setting == "hop_length"
+            low, high = map(int, finding.found.split()[-1].split(".."))
+            assert low <= hop <= high <= low + 3
+    other = check(features.extract(voice(4.0, seed=9), recipe=NVIDIA), NVIDIA, pcm=pcm)
+    assert named(other) == {"audio"}
+
+
+def test_wrong_bands_and_bad_values() -> None:
+    rows = features.extract(voice(2.0), recipe=NVIDIA)
+    assert named(check(rows[:, :79], NVIDIA)) == {"bands"}
+    for bad in (np.nan, np.inf):
+        broken = rows.copy()
+        broken[3, 4] = bad
+        with pytest.raises(FeatureError, match="band 4 of frame 3"):
+            check(broken, NVIDIA)
+    with pytest.raises(FeatureError, match="square"):
+        check(rows[:80], NVIDIA)
+
+
+def test_short_mels_say_what_they_cannot_tell() -> None:
+    report = check(features.extract(voice(0.3), recipe=NVIDIA), NVIDIA)
+    assert report.fits
+    assert any("fmin and fmax" in note for note in report.notes)
+    assert any("hop" in note for note in report.notes)
+
+
+def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pcm = voice(4.0)
+    rows = features.extract(pcm, recipe=replace(NVIDIA, log="log10"))
+    np.save(tmp_path / "a.npy", rows)
+    audio.write_wav(tmp_path / "a.wav", pcm, RATE)
+    base = ["check-mel", str(tmp_path / "a.npy"), "--recipe"]
+    assert main([*base, "nvidia"]) == 1
+    text = capsys.readouterr().out
+    assert "log: log10; expected ln" in text
+    assert "--fix" in text
+    fixed = tmp_path / "b.npy"
+    assert main([*base, "nvidia", "--json", "--fix", "-o", str(fixed)]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["fits"] is False
+    assert report["written"] == str(fixed)
+    assert report["findings"][0]["evidence"]
+    assert (
+        main(["check-mel", str(fixed), "--recipe", "nvidia", "--audio", str(tmp_path / "a.wav")])
+        == 0
+    )
+    assert "could be" in capsys.readouterr().out
+    assert main([*base, "descript", "--fix", "-o", str(tmp_path / "c.npy")]) == 1
+    assert not (tmp_path / "c.npy").exists()
+    np.save(tmp_path / "nan.npy", rows * np.float32("nan"))
+    assert main(["check-mel", str(tmp_path / "nan.npy"), "--recipe", "nvidia"]) == 3
+    with pytest.raises(SystemExit) as usage:
+        main([*base, "nvidia", "--fix"])
+    assert usage.value.code == 2

@@ -1,0 +1,186 @@
+"""`pyvoc quantize`: ranges, errors, refusals, and what it writes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from melgan_files import reference
+from quantized import mels, snr
+from tier_worker import run, tiers
+from voices import MELGAN, TREE, make_mel
+
+import pyvoc
+from pyvoc.cli import main
+from pyvoc.container import read_container
+from pyvoc.families import spec_of
+from pyvoc.quant import decode
+from pyvoc.quant.calibrate import quantize
+from pyvoc.quant.convolution import clipped_range, input_range, quantize_sum
+
+REFLECT = next(p for p in MELGAN if p.stem == "reflect.f32")
+FLOATS = [p for p in MELGAN if p.stem.endswith("f32")]
+
+
+# ---- rounding ------------------------------------------------------------------------------------
+
+
+def test_input_range_spans_the_bytes() -> None:
+    low, high = np.array([-1.0, 0.0, -5.0, 0.5, 0.0]), np.array([3.0, 2.0, 0.0, 2.0, 0.0])
+    found = input_range(low, high)
+    assert found.dtype == np.float32
+    scale, zero = found.astype(np.float64)
+    assert (scale > 0).all()
+    assert (zero == np.rint(zero)).all()
+    assert ((zero >= 0) & (zero <= 254)).all()
+    for values in (np.minimum(low, 0), np.zeros(5), np.maximum(high, 0)):
+        u = np.clip(np.rint(values / scale) + zero, 0, 254)
+        assert (np.abs((u - zero) * scale - values) <= 0.51 * scale).all()
+
+
+def test_clipping_pays_for_rare_outliers_only() -> None:
+    counts = np.ones((3, 256), np.uint64)
+    counts[1] = 0
+    counts[1, 120:136] = 10**6
+    counts[1, -1] = 1
+    low, high = np.array([-1.0, -1.0, 0.0]), np.array([1.0, 1.0, 0.0])
+    narrow_low, narrow_high = clipped_range(low, high, counts)
+    assert narrow_high[0] > 0.95
+    assert narrow_high[1] == pytest.approx(0.5)  # as narrow as it may be
+    assert narrow_low[1] == pytest.approx(-0.5)
+    assert narrow_low[2] == narrow_high[2] == 0
+
+
+def test_sums_share_a_unit() -> None:
+    rng = np.random.default_rng(1)
+    weights = {"a": rng.normal(size=(6, 5, 1)), "b": 30 * rng.normal(size=(6, 5, 1))}
+    inputs = {"a": input_range(-np.ones(5), 7 * np.arange(1.0, 6)), "b": input_range(*np.eye(2, 5))}
+    found = quantize_sum(weights, inputs)
+    np.testing.assert_array_equal(found["a"].scale, found["b"].scale)
+    worst = np.max([np.abs(q.q.astype(int)).max(axis=(1, 2)) for q in found.values()], axis=0)
+    assert (worst == 127).all()  # the resolution is used up, in every output
+    for name, q in found.items():
+        step = q.scale[:, None, None] / inputs[name][0][None, :, None].astype(np.float64)
+        assert (np.abs(q.to_float() - weights[name]) <= 0.501 * step).all()
+
+
+def test_transposed_weights_have_outputs_on_axis_1() -> None:
+    weight = np.random.default_rng(2).normal(size=(5, 3, 4)) * np.array([1, 10, 100])[:, None]
+    q = quantize_sum({"up": weight}, {"up": input_range(-np.ones(5), np.ones(5))}, axis=1)["up"]
+    assert q.scale.shape == (3,)
+    assert (np.abs(q.q.astype(int)).max(axis=(0, 2)) == 127).all()
+    np.testing.assert_allclose(q.to_float(), weight, atol=0.51 * np.abs(weight).max() / 127)
+
+
+# ---- models --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", FLOATS, ids=lambda p: p.stem)
+def test_int8_sounds_alike_on_every_tier(path: Path, tmp_path: Path) -> None:
+    report = quantize(path, tmp_path / "int8.gguf", mels(path))
+    assert report.target == str(tmp_path / "int8.gguf")
+    assert report.held_out == 1
+    assert report.snr_db > 20
+    assert (tmp_path / "int8.gguf").stat().st_size == report.bytes < path.stat().st_size
+    assert {layer.low <= 0 <= layer.high for layer in report.layers} == {True}
+    mel = make_mel(50, bands=pyvoc.load(path).info.feature_dims, seed=5)
+    exact = pyvoc.load(path).synthesize(mel)
+    audio = [run(tmp_path / "int8.gguf", tier, tmp_path, mel=mel)["mel"] for tier in tiers()]
+    for samples in audio:
+        assert snr(exact, samples) > 20
+        # Sums are equal on all tiers; a rounding to bytes may fall to the other side.
+        assert snr(audio[0], samples) > 45
+
+
+def test_int8_streams_in_any_pieces(tmp_path: Path) -> None:
+    quantize(REFLECT, tmp_path / "int8.gguf", mels(REFLECT))
+    model = pyvoc.load(tmp_path / "int8.gguf")
+    mel = make_mel(40, seed=9)
+    whole = model.synthesize(mel)
+    with model.stream() as stream:
+        pieces = []
+        for i in range(0, 40, 3):
+            stream.push(mel[i : i + 3])
+            pieces.append(stream.pull(500))
+        stream.flush()
+        pieces.append(stream.pull())
+    np.testing.assert_array_equal(np.concatenate(pieces), whole)
+    for frames in (1, 2, 3):
+        assert len(model.synthesize(mel[:frames])) == frames * 256
+
+
+def test_ranges_are_those_of_the_speech(tmp_path: Path) -> None:
+    """The first quantised layer's, of one utterance; what is rare may be clipped."""
+    (mel,) = mels(REFLECT, 1)
+    report = quantize(REFLECT, tmp_path / "a.gguf", [mel], min_snr_db=-100)
+    assert report.held_out == 0
+    container = read_container(REFLECT)
+    arrays = decode(spec_of(container, "tiny"), container)
+    conv_in = reference().Melgan(arrays, container.metadata).forward(mel).conv_in
+    active = np.where(conv_in > 0, conv_in, 0.2 * conv_in)
+    (layer,) = (layer for layer in report.layers if layer.name == "stage.0.up")
+    assert 0.5 * active.max() <= layer.high <= 1.0001 * active.max()
+    assert 1.0001 * active.min() <= layer.low <= 0.5 * active.min()
+
+
+def test_a_bf16_model_is_calibrated_too(tmp_path: Path) -> None:
+    path = next(p for p in MELGAN if p.stem == "odd.bf16")
+    report = quantize(path, tmp_path / "int8.gguf", mels(path))
+    assert report.snr_db > 20
+    assert read_container(tmp_path / "int8.gguf").metadata["pyvoc.precision"] == "int8"
+
+
+# ---- the command ---------------------------------------------------------------------------------
+
+
+def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rate = 22050
+    time = np.arange(rate) / rate
+    voice = 0.3 * np.sign(np.sin(2 * np.pi * 140 * time)) * (1 + np.sin(2 * np.pi * 3 * time)) / 2
+    for i in range(2):
+        pyvoc.audio.write_wav(tmp_path / f"{i}.wav", voice * (1 - 0.3 * i), rate)
+    np.save(tmp_path / "mel.npy", mels(REFLECT)[0].T)
+    out = tmp_path / "int8.gguf"
+    given = [str(tmp_path / "0.wav"), str(tmp_path / "1.wav"), str(tmp_path / "mel.npy")]
+    arguments = ["quantize", str(REFLECT), "--calibrate", *given, "-o", str(out)]
+    assert main([*arguments, "--json", "--min-snr", "-20"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["utterances"] == 2
+    assert report["held_out"] == 1
+    assert report["target"] == str(out)
+    assert len(report["layers"]) == 4 + 3 * 3 * 4
+    out.unlink()
+    assert main([*arguments, "--min-snr", "90"]) == 3
+    printed = capsys.readouterr()
+    assert "(not written)" in printed.out
+    assert "is below 90 dB" in printed.err
+    assert not out.exists()
+
+
+def test_refusals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    mel = tmp_path / "mel.npy"
+    np.save(mel, mels(REFLECT)[0])
+    out = str(tmp_path / "out.gguf")
+    assert main(["quantize", str(TREE), "--calibrate", str(mel), "-o", out]) == 4
+    assert "pyvoc convert --precision int8" in capsys.readouterr().err
+    assert main(["quantize", str(REFLECT), "--calibrate", str(tmp_path), "-o", out]) == 3
+    assert "without audio files" in capsys.readouterr().err
+    np.save(mel, mels(REFLECT)[0][:, :79])
+    assert main(["quantize", str(REFLECT), "--calibrate", str(mel), "-o", out]) == 3
+    assert "80" in capsys.readouterr().err
+    copy = tmp_path / "copy.gguf"
+    copy.write_bytes(REFLECT.read_bytes())
+    with pytest.raises(pyvoc.Error, match="overwrite the float one"):
+        quantize(copy, copy, mels(REFLECT))
+    quantize(REFLECT, tmp_path / "int8.gguf", mels(REFLECT))
+    with pytest.raises(pyvoc.ModelError, match="int8 already"):
+        quantize(tmp_path / "int8.gguf", out, mels(REFLECT))
+    bad = mels(REFLECT)
+    bad[2][5, 5] = np.nan
+    with pytest.raises(pyvoc.FeatureError):
+        quantize(REFLECT, out, bad)
+    with pytest.raises(pyvoc.Error, match="no speech"):
+        quantize(REFLECT, out, [])
+    assert not Path(out).exists()
