@@ -48,16 +48,12 @@ def _parse(option: Option) -> Any:
     def parse(text: str) -> Any:
         try:
             numbers = tuple(option.kind(word) for word in text.split(","))
-            if len(numbers) != option.count:
-                raise ValueError
-        except ValueError:
-            raise argparse.ArgumentTypeError(f"'{text}' is not {option.metavar}") from None
-        if option.count == 1:
-            return numbers[0]
-        try:
+            if option.count == 1 and len(numbers) == 1:
+                return numbers[0]
             return option.checked(numbers)
-        except Error as error:
-            raise argparse.ArgumentTypeError(str(error)) from error
+        except (ValueError, Error):
+            like = f" ({option.example})" if option.example else ""
+            raise argparse.ArgumentTypeError(f"'{text}' is not {option.metavar}{like}") from None
 
     return parse
 

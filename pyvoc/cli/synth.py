@@ -215,15 +215,12 @@ def run(args: argparse.Namespace) -> int:
     if args.draws is not None and len(args.inputs) > 1:
         args.parser.error("--draws goes with one input")
     options = given(args, "synth")
-    whole = " and ".join(
-        option.flag
-        for option in {o.name: o for _, o in families.options_for("synth")}.values()
-        if option.name in options and not option.streams
-    )
-    if whole and args.lookahead is not None:
-        args.parser.error(f"--lookahead streams; {whole} cannot")
-    if whole and args.inputs == ["-"]:
-        args.parser.error(f"{whole}: the whole utterance is needed, give a file")
+    whole = {o.flag: o.name for _, o in families.options_for("synth") if not o.streams}
+    if any(name in options for name in whole.values()):
+        if args.lookahead is not None:
+            args.parser.error(f"--lookahead streams, {' and '.join(whole)} do not")
+        if args.inputs == ["-"]:
+            args.parser.error(f"{' and '.join(whole)} need the whole utterance: give a file")
     to_stdout = targets == ["-"]
     if to_stdout and args.json:
         args.parser.error("--json and -o - both want standard output")

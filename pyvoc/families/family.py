@@ -35,8 +35,10 @@ class Option:
         Of a number.
     choices
         Of a string.
-    metavar
-        On the command line.
+    metavar, example
+        On the command line: the form, and a value.
+    form
+        Of several numbers in Python, for messages; of one, where its range needs other words.
     command
         Which takes it: ``synth`` (also streams, where `streams`) or ``convert``.
     streams
@@ -51,6 +53,8 @@ class Option:
     high: float = math.inf
     choices: tuple[str, ...] = ()
     metavar: str = ""
+    example: str = ""
+    form: str = ""
     command: Command = "synth"
     streams: bool = True
 
@@ -80,18 +84,15 @@ class Option:
                     f"option {self.name} is '{value}', expected {' or '.join(self.choices)}"
                 )
             return value
-        if self.count > 1:
-            numbers = _numbers(value, self.kind)
-            if numbers is None or len(numbers) != self.count or not all(map(self._fits, numbers)):
-                raise Error(f"expected {self.name} as {self.metavar}, got {value!r}")
-            return numbers
-        numbers = _numbers((value,), self.kind)
-        if numbers is None or not self._fits(numbers[0]):
+        many = self.count > 1
+        numbers = _numbers(value if many else (value,), self.kind)
+        if numbers is None or len(numbers) != self.count or not all(map(self._fits, numbers)):
+            if many:
+                raise Error(f"expected {self.name} as {self.form}, got {value!r}")
             what = "a whole number" if self.kind is int else "a number"
-            raise Error(
-                f"{self.name} is {value}, expected {what} from {self.low:g} to {self.high:g}"
-            )
-        return numbers[0]
+            allowed = self.form or f"{what} from {self.low:g} to {self.high:g}"
+            raise Error(f"{self.name} is {value}, expected {allowed}")
+        return numbers if many else numbers[0]
 
     def _fits(self, number: float) -> bool:
         return self.low <= number <= self.high  # False for NaN

@@ -18,6 +18,8 @@ FAMILY = Family(
             low=0,
             high=1 << 40,
             metavar="TARGET,OVERLAP",
+            example="11000,550",
+            form="(target, overlap) in samples",
             streams=False,
         ),
         Option(
@@ -42,6 +44,7 @@ FAMILY = Family(
             low=0.0,
             high=1.0,
             metavar="FRACTION",
+            form="a fraction between 0 and 1, such as 0.9",
             command="convert",
         ),
     ),

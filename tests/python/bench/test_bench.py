@@ -189,7 +189,7 @@ def test_a_whole_run(tmp_path: Path) -> None:
         'echo x > "$3"',
     )
     steps: list[str] = []
-    options = Options(model=TINY, seconds=1, repeats=3, streams=(1, 4), core=core, peer_int8=peer)
+    options = Options(("lpcnet", "features"), model=TINY, seconds=1, repeats=3, streams=(1, 4), core=core, peer_int8=peer)
     report = run(options, progress=steps.append)
     assert len(steps) == 5  # machine, memory, two of synthesis, features
     assert [(r.name, r.precision, r.streams) for r in report.results] == [
@@ -271,13 +271,13 @@ def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -
 
 def test_what_cannot_be_measured_is_said(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match="core 65535"):
-        run(Options(core=65535))
+        run(Options(("lpcnet",), core=65535))
     with pytest.raises(UnsupportedError, match="threads need as many cores"):
-        run(Options(threads=1024))
+        run(Options(("lpcnet",), threads=1024))
     with pytest.raises(Error, match=r"missing\.gguf"):
         run(Options(model=tmp_path / "missing.gguf", targets=("lpcnet",), seconds=1))
     with pytest.raises(UnsupportedError, match="lpcnet55"):
-        run(Options(model=OLD, peer_int8=tmp_path / "peer", seconds=1))
+        run(Options(("lpcnet",), model=OLD, peer_int8=tmp_path / "peer", seconds=1))
 
 
 def test_a_model_of_the_other_layout() -> None:

@@ -212,8 +212,8 @@ def test_draws() -> None:
     mel, draws = make_mel(frames, bands=model.info.feature_dims), noise(EARLY, frames)
     found = lookahead.synthesize_early(model, [mel], 7, draws=draws)[0]
     np.testing.assert_array_equal(found, model.synthesize(mel, draws=draws))
-    assert measure(model, mel, 7, draws=draws, sigma=0.7) == np.inf
-    assert 0 < measure(model, mel, 1, draws=draws, sigma=0.7) < np.inf
+    assert measure(model, mel, 7, draws=draws, options={"sigma": 0.7}) == np.inf
+    assert 0 < measure(model, mel, 1, draws=draws, options={"sigma": 0.7}) < np.inf
 
 
 def test_memory_is_booked_when_a_stream_opens() -> None:
@@ -341,6 +341,6 @@ def test_upstreams_small_model(tmp_path: Path) -> None:
     mel, _, sigma, _ = load(utterance)
     model = pyvoc.load(tmp_path / "model.gguf")
     own = model.info.lookahead_frames
-    found = [measure(model, mel, n, sigma=sigma) for n in (0, own)]
+    found = [measure(model, mel, n, options={"sigma": sigma}) for n in (0, own)]
     assert found == sorted(found)
     assert found[-1] == np.inf

@@ -306,12 +306,12 @@ def test_arch_and_mode_force(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="holds no melgan model that is known"):
         read(path, "melgan")
     with pytest.raises(Error, match="option mode is 'softmax', expected mol or raw or linear"):
-        convert(path, tmp_path / "m.gguf", options={"mode": "softmax"})
-    with pytest.raises(Error, match="is a wavernn checkpoint, which has no option 'halves'"):
-        convert(path, tmp_path / "m.gguf", options={"halves": "first"})
+        convert(path, tmp_path / "m.gguf", mode="softmax")
+    with pytest.raises(Error, match="'halves' is an option of WaveGlow; .* is a WaveRNN"):
+        convert(path, tmp_path / "m.gguf", halves="first")
     blob = tmp_path / "y"
     blob.write_bytes(b"DNNw" + bytes(60))
-    with pytest.raises(Error, match="of LPCNet, which has no option 'mode'"):
+    with pytest.raises(Error, match="'mode' is an option of WaveRNN; .* is an LPCNet"):
         read(blob, mode="raw")
 
 
