@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyvoc.bench.mel.inputs import graph_inputs, load_inputs
+from pyvoc.bench.peer_int8 import weight_options
 from pyvoc.container import read_container
 from pyvoc.container.layout import I8
 from pyvoc.export.registry import Source, exporter_of
@@ -76,10 +77,9 @@ def write_int8(job: Job) -> Job:
         job["graph"],
         Windows(),
         quant_format=QuantFormat.QDQ,
-        per_channel=True,
         activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
         nodes_to_exclude=_float_layers(job["model"]),
+        **weight_options(),
     )
     return {}
 

@@ -189,7 +189,15 @@ def test_a_whole_run(tmp_path: Path) -> None:
         'echo x > "$3"',
     )
     steps: list[str] = []
-    options = Options(("lpcnet", "features"), model=TINY, seconds=1, repeats=3, streams=(1, 4), core=core, peer_int8=peer)
+    options = Options(
+        ("lpcnet", "features"),
+        model=TINY,
+        seconds=1,
+        repeats=3,
+        streams=(1, 4),
+        core=core,
+        peer_int8=peer,
+    )
     report = run(options, progress=steps.append)
     assert len(steps) == 5  # machine, memory, two of synthesis, features
     assert [(r.name, r.precision, r.streams) for r in report.results] == [

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -216,7 +215,9 @@ def test_packages_that_are_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         result = export_onnx(REFLECT, target)
         assert result.max_error is None and "onnxruntime is not installed" in str(result.note)
     target.unlink()
-    for module in [name for name in sys.modules if re.match(r"pyvoc\.(export|families\.\w+\.export)", name)]:
+    for module in [
+        name for name in sys.modules if re.match(r"pyvoc\.(export|families\.\w+\.export)", name)
+    ]:
         monkeypatch.delitem(sys.modules, module)
     monkeypatch.setitem(sys.modules, "onnx", None)
     from pyvoc.export import export_onnx as fresh

@@ -29,7 +29,7 @@ ROOMS = (
     "voices",
 )
 LAYOUTS = re.compile(r"lpcnet(?:20|36|55)|LPCNet features", re.IGNORECASE)
-"""Feature layouts are formats of files, as mel recipes are; these have a family's name in theirs."""
+"""Feature layouts are formats of files, as mel recipes are; these are named after a family."""
 
 
 def words(path: Path) -> list[tuple[int, str]]:
@@ -81,7 +81,9 @@ def test_families_do_not_know_each_other() -> None:
     assert not wrong, "\n".join(wrong)
 
 
-@pytest.mark.parametrize("program", ["import pyvoc", "import pyvoc.cli; pyvoc.cli.main(['--help'])"])
+@pytest.mark.parametrize(
+    "program", ["import pyvoc", "import pyvoc.cli; pyvoc.cli.main(['--help'])"]
+)
 def test_a_start_loads_no_family(program: str) -> None:
     code = (
         "import sys\n"
@@ -97,15 +99,12 @@ def test_a_start_loads_no_family(program: str) -> None:
 def test_records_hold_what_they_promise() -> None:
     """Every reference of every record leads somewhere, and records alone load no machinery."""
     for family in families.everyone():
+        maybe = (family.tensors, family.noise_channels, family.report, family.exporter)
         references = [
             family.spec,
             *(file.reader for file in family.files),
             *family.benchmarks.values(),
-            *filter(
-                None,
-                (family.tensors, family.noise_channels, family.report, family.exporter)
-                + (family.likelihood,),
-            ),
+            *(reference for reference in (*maybe, family.likelihood) if reference is not None),
         ]
         for reference in references:
             assert family.resolve(reference) is not None

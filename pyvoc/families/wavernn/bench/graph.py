@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto, checker, helper, numpy_helper, save_model
 
+from pyvoc.bench.peer_int8 import weight_options
+
 Job = dict[str, Any]
 
 _OPSET = 17
@@ -92,7 +94,7 @@ def write(job: Job) -> Job:
     model.ir_version = 8
     checker.check_model(model)
     save_model(model, job["f32"])
-    from onnxruntime.quantization import QuantType, quantize_dynamic
+    from onnxruntime.quantization import quantize_dynamic
 
-    quantize_dynamic(job["f32"], job["int8"], weight_type=QuantType.QInt8, per_channel=True)
+    quantize_dynamic(job["f32"], job["int8"], **weight_options())
     return {}

@@ -165,7 +165,7 @@ def test_a_whole_run_with_peers_and_batches() -> None:
     assert {("onnxruntime", "f32"), ("onnxruntime", "int8"), ("torch", "f32")} <= set(found)
     for (name, precision), peer in found.items():
         assert peer.snr_db is not None
-        assert peer.snr_db > {"f32": 100, "bf16": 20, "int8": 10}[precision], name
+        assert peer.snr_db > {"f32": 100, "bf16": 20, "int8": 28}[precision], name
     text = report.to_text()
     assert "x the packed weights" in text and "batch of 3, 832 frames each" in text
     tables = table_module().tables([json.loads(report.to_json())])

@@ -128,10 +128,10 @@ def test_arch_forces(tmp_path: Path) -> None:
     with pytest.raises(Error, match="option halves is 'second', expected first or alternate"):
         read(path, halves="second")
     melgan = {"model.1.weight": np.ones(1, "<f4"), "model.4.shortcut.weight": np.ones(1, "<f4")}
-    with pytest.raises(Error, match="'halves' is an option of WaveGlow; .* is a MelGAN"):
+    with pytest.raises(Error, match=r"'halves' is an option of WaveGlow; .* is a MelGAN"):
         read(save_zip(tmp_path / "z.pt", melgan), halves="first")
     (tmp_path / "blob").write_bytes(b"DNNw" + bytes(60))
-    with pytest.raises(Error, match="'halves' is an option of WaveGlow; .*blob is an LPCNet"):
+    with pytest.raises(Error, match=r"'halves' is an option of WaveGlow; .*blob is an LPCNet"):
         read(tmp_path / "blob", halves="first")
 
 

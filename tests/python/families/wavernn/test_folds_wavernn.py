@@ -207,7 +207,7 @@ def test_impossible_folds(fold: object, said: str) -> None:
     mel = features_for(model, 30)
     with pytest.raises(pyvoc.Error, match=said):
         model.synthesize(mel, fold=fold)  # type: ignore[arg-type]
-    with pytest.raises(pyvoc.Error, match="utterance 0: .*" + said):
+    with pytest.raises(pyvoc.Error, match=said):
         pyvoc.synthesize_batch(model, [mel, mel], fold=fold)  # type: ignore[arg-type]
 
 
@@ -233,12 +233,12 @@ def test_only_wavernn_folds() -> None:
     model = pyvoc.load("default")
     features = np.zeros((30, 20), np.float32)
     for options in ({"fold": (1000, 100)}, {"upstream_compat": True}):
-        with pytest.raises(pyvoc.OptionError, match="is an option of WaveRNN; .* is an LPCNet"):
+        with pytest.raises(pyvoc.OptionError, match=r"is an option of WaveRNN; .* is an LPCNet"):
             model.synthesize(features, **options)
     with model.stream() as stream, pytest.raises(pyvoc.UnsupportedError, match="left out"):
         stream.skip(3)
     wavernn = voice(FLOATS[0])
-    with pytest.raises(pyvoc.OptionError, match="is an option of WaveGlow; .* is a WaveRNN"):
+    with pytest.raises(pyvoc.OptionError, match=r"is an option of WaveGlow; .* is a WaveRNN"):
         wavernn.synthesize(features_for(wavernn, 30), fold=(40, 10), sigma=1.0)
 
 
