@@ -98,7 +98,7 @@ def test_a_start_loads_no_family(program: str) -> None:
 
 def test_records_hold_what_they_promise() -> None:
     """Every reference of every record leads somewhere, and records alone load no machinery."""
-    for family in families.everyone():
+    for family in (f for f in families.everyone() if f.package is None):
         maybe = (family.tensors, family.noise_channels, family.report, family.exporter)
         references = [
             family.spec,
