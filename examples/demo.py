@@ -102,7 +102,7 @@ def main(folder: Path) -> None:
     for name in ("demo.wav", *(["demo.png"] if drawn else [])):
         print(f"   {folder / name}")
     if not drawn:
-        print("   no spectrogram: it needs matplotlib (pip install 'pyvoc[plot]')")
+        print("   no spectrogram: it needs matplotlib (pip install 'pyvoc-vocoder[plot]')")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The compiled module: the C ABI of csrc/include/pyvoc/pyvoc.h in Python. Use pyvoc.model.
+"""The compiled module: the C ABI of csrc/include/pyvoc/pyvoc.h in Python. Use pyvoc.runtime.
 
 Arrays are float32 and C-contiguous: nothing is converted here. The GIL is released around native
 work.

@@ -58,5 +58,5 @@ def write_seeded(
     except ImportError as error:
         raise UnsupportedError(
             f"a benchmark without --model makes one, which needs {error.name}: "
-            "pip install 'pyvoc[convert]'"
+            "pip install 'pyvoc-vocoder[convert]'"
         ) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.metadata
 import os
@@ -41,7 +42,7 @@ class Check:
 
 def check_installation() -> list[Check]:
     """Look at everything that pyvoc needs or can use; never raises."""
-    checks = [_python(), *(_package(*entry) for entry in _CORE)]
+    checks = [_python(), _distribution(), *(_package(*entry) for entry in _CORE)]
     checks += [
         _attempt("extension", _extension, "install pyvoc again: the compiled module is missing"),
         _attempt("kernel tier", _tier, "unset PYVOC_ISA, or choose one of the valid names"),
@@ -59,13 +60,19 @@ _CORE = (
     ("soundfile", "soundfile", True, "audio files", "pip install soundfile"),
 )
 _OPTIONAL = (
-    ("soxr", "soxr", False, "audio at other rates than 16 kHz", "pip install 'pyvoc[soxr]'"),
-    ("h5py", "h5py", False, "converting Keras checkpoints", "pip install 'pyvoc[convert]'"),
-    ("gguf", "gguf", False, "writing model files", "pip install 'pyvoc[convert]'"),
-    ("matplotlib", "matplotlib", False, "pictures", "pip install 'pyvoc[plot]'"),
-    ("onnx", "onnx", False, "exporting", "pip install 'pyvoc[onnx]'"),
-    ("onnxruntime", "onnxruntime", False, "checking exports", "pip install 'pyvoc[onnx]'"),
-    ("torch", "torch", False, "training", "pip install 'pyvoc[train]'"),
+    (
+        "soxr",
+        "soxr",
+        False,
+        "audio at other rates than 16 kHz",
+        "pip install 'pyvoc-vocoder[soxr]'",
+    ),
+    ("h5py", "h5py", False, "converting Keras checkpoints", "pip install 'pyvoc-vocoder[convert]'"),
+    ("gguf", "gguf", False, "writing model files", "pip install 'pyvoc-vocoder[convert]'"),
+    ("matplotlib", "matplotlib", False, "pictures", "pip install 'pyvoc-vocoder[plot]'"),
+    ("onnx", "onnx", False, "exporting", "pip install 'pyvoc-vocoder[onnx]'"),
+    ("onnxruntime", "onnxruntime", False, "checking exports", "pip install 'pyvoc-vocoder[onnx]'"),
+    ("torch", "torch", False, "training", "pip install 'pyvoc-vocoder[train]'"),
 )
 
 
@@ -73,6 +80,26 @@ def _python() -> Check:
     version = platform.python_version()
     detail = f"{version}, {platform.system()} {platform.machine()}"
     return Check("python", detail, sys.version_info >= _LEAST_PYTHON, hint="Python 3.10 or newer")
+
+
+def _distribution() -> Check:
+    """Ours, and whether the package index's `pyvoc`, a vocabulary tool, writes over it."""
+    name, other = "pyvoc-vocoder", "pyvoc"
+    found = {}
+    for each in (name, other):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[each] = importlib.metadata.version(each)
+    ours = f"{name} {found[name]}" if name in found else f"{name} is not installed by pip"
+    if other not in found:
+        return Check("distribution", ours, True, False)
+    return Check(
+        "distribution",
+        f"{ours}, and another package called {other} {found[other]}, whose files have the same "
+        "names: one has written over the other",
+        False,
+        False,
+        f"pip uninstall {other} {name}; pip install {name}",
+    )
 
 
 def _package(module: str, distribution: str, core: bool, purpose: str, hint: str) -> Check:
@@ -154,7 +181,9 @@ def _port_audio() -> Check:
             f"{importlib.metadata.version(name)} (live audio), {device.get_portaudio_version()[1]}"
         )
     except ImportError as error:
-        return Check(name, f"live audio: {error}", False, False, "pip install 'pyvoc[live]'")
+        return Check(
+            name, f"live audio: {error}", False, False, "pip install 'pyvoc-vocoder[live]'"
+        )
     except Exception as error:
         hint = "install PortAudio (Debian: apt-get install libportaudio2)"
         return Check(name, f"live audio: {error}", False, False, hint)

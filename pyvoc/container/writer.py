@@ -72,7 +72,7 @@ def _write(path: Path, container: Container) -> None:
         import gguf
     except ImportError as error:
         raise UnsupportedError(
-            "writing models needs the gguf package: pip install pyvoc[convert]"
+            "writing models needs the gguf package: pip install pyvoc-vocoder[convert]"
         ) from error
     writer = gguf.GGUFWriter(path, container.architecture)
     try:

@@ -44,7 +44,7 @@ def require(name: str) -> None:
     if not installed(name):
         raise UnsupportedError(
             f"{name} needs the package {_PACKAGES[name]} of the extra evaluate "
-            "(pip install pyvoc[evaluate])"
+            "(pip install pyvoc-vocoder[evaluate])"
         )
 
 

@@ -39,7 +39,9 @@ def plot(comparison: Comparison, path: str | os.PathLike[str]) -> None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise UnsupportedError("pictures need matplotlib (pip install pyvoc[evaluate])") from error
+        raise UnsupportedError(
+            "pictures need matplotlib (pip install pyvoc-vocoder[evaluate])"
+        ) from error
     figure = Figure(figsize=(11, 10), layout="constrained")
     FigureCanvasAgg(figure)
     above, below, pitch, difference = figure.subplots(4, 1, sharex=True)

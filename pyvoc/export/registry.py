@@ -79,7 +79,7 @@ def exporter_of(architecture: str, source: str) -> Exporter:
         found: Exporter = family.resolve(str(family.exporter))
     except ImportError as error:
         raise UnsupportedError(
-            f"exporting needs {error.name}: pip install 'pyvoc[onnx]'"
+            f"exporting needs {error.name}: pip install 'pyvoc-vocoder[onnx]'"
         ) from error
     return found
 

@@ -217,7 +217,10 @@ def _compare(
     try:
         import onnxruntime
     except ImportError as error:
-        return None, f"not compared: {error.name} is not installed (pip install 'pyvoc[onnx]')"
+        return (
+            None,
+            f"not compared: {error.name} is not installed (pip install 'pyvoc-vocoder[onnx]')",
+        )
     try:
         session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime's own types, which it does not publish

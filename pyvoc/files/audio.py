@@ -99,7 +99,7 @@ def _load(source: Path, rate: int | None) -> tuple[Float64, int]:
     except ImportError as error:
         raise UnsupportedError(
             f"'{source}' is at {found} Hz and {rate} Hz is needed: resampling needs the soxr "
-            "extra (pip install pyvoc[soxr])"
+            "extra (pip install pyvoc-vocoder[soxr])"
         ) from error
     resampled = soxr.resample(samples, found, rate, quality="VHQ")
     return np.asarray(resampled, dtype=np.float64), rate

@@ -58,7 +58,7 @@ def port_audio() -> Any:
         return importlib.import_module("sounddevice")
     except ImportError as error:
         raise UnsupportedError(
-            "live sound needs the live extra (pip install 'pyvoc[live]'): "
+            "live sound needs the live extra (pip install 'pyvoc-vocoder[live]'): "
             f"sounddevice is not installed ({error})"
         ) from error
     except OSError as error:

@@ -10,7 +10,7 @@ from pyvoc.errors import UnsupportedError
 __all__ = ["require", "require_torch"]
 
 
-def require(module: str, purpose: str, *, install: str = "'pyvoc[train]'") -> Any:
+def require(module: str, purpose: str, *, install: str = "'pyvoc-vocoder[train]'") -> Any:
     """Import an optional package.
 
     Raises

@@ -84,7 +84,7 @@ def read_lpcnet_h5(path: str | os.PathLike[str]) -> Checkpoint:
         import h5py
     except ImportError as error:
         raise UnsupportedError(
-            "reading Keras checkpoints needs the h5py package: pip install pyvoc[convert]"
+            "reading Keras checkpoints needs the h5py package: pip install pyvoc-vocoder[convert]"
         ) from error
     try:
         with h5py.File(path, "r") as file:

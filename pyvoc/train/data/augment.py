@@ -176,7 +176,7 @@ def change_speed(pcm: npt.NDArray[np.int16], factor: float) -> npt.NDArray[np.in
         import soxr
     except ImportError as error:
         raise UnsupportedError(
-            f"speed {factor:g} needs the soxr extra (pip install pyvoc[soxr])"
+            f"speed {factor:g} needs the soxr extra (pip install pyvoc-vocoder[soxr])"
         ) from error
     changed = soxr.resample(pcm.astype(np.float32), 16000.0 * factor, 16000.0, quality="HQ")
     return np.asarray(np.clip(np.rint(changed), -32768, 32767).astype(np.int16))

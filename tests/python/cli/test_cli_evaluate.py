@@ -217,7 +217,9 @@ def test_bad_files(capsys: pytest.CaptureFixture[str]) -> None:
     assert "cannot read 'missing.wav'" in error_of(capsys, "a.wav", "missing.wav")
     message = error_of(capsys, "a.wav", "a.wav", "--delay", "-99999")
     assert "share 0 samples" in message
-    assert "pip install pyvoc[evaluate]" in error_of(capsys, "a.wav", "a.wav", "--stoi", code=4)
+    assert "pip install pyvoc-vocoder[evaluate]" in error_of(
+        capsys, "a.wav", "a.wav", "--stoi", code=4
+    )
 
 
 # ---- likelihood ----------------------------------------------------------------------------------

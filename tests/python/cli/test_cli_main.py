@@ -175,11 +175,26 @@ def test_doctor_finds_what_is_missing(
 ) -> None:
     monkeypatch.setitem(sys.modules, "soxr", None)
     text = output(capfd, "doctor")  # optional
-    assert "pip install 'pyvoc[soxr]'" in text
+    assert "pip install 'pyvoc-vocoder[soxr]'" in text
     monkeypatch.setitem(sys.modules, "soundfile", None)
     text = output(capfd, "doctor", code=3)
     assert "FAIL  soundfile" in text
     assert "pyvoc does not work here" in text
+
+
+def test_doctor_notices_the_other_package_of_our_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name, version in (("pyvoc", "1.4.0"), ("pyvoc-vocoder", "0.1.0")):
+        folder = tmp_path / f"{name.replace('-', '_')}-{version}.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        )
+    monkeypatch.syspath_prepend(tmp_path)
+    text = output(capfd, "doctor")
+    assert "pyvoc-vocoder 0.1.0, and another package called pyvoc 1.4.0" in text
+    assert "pip uninstall pyvoc pyvoc-vocoder; pip install pyvoc-vocoder" in text
 
 
 def test_doctor_without_the_model(

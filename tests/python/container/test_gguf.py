@@ -126,7 +126,7 @@ def test_without_the_gguf_package(
 
     monkeypatch.setattr(builtins, "__import__", without)
     assert read_container(INT8).tensors.keys() == container.tensors.keys()
-    with pytest.raises(UnsupportedError, match=r"pip install pyvoc\[convert\]"):
+    with pytest.raises(UnsupportedError, match=r"pip install pyvoc-vocoder\[convert\]"):
         write_container(tmp_path / "m.gguf", container, spec=LPCNET)
     assert os.listdir(tmp_path) == []
 

@@ -130,7 +130,7 @@ def test_settings_are_checked(tmp_path: Path, checkpoint: Path) -> None:
 
 def test_without_h5py(tmp_path: Path, checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "h5py", None)
-    with pytest.raises(UnsupportedError, match=r"pip install pyvoc\[convert\]"):
+    with pytest.raises(UnsupportedError, match=r"pip install pyvoc-vocoder\[convert\]"):
         convert(checkpoint, tmp_path / "m.gguf")
 
 

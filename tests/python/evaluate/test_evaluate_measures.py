@@ -267,7 +267,7 @@ def test_perceptual_is_optional(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(perceptual, "_package", lambda name: None)
     x = speechlike()
     assert "pesq" not in both(x, x).values
-    with pytest.raises(UnsupportedError, match=r"pip install pyvoc\[evaluate\]"):
+    with pytest.raises(UnsupportedError, match=r"pip install pyvoc-vocoder\[evaluate\]"):
         both(x, x, require=("pesq",))
 
 

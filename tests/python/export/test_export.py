@@ -222,7 +222,7 @@ def test_packages_that_are_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "onnx", None)
     from pyvoc.export import export_onnx as fresh
 
-    with pytest.raises(UnsupportedError, match=r"pip install 'pyvoc\[onnx\]'"):
+    with pytest.raises(UnsupportedError, match=r"pip install 'pyvoc-vocoder\[onnx\]'"):
         fresh(REFLECT, target)
     assert not target.exists()
 

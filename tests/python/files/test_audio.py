@@ -58,7 +58,7 @@ def test_resampling_keeps_a_tone(tmp_path: Path) -> None:
 def test_without_soxr(tone: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     audio.write_wav(tmp_path / "a.wav", tone, 22050)
     monkeypatch.setitem(sys.modules, "soxr", None)
-    with pytest.raises(UnsupportedError, match=r"22050 Hz.*16000 Hz.*pyvoc\[soxr\]"):
+    with pytest.raises(UnsupportedError, match=r"22050 Hz.*16000 Hz.*pyvoc-vocoder\[soxr\]"):
         audio.read(tmp_path / "a.wav", rate=16000)
     assert audio.read(tmp_path / "a.wav", rate=22050)[1] == 22050
 

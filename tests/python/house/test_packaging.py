@@ -38,7 +38,7 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_sdist_holds_the_sources(dist: Path) -> None:
-    (sdist,) = dist.glob("pyvoc-*.tar.gz")
+    (sdist,) = dist.glob("pyvoc_vocoder-*.tar.gz")
     with tarfile.open(sdist) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     for expected in (
@@ -62,7 +62,7 @@ def test_sdist_holds_the_sources(dist: Path) -> None:
 
 
 def test_wheel_holds_the_module_and_no_headers(dist: Path) -> None:
-    (wheel,) = dist.glob("pyvoc-*.whl")
+    (wheel,) = dist.glob("pyvoc_vocoder-*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
     modules = [n for n in names if n.startswith("pyvoc/_pyvoc.") and n.endswith((".so", ".pyd"))]
@@ -78,7 +78,7 @@ def test_wheel_holds_the_module_and_no_headers(dist: Path) -> None:
 
 
 def test_wheel_works_in_a_clean_environment(dist: Path, tmp_path: Path) -> None:
-    (wheel,) = dist.glob("pyvoc-*.whl")
+    (wheel,) = dist.glob("pyvoc_vocoder-*.whl")
     environment = tmp_path / "clean"
     venv.create(environment, with_pip=True)
     folder = environment / ("Scripts" if sys.platform == "win32" else "bin")

@@ -158,7 +158,7 @@ def test_what_is_used_of_sounddevice() -> None:
 def test_without_sounddevice_or_port_audio(tmp_path: Path) -> None:
     for text, words in (
         ("raise OSError('PortAudio library not found')", ("libportaudio2", "PortAudio")),
-        ("raise ImportError('no module')", ("pyvoc[live]",)),
+        ("raise ImportError('no module')", ("pyvoc-vocoder[live]",)),
     ):
         (tmp_path / "sounddevice.py").write_text(text)
         env = environment()

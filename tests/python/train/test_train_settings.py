@@ -223,7 +223,11 @@ def test_without_torch(tmp_path: Path) -> None:
     paths = [str(tmp_path), str(Path(toy_task.__file__).parent), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(p for p in paths if p)}
     for arguments, code, text in (
-        (["lpcnet", "--data", "x"], 4, "torch, which is not installed: pip install 'pyvoc[train]'"),
+        (
+            ["lpcnet", "--data", "x"],
+            4,
+            "torch, which is not installed: pip install 'pyvoc-vocoder[train]'",
+        ),
         (["--help"], 0, "--use-performance"),
     ):
         done = subprocess.run(
