@@ -24,6 +24,24 @@ I32 = ElementType.I32
 BF16 = ElementType.BF16
 
 
+def read_dims(shapes: Shapes, wanted: Mapping[str, tuple[str, int, int]]) -> dict[str, int]:
+    """Sizes that shapes tell, by their symbols.
+
+    Parameters
+    ----------
+    shapes
+        Of the tensors that are there, by name.
+    wanted
+        Symbol -> name of a tensor, the axis that has the size, and how many axes there must be;
+        where there is no such tensor, the symbol is left out.
+    """
+    return {
+        symbol: int(shapes[name][axis])
+        for symbol, (name, axis, ndim) in wanted.items()
+        if len(shapes.get(name, ())) == ndim
+    }
+
+
 @dataclass(frozen=True)
 class Int8Rule:
     """How an int8 tensor is quantised.

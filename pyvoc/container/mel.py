@@ -9,7 +9,8 @@ for `normalized` recipes, decibels mapped to 0..1. A model file carries its reci
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 from pyvoc.container.base import MetadataSpec
@@ -189,6 +190,42 @@ def recipe_problems(metadata: Mapping[str, Scalar]) -> list[str]:
         found.append(f"the bands go from {fmin:g} to {fmax:g} Hz, expected up to {rate / 2:g} Hz")
     if get["normalized"] and get["log"] != "db":
         found.append(f"a normalised recipe has log '{get['log']}', expected 'db'")
+    return found
+
+
+def reading_problems(
+    metadata: Mapping[str, Scalar],
+    *,
+    reader: str,
+    bands: int | None,
+    stages: Sequence[int | None] | None = None,
+) -> list[str]:
+    """What is wrong with a model's recipe, and whether the network reads such mels.
+
+    Parameters
+    ----------
+    metadata
+        Of the model; entries that are missing or out of range are others' to complain of.
+    reader, bands
+        Name of the layer that reads the mel, and how many bands it reads; None where that is not
+        known.
+    stages
+        Samples that each stage of upsampling makes of one, where they must multiply to the hop.
+    """
+    found = []
+    if not any(entry.problem(metadata) for entry in METADATA):
+        found += [f"the mel recipe: {problem}" for problem in recipe_problems(metadata)]
+    said = metadata.get("pyvoc.features.bands")
+    if bands is not None and isinstance(said, int) and said != bands:
+        found.append(f"metadata 'pyvoc.features.bands' is {said}, but {reader} reads {bands} bands")
+    hop = metadata.get("pyvoc.features.hop_length")
+    if stages is not None and None not in stages and isinstance(hop, int):
+        product = math.prod(n for n in stages if n is not None)
+        if hop != product:
+            found.append(
+                f"metadata 'pyvoc.features.hop_length' is {hop}, but the stages multiply to "
+                f"{product}"
+            )
     return found
 
 

@@ -5,16 +5,25 @@ Kumar et al., "MelGAN: Generative Adversarial Networks for Conditional Waveform 
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from pyvoc.container.base import MetadataSpec, ModelSpec
 from pyvoc.container.checks import precision_problems, sharing_problems
-from pyvoc.container.layout import BF16, F32, I8, Dims, Int8Rule, Layout, Shapes, TensorSpec
+from pyvoc.container.layout import (
+    BF16,
+    F32,
+    I8,
+    Dims,
+    Int8Rule,
+    Layout,
+    Shapes,
+    TensorSpec,
+    read_dims,
+)
 from pyvoc.container.mel import METADATA as MEL_METADATA
-from pyvoc.container.mel import NVIDIA, MelRecipe, recipe_problems
+from pyvoc.container.mel import NVIDIA, MelRecipe, reading_problems
 from pyvoc.container.tensors import Container, Scalar
 
 MAX_STAGES = 8
@@ -132,18 +141,11 @@ def ratios(dims: Dims) -> list[int | None]:
 
 def _layout(shapes: Shapes, metadata: Mapping[str, Scalar]) -> Layout:
     stages, blocks = count(shapes)
-    dims = {"stages": stages, "blocks": blocks}
-
-    def take(symbol: str, name: str, axis: int, ndim: int) -> None:
-        shape = shapes.get(name, ())
-        if len(shape) == ndim:
-            dims[symbol] = int(shape[axis])
-
-    take("C0", "conv_in.weight", 0, 3)
-    take("mels", "conv_in.weight", 1, 3)
+    wanted = {"C0": ("conv_in.weight", 0, 3), "mels": ("conv_in.weight", 1, 3)}
     for k in range(stages):
-        take(f"C{k + 1}", f"stage.{k}.up.weight", 1, 3)
-        take(f"2r{k}", f"stage.{k}.up.weight", 2, 3)
+        wanted |= {f"C{k + 1}": (f"stage.{k}.up.weight", 1, 3)}
+        wanted |= {f"2r{k}": (f"stage.{k}.up.weight", 2, 3)}
+    dims = {"stages": stages, "blocks": blocks, **read_dims(shapes, wanted)}
     return Layout(tensors(stages, blocks), dims)
 
 
@@ -168,17 +170,9 @@ def size_problems(dims: Dims) -> list[str]:
 def _extra(container: Container, layout: Layout) -> list[str]:
     dims, metadata = layout.dims, container.metadata
     found = size_problems(dims)
-    if not any(entry.problem(metadata) for entry in MEL_METADATA):
-        found += [f"the mel recipe: {problem}" for problem in recipe_problems(metadata)]
-    bands, mels = metadata.get("pyvoc.features.bands"), dims.get("mels")
-    if mels is not None and isinstance(bands, int) and bands != mels:
-        found.append(f"metadata 'pyvoc.features.bands' is {bands}, but conv_in reads {mels} bands")
-    hop, known = metadata.get("pyvoc.features.hop_length"), ratios(dims)
-    product = math.prod(r for r in known if r is not None)
-    if None not in known and isinstance(hop, int) and hop != product:
-        found.append(
-            f"metadata 'pyvoc.features.hop_length' is {hop}, but the stages multiply to {product}"
-        )
+    found += reading_problems(
+        metadata, reader="conv_in", bands=dims.get("mels"), stages=ratios(dims)
+    )
     return found + precision_problems(container, layout) + sharing_problems(container, layout)
 
 

@@ -14,9 +14,19 @@ import numpy as np
 
 from pyvoc.container.base import MetadataSpec, ModelSpec
 from pyvoc.container.checks import precision_problems, sharing_problems
-from pyvoc.container.layout import BF16, F32, I8, Dims, Int8Rule, Layout, Shapes, TensorSpec
+from pyvoc.container.layout import (
+    BF16,
+    F32,
+    I8,
+    Dims,
+    Int8Rule,
+    Layout,
+    Shapes,
+    TensorSpec,
+    read_dims,
+)
 from pyvoc.container.mel import METADATA as MEL_METADATA
-from pyvoc.container.mel import NVIDIA, MelRecipe, recipe_problems
+from pyvoc.container.mel import NVIDIA, MelRecipe, reading_problems
 from pyvoc.container.tensors import AnyArray, Container, Scalar
 
 MAX_FLOWS = 64
@@ -132,16 +142,12 @@ def count(shapes: Shapes) -> tuple[int, int]:
 
 def _layout(shapes: Shapes, metadata: Mapping[str, Scalar]) -> Layout:
     flows, layers = count(shapes)
-    dims = {"flows": flows, "layers": layers}
-
-    def take(symbol: str, name: str, axis: int, ndim: int) -> None:
-        shape = shapes.get(name, ())
-        if len(shape) == ndim:
-            dims[symbol] = int(shape[axis])
-
-    take("mels", "upsample.weight", 1, 3)
-    take("taps", "upsample.weight", 2, 3)
-    take("C", "flow.0.start.weight", 0, 3)
+    wanted = {
+        "mels": ("upsample.weight", 1, 3),
+        "taps": ("upsample.weight", 2, 3),
+        "C": ("flow.0.start.weight", 0, 3),
+    }
+    dims = {"flows": flows, "layers": layers, **read_dims(shapes, wanted)}
     if "C" in dims:
         dims["2C"] = 2 * dims["C"]
     groups = _whole(metadata, "waveglow.groups")
@@ -198,13 +204,9 @@ def inverse_problem(flow: int, mix: AnyArray, unmix: AnyArray) -> str | None:
 def _extra(container: Container, layout: Layout) -> list[str]:
     dims, metadata = layout.dims, container.metadata
     hop: int | None = None
-    found = []
     if not any(entry.problem(metadata) for entry in MEL_METADATA):
-        found += [f"the mel recipe: {problem}" for problem in recipe_problems(metadata)]
         hop = int(metadata["pyvoc.features.hop_length"])
-    bands, mels = metadata.get("pyvoc.features.bands"), dims.get("mels")
-    if mels is not None and isinstance(bands, int) and bands != mels:
-        found.append(f"metadata 'pyvoc.features.bands' is {bands}, but upsample reads {mels} bands")
+    found = reading_problems(metadata, reader="upsample", bands=dims.get("mels"))
     found += size_problems(dims, hop)
     for k in range(dims["flows"]):
         found += _mix_problems(container, k, dims.get(f"c{k}"))

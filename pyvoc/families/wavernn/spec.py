@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from pyvoc.container.base import MetadataSpec, ModelSpec
 from pyvoc.container.checks import precision_problems
-from pyvoc.container.layout import BF16, F32, I8, Dims, Layout, Shapes, TensorSpec
-from pyvoc.container.mel import FATCHORD, MelRecipe, recipe_problems
+from pyvoc.container.layout import BF16, F32, I8, Dims, Layout, Shapes, TensorSpec, read_dims
+from pyvoc.container.mel import FATCHORD, MelRecipe, reading_problems
 from pyvoc.container.mel import METADATA as MEL_METADATA
 from pyvoc.container.tensors import Container, Scalar
 
@@ -167,21 +167,16 @@ def derived_dimensions(base: Mapping[str, int]) -> dict[str, int]:
 
 def _layout(shapes: Shapes, metadata: Mapping[str, Scalar]) -> Layout:
     blocks, stretches = count(shapes)
-    dims = {"blocks": blocks, "stretches": stretches}
-
-    def take(symbol: str, name: str, axis: int, ndim: int) -> None:
-        shape = shapes.get(name, ())
-        if len(shape) == ndim:
-            dims[symbol] = int(shape[axis])
-
-    take("D", "resnet.in.weight", 0, 3)
-    take("mels", "resnet.in.weight", 1, 3)
-    take("taps", "resnet.in.weight", 2, 3)
-    take("A", "fc2.input.aux", 1, 2)
-    take("F", "fc1.input.bias", 0, 1)
-    take("outputs", "fc3.bias", 0, 1)
-    for k in range(stretches):
-        take(f"2s{k}+1", f"upsample.{k}.weight", 0, 1)
+    wanted = {
+        "D": ("resnet.in.weight", 0, 3),
+        "mels": ("resnet.in.weight", 1, 3),
+        "taps": ("resnet.in.weight", 2, 3),
+        "A": ("fc2.input.aux", 1, 2),
+        "F": ("fc1.input.bias", 0, 1),
+        "outputs": ("fc3.bias", 0, 1),
+        **{f"2s{k}+1": (f"upsample.{k}.weight", 0, 1) for k in range(stretches)},
+    }
+    dims = {"blocks": blocks, "stretches": stretches, **read_dims(shapes, wanted)}
     rows = shapes.get("rnn1.hidden.bias", ())
     if len(rows) == 1 and rows[0] % 3 == 0:
         dims["R"] = int(rows[0]) // 3
@@ -251,20 +246,9 @@ def _extra(container: Container, layout: Layout) -> list[str]:
         bits = metadata.get("wavernn.bits")
         if type(bits) is int and bits != MOL_BITS:
             found.append(f"metadata 'wavernn.bits' is {bits}, expected {MOL_BITS} for mode mol")
-    if not any(entry.problem(metadata) for entry in MEL_METADATA):
-        found += [f"the mel recipe: {problem}" for problem in recipe_problems(metadata)]
-    bands, mels = metadata.get("pyvoc.features.bands"), dims.get("mels")
-    if mels is not None and isinstance(bands, int) and bands != mels:
-        found.append(
-            f"metadata 'pyvoc.features.bands' is {bands}, but resnet.in reads {mels} bands"
-        )
-    hop, known = metadata.get("pyvoc.features.hop_length"), stretches_of(dims)
-    product = math.prod(s for s in known if s is not None)
-    if None not in known and isinstance(hop, int) and hop != product:
-        found.append(
-            f"metadata 'pyvoc.features.hop_length' is {hop}, but the stretches multiply to "
-            f"{product}"
-        )
+    found += reading_problems(
+        metadata, reader="resnet.in", bands=dims.get("mels"), stages=stretches_of(dims)
+    )
     return found + precision_problems(container, layout)
 
 
