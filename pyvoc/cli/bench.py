@@ -9,6 +9,7 @@ from typing import Any
 
 from pyvoc import families
 from pyvoc.bench.runner import targets
+from pyvoc.cli.arguments import whole
 from pyvoc.container.layout import PRECISIONS
 from pyvoc.files.atomic import atomic_open
 from pyvoc.voices import DEFAULT, resolve
@@ -19,17 +20,8 @@ _DEFAULT = ("lpcnet", "features")
 """What the bundled voice does."""
 
 
-def _number(low: int, high: int) -> Any:
-    def parse(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
-            raise argparse.ArgumentTypeError(f"'{text}' is no whole number in {low}..{high}")
-        return int(text)
-
-    return parse
-
-
 def _numbers(text: str) -> tuple[int, ...]:
-    return tuple(_number(1, 64)(part) for part in text.split(","))
+    return tuple(whole(1, 64)(part) for part in text.split(","))
 
 
 def _precisions(text: str) -> tuple[str, ...]:
@@ -66,17 +58,17 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--seconds",
-        type=_number(1, 600),
+        type=whole(1, 600),
         default=5,
         metavar="N",
         help="audio per round and stream (default 5; features: 20 times as much, wavernn: a tenth)",
     )
     parser.add_argument(
-        "--repeats", type=_number(1, 1000), default=9, metavar="N", help="rounds (default 9)"
+        "--repeats", type=whole(1, 1000), default=9, metavar="N", help="rounds (default 9)"
     )
     parser.add_argument(
         "--core",
-        type=_number(0, 65535),
+        type=whole(0, 65535),
         metavar="N",
         help="the core to use (default: the last one)",
     )
@@ -89,7 +81,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--threads",
-        type=_number(1, 1024),
+        type=whole(1, 1024),
         default=1,
         metavar="N",
         help="lpcnet: threads, each with its own core and --streams streams; others: threads of "

@@ -7,18 +7,10 @@ import json
 import sys
 from typing import Any
 
+from pyvoc.cli.arguments import whole
 from pyvoc.families.lpcnet.dump import DEFAULT_TRAIN_FRAMES, dump_test, dump_train
 
 __all__ = ["add_parser", "run"]
-
-
-def _number(low: int, high: int) -> Any:
-    def parse(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
-            raise argparse.ArgumentTypeError(f"'{text}' is no whole number in {low}..{high}")
-        return int(text)
-
-    return parse
 
 
 def add_parser(subparsers: Any) -> None:
@@ -47,11 +39,11 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("--layout", choices=["lpcnet36", "lpcnet55"], default="lpcnet36")
     parser.add_argument(
-        "--seed", type=_number(0, 2**32 - 1), default=1, help="of the random draws (default 1)"
+        "--seed", type=whole(0, 2**32 - 1), default=1, help="of the random draws (default 1)"
     )
     parser.add_argument(
         "--frames",
-        type=_number(1, 2**48),
+        type=whole(1, 2**48),
         default=DEFAULT_TRAIN_FRAMES,
         help="-train stops after at least N frames and one full pass "
         f"(default {DEFAULT_TRAIN_FRAMES}: 13.9 hours, 720 MB of features, 3.2 GB of data)",

@@ -5,25 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
+from pyvoc.cli.arguments import counter, whole
 from pyvoc.errors import Error
 
 __all__ = ["add_parser", "run"]
 
 _DELAY_LIMIT = 48000 * 60
-
-
-def _whole(low: int, high: int) -> Any:
-    def parse(text: str) -> int:
-        digits = text[1:] if text[:1] in "+-" else text
-        if not (digits.isascii() and digits.isdigit()) or not low <= int(text) <= high:
-            raise argparse.ArgumentTypeError(f"'{text}' is no whole number in {low}..{high}")
-        return int(text)
-
-    return parse
 
 
 def add_parser(subparsers: Any) -> None:
@@ -46,14 +36,14 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--delay",
-        type=_whole(-_DELAY_LIMIT, _DELAY_LIMIT),
+        type=whole(-_DELAY_LIMIT, _DELAY_LIMIT),
         metavar="N",
         help="samples by which OUT lags REF (LPCNet copy synthesis: 80); default: found by "
         "cross-correlation",
     )
     parser.add_argument(
         "--rate",
-        type=_whole(8000, 48000),
+        type=whole(8000, 48000),
         metavar="HZ",
         help="resample both to this rate (extra soxr); default: both must have one rate",
     )
@@ -86,18 +76,12 @@ def run(args: argparse.Namespace) -> int:
     return _run_compare(args)
 
 
-def _progress(done: int, total: int) -> None:
-    if sys.stderr.isatty():
-        end = "\n" if done == total else ""
-        print(f"\r{done}/{total} files", end=end, file=sys.stderr, flush=True)
-
-
 def _run_nll(args: argparse.Namespace) -> int:
     from pyvoc.evaluate import nll
     from pyvoc.evaluate.files import expand
     from pyvoc.runtime.model import load
 
-    report = nll.evaluate_nll(load(args.nll), expand(args.paths), progress=_progress)
+    report = nll.evaluate_nll(load(args.nll), expand(args.paths), progress=counter("files"))
     print(json.dumps(report.to_json(), indent=2) if args.json else report.to_text())
     return 0
 
@@ -112,6 +96,7 @@ def _run_compare(args: argparse.Namespace) -> int:
         _make_folder(Path(args.plot))
     required = tuple(name for name in ("pesq", "stoi") if getattr(args, name))
     found, bounds = [], []
+    show = counter("files")
     for reference, output in pairs:
         left, right = read_pair(reference, output, rate=args.rate)
         result = compare(left, right, delay=args.delay, require=required)
@@ -123,7 +108,7 @@ def _run_compare(args: argparse.Namespace) -> int:
             from pyvoc.evaluate.references import bounds as measure
 
             bounds.append(measure(left))
-        _progress(len(found), len(pairs))
+        show(len(found), len(pairs))
     reports = {"": Report(tuple(found))}
     if bounds:
         reports["ceiling"] = Report(tuple(ceiling for ceiling, _ in bounds))

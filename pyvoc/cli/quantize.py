@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 import pyvoc
+from pyvoc.cli.arguments import counter
 from pyvoc.errors import UnsupportedError
 from pyvoc.files.listing import expand
 from pyvoc.quant.calibrate import MIN_SNR_DB, QuantizationReport, quantize
@@ -60,15 +61,8 @@ def run(args: argparse.Namespace) -> int:
         )
     names = expand(args.calibrate)
     utterances = [load_input(name, model.info, layout=None) for name in names]
-    shown = sys.stderr.isatty()
-
-    def progress(done: int, total: int) -> None:
-        if shown:
-            end = "\n" if done == total else ""
-            print(f"\r{done}/{total} utterances", end=end, file=sys.stderr, flush=True)
-
     report = quantize(
-        args.model, args.output, utterances, min_snr_db=args.min_snr, progress=progress
+        args.model, args.output, utterances, min_snr_db=args.min_snr, progress=counter("utterances")
     )
     if args.json:
         print(json.dumps(dataclasses.asdict(report)))

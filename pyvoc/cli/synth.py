@@ -13,6 +13,7 @@ from typing import Any
 
 import pyvoc
 from pyvoc import families
+from pyvoc.cli.arguments import whole
 from pyvoc.cli.options import add_options, given
 from pyvoc.files.audio import RAW_SUFFIXES
 from pyvoc.files.layouts import LAYOUTS
@@ -64,7 +65,7 @@ def add_parser(subparsers: Any) -> None:
         "a directory (ends in / or exists). Default: the input's name with .wav in the current "
         "directory; standard output when the input is standard input",
     )
-    parser.add_argument("--seed", type=_number(0, 2**64 - 1), default=0, metavar="N")
+    parser.add_argument("--seed", type=whole(0, 2**64 - 1), default=0, metavar="N")
     parser.add_argument(
         "--layout", choices=list(LAYOUTS), help="of the features; default: recognised"
     )
@@ -76,7 +77,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--threads",
-        type=_number(1, 64),
+        type=whole(1, 64),
         default=1,
         metavar="N",
         help="for several inputs, and for one with a model that can share it",
@@ -98,7 +99,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument(
         "--lookahead",
-        type=_number(0, MOST_LOOKAHEAD),
+        type=whole(0, MOST_LOOKAHEAD),
         metavar="N",
         help="frames in place of the model's own: fewer, where the model can, give samples "
         "earlier, and approximate; files are streamed 8 frames at a time, and the error is "
@@ -110,7 +111,7 @@ def add_parser(subparsers: Any) -> None:
         help="the inputs are samples that another runtime computed from `pyvoc export`'s graph, "
         "raw float32: check and write them, at the rate of the model (-m) or --rate",
     )
-    parser.add_argument("--rate", type=_number(1, 384000), metavar="HZ", help="with --from-bin")
+    parser.add_argument("--rate", type=whole(1, 384000), metavar="HZ", help="with --from-bin")
     parser.add_argument("--json", action="store_true", help="print a report as JSON")
     add_options(parser, "synth")
 
@@ -122,15 +123,6 @@ def _draws() -> str:
         if family.draws:
             kinds.setdefault(family.draws, []).append(family.title)
     return "; ".join(f"{', '.join(titles)}: {draws}" for draws, titles in kinds.items())
-
-
-def _number(low: int, high: int) -> Any:
-    def parse(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or not low <= int(text) <= high:
-            raise argparse.ArgumentTypeError(f"'{text}' is no whole number in {low}..{high}")
-        return int(text)
-
-    return parse
 
 
 def _strength(text: str) -> float:

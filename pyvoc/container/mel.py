@@ -199,6 +199,7 @@ def reading_problems(
     reader: str,
     bands: int | None,
     stages: Sequence[int | None] | None = None,
+    steps: str = "stages",
 ) -> list[str]:
     """What is wrong with a model's recipe, and whether the network reads such mels.
 
@@ -209,8 +210,9 @@ def reading_problems(
     reader, bands
         Name of the layer that reads the mel, and how many bands it reads; None where that is not
         known.
-    stages
-        Samples that each stage of upsampling makes of one, where they must multiply to the hop.
+    stages, steps
+        Samples that each stage of upsampling makes of one, where they must multiply to the hop; and
+        what they are called.
     """
     found = []
     if not any(entry.problem(metadata) for entry in METADATA):
@@ -223,7 +225,7 @@ def reading_problems(
         product = math.prod(n for n in stages if n is not None)
         if hop != product:
             found.append(
-                f"metadata 'pyvoc.features.hop_length' is {hop}, but the stages multiply to "
+                f"metadata 'pyvoc.features.hop_length' is {hop}, but the {steps} multiply to "
                 f"{product}"
             )
     return found

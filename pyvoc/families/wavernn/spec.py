@@ -247,7 +247,11 @@ def _extra(container: Container, layout: Layout) -> list[str]:
         if type(bits) is int and bits != MOL_BITS:
             found.append(f"metadata 'wavernn.bits' is {bits}, expected {MOL_BITS} for mode mol")
     found += reading_problems(
-        metadata, reader="resnet.in", bands=dims.get("mels"), stages=stretches_of(dims)
+        metadata,
+        reader="resnet.in",
+        bands=dims.get("mels"),
+        stages=stretches_of(dims),
+        steps="stretches",
     )
     return found + precision_problems(container, layout)
 
