@@ -16,7 +16,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
 CSRC = ROOT / "csrc"
-MAX_LINES = 400
+MAX_LINES = 600
+"""Far beyond what one thing needs; a file that passes 400 deserves a look, not a cut."""
 
 # layer -> the layers whose headers it may include (itself too)
 LAYERS = {
@@ -134,7 +135,7 @@ def test_files_are_short() -> None:
         for path in sources(*folders, suffixes=suffixes)
         if (lines := len(path.read_text(encoding="utf-8").splitlines())) > MAX_LINES
     }
-    assert not long, f"over {MAX_LINES} lines, so probably about two things: {long}"
+    assert not long, f"over {MAX_LINES} lines, so about two things: {long}"
 
 
 def test_headers_are_guarded() -> None:
