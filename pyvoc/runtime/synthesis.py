@@ -13,12 +13,12 @@ import numpy as np
 import numpy.typing as npt
 
 from pyvoc.errors import Error, FeatureError
-from pyvoc.files import features, mels
+from pyvoc.files import features
 from pyvoc.files.audio import AUDIO_SUFFIXES
 from pyvoc.files.loading import load_draws, load_input
 from pyvoc.files.pcm import Write, open_output
 from pyvoc.files.pipe import frames_of, rows_of
-from pyvoc.melcheck import check_array
+from pyvoc.melcheck import check_rows
 from pyvoc.runtime.batch import synthesize_batch
 from pyvoc.runtime.denoise import Denoiser
 from pyvoc.runtime.info import ModelInfo
@@ -209,7 +209,7 @@ def _suspicions(name: str, rows: Float32, info: ModelInfo) -> list[str]:
     """What a mel file does not have in common with the mels that the model reads."""
     if info.mel is None or Path(name).suffix.lower() in AUDIO_SUFFIXES:
         return []
-    report = check_array(mels.Array(rows), info.mel, name=name)
+    report = check_rows(rows, info.mel, name=name)
     if report.fits:
         return []
     what = "; ".join(f"{f.setting}: {f.found}, expected {f.expected}" for f in report.findings)

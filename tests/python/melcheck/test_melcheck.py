@@ -13,7 +13,7 @@ from mel_sounds import RATE, recordings, variants, voice
 from pyvoc import FeatureError, audio, features, mels
 from pyvoc.cli import main
 from pyvoc.container.mel import DESCRIPT, FATCHORD, NVIDIA, RECIPES, MelRecipe
-from pyvoc.melcheck import Report, check_array
+from pyvoc.melcheck import Report, check_array, check_rows
 
 TOLD = {"log", "power", "normalized", "floor", "fmin", "fmax"}
 """Settings that a mel alone tells; the hop, the window and the transform it does not."""
@@ -132,7 +132,8 @@ def test_what_was_lost_is_not_converted() -> None:
     loud = np.clip(pcm * 3, -1, 1)
     clipped = features.extract(loud, recipe=replace(NVIDIA, log="db", normalized=True))
     assert (clipped == 1.0).any()
-    report = check(clipped, NVIDIA)
+    assert not check(clipped, NVIDIA).fixable
+    report = check(clipped, NVIDIA, pcm=loud)
     assert named(report) == {"log", "normalized"}
     assert not report.fixable
     assert any("clipped" in note for note in report.notes)
@@ -174,8 +175,111 @@ def test_wrong_bands_and_bad_values() -> None:
         broken[3, 4] = bad
         with pytest.raises(FeatureError, match="band 4 of frame 3"):
             check(broken, NVIDIA)
-    with pytest.raises(FeatureError, match="square"):
-        check(rows[:80], NVIDIA)
+    noise = np.random.default_rng(0).uniform(-11, 1, (80, 80)).astype(np.float32)
+    with pytest.raises(FeatureError, match=r"square.* its values do not tell"):
+        check(noise, NVIDIA)
+
+
+@pytest.mark.parametrize("sound", sounds())
+def test_square_mels_are_told_by_their_values(sound: object) -> None:
+    rows = features.extract(signal(sound), recipe=NVIDIA)
+    told = 0
+    for at in range(0, len(rows) - 80, 20):
+        piece = rows[at : at + 80]
+        for array in (piece, piece.T):
+            try:
+                found = mels.oriented(mels.Array(array), 80, name="piece")
+            except FeatureError:
+                continue
+            np.testing.assert_array_equal(found, piece)
+            told += 1
+    assert told > len(rows) / 20
+
+
+def test_a_square_mel_of_a_model_is_not_asked_about_twice() -> None:
+    rows = features.extract(voice(2.0), recipe=NVIDIA)[:80]
+    assert check_rows(rows, NVIDIA).fits
+    noise = np.clip(np.random.default_rng(0).normal(-5, 2, (80, 80)), -11, 0)
+    check_rows(noise, NVIDIA)  # whatever it is, its axes are known
+
+
+@pytest.mark.parametrize("kind", [np.float16, "bfloat16"])
+def test_half_precision_raises_no_alarm(kind: object) -> None:
+    pcm = voice(4.0)
+    pcm[20000:24000] = 0.0  # reaches the clamp
+    for recipe in RECIPES.values():
+        rows = features.extract(pcm, recipe=recipe)
+        if kind == "bfloat16":
+            bits = rows.view(np.uint32)
+            half = ((bits + 0x7FFF + ((bits >> 16) & 1)) & 0xFFFF0000).view(np.float32)
+        else:
+            half = rows.astype(np.float16)
+        report = check(half, recipe)
+        assert report.fits, report.findings
+        assert any("rounded to" in note for note in report.notes)
+        assert check_rows(half.astype(np.float32), recipe).fits
+    lower = features.extract(pcm, recipe=replace(NVIDIA, floor=1e-7)).astype(np.float16)
+    assert named(check(lower, NVIDIA)) == {"floor"}
+
+
+@pytest.mark.parametrize("ref", [0.0, 16.0, 20.0])
+@pytest.mark.parametrize(("span", "low"), [(1.0, 0.0), (8.0, -4.0), (2.0, -1.0)])
+def test_a_reference_level_is_not_guessed(ref: float, span: float, low: float) -> None:
+    """dB less ref_level_db, normalised by min_level_db -100, as keithito's programs have it."""
+    pcm = 0.2 * voice(4.0)
+    truth = features.extract(pcm, recipe=NVIDIA)
+    decibels = 20 * truth / np.log(10) - ref
+    rows = (span * np.clip((decibels + 100) / 100, 0, 1) + low).astype(np.float32)
+    alone = check(rows, NVIDIA)
+    assert {"log", "normalized"} <= named(alone) and not alone.fixable
+    assert any("ref_level_db 20" in note and "--audio" in note for note in alone.notes)
+    proven = check(rows, NVIDIA, pcm=pcm)
+    (finding,) = (f for f in proven.findings if f.setting == "normalized")
+    assert ("ref_level_db" in finding.found) == (ref != 0) and f"{ref:g}" in finding.found
+    if rows.min() > low:  # nothing was clamped
+        assert proven.fixed is not None
+        np.testing.assert_allclose(proven.fixed, truth, atol=2e-4)
+    else:
+        assert not proven.fixable and "floor" in named(proven)
+
+
+def test_statistics_that_were_taken_out_are_named() -> None:
+    rows = features.extract(voice(4.0), recipe=NVIDIA)
+    corpus = features.extract(voice(4.0, seed=5), recipe=NVIDIA)
+    for other in (rows, np.concatenate([rows, corpus])):
+        report = check((rows - other.mean(axis=0)) / other.std(axis=0), NVIDIA)
+        assert not report.fixable
+        (finding,) = (f for f in report.findings if f.setting == "normalized")
+        assert "each band" in finding.found and "statistics" in finding.evidence
+    for recipe in RECIPES.values():
+        assert check(features.extract(voice(4.0), recipe=recipe), recipe).fits
+
+
+@pytest.mark.parametrize("sound", sounds())
+def test_the_recording_names_pre_emphasis_and_scale(sound: object) -> None:
+    pcm = signal(sound)
+    emphasised = np.append(pcm[:1], pcm[1:] - np.float32(0.97) * pcm[:-1]).astype(np.float32)
+    report = check(features.extract(emphasised, recipe=NVIDIA), NVIDIA, pcm=pcm)
+    assert ("preemphasis", "0.97") in {(f.setting, f.found) for f in report.findings}
+    assert not report.fixable
+    htk = np.log(np.maximum(htk_mel(pcm), 1e-5)).astype(np.float32)
+    report = check(htk, NVIDIA, pcm=pcm)
+    (finding,) = (f for f in report.findings if f.setting == "mel_scale")
+    assert "HTK's" in finding.found and not report.fixable
+
+
+def htk_mel(pcm: np.ndarray) -> np.ndarray:
+    """A mel of NVIDIA's numbers on HTK's scale with filters of height 1, by the oracle's parts."""
+    edges = np.linspace(0.0, 2595 * np.log10(1 + 8000 / 700), 82)
+    hz = 700 * (10 ** (edges / 2595) - 1)
+    bins = np.arange(513) * 22050 / 1024
+    left, centre, right = hz[:-2, None], hz[1:-1, None], hz[2:, None]
+    rising, falling = (bins - left) / (centre - left), (right - bins) / (right - centre)
+    triangles = np.maximum(0, np.minimum(rising, falling))
+    padded = np.pad(pcm.astype(np.float64), 512, mode="reflect")
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(1024) / 1024)
+    at = 256 * np.arange(NVIDIA.frames(len(pcm)))[:, None] + np.arange(1024)
+    return np.abs(np.fft.rfft(padded[at] * window)) @ triangles.T
 
 
 def test_short_mels_say_what_they_cannot_tell() -> None:
