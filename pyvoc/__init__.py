@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from pyvoc.errors import (
     AudioError,
+    DoubtError,
     Error,
     FeatureError,
+    InputWarning,
     ModelError,
     OptionError,
     UnsupportedError,
@@ -24,7 +26,7 @@ from pyvoc.errors import (
 
 if TYPE_CHECKING:
     from pyvoc import live, voices
-    from pyvoc.files import audio, features, mels
+    from pyvoc.files import audio, doubts, features, mels
     from pyvoc.runtime import denoise
     from pyvoc.runtime.batch import synthesize_batch
     from pyvoc.runtime.denoise import Denoiser
@@ -39,9 +41,11 @@ if TYPE_CHECKING:
 __all__ = [
     "AudioError",
     "Denoiser",
+    "DoubtError",
     "Error",
     "FeatureError",
     "Folds",
+    "InputWarning",
     "Model",
     "ModelError",
     "ModelInfo",
@@ -51,6 +55,7 @@ __all__ = [
     "__version__",
     "audio",
     "denoise",
+    "doubts",
     "features",
     "live",
     "load",
@@ -63,6 +68,7 @@ __all__ = [
 _MODULES = {
     "audio": "pyvoc.files.audio",
     "denoise": "pyvoc.runtime.denoise",
+    "doubts": "pyvoc.files.doubts",
     "features": "pyvoc.files.features",
     "live": "pyvoc.live",
     "mels": "pyvoc.files.mels",

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-__all__ = ["AudioError", "Error", "FeatureError", "ModelError", "OptionError", "UnsupportedError"]
+__all__ = [
+    "AudioError",
+    "DoubtError",
+    "Error",
+    "FeatureError",
+    "InputWarning",
+    "ModelError",
+    "OptionError",
+    "UnsupportedError",
+]
 
 
 class Error(Exception):
@@ -21,9 +30,17 @@ class AudioError(Error):
     """Audio has the wrong format, rate, size or values."""
 
 
+class DoubtError(Error):
+    """Input may not be what was meant, and nothing doubtful was to be read."""
+
+
 class OptionError(Error):
     """An option was given that the model's family does not have; the message says whose it is."""
 
 
 class UnsupportedError(Error):
     """The request is valid, but this build or installation does not do it."""
+
+
+class InputWarning(UserWarning):
+    """Input was read that may not be what was meant; see :mod:`pyvoc.files.doubts`."""

@@ -78,13 +78,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     int
         The exit code.
     """
+    from pyvoc.cli.doubtful import told
     from pyvoc.errors import Error, OptionError, UnsupportedError
 
     arguments = list(sys.argv[1:] if argv is None else argv)
     command = next((word for word in arguments if not word.startswith("-")), None)
     try:
         args = _parser(command).parse_args(arguments)
-        code = int(args.run(args) or 0)
+        with told(strict=getattr(args, "strict", False)):
+            code = int(args.run(args) or 0)
         sys.stdout.flush()
         return code
     except OptionError as error:

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from pyvoc.cli.arguments import counter, whole
+from pyvoc.cli.doubtful import add_strict
 from pyvoc.errors import Error
+from pyvoc.files.doubts import messages
 
 __all__ = ["add_parser", "run"]
 
@@ -22,11 +24,13 @@ def add_parser(subparsers: Any) -> None:
         "evaluate",
         help="compare speech with its original; likelihood of speech under a model",
         usage="pyvoc evaluate REF OUT [--delay N] [--rate HZ] [--bounds] [--pesq] [--stoi] "
-        "[--plot P.png] [--json]\n       pyvoc evaluate --nll MODEL WAV... [--json]",
-        description="Compare OUT with REF (two files, or two directories matched by stem): "
-        "mel-cepstral distortion, log-spectral distance, F0, voicing, level, clicks; PESQ and "
-        "STOI where the extra 'evaluate' is installed. Or, with --nll, the likelihood of "
-        "recordings under a model (LPCNet, WaveRNN, WaveGlow). Each figure's recipe is printed "
+        "[--plot P.png] [--strict] [--json]\n"
+        "       pyvoc evaluate --nll MODEL WAV... [--strict] [--json]",
+        description="Compare OUT with REF (two files, or two directories, sub-folders and all, "
+        "matched by name without suffix): mel-cepstral distortion, log-spectral distance, F0, "
+        "voicing, level, clicks; PESQ and STOI where the extra 'evaluate' is installed. Or, with "
+        "--nll, the likelihood of recordings under a model (LPCNet, WaveRNN, WaveGlow). Each "
+        "figure's recipe is printed "
         "below it.",
         allow_abbrev=False,
     )
@@ -60,6 +64,7 @@ def add_parser(subparsers: Any) -> None:
         metavar="P.png",
         help="draw spectrograms and F0 there; for directories a directory, one PNG per pair",
     )
+    add_strict(parser)
     parser.add_argument("--json", action="store_true", help="print a JSON object")
     parser.set_defaults(run=run, parser=parser)
 
@@ -82,7 +87,8 @@ def _run_nll(args: argparse.Namespace) -> int:
     from pyvoc.runtime.model import load
 
     report = nll.evaluate_nll(load(args.nll), expand(args.paths), progress=counter("files"))
-    print(json.dumps(report.to_json(), indent=2) if args.json else report.to_text())
+    found = report.to_json() | {"warnings": messages()}
+    print(json.dumps(found, indent=2) if args.json else report.to_text())
     return 0
 
 
@@ -102,7 +108,10 @@ def _run_compare(args: argparse.Namespace) -> int:
         result = compare(left, right, delay=args.delay, require=required)
         if args.plot is not None:
             target = Path(args.plot)
-            plot(result, target / f"{Path(reference).stem}.png" if into_folder else target)
+            if into_folder:
+                target /= Path(reference).relative_to(args.paths[0]).with_suffix(".png")
+                _make_folder(target.parent)
+            plot(result, target)
         found.append(result.without_signals())
         if args.bounds:
             from pyvoc.evaluate.references import bounds as measure
@@ -125,7 +134,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _as_json(reports: dict[str, Any]) -> str:
-    whole = reports[""].to_json()
+    whole = reports[""].to_json() | {"warnings": messages()}
     for name in ("ceiling", "floor"):
         if name in reports:
             whole[name] = reports[name].summary()

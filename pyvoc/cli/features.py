@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -16,13 +17,16 @@ import numpy as np
 import numpy.typing as npt
 
 from pyvoc import voices
+from pyvoc.cli.doubtful import add_strict
+from pyvoc.cli.raw_pcm import add_pcm, check_pcm
 from pyvoc.container.mel import RECIPES
 from pyvoc.container.reader import read_metadata
 from pyvoc.errors import AudioError, Error
 from pyvoc.files import audio, mels
 from pyvoc.files.atomic import atomic_open
+from pyvoc.files.doubts import messages
 from pyvoc.files.features import LAYOUTS, Extractor, read_pcm, save, too_short
-from pyvoc.files.listing import expand
+from pyvoc.files.listing import Found, find
 
 __all__ = ["LENGTHS", "add_parser", "run"]
 
@@ -42,13 +46,17 @@ def add_parser(subparsers: Any) -> None:
         "(--recipe), or LPCNet features (--layout). Several inputs are one signal, in the order "
         "given, unless the output is a directory. Another rate than the features' needs the soxr "
         "extra.",
+        epilog="examples: pyvoc features corpus/ -o feats/ (with its sub-folders); "
+        "cat a.wav | pyvoc features - -o a.f32; "
+        "arecord -f S16_LE -r 48000 -c 2 | pyvoc features - --rate 48000 --channels 2 -o a.f32",
     )
     parser.add_argument(
         "inputs",
         nargs="+",
         metavar="IN",
-        help="audio file (.wav, .flac, ...), raw 16-bit PCM (.s16, 16 kHz), directory, list of "
-        "files (.txt, one per line), or - for raw PCM on stdin",
+        help="audio file (.wav, .flac, .mp3, ...), raw 16-bit PCM (.s16), directory (and all below "
+        "it), list of files (.txt, one per line), or - for standard input: audio with a header, or "
+        "raw 16-bit PCM",
     )
     parser.add_argument(
         "-o",
@@ -56,7 +64,7 @@ def add_parser(subparsers: Any) -> None:
         required=True,
         metavar="OUT",
         help="feature file (.f32, .npy, or for mels .bin), directory (ends in / or exists: one "
-        "file per input), or - for stdout",
+        "file per input, in the sub-folders that the inputs have), or - for stdout",
     )
     parser.add_argument(
         "--format",
@@ -75,26 +83,33 @@ def add_parser(subparsers: Any) -> None:
         "--recipe", choices=list(RECIPES), help="mel frames [frames, bands] of a preset"
     )
     kind.add_argument("--layout", choices=list(LAYOUTS), help="default: lpcnet36")
+    add_pcm(parser)
+    add_strict(parser)
     parser.add_argument("--json", action="store_true", help="print a report as JSON")
     parser.set_defaults(run=run, parser=parser)
 
 
-def _read(name: str, extractor: Extractor) -> Samples:
+@dataclass(frozen=True)
+class _Reader:
     """LPCNet hears 16 bits, as its upstream; mel frames are of the file's own samples."""
-    if name != "-":
-        if extractor.recipe is None:
-            return read_pcm(name)
-        return audio.read(name, rate=extractor.sample_rate)[0]
-    data = sys.stdin.buffer.read()
-    if not data:
-        raise AudioError(
-            f"standard input is empty; expected raw 16-bit PCM at {extractor.sample_rate} Hz"
-        )
-    if len(data) % 2:
-        raise AudioError(
-            f"standard input has {len(data)} bytes, an odd number; expected 16-bit PCM"
-        )
-    return np.frombuffer(data, dtype="<i2").astype(np.int16)
+
+    extractor: Extractor
+    pcm_rate: int | None
+    pcm_channels: int | None
+
+    def read(self, name: str) -> Samples:
+        """The samples of a file or of standard input."""
+        source = sys.stdin.buffer if name == "-" else name
+        recipe = self.extractor.recipe
+        if recipe is None:
+            return read_pcm(source, pcm_rate=self.pcm_rate, pcm_channels=self.pcm_channels)
+        return audio.read(
+            source,
+            rate=recipe.sample_rate,
+            band=recipe.fmax,
+            pcm_rate=self.pcm_rate,
+            pcm_channels=self.pcm_channels,
+        )[0]
 
 
 class _Progress:
@@ -124,10 +139,14 @@ def _open_output(output: str) -> Iterator[BinaryIO]:
             yield stream
 
 
-def _push(extractor: Extractor, pcm: Samples) -> Iterator[npt.NDArray[np.float32]]:
+def _push(extractor: Extractor, pcm: Samples, name: str) -> Iterator[npt.NDArray[np.float32]]:
     chunk = _CHUNK_SECONDS * extractor.sample_rate
     for start in range(0, len(pcm), chunk):
-        yield extractor.push(pcm[start : start + chunk])
+        try:
+            yield extractor.push(pcm[start : start + chunk])
+        except AudioError as error:
+            what = "standard input" if name == "-" else f"'{name}'"
+            raise AudioError(f"{what}: {error}") from error
 
 
 def _too_short(files: list[str], samples: int, extractor: Extractor) -> AudioError:
@@ -143,9 +162,10 @@ def _save(path: str | Path, rows: npt.NDArray[np.float32], extractor: Extractor)
 
 
 def _run_one_output(
-    files: list[str], output: str, extractor: Extractor, progress: _Progress
+    files: list[str], output: str, reader: _Reader, progress: _Progress
 ) -> tuple[int, int]:
     """Concatenate the inputs into one feature file; returns samples and frames."""
+    extractor = reader.extractor
     samples = frames = 0
     kept: list[npt.NDArray[np.float32]] = []
     suffix = Path(output).suffix.lower()
@@ -160,9 +180,9 @@ def _run_one_output(
             return len(rows)
 
         for index, name in enumerate(files):
-            pcm = _read(name, extractor)
+            pcm = reader.read(name)
             samples += len(pcm)
-            frames += sum(take(rows) for rows in _push(extractor, pcm))
+            frames += sum(take(rows) for rows in _push(extractor, pcm, name))
             progress.show(index + 1, samples / extractor.sample_rate)
         frames += take(extractor.flush())
         if frames == 0:
@@ -173,31 +193,33 @@ def _run_one_output(
 
 
 def _run_directory(
-    files: list[str], output: Path, extractor: Extractor, progress: _Progress, suffix: str
+    files: list[Found], output: Path, reader: _Reader, progress: _Progress, suffix: str
 ) -> tuple[int, int]:
     """Write one feature file per input, and for ``.bin`` their lengths; samples and frames."""
+    extractor = reader.extractor
     targets: dict[Path, str] = {}
     lengths: list[str] = []
-    for name in files:
-        target = output / f"{Path(name).stem}{suffix}"
-        if "\n" in target.name:
+    for file in files:
+        name, target = file.path, output / f"{file.place}{suffix}"
+        if "\n" in str(file.place):
             raise AudioError(f"'{name}' has a line break in its name")
         if target in targets:
             raise AudioError(f"'{targets[target]}' and '{name}' would both become '{target}'")
         targets[target] = name
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Error(f"cannot create '{output}': {error.strerror}") from error
+    for folder in sorted({target.parent for target in targets}):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise Error(f"cannot create '{folder}': {error.strerror}") from error
     samples = frames = 0
     for index, (target, name) in enumerate(targets.items()):
         extractor.reset()
-        pcm = _read(name, extractor)
-        rows = np.concatenate([*_push(extractor, pcm), extractor.flush()])
+        pcm = reader.read(name)
+        rows = np.concatenate([*_push(extractor, pcm, name), extractor.flush()])
         if not len(rows):
             raise _too_short([name], len(pcm), extractor)
         _save(target, rows, extractor)
-        lengths.append(f"{len(rows)} {len(pcm)} {target.name}\n")
+        lengths.append(f"{len(rows)} {len(pcm)} {target.relative_to(output).as_posix()}\n")
         samples += len(pcm)
         frames += len(rows)
         progress.show(index + 1, samples / extractor.sample_rate)
@@ -239,17 +261,20 @@ def run(args: argparse.Namespace) -> int:
         )
     if args.json and args.output == "-":
         args.parser.error("--json and -o - both want standard output")
-    files = expand(args.inputs)
+    files = find(args.inputs)
+    check_pcm(args, (file.path for file in files))
     extractor = _open(args)
+    reader = _Reader(extractor, args.rate, args.channels)
     progress = _Progress(len(files))
     started = time.perf_counter()
     try:
         if into_directory:
             suffix = _suffix(args, extractor)
             folder = Path(args.output)
-            samples, frames = _run_directory(files, folder, extractor, progress, suffix)
+            samples, frames = _run_directory(files, folder, reader, progress, suffix)
         else:
-            samples, frames = _run_one_output(files, args.output, extractor, progress)
+            names = [file.path for file in files]
+            samples, frames = _run_one_output(names, args.output, reader, progress)
     finally:
         progress.close()
     elapsed = time.perf_counter() - started
@@ -263,6 +288,7 @@ def run(args: argparse.Namespace) -> int:
             "frames": frames,
             "audio_seconds": round(seconds, 3),
             "elapsed_seconds": round(elapsed, 3),
+            "warnings": messages(),
         }
         print(json.dumps(report))
     elif args.output != "-":

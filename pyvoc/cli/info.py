@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from pyvoc import voices
+from pyvoc.cli.doubtful import add_strict
 from pyvoc.cli.inspection import inspect
 from pyvoc.files.layouts import LAYOUTS
 from pyvoc.runtime.system import system_info
@@ -32,6 +33,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "--layout", choices=list(LAYOUTS), help="of feature files; default: recognised"
     )
+    add_strict(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from pyvoc import voices
 from pyvoc.errors import Error
 from pyvoc.files import audio, features
+from pyvoc.files.doubts import collect
 from pyvoc.runtime.model import load
 
 __all__ = ["inspect"]
@@ -65,9 +66,11 @@ def _model(source: Path) -> dict[str, Any]:
 
 
 def _audio(source: Path) -> dict[str, Any]:
-    samples, rate = audio.read(source)
+    with collect() as doubts:
+        samples, rate = audio.read(source)
     return {
         "kind": "audio",
+        "warnings": list(doubts.messages),
         "sample_rate": rate,
         "samples": len(samples),
         "seconds": round(len(samples) / rate, 4),

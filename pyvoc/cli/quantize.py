@@ -10,7 +10,9 @@ from typing import Any
 
 import pyvoc
 from pyvoc.cli.arguments import counter
+from pyvoc.cli.doubtful import add_strict
 from pyvoc.errors import UnsupportedError
+from pyvoc.files.doubts import messages
 from pyvoc.files.listing import expand
 from pyvoc.quant.calibrate import MIN_SNR_DB, QuantizationReport, quantize
 from pyvoc.runtime.synthesis import load_input
@@ -37,8 +39,8 @@ def add_parser(subparsers: Any) -> None:
         nargs="+",
         required=True,
         metavar="PATH",
-        help="audio files, folders, lists (.txt) or mels (.npy, .pt); with two or more, every "
-        "fourth is held out to measure the error",
+        help="audio files, folders (and all below), lists (.txt) or mels (.npy, .pt); with two or "
+        "more, every fourth is held out to measure the error",
     )
     parser.add_argument("-o", "--output", required=True, metavar="OUT.gguf")
     parser.add_argument(
@@ -48,6 +50,7 @@ def add_parser(subparsers: Any) -> None:
         metavar="DB",
         help="write nothing if the audio is further from the float model's (default: %(default)s)",
     )
+    add_strict(parser)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
 
 
@@ -65,7 +68,7 @@ def run(args: argparse.Namespace) -> int:
         args.model, args.output, utterances, min_snr_db=args.min_snr, progress=counter("utterances")
     )
     if args.json:
-        print(json.dumps(dataclasses.asdict(report)))
+        print(json.dumps(dataclasses.asdict(report) | {"warnings": messages()}))
     else:
         print("\n".join(_lines(report)))
     if report.target is None:

@@ -14,7 +14,9 @@ from typing import Any
 import pyvoc
 from pyvoc import families
 from pyvoc.cli.arguments import whole
+from pyvoc.cli.doubtful import add_strict
 from pyvoc.cli.options import add_options, given
+from pyvoc.cli.raw_pcm import add_pcm, check_pcm
 from pyvoc.files.audio import RAW_SUFFIXES
 from pyvoc.files.layouts import LAYOUTS
 from pyvoc.runtime import synthesis
@@ -27,6 +29,7 @@ __all__ = ["add_parser", "run"]
 _OF_THE_NETWORK = (
     "seed",
     "layout",
+    "channels",
     "precision",
     "threads",
     "draws",
@@ -48,8 +51,9 @@ def add_parser(subparsers: Any) -> None:
         "inputs",
         nargs="+",
         metavar="IN",
-        help="features (.f32, .npy), audio (.wav, .flac, raw 16 kHz .s16, ...), or - for raw "
-        "float32 frames on standard input, synthesised as they arrive",
+        help="features (.f32, .npy), audio (.wav, .flac, raw .s16, ...), or - for standard input: "
+        "raw float32 frames, synthesised as they arrive; audio with a header; or, with --rate or "
+        "--channels, raw 16-bit PCM",
     )
     parser.add_argument(
         "-m",
@@ -61,9 +65,9 @@ def add_parser(subparsers: Any) -> None:
         "-o",
         "--output",
         metavar="OUT",
-        help=".wav, raw 16-bit PCM (.s16, .raw, .pcm, .sw), - for raw PCM on standard output, or "
-        "a directory (ends in / or exists). Default: the input's name with .wav in the current "
-        "directory; standard output when the input is standard input",
+        help=".wav, raw 16-bit PCM (.s16, .raw, .pcm, .sw), - for standard output (raw PCM; "
+        "--format wav: with a header), or a directory (ends in / or exists). Default: the input's "
+        "name with .wav in the current directory; standard output when the input is standard input",
     )
     parser.add_argument("--seed", type=whole(0, 2**64 - 1), default=0, metavar="N")
     parser.add_argument(
@@ -111,7 +115,8 @@ def add_parser(subparsers: Any) -> None:
         help="the inputs are samples that another runtime computed from `pyvoc export`'s graph, "
         "raw float32: check and write them, at the rate of the model (-m) or --rate",
     )
-    parser.add_argument("--rate", type=whole(1, 384000), metavar="HZ", help="with --from-bin")
+    add_pcm(parser, also=". With --from-bin: of the samples")
+    add_strict(parser)
     parser.add_argument("--json", action="store_true", help="print a report as JSON")
     add_options(parser, "synth")
 
@@ -158,9 +163,7 @@ class _Progress:
 
 def _format(args: argparse.Namespace, output: str | None) -> bool:
     """Whether the output is raw PCM; a usage error where that cannot be told."""
-    if output == "-":
-        if args.format == "wav":
-            args.parser.error("standard output takes raw PCM only")
+    if output == "-" and args.format is None:
         return True
     if args.format is not None:
         return bool(args.format == "s16")
@@ -202,8 +205,8 @@ def _targets(args: argparse.Namespace) -> tuple[list[str], bool]:
 def run(args: argparse.Namespace) -> int:
     """Run the sub-command; raises :class:`pyvoc.Error`."""
     targets, raw = _targets(args)
-    if args.rate is not None and not args.from_bin:
-        args.parser.error("--rate goes with --from-bin: a model has its rate")
+    if not args.from_bin:
+        check_pcm(args, args.inputs)
     if args.draws is not None and len(args.inputs) > 1:
         args.parser.error("--draws goes with one input")
     options = given(args, "synth")
@@ -229,6 +232,8 @@ def run(args: argparse.Namespace) -> int:
             sys.stdin.buffer,
             targets[0],
             layout=args.layout,
+            pcm_rate=args.rate,
+            pcm_channels=args.channels,
             raw=raw,
             seed=args.seed,
             draws=draws,
@@ -244,6 +249,8 @@ def run(args: argparse.Namespace) -> int:
                 args.inputs,
                 targets,
                 layout=args.layout,
+                pcm_rate=args.rate,
+                pcm_channels=args.channels,
                 raw=raw,
                 seed=args.seed,
                 draws=draws,
@@ -283,8 +290,6 @@ def _from_bin(args: argparse.Namespace, targets: list[str], *, raw: bool) -> int
         raw=raw,
         make_folder=_is_folder(args.output),
     )
-    for warning in report.warnings:
-        print(f"pyvoc: warning: {warning}", file=sys.stderr)
     if args.json:
         print(json.dumps(asdict(report)))
     else:
@@ -294,8 +299,6 @@ def _from_bin(args: argparse.Namespace, targets: list[str], *, raw: bool) -> int
 
 
 def _print(report: synthesis.Report, *, as_json: bool) -> None:
-    for warning in report.warnings:
-        print(f"pyvoc: warning: {warning}", file=sys.stderr)
     if as_json:
         print(json.dumps(report.as_dict()))
         return

@@ -11,6 +11,7 @@ import signal
 from typing import TYPE_CHECKING, Any
 
 from pyvoc import families
+from pyvoc.cli.doubtful import add_strict
 from pyvoc.errors import Error
 from pyvoc.train.config import TrainConfig, layered
 from pyvoc.train.requirements import require, require_torch
@@ -151,6 +152,7 @@ def add_parser(subparsers: Any) -> None:
         help="continue from a checkpoint: that file, the latest of --model-dir (default), or auto: "
         "the latest if there is one",
     )
+    add_strict(parser)
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     for name, (_, options) in _FLAGS.items():
         # The underscored spelling is taken too, as training scripts elsewhere have it.

@@ -16,7 +16,7 @@ _SHOWN = 5
 
 
 def expand(paths: Sequence[_Path]) -> list[str]:
-    """Audio files from files and directories (not searched below their first level).
+    """Audio files from files and directories, and all below these.
 
     Raises
     ------
@@ -31,11 +31,13 @@ def expand(paths: Sequence[_Path]) -> list[str]:
 
 
 def _by_stem(folder: Path) -> dict[str, Path]:
+    """Files by their place below a folder, suffixes aside."""
     stems: dict[str, Path] = {}
     for path in in_folder(folder):
-        if path.stem in stems:
-            raise AudioError(f"'{stems[path.stem]}' and '{path}' have the same stem")
-        stems[path.stem] = path
+        stem = path.relative_to(folder).with_suffix("").as_posix()
+        if stem in stems:
+            raise AudioError(f"'{stems[stem]}' and '{path}' have the same stem")
+        stems[stem] = path
     return stems
 
 
@@ -46,7 +48,7 @@ def _listed(stems: set[str]) -> str:
 
 
 def pair(reference: _Path, output: _Path) -> list[tuple[str, str]]:
-    """Pairs of reference and output: two files, or two directories matched by stem.
+    """Pairs of reference and output: two files, or two directories matched by place and stem.
 
     Raises
     ------

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyvoc.errors import AudioError, Error
+from pyvoc.files.doubts import collect, doubt
 from pyvoc.files.mels import recipe_of
 from pyvoc.files.pcm import open_output
 
@@ -139,14 +140,15 @@ def write_samples(
     hertz = recipe.sample_rate if recipe is not None else int(rate or 0)
     hop = None if recipe is None else recipe.hop_length
     made = [read_samples(path, hop_length=hop) for path in inputs]
-    warnings = []
-    for path, samples in zip(inputs, made, strict=True):
-        beyond = int((np.abs(samples) > 1).sum())
-        if beyond:
-            warnings.append(
-                f"'{os.fspath(path)}': {beyond} of {samples.size} samples lie beyond -1..1 and "
-                "are cut"
-            )
+    with collect() as doubts:
+        for path, samples in zip(inputs, made, strict=True):
+            beyond = int((np.abs(samples) > 1).sum())
+            if beyond:
+                doubt(
+                    "beyond full scale",
+                    f"'{os.fspath(path)}': {beyond} of {samples.size} samples lie beyond -1..1 "
+                    "and are cut",
+                )
     if make_folder:
         folder = Path(outputs[0]).parent
         try:
@@ -163,5 +165,5 @@ def write_samples(
         samples=count,
         sample_rate=hertz,
         audio_seconds=round(count / hertz, 4),
-        warnings=tuple(warnings),
+        warnings=doubts.messages,
     )

@@ -5,43 +5,76 @@ from __future__ import annotations
 import os
 import wave
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from pyvoc.errors import AudioError, Error, UnsupportedError
 from pyvoc.files.atomic import atomic_open
+from pyvoc.files.decoding import Sound, decode, decode_raw, header_of
+from pyvoc.files.doubts import doubt
 
 __all__ = [
     "AUDIO_SUFFIXES",
     "RAW_RATE",
     "RAW_SUFFIXES",
+    "Source",
+    "name_of",
     "read",
     "read_int16",
     "write_wav",
 ]
 
 RAW_RATE = 16000
-"""Rate in Hz that files without a header have."""
+"""Rate in Hz that samples without a header have where nobody says another."""
 RAW_SUFFIXES = frozenset({".s16", ".raw", ".pcm", ".sw"})
-"""Suffixes of raw 16-bit little-endian mono PCM."""
-AUDIO_SUFFIXES = RAW_SUFFIXES | {".wav", ".flac", ".ogg", ".aiff", ".aif"}
-"""Suffixes that a directory is searched for."""
+"""Suffixes of raw 16-bit little-endian PCM."""
+AUDIO_SUFFIXES = RAW_SUFFIXES | {
+    *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".aifc"),
+    *(".au", ".snd", ".caf", ".w64", ".rf64", ".sph"),
+}
+"""Suffixes that tell audio from features, and that a directory is searched for."""
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
+Source = str | os.PathLike[str] | BinaryIO
+"""A file's name, or a pipe: wav and its kin by their headers, or else raw PCM."""
+
+_INTEGER_PEAK = 16.0  # of full scale; no mix is so loud
+_BEYOND_SHARE = 1e-3  # of the samples of a float file
+_QUIET_PEAK = 1.0 / 256.0  # of full scale: 16 bits in a file of 24
+_CANCELLED_DB = 20.0  # which an average of channels that do not cancel never loses
+_NARROW = 0.9  # of the frequencies that are heard
 
 
-def read(path: str | os.PathLike[str], *, rate: int | None = None) -> tuple[Float32, int]:
-    """Read an audio file as mono.
+def read(
+    source: Source,
+    *,
+    rate: int | None = None,
+    band: float | None = None,
+    pcm_rate: int | None = None,
+    pcm_channels: int | None = None,
+) -> tuple[Float32, int]:
+    """Read audio as mono.
+
+    What is doubtful is said (:mod:`pyvoc.files.doubts`) and read all the same: less than the header
+    promises, a float file in the scale of integers, channels that cancel when they are averaged,
+    near-silence, a rate that leaves the upper part of what is heard empty, a rate that had to be
+    assumed.
 
     Parameters
     ----------
-    path
-        Anything libsndfile reads, or raw 16-bit little-endian PCM at 16 kHz (``.s16``, ``.raw``,
-        ``.pcm``, ``.sw``). Several channels are averaged.
+    source
+        Anything libsndfile reads, or raw 16-bit little-endian PCM (``.s16``, ``.raw``, ``.pcm``,
+        ``.sw``). Several channels are averaged. Of a pipe (any binary stream) the header tells
+        which.
     rate
         Wanted rate in Hz; None keeps the file's.
+    band
+        Highest frequency in Hz that the caller hears; None: half of `rate`.
+    pcm_rate, pcm_channels
+        Of raw PCM, in Hz; None: 16000 and 1. A header says its own.
 
     Returns
     -------
@@ -54,19 +87,32 @@ def read(path: str | os.PathLike[str], *, rate: int | None = None) -> tuple[Floa
     ------
     AudioError
         The file is no audio, is empty, or holds NaN or infinite samples.
+    DoubtError
+        Doubts are collected strictly, and there is one.
     UnsupportedError
         The rates differ and the ``soxr`` extra is not installed.
     Error
         The operating system refused the file.
     """
-    samples, found = _load(Path(path), rate)
+    samples, found = _load(source, rate, band, pcm_rate, pcm_channels)
     return samples.astype(np.float32), found
 
 
-def read_int16(path: str | os.PathLike[str], *, rate: int) -> npt.NDArray[np.int16]:
-    """Read an audio file as mono 16-bit samples at a rate, the form speech corpora come in.
+def read_int16(
+    source: Source,
+    *,
+    rate: int,
+    pcm_rate: int | None = None,
+    pcm_channels: int | None = None,
+) -> npt.NDArray[np.int16]:
+    """Read audio as mono 16-bit samples at a rate, the form speech corpora come in.
 
     Resampling and averaging are done in double precision before rounding to nearest.
+
+    Parameters
+    ----------
+    source, rate, pcm_rate, pcm_channels
+        As :func:`read`.
 
     Returns
     -------
@@ -77,62 +123,141 @@ def read_int16(path: str | os.PathLike[str], *, rate: int) -> npt.NDArray[np.int
     Error
         As :func:`read`.
     """
-    samples, _ = _load(Path(path), rate)
+    samples, _ = _load(source, rate, None, pcm_rate, pcm_channels)
     return np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
 
 
-def _load(source: Path, rate: int | None) -> tuple[Float64, int]:
-    if source.is_dir():
-        raise Error(f"cannot read '{source}': it is a directory")
-    if source.suffix.lower() in RAW_SUFFIXES:
-        samples, found = _read_raw(source), RAW_RATE
+def _load(
+    source: Source,
+    rate: int | None,
+    band: float | None,
+    pcm_rate: int | None,
+    pcm_channels: int | None,
+) -> tuple[Float64, int]:
+    for what, number in (("rate", pcm_rate), ("number of channels", pcm_channels)):
+        if number is not None and number < 1:
+            raise AudioError(f"the {what} of raw PCM is {number}; expected 1 at least")
+    name, data, is_raw = _bytes_of(source)
+    if is_raw:
+        sound = decode_raw(data, name, rate=pcm_rate or RAW_RATE, channels=pcm_channels or 1)
     else:
-        samples, found = _read_sound_file(source)
-    if samples.size == 0:
-        raise AudioError(f"'{source}' holds no samples")
-    if not np.isfinite(samples).all():
-        raise AudioError(f"'{source}' holds NaN or infinite samples")
+        sound = decode(data, name)
+    if sound.samples.size == 0:
+        raise AudioError(f"{name} holds no samples")
+    if not np.isfinite(sound.samples).all():
+        raise AudioError(f"{name} holds NaN or infinite samples")
+    if is_raw and pcm_rate is None and rate not in (None, RAW_RATE):
+        doubt(
+            "rate assumed",
+            f"{name} has no header: taken for {RAW_RATE} Hz and resampled to {rate} Hz; say the "
+            "rate that it has (--rate)",
+        )
+    if not is_raw:
+        _compare_header(sound, name, pcm_rate, pcm_channels)
+    mono = sound.samples.mean(axis=1)
+    _examine(sound, mono, name, band or (None if rate is None else rate / 2))
+    return _resampled(mono, sound.rate, rate, name)
+
+
+def name_of(source: Source) -> str:
+    """What to call a source in a message."""
+    if isinstance(source, str | os.PathLike):
+        return f"'{os.fspath(source)}'"
+    return "standard input"
+
+
+def _bytes_of(source: Source) -> tuple[str, bytes, bool]:
+    """What to call a source, what is in it, and whether that is raw PCM."""
+    name = name_of(source)
+    if not isinstance(source, str | os.PathLike):
+        data = source.read()
+        if not data:
+            raise AudioError(f"{name} is empty; expected audio: raw 16-bit PCM, or with a header")
+        try:
+            return name, data, header_of(data) is None
+        except AudioError as error:
+            raise AudioError(f"{name} {error}") from error
+    path = Path(source)
+    if path.is_dir():
+        raise Error(f"cannot read {name}: it is a directory")
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise Error(f"cannot read {name}: {error.strerror or error}") from error
+    if path.suffix.lower() not in RAW_SUFFIXES:
+        return name, data, False
+    if data[:4] in (b"RIFF", b"fLaC", b"OggS"):
+        raise AudioError(
+            f"{name} is named as raw PCM but starts like a {data[:4].decode()} file; rename it"
+        )
+    return name, data, True
+
+
+def _compare_header(
+    sound: Sound, name: str, pcm_rate: int | None, pcm_channels: int | None
+) -> None:
+    """Doubt what was said of samples without a header where a header says otherwise."""
+    channels = sound.samples.shape[1]
+    for option, said, found in (
+        ("rate", pcm_rate, sound.rate),
+        ("channels", pcm_channels, channels),
+    ):
+        if said is not None and said != found:
+            doubt(
+                "header disagrees",
+                f"{name} has a header, which says --{option} {found}: --{option} {said} is for "
+                "raw PCM and was not used",
+            )
+
+
+def _examine(sound: Sound, mono: Float64, name: str, band: float | None) -> None:
+    """Say what is doubtful about samples."""
+    if sound.missing:
+        doubt("cut short", f"{name} is cut short: its header {sound.missing}")
+    magnitude = np.abs(sound.samples)
+    peak = float(magnitude.max())
+    beyond = float(np.mean(magnitude > 1.0)) if sound.floats else 0.0
+    if sound.floats and peak >= _INTEGER_PEAK:
+        doubt(
+            "integers as floats",
+            f"{name} holds floats up to {peak:.6g}, where full scale is 1: integers in a float "
+            "file? Divide by 32768 (16 bits)",
+        )
+    elif beyond > _BEYOND_SHARE:
+        doubt(
+            "beyond full scale",
+            f"{name} has {100 * beyond:.1f} % of its samples beyond full scale (up to {peak:.3g})",
+        )
+    power = float(np.mean(np.square(sound.samples)))
+    if peak < _QUIET_PEAK:
+        level = f"peak {20 * np.log10(peak):.0f} dB" if peak else "every sample is 0"
+        doubt("silent", f"{name} is all but silent: {level}")
+    elif float(np.mean(np.square(mono))) < power * 10 ** (-_CANCELLED_DB / 10):
+        doubt(
+            "channels cancel",
+            f"{name} has {sound.samples.shape[1]} channels that cancel each other when they are "
+            "averaged: next to nothing is left; choose one of them",
+        )
+    if band is not None and sound.rate / 2 < _NARROW * band:
+        doubt(
+            "narrow band",
+            f"{name} is at {sound.rate} Hz and has nothing above {sound.rate // 2} Hz, where "
+            f"frequencies up to {band:.0f} Hz are heard",
+        )
+
+
+def _resampled(samples: Float64, found: int, rate: int | None, name: str) -> tuple[Float64, int]:
     if rate is None or rate == found:
         return samples, found
     try:
         import soxr
     except ImportError as error:
         raise UnsupportedError(
-            f"'{source}' is at {found} Hz and {rate} Hz is needed: resampling needs the soxr "
+            f"{name} is at {found} Hz and {rate} Hz is needed: resampling needs the soxr "
             "extra (pip install pyvoc-vocoder[soxr])"
         ) from error
     resampled = soxr.resample(samples, found, rate, quality="VHQ")
     return np.asarray(resampled, dtype=np.float64), rate
-
-
-def _read_raw(source: Path) -> Float64:
-    try:
-        data = source.read_bytes()
-    except OSError as error:
-        raise Error(f"cannot read '{source}': {error.strerror}") from error
-    if len(data) % 2:
-        raise AudioError(f"'{source}' has {len(data)} bytes, an odd number; expected 16-bit PCM")
-    if data[:4] in (b"RIFF", b"fLaC", b"OggS"):
-        raise AudioError(
-            f"'{source}' is named as raw PCM but starts like a {data[:4].decode()} file; rename it"
-        )
-    return np.frombuffer(data, dtype="<i2").astype(np.float64) / 32768.0
-
-
-def _read_sound_file(source: Path) -> tuple[Float64, int]:
-    import soundfile
-
-    try:
-        with open(source, "rb") as stream:
-            samples, rate = soundfile.read(stream, dtype="float64", always_2d=True)
-    except OSError as error:
-        raise Error(f"cannot read '{source}': {error.strerror or error}") from error
-    except soundfile.LibsndfileError as error:
-        reason = error.error_string
-        raise AudioError(f"'{source}' is no audio file that libsndfile reads: {reason}") from error
-    except (RuntimeError, TypeError, ValueError) as error:
-        raise AudioError(f"'{source}' is no audio file that libsndfile reads: {error}") from error
-    return samples.mean(axis=1), int(rate)
 
 
 def write_wav(path: str | os.PathLike[str], samples: npt.ArrayLike, rate: int) -> None:

@@ -279,8 +279,15 @@ def _lpc_agree(rows: Float32, layout: Layout) -> bool:
     return bool(np.mean(error < _LPC_AGREEMENT) > 0.9)
 
 
-def read_pcm(path: str | os.PathLike[str]) -> npt.NDArray[np.int16]:
-    """Read an audio file as LPCNet sees speech: 16 kHz, mono, rounded to 16 bits.
+def read_pcm(
+    source: audio.Source, *, pcm_rate: int | None = None, pcm_channels: int | None = None
+) -> npt.NDArray[np.int16]:
+    """Read audio as LPCNet sees speech: 16 kHz, mono, rounded to 16 bits.
+
+    Parameters
+    ----------
+    source, pcm_rate, pcm_channels
+        As :func:`pyvoc.audio.read`.
 
     Returns
     -------
@@ -291,7 +298,7 @@ def read_pcm(path: str | os.PathLike[str]) -> npt.NDArray[np.int16]:
     Error
         As :func:`pyvoc.audio.read_int16`.
     """
-    return audio.read_int16(path, rate=SAMPLE_RATE)
+    return audio.read_int16(source, rate=SAMPLE_RATE, pcm_rate=pcm_rate, pcm_channels=pcm_channels)
 
 
 def load(path: str | os.PathLike[str], *, layout: str | None = None) -> Float32:
@@ -373,7 +380,10 @@ def _parse_raw(data: bytes, source: Path, wanted: Layout | None) -> Float32:
         return flat.reshape(-1, good[0].dims)
     if good:
         names = " and ".join(layout.name for layout in good)
-        raise FeatureError(f"'{source}' ({flat.size} floats) fits {names}: say which layout it is")
+        raise FeatureError(
+            f"'{source}' ({flat.size} floats) fits {names}: say which layout "
+            f"it is (--layout {good[0].name})"
+        )
     reasons = "; ".join(f"as {layout.name}, {why}" for layout, why in objections.items())
     raise FeatureError(f"'{source}' ({flat.size} floats) holds no LPCNet features: {reasons}")
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from pyvoc.errors import FeatureError
 
-__all__ = ["LAYOUTS", "Layout", "check", "find_layout", "layout_of", "objection"]
+__all__ = ["LAYOUTS", "Layout", "check", "find_layout", "layout_of", "objection", "relaid"]
 
 Float32 = npt.NDArray[np.float32]
 
@@ -84,6 +84,35 @@ def layout_of(features: npt.NDArray[np.floating]) -> Layout:
         )
     widths = ", ".join(str(width) for width in sorted(_BY_DIMS))
     raise FeatureError(f"features have {features.shape[1]} floats per frame; expected {widths}")
+
+
+def relaid(rows: npt.NDArray[np.floating], layout: str) -> Float32 | None:
+    """Features of one layout in another one, where that is exact for what a network reads.
+
+    Every layout has the same twenty numbers: cepstrum, pitch and correlation. Synthesis computes
+    the LPC from the cepstrum, so what else a layout holds is not heard.
+
+    Parameters
+    ----------
+    rows
+        [frames, dims] of any layout, told by the width.
+    layout
+        Name of the wanted one.
+
+    Returns
+    -------
+    float32 [frames, dims] or None
+        All columns but the twenty are zero, the LPC too. None: one of the two is no layout of
+        LPCNet.
+    """
+    source, target = _BY_DIMS.get(rows.shape[1]), LAYOUTS.get(layout)
+    if source is None or target is None:
+        return None
+    out = np.zeros((len(rows), target.dims), dtype=np.float32)
+    out[:, :18] = rows[:, :18]
+    out[:, target.pitch] = rows[:, source.pitch]
+    out[:, target.correlation] = rows[:, source.correlation]
+    return out
 
 
 def objection(rows: Float32, layout: Layout) -> str | None:

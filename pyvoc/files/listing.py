@@ -2,16 +2,44 @@
 
 from __future__ import annotations
 
+import os
+from collections import Counter
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from pyvoc.errors import AudioError, Error
 from pyvoc.files.audio import AUDIO_SUFFIXES
+from pyvoc.files.doubts import doubt
 
-__all__ = ["expand", "in_folder", "in_list"]
+__all__ = ["Found", "expand", "find", "in_folder", "in_list"]
+
+_COMPANION = "._"
+"""What macOS puts before the name of a file that holds another one's attributes."""
+_UNREADABLE = frozenset(
+    {".m4a", ".m4b", ".aac", ".mp4", ".wma", ".amr", ".webm", ".mka", ".ape", ".wv", ".dsf"}
+)
+"""Suffixes of audio that libsndfile does not read."""
 
 
-def expand(names: Iterable[str]) -> list[str]:
+@dataclass(frozen=True)
+class Found:
+    """A file to read.
+
+    Attributes
+    ----------
+    path
+        Its name, or ``-``.
+    place
+        Where it lies below the folder that it was found in, without suffix; the bare stem of a file
+        that was named itself.
+    """
+
+    path: str
+    place: Path
+
+
+def find(names: Iterable[str]) -> list[Found]:
     """Arguments of a command with folders and lists (``.txt``) replaced by their files.
 
     Raises
@@ -19,32 +47,91 @@ def expand(names: Iterable[str]) -> list[str]:
     Error
         As :func:`in_folder` and :func:`in_list`.
     """
-    files: list[str] = []
+    files: list[Found] = []
     for name in names:
         path = Path(name)
         if path.is_dir():
-            files += [str(p) for p in in_folder(path)]
+            found = in_folder(path)
+            files += [Found(str(p), p.relative_to(path).with_suffix("")) for p in found]
         elif path.suffix.lower() == ".txt":
-            files += [str(p) for p in in_list(path)]
+            files += [Found(str(p), Path(p.stem)) for p in in_list(path)]
         else:
-            files.append(name)
+            files.append(Found(name, Path(path.stem)))
     return files
 
 
-def in_folder(folder: Path, *, recursive: bool = False) -> list[Path]:
-    """The audio files of a folder, by suffix, sorted.
+def expand(names: Iterable[str]) -> list[str]:
+    """The names alone of what :func:`find` finds.
+
+    Raises
+    ------
+    Error
+        As :func:`find`.
+    """
+    return [file.path for file in find(names)]
+
+
+def in_folder(folder: Path) -> list[Path]:
+    """The audio files of a folder and all below it, by suffix, sorted.
+
+    Companion files of macOS and audio that cannot be read are passed over, which is a doubt
+    (:mod:`pyvoc.files.doubts`); files that are no audio are remarked on; hidden ones are neither.
 
     Raises
     ------
     AudioError
         There is none.
+    Error
+        The operating system refused to read a folder.
     """
-    paths = folder.rglob("*") if recursive else folder.iterdir()
-    found = sorted(p for p in paths if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file())
-    if not found:
+    taken: list[Path] = []
+    companions, unreadable, others = 0, Counter[str](), Counter[str]()
+    for path in _walk(folder):
+        suffix = path.suffix.lower()
+        if path.name.startswith(_COMPANION):
+            companions += 1
+        elif suffix in AUDIO_SUFFIXES:
+            taken.append(path)
+        elif suffix in _UNREADABLE:
+            unreadable[suffix] += 1
+        elif not path.name.startswith("."):
+            others[suffix or "without suffix"] += 1
+    lost = [f"{n} {suffix} (a format that cannot be read)" for suffix, n in _sorted(unreadable)]
+    if companions:
+        lost.insert(0, f"{companions} {_COMPANION}* (of macOS: attributes, no audio)")
+    if lost:
+        doubt("passed over", f"'{folder}': passed over {', '.join(lost)}")
+    if others:
+        listed = ", ".join(f"{n} {suffix}" for suffix, n in _sorted(others))
+        doubt("no audio", f"'{folder}': passed over what is no audio: {listed}", grave=False)
+    if not taken:
         suffixes = " ".join(sorted(AUDIO_SUFFIXES))
         raise AudioError(f"'{folder}' is a directory without audio files ({suffixes})")
-    return found
+    return sorted(taken)
+
+
+def _sorted(counts: Counter[str]) -> list[tuple[str, int]]:
+    return sorted(counts.items())
+
+
+def _walk(folder: Path) -> list[Path]:
+    """All files below a folder; links to folders are followed, each folder is walked once."""
+
+    def refused(error: OSError) -> None:
+        raise Error(f"cannot read '{error.filename}': {error.strerror}") from error
+
+    files: list[Path] = []
+    seen: set[str] = set()
+    for where, below, names in os.walk(folder, onerror=refused, followlinks=True):
+        real = os.path.realpath(where)
+        if real in seen:
+            below.clear()
+            continue
+        seen.add(real)
+        below[:] = sorted(name for name in below if not name.startswith("."))
+        paths = (Path(where) / name for name in names)
+        files += [path for path in paths if path.is_file()]
+    return files
 
 
 def in_list(path: Path) -> list[Path]:

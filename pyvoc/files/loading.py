@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pyvoc.errors import Error, FeatureError
+from pyvoc.errors import AudioError, Error, FeatureError
 from pyvoc.files import audio, features, mels
 from pyvoc.files.audio import AUDIO_SUFFIXES
 from pyvoc.runtime.info import ModelInfo
 
-__all__ = ["load_draws", "load_input"]
+__all__ = ["load_audio", "load_draws", "load_input"]
 
 Float32 = npt.NDArray[np.float32]
 
 
-def load_input(path: str | os.PathLike[str], info: ModelInfo, *, layout: str | None) -> Float32:
+def load_input(
+    path: str | os.PathLike[str],
+    info: ModelInfo,
+    *,
+    layout: str | None,
+    pcm_rate: int | None = None,
+    pcm_channels: int | None = None,
+) -> Float32:
     """Features [frames, dims] of a feature file, or of an audio file (copy synthesis).
 
     Parameters
@@ -29,6 +37,8 @@ def load_input(path: str | os.PathLike[str], info: ModelInfo, *, layout: str | N
         Of the model, whose layout audio is extracted in.
     layout
         Of a feature file; None recognises it.
+    pcm_rate, pcm_channels
+        Of raw PCM, as for :func:`pyvoc.audio.read`.
 
     Raises
     ------
@@ -40,20 +50,44 @@ def load_input(path: str | os.PathLike[str], info: ModelInfo, *, layout: str | N
     if layout is not None and layout != info.feature_layout and (is_audio or info.mel is not None):
         what = "audio" if is_audio else "a feature file"
         raise FeatureError(f"'{path}' is {what}: the model's layout is {info.feature_layout}")
-    if info.mel is not None:
-        if not is_audio:
-            return mels.load(path, bands=info.layout_dims)
-        return features.extract(audio.read(path, rate=info.mel.sample_rate)[0], recipe=info.mel)
     if is_audio:
-        return features.extract(features.read_pcm(path), layout=info.feature_layout)
-    rows = features.load(path, layout=layout)
-    if rows.shape[1] not in (info.feature_dims, info.layout_dims):
-        found = features.layout_of(rows).name
-        raise FeatureError(
-            f"'{path}' holds {found} features ({rows.shape[1]} floats per frame); the model "
-            f"{info.path} reads {info.feature_layout} ({info.layout_dims})"
+        return load_audio(path, info, pcm_rate=pcm_rate, pcm_channels=pcm_channels)
+    if info.mel is not None:
+        return mels.load(path, bands=info.layout_dims)
+    return features.load(path, layout=layout)
+
+
+def load_audio(
+    source: audio.Source,
+    info: ModelInfo,
+    *,
+    pcm_rate: int | None = None,
+    pcm_channels: int | None = None,
+) -> Float32:
+    """The features [frames, dims] that a model reads, of an audio file or a pipe.
+
+    Raises
+    ------
+    Error
+        As :func:`pyvoc.audio.read` and :func:`pyvoc.features.extract`.
+    """
+    samples: npt.NDArray[np.int16] | Float32
+    if info.mel is None:
+        samples = features.read_pcm(source, pcm_rate=pcm_rate, pcm_channels=pcm_channels)
+        kind: dict[str, Any] = {"layout": info.feature_layout}
+    else:
+        samples, _ = audio.read(
+            source,
+            rate=info.mel.sample_rate,
+            band=info.mel.fmax,
+            pcm_rate=pcm_rate,
+            pcm_channels=pcm_channels,
         )
-    return rows
+        kind = {"recipe": info.mel}
+    try:
+        return features.extract(samples, **kind)
+    except AudioError as error:
+        raise AudioError(f"{audio.name_of(source)}: {error}") from error
 
 
 def load_draws(path: str | os.PathLike[str]) -> Float32:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import sys
 import wave
 from collections.abc import Callable, Iterator
@@ -21,6 +22,7 @@ Write = Callable[[npt.NDArray[np.float32]], None]
 """Takes the next samples, float32 [n] in -1..1."""
 
 _WAV_LIMIT = (1 << 32) - 64  # bytes that a wav header can count
+_UNKNOWN = (1 << 32) - 1  # bytes: "to the end of the pipe"
 
 
 def to_int16(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.int16]:
@@ -44,7 +46,8 @@ def open_output(
     raw
         16-bit little-endian PCM without a header, in place of wav.
     samples
-        How many there will be, where that is known: a pipe's header cannot be mended later.
+        How many there will be, where that is known: a pipe's header cannot be mended later, and
+        without it promises as much as it can count, as such headers do.
 
     Raises
     ------
@@ -53,6 +56,8 @@ def open_output(
     """
     if os.fspath(path) == "-":
         stream = sys.stdout.buffer
+        if not raw:
+            stream.write(_header(rate, samples))
 
         def write_through(more: npt.NDArray[np.float32]) -> None:
             _write_raw(stream, more)
@@ -66,6 +71,13 @@ def open_output(
             return
         with _wav(file, rate, samples) as write:
             yield write
+
+
+def _header(rate: int, samples: int) -> bytes:
+    """Of a wav whose length is `samples`; 0: not known."""
+    size = 2 * samples if 0 < 2 * samples <= _WAV_LIMIT else _UNKNOWN
+    riff, form = min(size + 36, _UNKNOWN), (16, 1, 1, rate, 2 * rate, 2, 16)
+    return struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", riff, b"WAVE", b"fmt ", *form, b"data", size)
 
 
 def _write_raw(stream: BinaryIO, samples: npt.NDArray[np.float32]) -> None:

@@ -1,7 +1,8 @@
-"""Raw frames on their way in: float32 from a pipe, in the pieces that it comes in."""
+"""What comes on a pipe: raw float32 frames in the pieces that they come in, or audio."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -9,12 +10,13 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from pyvoc.errors import FeatureError
+from pyvoc.errors import AudioError, FeatureError
 from pyvoc.files import mels
-from pyvoc.files.layouts import check, find_layout
+from pyvoc.files.decoding import header_of
+from pyvoc.files.layouts import LAYOUTS, check, find_layout, objection
 from pyvoc.runtime.info import ModelInfo
 
-__all__ = ["Rows", "frames_of", "rows_of"]
+__all__ = ["Rows", "begin", "frames_of", "rest_of", "rows_of"]
 
 Float32 = npt.NDArray[np.float32]
 
@@ -23,11 +25,13 @@ _READ_BYTES = 1 << 16
 
 @dataclass(frozen=True)
 class Rows:
-    """What raw frames are: their name, width, and the check of their values."""
+    """What raw frames are: their name, width, the check of their values; and whether the name is a
+    guess, as LPCNet's layouts look alike on a pipe."""
 
     name: str
     dims: int
     check: Callable[[Float32, str], object]
+    guessed: bool = False
 
 
 def rows_of(info: ModelInfo, layout: str | None) -> Rows:
@@ -41,42 +45,102 @@ def rows_of(info: ModelInfo, layout: str | None) -> Rows:
     if info.mel is not None and layout in (None, info.feature_layout):
         return Rows("mel", info.layout_dims, lambda rows, name: mels.check(rows, name=name))
     wanted = find_layout(layout or info.feature_layout)
-    if info.mel is not None or wanted.dims not in (info.feature_dims, info.layout_dims):
+    if info.mel is not None:
         raise FeatureError(
             f"the model {info.path} reads {info.feature_layout} features; the layout is "
             f"{wanted.name}"
         )
-    return Rows(wanted.name, wanted.dims, lambda rows, name: check(rows, name=name))
+    return Rows(
+        wanted.name, wanted.dims, lambda rows, name: check(rows, name=name), guessed=layout is None
+    )
 
 
-def frames_of(source: BinaryIO, kind: Rows) -> Iterator[Float32]:
-    """Checked frames [n, dims] as they arrive.
+def begin(source: BinaryIO) -> tuple[bytes, bool]:
+    """The first bytes of a pipe, four at least where it has so many, and whether they are the
+    header of an audio file.
 
     Raises
     ------
     FeatureError
-        A header, half a frame at the end, or values that are no features of the layout.
+        They start another kind of file.
+    """
+    first = b""
+    while len(first) < 4 and (data := _read(source)):
+        first += data
+    try:
+        return first, header_of(first) is not None
+    except AudioError as error:
+        raise FeatureError(f"standard input {error} or raw float32 frames") from error
+
+
+def rest_of(source: BinaryIO, first: bytes) -> BinaryIO:
+    """All that a pipe brings, `first` before it."""
+    return io.BytesIO(first + source.read())
+
+
+def frames_of(source: BinaryIO, kind: Rows, *, first: bytes = b"") -> Iterator[Float32]:
+    """Checked frames [n, dims] as they arrive.
+
+    Parameters
+    ----------
+    source
+        The pipe.
+    kind
+        What comes on it.
+    first
+        What was read of it already.
+
+    Raises
+    ------
+    FeatureError
+        Half a frame at the end, or values that are no features of the layout; the message names
+        another layout that they could be of.
     """
     size = 4 * kind.dims
-    rest = b""
-    first = 0
-    while data := _read(source):
-        if not first and not rest and data[:4] in (b"RIFF", b"fLaC", b"OggS", b"GGUF", b"\x93NUM"):
-            raise FeatureError("standard input starts like a file with a header; expected raw .f32")
+    done = 0
+    head, rest, data = b"", b"", first or _read(source)
+    while data:
         rest += data
+        if len(head) < _READ_BYTES:
+            head += data
         whole = len(rest) - len(rest) % size
         if whole:
             rows = np.frombuffer(rest[:whole], dtype="<f4").astype(np.float32)
             rows = rows.reshape(-1, kind.dims)
-            kind.check(rows, f"the frames {first}..{first + len(rows) - 1} of standard input")
+            name = f"the frames {done}..{done + len(rows) - 1} of standard input"
+            try:
+                kind.check(rows, name)
+            except FeatureError as error:
+                raise FeatureError(f"{error}{_other(head, kind)}") from error
             yield rows
-            first += len(rows)
+            done += len(rows)
             rest = rest[whole:]
+        data = _read(source)
     if rest:
         raise FeatureError(
-            f"standard input ends within frame {first}: {len(rest)} bytes of {size} "
-            f"({kind.name}, {kind.dims} floats)"
+            f"standard input ends within frame {done}: {len(rest)} bytes of {size} "
+            f"({kind.name}, {kind.dims} floats){_other(head, kind)}"
         )
+
+
+def _other(data: bytes, kind: Rows) -> str:
+    """What they could be instead: frames of another layout, or samples."""
+    pcm = "; if this is raw PCM, say its rate: --rate HZ"
+    if not kind.guessed:
+        return pcm
+    flat = np.frombuffer(data[: len(data) - len(data) % 4], dtype="<f4").astype(np.float32)
+    fitting = [
+        name
+        for name, layout in LAYOUTS.items()
+        if name != kind.name
+        and (whole := flat.size - flat.size % layout.dims)
+        and np.isfinite(flat).all()
+        and objection(flat[:whole].reshape(-1, layout.dims), layout) is None
+    ]
+    if fitting:
+        return f"; they look like {' or '.join(fitting)}: --layout {fitting[0]}"
+    names = ", ".join(name for name in LAYOUTS if name != kind.name)
+    return f"{pcm}; if frames of another layout, say which: --layout NAME ({names})"
 
 
 def _read(source: BinaryIO) -> bytes:

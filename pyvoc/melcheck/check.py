@@ -68,7 +68,9 @@ def check_file(
         The operating system refused a file; the recording is no audio.
     """
     name = os.fspath(path)
-    pcm = None if recording is None else audio.read(recording, rate=recipe.sample_rate)[0]
+    pcm = None
+    if recording is not None:
+        pcm, _ = audio.read(recording, rate=recipe.sample_rate, band=recipe.fmax)
     return check_array(mels.read_array(path), recipe, pcm=pcm, name=name)
 
 

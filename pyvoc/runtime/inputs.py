@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyvoc.errors import AudioError, Error, FeatureError
-from pyvoc.files.layouts import LAYOUTS
+from pyvoc.files.layouts import LAYOUTS, relaid
 
 if TYPE_CHECKING:
     from pyvoc.runtime.info import ModelInfo
@@ -34,7 +34,8 @@ def as_frames(features: npt.ArrayLike, info: ModelInfo, *, first: int = 0) -> Fl
     ----------
     features
         Real numbers [frames, dims]; `dims` is that of the model's layout, or the first columns
-        that the model reads alone.
+        that the model reads alone. LPCNet's other layouts are brought to the model's, exactly
+        (:func:`pyvoc.files.layouts.relaid`).
     info
         The model's.
     first
@@ -49,10 +50,13 @@ def as_frames(features: npt.ArrayLike, info: ModelInfo, *, first: int = 0) -> Fl
     if array.ndim != 2:
         raise FeatureError(f"expected features [frames, dims], got shape {array.shape}")
     wanted = (info.feature_dims, info.layout_dims)
-    if array.shape[1] not in wanted:
-        raise FeatureError(_wrong_width(array.shape, info))
     with np.errstate(over="ignore"):
         rows = np.ascontiguousarray(array, dtype=np.float32)
+    if array.shape[1] not in wanted:
+        other = relaid(rows, info.feature_layout) if info.mel is None else None
+        if other is None:
+            raise FeatureError(_wrong_width(array.shape, info))
+        rows = other
     used = rows[:, : info.feature_dims]
     what = "beyond what any sound gives"
     low, high = (-LIMIT, LIMIT) if info.mel is None else (-MEL_LIMIT, MEL_LIMIT)

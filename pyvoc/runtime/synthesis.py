@@ -15,9 +15,10 @@ import numpy.typing as npt
 from pyvoc.errors import Error, FeatureError
 from pyvoc.files import features
 from pyvoc.files.audio import AUDIO_SUFFIXES
-from pyvoc.files.loading import load_draws, load_input
+from pyvoc.files.doubts import collect, doubt
+from pyvoc.files.loading import load_audio, load_draws, load_input
 from pyvoc.files.pcm import Write, open_output
-from pyvoc.files.pipe import frames_of, rows_of
+from pyvoc.files.pipe import begin, frames_of, rest_of, rows_of
 from pyvoc.melcheck import check_rows
 from pyvoc.runtime.batch import synthesize_batch
 from pyvoc.runtime.denoise import Denoiser
@@ -62,7 +63,8 @@ class Report:
     lookahead
         What a look-ahead that was asked for did to the network's samples; None: the model's own.
     warnings
-        Sentences about mel files that do not look like what the model reads.
+        Sentences about inputs that may not be what was meant (:mod:`pyvoc.files.doubts`), mel
+        files that do not look like what the model reads among them.
     """
 
     model: str
@@ -94,6 +96,8 @@ def from_files(
     outputs: Sequence[str],
     *,
     layout: str | None = None,
+    pcm_rate: int | None = None,
+    pcm_channels: int | None = None,
     raw: bool = False,
     seed: int = 0,
     draws: npt.ArrayLike | None = None,
@@ -113,6 +117,8 @@ def from_files(
         As many of one as of the other; a lone output may be ``-``.
     layout
         Of the feature files; None recognises each.
+    pcm_rate, pcm_channels
+        Of inputs that are raw PCM, as for :func:`pyvoc.audio.read`.
     raw
         Raw 16-bit PCM in place of wav.
     seed
@@ -149,10 +155,21 @@ def from_files(
     meter = meter_for(model, lookahead, seed=seed, draws=draws, options=given)
     for start in range(0, len(inputs), _GROUP):
         names = inputs[start : start + _GROUP]
-        rows = [load_input(name, model.info, layout=layout) for name in names]
+        with collect() as doubts:
+            rows = [
+                load_input(
+                    name,
+                    model.info,
+                    layout=layout,
+                    pcm_rate=pcm_rate,
+                    pcm_channels=pcm_channels,
+                )
+                for name in names
+            ]
+            for name, array in zip(names, rows, strict=True):
+                _suspect(name, array, model.info)
+        warnings += doubts.messages
         found |= {_layout_name(array, model.info) for array in rows}
-        for name, array in zip(names, rows, strict=True):
-            warnings += _suspicions(name, array, model.info)
         started = time.perf_counter()
         if lookahead is not None:
             made = synthesize_early(
@@ -205,15 +222,18 @@ def _denoiser(model: Model, strength: float) -> Denoiser | None:
     return None if strength == 0 else Denoiser.for_model(model, strength=strength)
 
 
-def _suspicions(name: str, rows: Float32, info: ModelInfo) -> list[str]:
-    """What a mel file does not have in common with the mels that the model reads."""
+def _suspect(name: str, rows: Float32, info: ModelInfo) -> None:
+    """Doubt a mel file for what it does not have in common with the mels that the model reads."""
     if info.mel is None or Path(name).suffix.lower() in AUDIO_SUFFIXES:
-        return []
+        return
     report = check_rows(rows, info.mel, name=name)
     if report.fits:
-        return []
+        return
     what = "; ".join(f"{f.setting}: {f.found}, expected {f.expected}" for f in report.findings)
-    return [f"'{name}' does not look like a mel of this model ({what}): try pyvoc check-mel"]
+    doubt(
+        "another mel",
+        f"'{name}' does not look like a mel of this model ({what}): try pyvoc check-mel",
+    )
 
 
 def _make_folder(folder: Path) -> None:
@@ -236,6 +256,8 @@ def from_stream(
     output: str,
     *,
     layout: str | None = None,
+    pcm_rate: int | None = None,
+    pcm_channels: int | None = None,
     raw: bool = True,
     seed: int = 0,
     draws: npt.ArrayLike | None = None,
@@ -243,18 +265,24 @@ def from_stream(
     denoise: float = 0.0,
     lookahead: int | None = None,
 ) -> Report:
-    """Synthesise raw float32 frames as they arrive, and write samples as they are ready.
+    """Synthesise what a pipe brings: frames or audio.
+
+    Raw float32 frames are synthesised as they arrive, and samples written as they are ready. Audio
+    (the header of a wav or another format, or raw PCM where `pcm_rate` or `pcm_channels` say that
+    it is) is read to its end first, and gives what a file of it gives.
 
     Parameters
     ----------
     model
         The model.
     source
-        Binary stream of float32 frames.
+        Binary stream.
     output
         File, or ``-``.
     layout
         Of the frames; None is the model's.
+    pcm_rate, pcm_channels
+        The pipe brings raw PCM, see :func:`pyvoc.audio.read`.
     raw, seed, draws, options, denoise
         As :func:`from_files`; draws may run out.
     lookahead
@@ -268,12 +296,26 @@ def from_stream(
     ------
     FeatureError
         No frames, half a frame at the end, or values that are no features of the layout.
+    AudioError
+        The audio cannot be read.
     Error
         The output cannot be written.
     """
     info = model.info
     given = model.options(options or {}, streaming=True)
-    source_of_rows = rows_of(info, layout)
+    first, is_audio = begin(source)
+    with collect() as doubts:
+        if is_audio or pcm_rate is not None or pcm_channels is not None:
+            if layout is not None and layout != info.feature_layout:
+                raise FeatureError(
+                    f"standard input is audio: the model's layout is {info.feature_layout}"
+                )
+            whole = rest_of(source, first)
+            rows = load_audio(whole, info, pcm_rate=pcm_rate, pcm_channels=pcm_channels)
+            name, pieces = info.feature_layout, iter([rows])
+        else:
+            kind = rows_of(info, layout)
+            name, pieces = kind.name, frames_of(source, kind, first=first)
     denoiser = _denoiser(model, denoise)
     frames, wall = 0, 0.0
     meter = meter_for(model, lookahead, seed=seed, draws=draws, options=given)
@@ -283,7 +325,7 @@ def from_stream(
     ):
         if draws is not None:
             stream.set_draws(draws)
-        for rows in frames_of(source, source_of_rows):
+        for rows in pieces:
             frames += len(rows)
             stream.push(rows)
             wall += _drain(stream, denoiser, write, meter)
@@ -301,8 +343,9 @@ def from_stream(
             wall += time.perf_counter() - started
             write(rest)
     samples = frames * info.hop_length
-    name, measured = source_of_rows.name, None if meter is None else meter.report(None)
-    return _report(model, ["-"], [output], name, frames, samples, wall, seed, denoiser, measured)
+    measured = None if meter is None else meter.report(None)
+    report = _report(model, ["-"], [output], name, frames, samples, wall, seed, denoiser, measured)
+    return replace(report, warnings=doubts.messages)
 
 
 def _drain(stream: Stream, denoiser: Denoiser | None, write: Write, meter: Meter | None) -> float:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 
@@ -31,6 +32,9 @@ class TrainResult:
         The exported model file; None after a signal and on other ranks than 0.
     performance
         Speed.
+    data
+        What speech was found: ``summary``, ``clips``, ``seconds``, ``resampled`` (rate -> files),
+        ``left_out`` (reason -> files), ``warnings``. Empty where the data is no recordings.
     """
 
     reason: str
@@ -41,6 +45,7 @@ class TrainResult:
     checkpoint: str
     model: str | None
     performance: Performance
+    data: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass

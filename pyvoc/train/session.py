@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import platform
+import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +109,9 @@ def _run(
         _load_task(task, stored.task, source)
         state = _checked_state(state, stored.state, source)
         _load_progress(position, amp, stored, source)
+    found_data = _describe_data(data)
+    if ranks.writes and found_data:
+        print(f"pyvoc train: {found_data['summary']}", file=sys.stderr, flush=True)
     rows = ranks.slice(config.batch_size)
     mine = {name: tensor[rows.start : rows.stop] for name, tensor in state.items()}
     if ranks.writes:
@@ -134,6 +139,7 @@ def _run(
             pyvoc=pyvoc.__version__,
             python=platform.python_version(),
             config=json.loads(config.to_json()),
+            data=found_data,
         )
         trainer = Trainer(
             config,
@@ -146,9 +152,26 @@ def _run(
             amp=amp,
         )
         with StopRequest() as stop:
-            return trainer.run(log, stop)
+            return replace(trainer.run(log, stop), data=found_data)
     finally:
         log.close()
+
+
+def _describe_data(data: Data) -> dict[str, Any]:
+    """What speech was found, for the log, the result and the user; empty for dumped data."""
+    corpus = getattr(data, "corpus", None)
+    if corpus is None:
+        return {}
+    report = corpus.report
+    trained = sum(len(speech.clips) for speech in corpus.train)
+    return {
+        "summary": f"{report}; {trained} clips to train on, {len(corpus.validation)} to validate",
+        "clips": report.clips,
+        "seconds": round(report.seconds, 3),
+        "resampled": {str(rate): count for rate, count in sorted(report.resampled.items())},
+        "left_out": report.counts,
+        "warnings": list(report.warnings),
+    }
 
 
 def _prepare_folder(config: TrainConfig) -> None:

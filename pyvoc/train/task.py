@@ -52,7 +52,8 @@ class Data(Protocol):
     """Training and held-out batches.
 
     ``samples_per_row`` (int), where a class has it, is the number of audio samples in a row; it
-    turns rows per second into samples per second.
+    turns rows per second into samples per second. ``corpus`` (`pyvoc.train.data.Corpus`), where a
+    class has one, is the speech that it reads: what was found is said at the start.
     """
 
     @property

@@ -8,18 +8,18 @@ own.
 from __future__ import annotations
 
 import hashlib
-import logging
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from pyvoc.errors import AudioError, Error
+from pyvoc.errors import AudioError, DoubtError, Error
 from pyvoc.files import audio
+from pyvoc.files.doubts import collect, doubt
 from pyvoc.files.listing import in_folder, in_list
 
 __all__ = ["Clip", "Corpus", "Holdout", "Rejection", "Report", "Source", "Speech", "load_corpus"]
@@ -27,7 +27,6 @@ __all__ = ["Clip", "Corpus", "Holdout", "Rejection", "Report", "Source", "Speech
 SAMPLE_RATE = 16000
 """Hz."""
 
-_log = logging.getLogger(__name__)
 _Path = str | os.PathLike[str]
 
 _SILENT_PEAK = 64.0 / 32768.0  # -54 dB of full scale
@@ -114,12 +113,15 @@ class Report:
         Rate in Hz -> files that had it and were brought to 16 kHz.
     rejected
         Files that are left out.
+    warnings
+        Sentences about what is doubtful (:mod:`pyvoc.files.doubts`), files left out among them.
     """
 
     clips: int
     seconds: float
     resampled: dict[int, int] = field(default_factory=dict)
     rejected: tuple[Rejection, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def counts(self) -> dict[str, int]:
@@ -185,6 +187,8 @@ def load_corpus(
     AudioError
         Nothing usable is left for training or, if asked for, for validation; a held-out name
         that no clip has.
+    DoubtError
+        Doubts are collected strictly, and there is one: a file to be left out is.
     UnsupportedError
         A file is at another rate and the ``soxr`` extra is not installed.
     Error
@@ -196,17 +200,16 @@ def load_corpus(
     _check_weights(listed)
     holdout = holdout or Holdout()
     reader = _Reader(min_seconds)
-    apart = [] if holdout.path is None else _find(Path(holdout.path))
-    taken = {path.resolve() for path in apart}
-    per_source = [
-        reader.read([p for p in _find(Path(s.path)) if p.resolve() not in taken]) for s in listed
-    ]
-    found = [clip for clips in per_source for clip in clips]
-    held = reader.read(apart) if apart else _select(found, holdout)
-    report = reader.report()
-    _log.info("%s", report)
-    for rejection in report.rejected:
-        _log.warning("left out: %s", rejection.detail)
+    with collect() as doubts:
+        apart = [] if holdout.path is None else _find(Path(holdout.path))
+        taken = {path.resolve() for path in apart}
+        per_source = [
+            reader.read([p for p in _find(Path(s.path)) if p.resolve() not in taken])
+            for s in listed
+        ]
+        found = [clip for clips in per_source for clip in clips]
+        held = reader.read(apart) if apart else _select(found, holdout)
+    report = replace(reader.report(), warnings=doubts.messages)
     chosen = {clip.path.resolve() for clip in held}
     train = [
         tuple(clip for clip in clips if clip.path.resolve() not in chosen) for clips in per_source
@@ -237,7 +240,7 @@ def _check_weights(sources: Sequence[Source]) -> None:
 def _find(path: Path) -> list[Path]:
     """The audio files that a folder, a list or a file name stands for."""
     if path.is_dir():
-        return in_folder(path, recursive=True)
+        return in_folder(path)
     if path.suffix.lower() == ".txt":
         return in_list(path)
     if not path.exists():
@@ -292,11 +295,14 @@ class _Reader:
         try:
             samples, rate = audio.read(path)
             fault = _fault(samples, rate, self._min_seconds)
+        except DoubtError:
+            raise
         except Error as error:
             fault = ("not finite" if "NaN" in str(error) else "unreadable", str(error))
         else:
             fault = None if fault is None else (fault[0], f"'{path}' {fault[1]}")
         if fault is not None:
+            doubt("left out", f"left out: {fault[1]}")
             self._rejected.append(Rejection(path, *fault))
             return None
         if rate != SAMPLE_RATE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from gguf_bytes import key, replaced
 from voices import HOP, SOFTMAX, TREE, features_for, make_features, voice
 
@@ -158,6 +160,91 @@ def test_standard_output_is_raw_pcm() -> None:
     assert b"x real time" in done.stderr
 
 
+def test_a_wav_on_standard_output() -> None:
+    """Its length is in the header where it is known, and "unknown" where it is not."""
+    rows = make_features(20)
+    name = save("a.f32", rows)
+    options = ("-m", str(TREE), "-o", "-", "--format", "wav")
+    done = subprocess.run(command("synth", name, *options), capture_output=True, check=True)
+    Path("known.wav").write_bytes(done.stdout)
+    np.testing.assert_array_equal(read_wav("known.wav"), expected(rows))
+    piped = subprocess.run(
+        command("synth", "-", *options), input=rows.tobytes(), capture_output=True, check=True
+    )
+    assert piped.stdout[40:44] == b"\xff" * 4
+    assert piped.stdout[44:] == done.stdout[44:]
+    samples, rate = pyvoc.audio.read(io.BytesIO(piped.stdout))
+    assert rate == 16000
+    np.testing.assert_array_equal(np.round(samples * 32768), expected(rows))
+
+
+def test_audio_on_standard_input_is_as_from_a_file() -> None:
+    """A header of its own, one that does not say how long, and none; two channels at 48 kHz."""
+    pytest.importorskip("soxr")
+    t = np.arange(24000) / 48000
+    left = np.round(9000 * np.sin(2 * np.pi * (150 + 90 * t) * t)).astype("<i2")
+    both = np.stack([left, left // 2], axis=1)
+    soundfile.write("a.wav", both, 48000)
+    Path("a.s16").write_bytes(both.tobytes())
+    wav = Path("a.wav").read_bytes()
+    at = wav.index(b"data") + 4
+    pcm = ("--rate", "48000", "--channels", "2")
+    assert main(["synth", "a.wav", "-m", str(TREE), "-o", "want.wav"]) == 0
+    assert main(["synth", "a.s16", "-m", str(TREE), "-o", "raw.wav", *pcm]) == 0
+    assert len(read_wav("want.wav")) == 8000
+    np.testing.assert_array_equal(read_wav("raw.wav"), read_wav("want.wav"))
+    for data, options in (
+        (wav, ()),
+        (wav[:at] + bytes(4) + wav[at + 4 :], ()),
+        (wav[:at] + b"\xff" * 4 + wav[at + 4 :], ("--strict",)),
+        (both.tobytes(), pcm),
+    ):
+        process = command("synth", "-", "-m", str(TREE), "-o", "got.wav", *options)
+        done = subprocess.run(process, input=data, capture_output=True, check=True)
+        assert b"warning" not in done.stderr
+        np.testing.assert_array_equal(read_wav("got.wav"), read_wav("want.wav"))
+
+
+@pytest.mark.parametrize(("model", "own"), [(TREE, 36), (SOFTMAX, 55)])
+@pytest.mark.parametrize("dims", [20, 36, 55])
+def test_every_layout_into_either_generation(model: Path, own: int, dims: int) -> None:
+    """The twenty numbers are what is heard, whatever lies beside them."""
+    twenty = make_features(9, dims=20)
+    rows = {20: twenty}
+    for width, pitch in ((36, 18), (55, 36)):
+        rows[width] = make_features(9, dims=width, seed=7)
+        rows[width][:, :18] = twenty[:, :18]
+        rows[width][:, pitch : pitch + 2] = twenty[:, 18:]
+    pyvoc.features.save("a.npy", rows[dims])
+    assert main(["synth", "a.npy", "-m", str(model), "-o", "x.s16"]) == 0
+    want = expected(rows[own], model)
+    np.testing.assert_array_equal(np.fromfile("x.s16", "<i2"), want)
+    process = command("synth", "-", "-m", str(model), "--layout", f"lpcnet{dims}")
+    done = subprocess.run(process, input=rows[dims].tobytes(), capture_output=True, check=True)
+    np.testing.assert_array_equal(np.frombuffer(done.stdout, "<i2"), want)
+
+
+def test_doubtful_input_is_said_counted_and_refused(capfd: pytest.CaptureFixture[str]) -> None:
+    tone = np.sin(np.arange(8000) * 0.1) * 0.4
+    for name in ("a", "b"):
+        pyvoc.audio.write_wav("whole.wav", tone, 16000)
+        Path(f"{name}.wav").write_bytes(Path("whole.wav").read_bytes()[:9001])
+    arguments = ["synth", "a.wav", "b.wav", "-m", str(TREE), "-o", "out/"]
+    assert main([*arguments, "--json"]) == 0
+    out, err = capfd.readouterr()
+    report = json.loads(out)
+    assert [w.split("'")[1] for w in report["warnings"]] == ["a.wav", "b.wav"]
+    assert err.splitlines() == [
+        *(f"pyvoc: warning: {sentence}" for sentence in report["warnings"]),
+        "pyvoc: 2 warnings: 2 cut short",
+    ]
+    assert main([*arguments[:-1], "strict/", "--strict"]) == 3
+    err = capfd.readouterr().err
+    assert "'a.wav' is cut short" in err
+    assert err.count("\n") == 1
+    assert not Path("strict").exists()
+
+
 def test_standard_input_streams() -> None:
     """What can be heard comes out before the input has ended."""
     rows = make_features(30)
@@ -198,7 +285,9 @@ def test_standard_input_to_a_file() -> None:
         (np.full(72, np.nan, "<f4").tobytes(), "NaN"),
         (np.full(72, 1e30, "<f4").tobytes(), "no lpcnet36 features"),
         ((make_features(36, dims=55) + LOUD).tobytes(), "no lpcnet36 features"),
-        (b"RIFF" + bytes(200), "header"),
+        (b"RIFF" + bytes(200), "standard input is no audio file"),
+        (b"GGUF" + bytes(200), "starts like a GGUF model"),
+        (make_features(6, dims=20).tobytes(), "--layout lpcnet20"),
     ],
 )
 def test_bad_standard_input(data: bytes, word: str) -> None:
@@ -218,12 +307,11 @@ BAD_FILES = {
     "nan.f32": (np.where(np.arange(36) == 5, np.nan, ROWS).astype("<f4").tobytes(), "NaN"),
     "inf.f32": (np.where(np.arange(36) == 5, np.inf, ROWS).astype("<f4").tobytes(), "infinite"),
     "absurd.f32": ((ROWS * 1e6).astype("<f4").tobytes(), "no LPCNet features"),
-    "wide.f32": (make_features(12, dims=55).tobytes(), "lpcnet55"),
     "sound.f32": (b"RIFF" + bytes(140), "RIFF"),
     "broken.npy": (b"\x93NUMPY\x01\x00", ".npy"),
     "text.wav": (b"no sound at all", "audio"),
     "odd.s16": (b"123", "odd"),
-    "short.s16": (bytes(100), "too short"),
+    "short.s16": (b"01" * 50, "'short.s16': 50 samples are too short"),
 }
 
 
@@ -345,7 +433,9 @@ def test_interruption_is_quiet_and_leaves_nothing() -> None:
         ["-", "-m", "m", "-o", "out/"],
         ["a.f32", "-m", "m", "-o", "x.mp3"],
         ["a.f32", "-m", "m", "-o", "-", "--json"],
-        ["a.f32", "-m", "m", "-o", "-", "--format", "wav"],
+        ["a.f32", "-m", "m", "--rate", "8000"],
+        ["a.wav", "-m", "m", "--channels", "2"],
+        ["a.s16", "-m", "m", "--rate", "0"],
         ["a.f32", "x/a.f32", "-m", "m", "-o", "out/"],
         ["a.f32", "b.f32", "-m", "m", "-o", "out/", "--draws", "d.f32"],
         ["a.f32", "-m", "m", "--seed", "-1"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import struct
 from dataclasses import asdict, replace
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from lpcnet_files import ROOT
@@ -210,6 +212,51 @@ def test_several_files_are_one_signal_or_many(tmp_path: Path) -> None:
     np.testing.assert_array_equal(
         np.load(tmp_path / "out" / "b.npy"), features.extract(pcm[9000:], recipe="nvidia")
     )
+
+
+def test_a_folder_and_all_below_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    corpus, out = tmp_path / "in", tmp_path / "out"
+    for name in ("a.wav", "x/a.wav", "x/y/b.flac"):
+        (corpus / name).parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(corpus / name, voice(0.3), RATE)
+    (corpus / "._a.wav").write_bytes(b"\0\5\26\7 Mac OS X")
+    arguments = ["features", str(corpus), "--recipe", "nvidia", "--format", "bin"]
+    assert main([*arguments, "-o", f"{out}/", "--json"]) == 0
+    captured = capsys.readouterr()
+    (warning,) = json.loads(captured.out)["warnings"]
+    assert "passed over 1 ._*" in warning
+    assert captured.err == f"pyvoc: warning: {warning}\n"
+    found = sorted(p.relative_to(out).as_posix() for p in out.rglob("*.bin"))
+    assert found == ["a.bin", "x/a.bin", "x/y/b.bin"]
+    lines = (out / "lengths.txt").read_text().splitlines()
+    assert [line.split(" ", 2)[2] for line in lines] == found
+    assert main([*arguments, "-o", f"{out}/strict/", "--strict"]) == 3
+    assert not (out / "strict").exists()
+
+
+def test_a_pipe_is_as_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("soxr")
+    words = np.round(voice(0.5) * 32767).astype("<i2")
+    raw, wav = tmp_path / "a.s16", tmp_path / "a.wav"
+    raw.write_bytes(np.repeat(words, 2).tobytes())
+    soundfile.write(wav, np.stack([words, words], axis=1), 48000)
+    told = ["--rate", "48000", "--channels", "2", "--strict"]
+    for kind in (["--layout", "lpcnet36"], ["--recipe", "nvidia"]):
+        made = []
+        for source, options in ((wav, []), (raw, told)):
+            for name in (str(source), "-"):
+                out = tmp_path / f"{len(made)}.npy"
+                pipe = io.TextIOWrapper(io.BytesIO(source.read_bytes()))
+                monkeypatch.setattr("sys.stdin", pipe)
+                assert main(["features", name, *kind, *options, "-o", str(out)]) == 0
+                made.append(np.load(out))
+        for rows in made[1:]:
+            np.testing.assert_array_equal(rows, made[0])
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(raw.read_bytes())))
+    out = str(tmp_path / "s.npy")
+    assert main(["features", "-", "--recipe", "nvidia", "-o", out, "--strict"]) == 3
+    with pytest.raises(SystemExit):
+        main(["features", str(wav), "-o", out, "--rate", "16000"])
 
 
 def test_lpcnet_models_name_their_layout(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 import sys
 from pathlib import Path
@@ -12,8 +11,8 @@ import pytest
 import soundfile
 from train_speech import RATE, speech_like, write_clips
 
-from pyvoc import audio
-from pyvoc.errors import AudioError, Error, UnsupportedError
+from pyvoc import audio, doubts
+from pyvoc.errors import AudioError, DoubtError, Error, UnsupportedError
 from pyvoc.train.data import Holdout, Source, load_corpus
 
 
@@ -98,9 +97,7 @@ def test_held_out_clips_are_not_trained_on(made: Path, tmp_path: Path) -> None:
         Holdout(fraction=1.5)
 
 
-def test_what_is_left_out_is_counted(
-    made: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_what_is_left_out_is_counted(made: Path, tmp_path: Path) -> None:
     bad = tmp_path / "bad"
     bad.mkdir()
     good = speech_like(0.6)
@@ -114,14 +111,17 @@ def test_what_is_left_out_is_counted(
     soundfile.write(bad / "nan.wav", sick, RATE, subtype="FLOAT")
     (bad / "text.wav").write_text("this is no sound")
     (bad / "odd.s16").write_bytes(b"abc")
-    with caplog.at_level(logging.INFO, logger="pyvoc"):
-        corpus = load_corpus([bad])
+    corpus = load_corpus([bad])
     expected = {"too short": 1, "silent": 2, "clipped": 1, "not finite": 1, "unreadable": 2}
     assert corpus.report.counts == expected
     assert names(corpus.train[0].clips) == {"good.wav"}
     for name in ("short", "silent", "zeros", "clipped", "nan", "text", "odd"):
-        assert f"{name}." in caplog.text
-    assert "left out 7: 1 clipped, 1 not finite, 2 silent, 1 too short, 2 unreadable" in caplog.text
+        assert any(f"left out: '{bad / name}." in warning for warning in corpus.report.warnings)
+    assert str(corpus.report) == (
+        "1 clips, 0.6 s; left out 7: 1 clipped, 1 not finite, 2 silent, 1 too short, 2 unreadable"
+    )
+    with pytest.raises(DoubtError, match=r"left out: .*clipped\.wav"), doubts.collect(strict=True):
+        load_corpus([bad])
     (bad / "good.wav").unlink()
     with pytest.raises(AudioError, match=r"no speech to train on.*2 silent"):
         load_corpus([bad])

@@ -204,6 +204,39 @@ def test_performance_is_reported(
     )
 
 
+def test_what_was_found_is_said(
+    config: str, speech: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One clip of three is too short, one is at another rate, and macOS left a companion."""
+    pytest.importorskip("soxr")
+    folder = tmp_path / "speech"
+    (folder / "below").mkdir(parents=True)
+    soundfile.write(folder / "below" / "good.wav", speechlike(2.0), RATE, "PCM_16")
+    soundfile.write(folder / "fast.flac", speechlike(3.0), 24000)
+    soundfile.write(folder / "short.wav", speechlike(0.2), RATE, "PCM_16")
+    (folder / "._good.wav").write_bytes(b"Mac OS X")
+    arguments = ["train", "lpcnet", "--config", config, "--data", str(folder)]
+    more = ["--validation", str(speech / "held"), "--steps-per-epoch", "9"]
+    log = tmp_path / "run"
+    assert main([*arguments, *more, "--model-dir", str(log), "--json"]) == 0
+    captured = capsys.readouterr()
+    found = json.loads(captured.out)["data"]
+    assert found == events(log, "start")[0]["data"]
+    assert found["clips"] == 3
+    assert found["seconds"] == pytest.approx(6.0, abs=0.01)
+    assert found["resampled"] == {"24000": 1}
+    assert found["left_out"] == {"too short": 1}
+    assert len(found["warnings"]) == 2
+    summary = "3 clips, 6.0 s; 1 resampled from 24000 Hz; left out 1: 1 too short"
+    assert f"pyvoc train: {summary}; 2 clips to train on, 1 to validate\n" in captured.err
+    assert "short.wav" in captured.err
+    assert "passed over 1 ._*" in captured.err
+    assert "pyvoc: 2 warnings: " in captured.err
+    strict = tmp_path / "strict"
+    assert main([*arguments, *more, "--model-dir", str(strict), "--strict"]) == 3
+    assert not strict.exists()
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

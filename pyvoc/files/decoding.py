@@ -1,0 +1,140 @@
+"""What audio files and pipes hold: every channel as it is, and what the header said of it."""
+
+from __future__ import annotations
+
+import io
+import re
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from pyvoc.errors import AudioError
+
+__all__ = ["Sound", "decode", "decode_raw", "header_of"]
+
+Float64 = npt.NDArray[np.float64]
+
+_HEADERS = {
+    b"RIFF": "wav",
+    b"RIFX": "wav",
+    b"RF64": "wav",
+    b"riff": "w64",
+    b"fLaC": "flac",
+    b"OggS": "ogg",
+    b"FORM": "aiff",
+    b".snd": "au",
+    b"caff": "caf",
+    b"ID3\x02": "mp3",
+    b"ID3\x03": "mp3",
+    b"ID3\x04": "mp3",
+    b"NIST": "sphere",
+}
+_OTHERS = {b"GGUF": "GGUF model", b"\x93NUM": ".npy", b"PK\x03\x04": "zip"}
+_SHORTFALL = re.compile(r":\s*(\d+) \(should be (\d+)\)")  # libsndfile's log of a header
+_UNKNOWN_LENGTH = 0x7F000000  # bytes; what programs promise that cannot know, and up
+_PADDING = 64  # bytes that careless writers are off by
+_CODEC_SLACK = 0.02  # of the length; compressed formats estimate it
+
+
+@dataclass(frozen=True)
+class Sound:
+    """A decoded file.
+
+    Attributes
+    ----------
+    samples
+        float64 [samples, channels]; full scale is -1..1.
+    rate
+        Hz.
+    floats
+        Whether the file holds floats, which may lie beyond full scale.
+    missing
+        What the header promised and the file does not hold, in words; empty: nothing.
+    """
+
+    samples: Float64
+    rate: int
+    floats: bool = False
+    missing: str = ""
+
+
+def header_of(data: bytes) -> str | None:
+    """The audio format whose header the first four bytes are; None: there is none.
+
+    Raises
+    ------
+    AudioError
+        They are the start of another kind of file, which is no samples either.
+    """
+    start = data[:4]
+    if start in _OTHERS:
+        raise AudioError(f"starts like a {_OTHERS[start]} file; expected audio")
+    return _HEADERS.get(start)
+
+
+def decode(data: bytes, name: str) -> Sound:
+    """Decode a whole file of any format that libsndfile reads.
+
+    Raises
+    ------
+    AudioError
+        It is none; `name` says which in the message.
+    """
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(io.BytesIO(_with_length(data))) as file:
+            samples = file.read(dtype="float64", always_2d=True)
+            return Sound(
+                samples,
+                int(file.samplerate),
+                file.subtype in ("FLOAT", "DOUBLE"),
+                _missing(file.frames, len(samples), file.samplerate, file.extra_info),
+            )
+    except soundfile.LibsndfileError as error:
+        reason = error.error_string
+        raise AudioError(f"{name} is no audio file that libsndfile reads: {reason}") from error
+    except (OSError, RuntimeError, TypeError, ValueError) as error:
+        raise AudioError(f"{name} is no audio file that libsndfile reads: {error}") from error
+
+
+def decode_raw(data: bytes, name: str, *, rate: int, channels: int) -> Sound:
+    """Take bytes for 16-bit little-endian PCM, its channels interleaved.
+
+    Raises
+    ------
+    AudioError
+        No whole number of samples of every channel.
+    """
+    if len(data) % 2:
+        raise AudioError(f"{name} has {len(data)} bytes, an odd number; expected 16-bit PCM")
+    if len(data) % (2 * channels):
+        raise AudioError(
+            f"{name} has {len(data) // 2} samples, no whole number for {channels} channels"
+        )
+    samples = np.frombuffer(data, dtype="<i2").astype(np.float64) / 32768.0
+    return Sound(samples.reshape(-1, channels), rate)
+
+
+def _missing(promised: int, found: int, rate: int, log: str) -> str:
+    if promised - found > max(_CODEC_SLACK * promised, 0.1 * rate):
+        return f"promises {promised / rate:.2f} s and it holds {found / rate:.2f} s"
+    sizes = [(int(a), int(b)) for a, b in _SHORTFALL.findall(log)]
+    short = max((a - b for a, b in sizes if a < _UNKNOWN_LENGTH), default=0)
+    if short <= _PADDING:
+        return ""
+    return f"promises {short} bytes more than there are; {found / rate:.2f} s were read"
+
+
+def _with_length(data: bytes) -> bytes:
+    """A wav whose writer left the length of its samples at 0, with the length "unknown"."""
+    if data[:4] != b"RIFF" or data[8:12] != b"WAVE":
+        return data
+    at = 12
+    while at + 8 < len(data):
+        size = int.from_bytes(data[at + 4 : at + 8], "little")
+        if data[at : at + 4] == b"data":
+            return data if size else data[: at + 4] + b"\xff\xff\xff\xff" + data[at + 8 :]
+        at += 8 + size + size % 2
+    return data
