@@ -1,5 +1,6 @@
 // pyvoc._pyvoc.training: the sequence layers that pyvoc.train runs on a CPU. Arrays are float32,
-// C-contiguous and are not copied; the caller (pyvoc/families/lpcnet/train/native.py) allocates results.
+// C-contiguous and are not copied; the caller (pyvoc/families/lpcnet/train/native.py) allocates
+// results.
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 

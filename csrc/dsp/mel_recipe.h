@@ -1,5 +1,5 @@
-// MelRecipe: how mel frames are computed, as data. The presets are those of pyvoc/container/mel.py; a
-// model's own recipe comes from its file (models/mel_features.h).
+// MelRecipe: how mel frames are computed, as data. The presets are those of pyvoc/container/mel.py;
+// a model's own recipe comes from its file (models/mel_features.h).
 //
 // Every recipe is the same chain: pad, frames, periodic Hann window centred in the transform,
 // magnitude to the power `power`, area-normalised Slaney mel filters, clamp at `floor`, logarithm,
