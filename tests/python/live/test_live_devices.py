@@ -18,7 +18,7 @@ from jack import Server, environment, need_port_audio, server
 from sounds import speechlike
 
 import pyvoc
-from pyvoc import audio
+from pyvoc import audio, doubts
 from pyvoc.files.pcm import to_int16
 
 WORKER = Path(__file__).parents[1] / "support" / "live_worker.py"
@@ -142,7 +142,8 @@ def test_a_server_that_ends_is_told(tmp_path: Path) -> None:
         assert process.returncode == 3
         assert "the audio device stopped" in err
         assert "Traceback" not in err
-        assert audio.read(tmp_path / "both.wav")[1] == 16000  # what there was
+        with doubts.collect():  # nobody spoke
+            assert audio.read(tmp_path / "both.wav")[1] == 16000  # what there was
 
 
 def test_ctrl_c(jack: Server) -> None:
