@@ -25,12 +25,12 @@ def add_pcm(parser: argparse.ArgumentParser, *, also: str = "") -> None:
     )
 
 
-def check_pcm(args: argparse.Namespace, names: Iterable[str]) -> None:
-    """A usage error where no input can be raw PCM."""
+def check_pcm(args: argparse.Namespace, names: Iterable[str], *, also: str = "") -> None:
+    """A usage error where no input can be raw PCM; `also` is what else the rate goes with."""
     given = [flag for flag in ("rate", "channels") if getattr(args, flag) is not None]
     raw = any(name == "-" or Path(name).suffix.lower() in RAW_SUFFIXES for name in names)
     if given and not raw:
         args.parser.error(
-            f"--{given[0]} is for raw PCM ({' '.join(sorted(RAW_SUFFIXES))}, or a pipe): other "
-            "files say their own"
+            f"--{given[0]} is for raw PCM ({' '.join(sorted(RAW_SUFFIXES))}, or a pipe){also}: "
+            "other files say their own"
         )

@@ -206,7 +206,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the sub-command; raises :class:`pyvoc.Error`."""
     targets, raw = _targets(args)
     if not args.from_bin:
-        check_pcm(args, args.inputs)
+        check_pcm(args, args.inputs, also=" or with --from-bin")
     if args.draws is not None and len(args.inputs) > 1:
         args.parser.error("--draws goes with one input")
     options = given(args, "synth")

@@ -100,7 +100,7 @@ def test_pipes(speech: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_bad_inputs_leave_no_output(speech: Path, tmp_path: Path) -> None:
     out = tmp_path / "out.f32"
     (tmp_path / "odd.s16").write_bytes(b"abc")
-    (tmp_path / "short.s16").write_bytes(bytes(318))
+    (tmp_path / "short.s16").write_bytes(np.full(159, 9000, "<i2").tobytes())
     (tmp_path / "empty").mkdir()
     (tmp_path / "nothing.txt").write_text("# no files\n")
     (tmp_path / "wrong.txt").write_text("speech.s16\nabsent.wav\n")
