@@ -15,7 +15,7 @@ from pyvoc.errors import UnsupportedError
 from pyvoc.files.doubts import messages
 from pyvoc.files.listing import expand
 from pyvoc.quant.calibrate import MIN_SNR_DB, QuantizationReport, quantize
-from pyvoc.runtime.synthesis import load_input
+from pyvoc.runtime.synthesis import load_input, suspect
 
 __all__ = ["add_parser", "run"]
 
@@ -64,8 +64,15 @@ def run(args: argparse.Namespace) -> int:
         )
     names = expand(args.calibrate)
     utterances = [load_input(name, model.info, layout=None) for name in names]
+    for name, rows in zip(names, utterances, strict=True):
+        suspect(name, rows, model.info)
     report = quantize(
-        args.model, args.output, utterances, min_snr_db=args.min_snr, progress=counter("utterances")
+        args.model,
+        args.output,
+        utterances,
+        names=[f"'{name}'" for name in names],
+        min_snr_db=args.min_snr,
+        progress=counter("utterances"),
     )
     if args.json:
         print(json.dumps(dataclasses.asdict(report) | {"warnings": messages()}))

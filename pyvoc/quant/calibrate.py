@@ -18,9 +18,12 @@ from pyvoc.container.layout import I8, TensorSpec
 from pyvoc.errors import Error, ModelError, UnsupportedError
 from pyvoc.evaluate.spectra import log_spectral_distance
 from pyvoc.families import spec_of
+from pyvoc.files.doubts import doubt
 from pyvoc.quant.convolution import clipped_range, input_range, quantize_sum
 from pyvoc.quant.encode import decode, encode
 from pyvoc.quant.integers import Quantized
+from pyvoc.quant.speech import lacks_speech
+from pyvoc.runtime.inputs import as_frames
 
 __all__ = ["MIN_SNR_DB", "LayerReport", "QuantizationReport", "quantize"]
 
@@ -98,6 +101,8 @@ def quantize(
     target: str | os.PathLike[str],
     utterances: Sequence[Float32],
     *,
+    names: Sequence[str] | None = None,
+    any_sound: bool = False,
     min_snr_db: float = MIN_SNR_DB,
     progress: Callable[[int, int], None] | None = None,
 ) -> QuantizationReport:
@@ -111,7 +116,12 @@ def quantize(
         Where to save; replaced only when all went well.
     utterances
         Features ``[frames, dims]`` of speech like that which the model will hear. With two or more,
-        every fourth (at least one) is held out to measure the error.
+        every fourth (at least one) is held out to measure the error. One that holds no speech is
+        doubted (:mod:`pyvoc.files.doubts`).
+    names
+        Of the utterances, for messages; None counts them.
+    any_sound
+        Whether the utterances need not be speech (a benchmark's, whose weights are random too).
     min_snr_db
         If the audio's signal-to-noise ratio is below, nothing is written (`target` is None in the
         report).
@@ -131,8 +141,10 @@ def quantize(
         It is int8 already, or damaged.
     FeatureError
         Features that do not suit the model.
+    DoubtError
+        Doubts are collected strictly, and an utterance holds no speech.
     Error
-        No utterances, or a file cannot be read or written.
+        No utterances, none that holds speech, or a file cannot be read or written.
     """
     if not utterances:
         raise Error("no speech to calibrate with: at least one utterance is needed")
@@ -150,6 +162,8 @@ def quantize(
     if container.metadata["pyvoc.precision"] == "int8":
         raise ModelError(f"{source}: is int8 already, expected f32 or bf16")
     model = pyvoc.load(source)
+    if not any_sound:
+        _check_speech(model, utterances, names)
     heard = [u for i, u in enumerate(utterances) if not _held_out(i, len(utterances))]
     tested = [u for i, u in enumerate(utterances) if _held_out(i, len(utterances))] or heard
     total = 2 * len(heard) + len(tested)
@@ -196,6 +210,21 @@ def quantize(
         lsd_db=float(distance.mean()),
         layers=layers,
     )
+
+
+def _check_speech(
+    model: pyvoc.Model, utterances: Sequence[Float32], names: Sequence[str] | None
+) -> None:
+    """Doubt utterances that are none, and refuse to hear nothing else."""
+    assert model.info.mel is not None
+    rows = [as_frames(features, model.info) for features in utterances]
+    lacking = {i: why for i, r in enumerate(rows) if (why := lacks_speech(r, model.info.mel))}
+    called = names or [f"utterance {i + 1}" for i in range(len(rows))]
+    if len(lacking) == len(rows):
+        more = f" (and so on, {len(rows)} in all)" if len(rows) > 1 else ""
+        raise Error(f"no speech to calibrate with: {called[0]}: {lacking[0]}{more}")
+    for i, why in lacking.items():
+        doubt("no speech", f"{called[i]} holds no speech: {why}")
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from pyvoc.runtime.model import Model
 from pyvoc.runtime.stream import Stream
 from pyvoc.runtime.system import system_info
 
-__all__ = ["Report", "from_files", "from_stream", "load_draws", "load_input"]
+__all__ = ["Report", "from_files", "from_stream", "load_draws", "load_input", "suspect"]
 
 Float32 = npt.NDArray[np.float32]
 
@@ -167,7 +167,7 @@ def from_files(
                 for name in names
             ]
             for name, array in zip(names, rows, strict=True):
-                _suspect(name, array, model.info)
+                suspect(name, array, model.info)
         warnings += doubts.messages
         found |= {_layout_name(array, model.info) for array in rows}
         started = time.perf_counter()
@@ -222,7 +222,7 @@ def _denoiser(model: Model, strength: float) -> Denoiser | None:
     return None if strength == 0 else Denoiser.for_model(model, strength=strength)
 
 
-def _suspect(name: str, rows: Float32, info: ModelInfo) -> None:
+def suspect(name: str, rows: Float32, info: ModelInfo) -> None:
     """Doubt a mel file for what it does not have in common with the mels that the model reads."""
     if info.mel is None or Path(name).suffix.lower() in AUDIO_SUFFIXES:
         return

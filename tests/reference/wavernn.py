@@ -194,6 +194,19 @@ class Upstream(Network):
         return self._linear("fc3", y), h1, h2
 
 
+class SingleGru(Upstream):
+    """geneing's network, with one GRU and one hidden layer; it reads mels of -4..4."""
+
+    def step(
+        self, x: Array, mel: Array, aux: Array, h1: Array, h2: Array
+    ) -> tuple[Array, Array, Array]:
+        size = aux.shape[1] // 2
+        y = self._linear("I", x[:, None], mel, aux[:, : size - 1])
+        h1 = self._gru("rnn1", h1, y)
+        y = np.maximum(self._linear("fc1", y + h1, aux[:, size : 2 * size]), 0)
+        return self._linear("fc3", y), h1, h2
+
+
 class Wavernn(Network):
     """The network as our model files have it.
 

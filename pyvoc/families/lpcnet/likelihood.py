@@ -29,7 +29,7 @@ from pyvoc.files import features
 if TYPE_CHECKING:
     from pyvoc.runtime.model import Model
 
-__all__ = ["RECIPE", "SCORER", "Score", "laplace_nats", "measure", "score"]
+__all__ = ["RECIPE", "SCORER", "Score", "laplace_nats", "measure", "predictors", "score"]
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -111,7 +111,7 @@ def laplace_nats(codes: Codes) -> Float64:
     return best
 
 
-def _predictors(model: Model, rows: Float32) -> Float32:
+def predictors(model: Model, rows: Float32) -> Float32:
     """LPC [frames, 16] that the runtime uses for the samples of each frame."""
     from pyvoc._pyvoc import testing
 
@@ -145,7 +145,7 @@ def score(model: Model, pcm: npt.NDArray[np.int16]) -> Score:
         Too short.
     """
     rows = features.extract(pcm, layout=model.info.feature_layout)
-    excitation = quantise(frame_signal(pcm, len(rows)), _predictors(model, rows))
+    excitation = quantise(frame_signal(pcm, len(rows)), predictors(model, rows))
     heard = (deemphasise(excitation.heard) / 32768.0).astype(np.float32)
     nats = np.empty(len(excitation.codes), np.float32)
     impossible = 0

@@ -31,7 +31,8 @@ FAMILY = Family(
         Option(
             "mode",
             "what the outputs are: a mixture of logistics, mu-law labels, or labels on a linear "
-            "scale (default: told from their number, labels being mu-law)",
+            "scale (default: told from their number, labels being mu-law, those of a network with "
+            "a single GRU linear)",
             choices=("mol", "raw", "linear"),
             command="convert",
         ),

@@ -1,4 +1,4 @@
-"""WaveRNN from fatchord's and torchaudio's checkpoints, which are one network under two namings."""
+"""WaveRNN from the checkpoints of fatchord, torchaudio and geneing: one network, named thrice."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from pyvoc.convert.tensors import NamedTensors
 from pyvoc.convert.tree import levels
 from pyvoc.families.wavernn.hoist import fold_batch_norm, hoist
 from pyvoc.families.wavernn.names import Named, find_network, find_stranger
+from pyvoc.families.wavernn.single_gru import RECIPE as SINGLE_GRU
+from pyvoc.families.wavernn.single_gru import embed, has_single_gru
 from pyvoc.families.wavernn.spec import (
     MAX_BITS,
     WAVERNN,
@@ -53,8 +55,8 @@ def pick_wavernn(tree: Any) -> tuple[dict[str, Any], Named] | None:
         stranger = stranger or find_stranger(names)
     if stranger is not None:
         raise Refused(
-            f"it is {stranger}, which is not supported: of WaveRNNs, the network with two GRUs of "
-            "fatchord/WaveRNN and torchaudio is"
+            f"it is {stranger}, which is not supported: of WaveRNNs, the network of "
+            "fatchord/WaveRNN and torchaudio is, and its form with a single GRU"
         )
     return None
 
@@ -79,7 +81,8 @@ def convert_wavernn(
     container
         Name of the file's format, for ``pyvoc.source.format``.
     mode
-        ``mol``, ``raw`` or ``linear``; None: told from the number of outputs, labels being mu-law.
+        ``mol``, ``raw`` or ``linear``; None: told from the number of outputs, labels being mu-law,
+        but linear of a network with a single GRU.
     sparsity
         For the checkpoint's.
 
@@ -97,11 +100,20 @@ def convert_wavernn(
     found = reader.tensors(dims)
     bits = dims["outputs"].bit_length() - 1
     if mode is None:
-        mode = "raw" if dims["outputs"] == 1 << bits and 1 <= bits <= MAX_BITS else "mol"
+        labels = "linear" if reader.single else "raw"
+        mode = labels if dims["outputs"] == 1 << bits and 1 <= bits <= MAX_BITS else "mol"
+    elif mode == "raw" and reader.single:
+        problems.append("mode is raw, expected linear or mol of a network with a single GRU")
     notes: list[str] = []
     if named.others:
         notes.append(f"{named.others} tensors that are not the network's were left out")
-    recipe = _recipe(dims, notes)
+    if reader.single:
+        notes.append(
+            "one GRU: embedded in the network with two, without loss; it reads mels of 0..1, which "
+            "are (m + 4) / 8 of upstream's in -4..4; upstream makes them of speech with a "
+            "pre-emphasis of 0.97, which no recipe here has"
+        )
+    recipe = _recipe(SINGLE_GRU if reader.single else FATCHORD, dims, notes)
     settings = (
         WavernnSettings(recipe)
         if mode == "mol"
@@ -113,7 +125,7 @@ def convert_wavernn(
     problems += [f"the mel recipe: {problem}" for problem in recipe.problems()]
     if problems:
         raise_problems(str(path), problems)
-    upstream = named.naming.upstream
+    upstream = "geneing" if reader.single else named.naming.upstream
     return Checkpoint(
         WAVERNN,
         found,
@@ -131,6 +143,7 @@ class _Reader:
         self._layers = Layers(arrays, named.prefix)
         self._named = named
         self.blocks, self.stretches = named.naming.count(arrays)
+        self.single = has_single_gru(named.names)
         self._found: dict[str, AnyArray] = {}
         for conv, norm in self._convolutions():
             self._take(f"{conv}.weight", 3)
@@ -140,11 +153,11 @@ class _Reader:
         self._take("conv_out.bias", 1)
         for k in range(self.stretches):
             self._take(f"stretch.{k}.weight", 4)
-        for gru in ("rnn1", "rnn2"):
+        for gru in ("rnn1",) if self.single else ("rnn1", "rnn2"):
             for leaf, ndim in (("weight", 2), ("bias", 1)):
                 self._take(f"{gru}.{leaf}_ih_l0", ndim)
                 self._take(f"{gru}.{leaf}_hh_l0", ndim)
-        for layer in ("input", "fc1", "fc2", "fc3"):
+        for layer in ("input", "fc1", "fc3") if self.single else ("input", "fc1", "fc2", "fc3"):
             self._take(f"{layer}.weight", 2)
             self._take(f"{layer}.bias", 1)
         self._layers.finish()
@@ -160,8 +173,8 @@ class _Reader:
         Returns
         -------
         dict
-            Sizes, ``mels``, ``A`` (a quarter of the residual network's output), ``outputs`` and
-            ``hop`` among them.
+            Sizes, ``mels``, ``A`` (a quarter of the residual network's output, half of it with a
+            single GRU), ``outputs`` and ``hop`` among them.
         """
         dims: dict[str, int] = {}
         for symbol, name, axis in (
@@ -176,10 +189,12 @@ class _Reader:
             if name in self._found:
                 dims[symbol] = self._found[name].shape[axis]
         if "out" in dims:
-            dims["A"] = dims["out"] // 4
+            dims["A"] = dims["out"] // (2 if self.single else 4)
         for total, parts in (("input", ("mels", "A")), ("R+A", ("R", "A")), ("F+A", ("F", "A"))):
             if dims.keys() >= set(parts):
-                dims[total] = sum(dims[part] for part in parts) + (total == "input")
+                dims[total] = sum(dims[part] for part in parts)
+        if "input" in dims and not self.single:
+            dims["input"] += 1  # the sample before, for which a single GRU gives up an aux channel
         if "R" in dims:
             dims["3R"] = 3 * dims["R"]
         expected: dict[str, tuple[str | int, ...]] = {
@@ -219,7 +234,10 @@ class _Reader:
 
     def tensors(self, dims: Mapping[str, int]) -> dict[str, AnyArray]:
         """All tensors of our spec; only after `check_shapes` found nothing."""
-        arrays, quarters = self._found, 4 * dims["A"]
+        arrays: Mapping[str, AnyArray] = self._found
+        if self.single:
+            arrays = embed(arrays, mels=dims["mels"], aux=dims["A"])
+        quarters = 4 * dims["A"]
         found: dict[str, AnyArray] = {}
         for conv, norm in self._convolutions():
             kind, _, number = conv.partition(".")
@@ -261,19 +279,19 @@ class _Reader:
             self._layers.misshapen(f"{self._theirs(layer)}.{leaf}", array.shape, expected)
 
 
-def _recipe(dims: Mapping[str, int], notes: list[str]) -> MelRecipe:
-    """fatchord's recipe, of the bands and the hop that the tensors say."""
-    recipe = replace(FATCHORD, bands=dims["mels"])
+def _recipe(usual: MelRecipe, dims: Mapping[str, int], notes: list[str]) -> MelRecipe:
+    """Upstream's usual recipe, of the bands and the hop that the tensors say."""
+    recipe = replace(usual, bands=dims["mels"])
     hop = dims["hop"]
     if hop != recipe.hop_length:
         recipe = replace(recipe, hop_length=hop, window_length=4 * hop)
         while recipe.fft_length < recipe.window_length <= 1 << 14:
             recipe = replace(recipe, fft_length=2 * recipe.fft_length, pad=recipe.fft_length)
         notes.append(
-            f"the hop is {hop} samples: the mel recipe of fatchord with it and a window of "
+            f"the hop is {hop} samples: the mel recipe of {usual.name} with it and a window of "
             f"{4 * hop} is assumed"
         )
-    return recipe if recipe.same_numbers(FATCHORD) else replace(recipe, name="custom")
+    return recipe if recipe.same_numbers(usual) else replace(recipe, name="custom")
 
 
 TENSORS = NamedTensors(pick_wavernn, convert_wavernn)

@@ -15,7 +15,16 @@ from pyvoc.files import features
 if TYPE_CHECKING:
     from pyvoc.runtime.model import Model
 
-__all__ = ["SCORER", "expected_of", "labels_of", "measure", "mixture_nats", "raw_nats"]
+__all__ = [
+    "LEAST_LOG_SCALE",
+    "SCORER",
+    "expected_of",
+    "labels_of",
+    "log_softmax",
+    "measure",
+    "mixture_nats",
+    "raw_nats",
+]
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
@@ -60,7 +69,8 @@ def expected_of(labels: Labels, classes: int, *, mu_law: bool) -> Float64:
     return np.asarray(x)
 
 
-def _log_softmax(logits: Float64) -> Float64:
+def log_softmax(logits: Float64) -> Float64:
+    """Logarithms of the probabilities [samples, classes] that logits stand for."""
     top = logits.max(axis=1, keepdims=True)
     shifted = logits - top
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True)))
@@ -68,7 +78,7 @@ def _log_softmax(logits: Float64) -> Float64:
 
 def raw_nats(outputs: Float32, labels: Labels) -> Float64:
     """Nats [samples] of labels under logits [samples, labels]."""
-    logs = _log_softmax(outputs.astype(np.float64))
+    logs = log_softmax(outputs.astype(np.float64))
     return np.asarray(-logs[np.arange(len(labels)), labels])
 
 
@@ -83,7 +93,7 @@ def mixture_nats(outputs: Float32, labels: Labels) -> Float64:
     high[labels == most] = np.inf
     # sigmoid(high) - sigmoid(low) = sigmoid(high) sigmoid(-low) (1 - exp(low - high)), exactly.
     each = -np.logaddexp(0, -high) - np.logaddexp(0, low) + np.log(-np.expm1(low - high))
-    return np.asarray(-np.logaddexp.reduce(each + _log_softmax(weights), axis=1))
+    return np.asarray(-np.logaddexp.reduce(each + log_softmax(weights), axis=1))
 
 
 def measure(model: Model, pcm: npt.NDArray[np.int16]) -> Measured:

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from pyvoc.container.blocks import expand_blocks, square_diagonals
-from pyvoc.families.lpcnet.report import measure, probe
 from pyvoc.quant.bf16 import ceil_bf16, from_bf16, to_bf16
 from pyvoc.quant.integers import keeps_rules, quantize_rows, quantize_table
 from pyvoc.quant.sparse import choose_block, cut_blocks, used_blocks
@@ -133,31 +132,3 @@ def test_block_choice() -> None:
     assert choose_block(np.ones((96, 32)), candidates) is None
     assert choose_block(np.zeros((12, 6)), candidates) is None  # no block fits the sizes
     np.testing.assert_array_equal(square_diagonals(np.arange(8).reshape(4, 2)), [0, 3, 4, 7])
-
-
-@pytest.mark.parametrize("layout", ["lpcnet36", "lpcnet55"])
-def test_probe_is_fixed_and_plausible(layout: str) -> None:
-    (features, pcm), (again, _) = probe(layout), probe(layout)
-    np.testing.assert_array_equal(features, again)
-    assert len(pcm) == 160 * len(features)
-    assert np.isfinite(features).all() and np.abs(features).max() < 5
-    assert 0.01 < np.sqrt(np.mean(pcm**2)) < 0.5 and np.abs(pcm).max() < 1
-
-
-@pytest.mark.parametrize("tree", [True, False])
-def test_measure(tree: bool) -> None:
-    rng = np.random.default_rng(0)
-    logits = rng.normal(0, 1, (20, 256))
-    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
-    same = measure(p, p, tree=tree)
-    assert same.kl_mean == 0 and same.kl_max == 0 and same.logit_snr_db is None
-    worse = []
-    for noise in (0.01, 0.1):
-        other = np.exp(logits + noise * rng.normal(0, 1, logits.shape))
-        worse.append(measure(p, other / other.sum(1, keepdims=True), tree=tree))
-    assert 0 < worse[0].kl_mean < worse[1].kl_mean < worse[1].kl_max
-    assert worse[0].kl_mean == pytest.approx(0.01**2 / 2, rel=0.2)
-    # A tenth of the noise: 20 dB, whatever the kind of logits.
-    assert worse[0].logit_snr_db - worse[1].logit_snr_db == pytest.approx(20, abs=1)
-    if not tree:
-        assert worse[0].logit_snr_db == pytest.approx(40, abs=1)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from melgan_files import reference
 from quantized import mels, snr
+from sounds import speechlike
 from tier_worker import run, tiers
 from voices import MELGAN, TREE, make_mel
 
@@ -19,6 +20,7 @@ from pyvoc.families import spec_of
 from pyvoc.quant import decode
 from pyvoc.quant.calibrate import quantize
 from pyvoc.quant.convolution import clipped_range, input_range, quantize_sum
+from pyvoc.quant.speech import lacks_speech
 
 REFLECT = next(p for p in MELGAN if p.stem == "reflect.f32")
 FLOATS = [p for p in MELGAN if p.stem.endswith("f32")]
@@ -157,6 +159,82 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "(not written)" in printed.out
     assert "is below 90 dB" in printed.err
     assert not out.exists()
+
+
+def loud(name: str, seconds: float = 1.0) -> np.ndarray:
+    """What is no speech, at the rate of the tiny models."""
+    time = np.arange(round(22050 * seconds)) / 22050
+    hiss = 0.1 * np.random.default_rng(3).standard_normal(len(time))
+    return {
+        "silence": 0 * time,
+        "noise": hiss,
+        "half noise": np.where(time < seconds / 2, 0, hiss),
+        "tone": 0.3 * np.sin(2 * np.pi * 440 * time),
+        "hum": 0.1 * sum(np.sin(2 * np.pi * 50 * k * time) / k for k in range(1, 20)),
+    }[name]
+
+
+def mel_of(audio: np.ndarray) -> np.ndarray:
+    return pyvoc.features.extract(to_int16(audio), model=pyvoc.load(REFLECT))
+
+
+def to_int16(audio: np.ndarray) -> np.ndarray:
+    return np.rint(32767 * audio).astype(np.int16)
+
+
+@pytest.mark.parametrize("name", ["silence", "noise", "half noise", "tone", "hum"])
+def test_nothing_is_calibrated_without_speech(name: str, tmp_path: Path) -> None:
+    out = tmp_path / "out.gguf"
+    with pytest.raises(pyvoc.Error, match=r"no speech to calibrate with: utterance 1: .*silence"):
+        quantize(REFLECT, out, 2 * [mel_of(loud(name))], min_snr_db=-100)
+    assert not out.exists()
+    assert quantize(REFLECT, out, [mel_of(loud(name))], any_sound=True, min_snr_db=-100).target
+    heard = [mel_of(loud(name)), *mels(REFLECT, 2)]
+    with pytest.warns(pyvoc.InputWarning, match="^b holds no speech: "):
+        quantize(REFLECT, out, heard[1:] + heard[:1], names=["a", "c", "b"], min_snr_db=-100)
+
+
+def test_speech_however_noisy_is_speech() -> None:
+    recipe = pyvoc.load(REFLECT).info.mel
+    rng = np.random.default_rng(4)
+    for seed in range(3):
+        voice = at_22050(speechlike(3.0, seed=seed))
+        for level in (0.0, 0.1):  # 10 dB below
+            hiss = np.sqrt(level) * voice.std() * rng.standard_normal(len(voice))
+            mel = mel_of(np.clip(voice + hiss, -1, 1))
+            assert lacks_speech(mel, recipe) is None
+            assert lacks_speech(mel[:4], recipe) is None  # too short to tell
+    quiet = 1e-3 * np.random.default_rng(5).standard_normal(22050)
+    assert "its level changes by 0." in str(lacks_speech(mel_of(quiet), recipe))
+
+
+def at_22050(audio: np.ndarray) -> np.ndarray:
+    """From 16 kHz to 22.05 kHz, roughly."""
+    at = np.arange(0, len(audio) - 1, 16000 / 22050)
+    return np.interp(at, np.arange(len(audio)), audio)
+
+
+def test_command_names_what_is_no_speech(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pyvoc.audio.write_wav(tmp_path / "hiss.wav", loud("noise"), 22050)
+    np.save(tmp_path / "mel.npy", mels(REFLECT)[0])
+    out = tmp_path / "int8.gguf"
+    arguments = ["quantize", str(REFLECT), "-o", str(out), "--min-snr", "-99", "--calibrate"]
+    assert main([*arguments, str(tmp_path / "hiss.wav")]) == 3
+    assert f"no speech to calibrate with: '{tmp_path / 'hiss.wav'}': within" in (
+        capsys.readouterr().err
+    )
+    both = [str(tmp_path / "hiss.wav"), str(tmp_path / "mel.npy")]
+    assert main([*arguments, *both, "--strict"]) == 3
+    assert not out.exists()
+    capsys.readouterr()
+    assert main([*arguments, *both, "--json"]) == 0
+    printed = capsys.readouterr()
+    warnings = json.loads(printed.out)["warnings"]
+    assert any("hiss.wav' holds no speech: within 0.1 s" in warning for warning in warnings)
+    assert all("mel.npy' holds" not in warning for warning in warnings)
+    assert "pyvoc: warning: " in printed.err
 
 
 def test_refusals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -248,3 +248,49 @@ def _blocks(matrix: np.ndarray, *, int8: bool) -> tuple[bytes, bytes]:
         for _, block in blocks:
             weights += quantise(block).tobytes() if int8 else block.T.astype("<f4").tobytes()
     return np.array(index, "<i4").tobytes(), weights
+
+
+def probe(layout: str) -> tuple[np.ndarray, np.ndarray]:
+    """Features [40, dims] of a layout and a signal [6400] in -1..1 to force: voiced, noisy."""
+    frames, hop, dims = 40, 160, {"lpcnet36": 36, "lpcnet55": 55}[layout]
+    rng = np.random.Generator(np.random.PCG64(20190512))
+    time = np.arange(frames)
+    period = np.rint(130 + 30 * np.sin(time / 6)).astype(int)
+    voicing = 0.5 + 0.4 * np.sin(time / 9)
+    cepstrum = 0.35 * rng.standard_normal((frames, 18)) / (1 + np.arange(18) / 3)
+    cepstrum[:, 0] += 1.5 + np.sin(time / 7)
+    cepstrum[:, 1] += 1.2
+    reflection = np.zeros(16)
+    reflection[:6] = (-0.85, 0.45, -0.2, 0.15, -0.1, 0.05)
+    lpc = _step_up(reflection)
+    excitation = rng.laplace(0.0, 60.0, frames * hop) * np.repeat(1.2 - voicing, hop)
+    at = 0
+    while at < len(excitation):
+        excitation[at] += 1500 * voicing[at // hop]
+        at += int(period[at // hop])
+    signal = np.zeros(len(excitation) + 16)
+    for t, e in enumerate(excitation):
+        signal[t + 16] = e - lpc @ signal[t : t + 16][::-1]
+    # Undo the pre-emphasis: models see what an extractor would have seen.
+    pcm = np.zeros(len(excitation))
+    memory = 0.0
+    for t, x in enumerate(signal[16:]):
+        memory = x + 0.85 * memory
+        pcm[t] = memory
+    features = np.zeros((frames, dims), np.float32)
+    features[:, :18] = cepstrum
+    pitch = 18 if layout == "lpcnet36" else 36
+    features[:, pitch] = 0.01 * (2 * period - 200)
+    features[:, pitch + 1] = voicing - 0.5
+    features[:, -16:] = lpc
+    rounded = np.clip(np.rint(pcm), -32767, 32767) / 32768
+    return features, rounded.astype(np.float32)
+
+
+def _step_up(reflection: np.ndarray) -> np.ndarray:
+    """LPC a_1..a_n (prediction = -sum a_k x[t-k]) from reflection coefficients."""
+    a = np.zeros(len(reflection))
+    for i, k in enumerate(reflection):
+        a[:i] = a[:i] + k * a[:i][::-1]
+        a[i] = k
+    return a

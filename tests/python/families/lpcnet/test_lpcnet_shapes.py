@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from lpcnet_files import make_tiny, reference
+from lpcnet_files import make_tiny, probe, reference
 from tier_worker import run, tiers
 
 from pyvoc.container import read_container
-from pyvoc.families.lpcnet.report import probe
 from pyvoc.families.lpcnet.spec import LPCNET, LpcnetSettings
 from pyvoc.quant import decode
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from lpcnet_files import ROOT, reference
+from lpcnet_files import ROOT, probe, reference
 
 import pyvoc
 from pyvoc.container import read_container
-from pyvoc.families.lpcnet.report import probe
 from pyvoc.families.lpcnet.spec import LPCNET
 from pyvoc.quant import decode
 
