@@ -12,6 +12,7 @@ from pyvoc.bench.runner import targets
 from pyvoc.cli.arguments import whole
 from pyvoc.container.layout import PRECISIONS
 from pyvoc.files.atomic import atomic_open
+from pyvoc.files.outputs import check_outputs
 from pyvoc.voices import DEFAULT, resolve
 
 __all__ = ["add_parser", "run"]
@@ -125,6 +126,9 @@ def run(args: argparse.Namespace) -> int:
         args.parser.error("--peer-lpcnet takes an int8 build and a float build")
     if args.model is not None and args.precision is not None:
         args.parser.error("--precision is for seeded models; --model has its own")
+    if args.output is not None:
+        programs = (*(args.peer_lpcnet or ()), args.c_example)
+        check_outputs([args.output], inputs=[args.model, *programs])
     chosen = _DEFAULT if args.target is None else (args.target,)
     given: list[Path | None] = [*(args.peer_lpcnet or []), None, None]
     own = args.target is not None and args.target not in _DEFAULT

@@ -10,8 +10,8 @@ from typing import Any
 
 from pyvoc.cli.arguments import counter, whole
 from pyvoc.cli.doubtful import add_strict
-from pyvoc.errors import Error
 from pyvoc.files.doubts import messages
+from pyvoc.files.outputs import check_outputs, create_folder
 
 __all__ = ["add_parser", "run"]
 
@@ -97,21 +97,18 @@ def _run_compare(args: argparse.Namespace) -> int:
     from pyvoc.evaluate.files import pair
 
     pairs = pair(*args.paths)
-    into_folder = Path(args.paths[0]).is_dir()
-    if args.plot is not None and into_folder:
-        _make_folder(Path(args.plot))
     required = tuple(name for name in ("pesq", "stoi") if getattr(args, name))
+    drawings = _drawings(args, pairs)
+    check_outputs(drawings, inputs=(path for both in pairs for path in both))
     found, bounds = [], []
     show = counter("files")
-    for reference, output in pairs:
+    for i, (reference, output) in enumerate(pairs):
         left, right = read_pair(reference, output, rate=args.rate)
         result = compare(left, right, delay=args.delay, require=required)
-        if args.plot is not None:
-            target = Path(args.plot)
-            if into_folder:
-                target /= Path(reference).relative_to(args.paths[0]).with_suffix(".png")
-                _make_folder(target.parent)
-            plot(result, target)
+        if drawings:
+            if drawings[i] != Path(args.plot):
+                create_folder(drawings[i].parent)
+            plot(result, drawings[i])
         found.append(result.without_signals())
         if args.bounds:
             from pyvoc.evaluate.references import bounds as measure
@@ -126,11 +123,14 @@ def _run_compare(args: argparse.Namespace) -> int:
     return 0
 
 
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Error(f"cannot create '{folder}': {error.strerror}") from error
+def _drawings(args: argparse.Namespace, pairs: list[tuple[str, str]]) -> list[Path]:
+    """Where the pictures of the pairs go; none where none are wanted."""
+    if args.plot is None:
+        return []
+    target, folder = Path(args.plot), Path(args.paths[0])
+    if not folder.is_dir():
+        return [target]
+    return [target / Path(file).relative_to(folder).with_suffix(".png") for file, _ in pairs]
 
 
 def _as_json(reports: dict[str, Any]) -> str:

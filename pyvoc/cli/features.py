@@ -21,12 +21,13 @@ from pyvoc.cli.doubtful import add_strict
 from pyvoc.cli.raw_pcm import add_pcm, check_pcm
 from pyvoc.container.mel import RECIPES
 from pyvoc.container.reader import read_metadata
-from pyvoc.errors import AudioError, Error
+from pyvoc.errors import AudioError
 from pyvoc.files import audio, mels
 from pyvoc.files.atomic import atomic_open
 from pyvoc.files.doubts import messages
 from pyvoc.files.features import LAYOUTS, Extractor, read_pcm, save, too_short
 from pyvoc.files.listing import Found, find
+from pyvoc.files.outputs import check_outputs, create_folder
 
 __all__ = ["LENGTHS", "add_parser", "run"]
 
@@ -192,13 +193,9 @@ def _run_one_output(
     return samples, frames
 
 
-def _run_directory(
-    files: list[Found], output: Path, reader: _Reader, progress: _Progress, suffix: str
-) -> tuple[int, int]:
-    """Write one feature file per input, and for ``.bin`` their lengths; samples and frames."""
-    extractor = reader.extractor
+def _targets(files: list[Found], output: Path, suffix: str) -> dict[Path, str]:
+    """The feature file of each input, in a directory: target -> input."""
     targets: dict[Path, str] = {}
-    lengths: list[str] = []
     for file in files:
         name, target = file.path, output / f"{file.place}{suffix}"
         if "\n" in str(file.place):
@@ -206,11 +203,17 @@ def _run_directory(
         if target in targets:
             raise AudioError(f"'{targets[target]}' and '{name}' would both become '{target}'")
         targets[target] = name
+    return targets
+
+
+def _run_directory(
+    targets: dict[Path, str], output: Path, reader: _Reader, progress: _Progress, suffix: str
+) -> tuple[int, int]:
+    """Write one feature file per input, and for ``.bin`` their lengths; samples and frames."""
+    extractor = reader.extractor
+    lengths: list[str] = []
     for folder in sorted({target.parent for target in targets}):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise Error(f"cannot create '{folder}': {error.strerror}") from error
+        create_folder(folder)
     samples = frames = 0
     for index, (target, name) in enumerate(targets.items()):
         extractor.reset()
@@ -262,18 +265,24 @@ def run(args: argparse.Namespace) -> int:
     if args.json and args.output == "-":
         args.parser.error("--json and -o - both want standard output")
     files = find(args.inputs)
-    check_pcm(args, (file.path for file in files))
+    names = [file.path for file in files]
+    check_pcm(args, names)
     extractor = _open(args)
+    output = Path(args.output)
+    suffix = _suffix(args, extractor) if into_directory else ""
+    targets = _targets(files, output, suffix) if into_directory else {}
+    lengths = [output / LENGTHS] if suffix == mels.BIN_SUFFIX else []
+    check_outputs(
+        [*targets, *lengths] if into_directory else [args.output],
+        inputs=[*args.inputs, *names, args.model],
+    )
     reader = _Reader(extractor, args.rate, args.channels)
     progress = _Progress(len(files))
     started = time.perf_counter()
     try:
         if into_directory:
-            suffix = _suffix(args, extractor)
-            folder = Path(args.output)
-            samples, frames = _run_directory(files, folder, reader, progress, suffix)
+            samples, frames = _run_directory(targets, output, reader, progress, suffix)
         else:
-            names = [file.path for file in files]
             samples, frames = _run_one_output(names, args.output, reader, progress)
     finally:
         progress.close()

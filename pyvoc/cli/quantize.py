@@ -14,6 +14,7 @@ from pyvoc.cli.doubtful import add_strict
 from pyvoc.errors import UnsupportedError
 from pyvoc.files.doubts import messages
 from pyvoc.files.listing import expand
+from pyvoc.files.outputs import check_outputs
 from pyvoc.quant.calibrate import MIN_SNR_DB, QuantizationReport, quantize
 from pyvoc.runtime.synthesis import load_input
 
@@ -63,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
             "pyvoc convert --precision int8 quantises it"
         )
     names = expand(args.calibrate)
+    check_outputs([args.output], inputs=[args.model, *args.calibrate, *names])
     utterances = [load_input(name, model.info, layout=None) for name in names]
     report = quantize(
         args.model, args.output, utterances, min_snr_db=args.min_snr, progress=counter("utterances")

@@ -19,6 +19,7 @@ from pyvoc.cli.options import add_options, given
 from pyvoc.cli.raw_pcm import add_pcm, check_pcm
 from pyvoc.files.audio import RAW_SUFFIXES
 from pyvoc.files.layouts import LAYOUTS
+from pyvoc.files.outputs import check_outputs
 from pyvoc.runtime import synthesis
 from pyvoc.runtime.inputs import MOST_LOOKAHEAD
 from pyvoc.runtime.lookahead import LookaheadReport
@@ -196,8 +197,6 @@ def _targets(args: argparse.Namespace) -> tuple[list[str], bool]:
             if target in targets[:i]:
                 first = inputs[targets.index(target)]
                 args.parser.error(f"'{first}' and '{inputs[i]}' would both become '{target}'")
-            if Path(target).absolute() == Path(inputs[i]).absolute():
-                args.parser.error(f"'{target}' would overwrite the input: give -o")
         return targets, raw
     return [output], _format(args, output)
 
@@ -223,6 +222,7 @@ def run(args: argparse.Namespace) -> int:
         args.parser.error("standard output is a terminal: give -o, or a pipe")
     if args.from_bin:
         return _from_bin(args, targets, raw=raw)
+    check_outputs(targets, inputs=[args.draws])
     voice = DEFAULT if args.model is None else args.model
     model = pyvoc.load(voice, precision=args.precision, threads=args.threads)
     draws = None if args.draws is None else synthesis.load_draws(args.draws)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from pyvoc import families
 from pyvoc.cli.doubtful import add_strict
 from pyvoc.errors import Error
-from pyvoc.train.config import TrainConfig, layered
+from pyvoc.files.outputs import check_outputs
+from pyvoc.train.config import CONFIG, TrainConfig, layered
 from pyvoc.train.requirements import require, require_torch
 
 if TYPE_CHECKING:
@@ -199,6 +200,7 @@ def settings(args: argparse.Namespace) -> tuple[TrainConfig, str | None]:
 
     found = find_checkpoint(config.folder, args.resume)
     if found is None:
+        check_outputs([config.folder / CONFIG], inputs=[args.config])
         return config, None
     if "finetune" in flags:
         raise Error("--finetune starts a run and --resume continues one: leave one out")

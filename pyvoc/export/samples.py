@@ -17,6 +17,7 @@ import numpy.typing as npt
 from pyvoc.errors import AudioError, Error
 from pyvoc.files.doubts import collect, doubt
 from pyvoc.files.mels import recipe_of
+from pyvoc.files.outputs import check_outputs, create_folder
 from pyvoc.files.pcm import open_output
 
 __all__ = ["Written", "read_samples", "write_samples"]
@@ -130,12 +131,14 @@ def write_samples(
     ------
     Error
         Neither a model nor a rate, or both; what :func:`read_samples` and
-        :func:`pyvoc.mels.recipe_of` raise; an output cannot be written.
+        :func:`pyvoc.mels.recipe_of` raise; an output cannot be written, or would overwrite an
+        input or the model.
     """
     if (model is None) == (rate is None):
         raise Error("samples without a header need a model or a rate, one of them")
     if not inputs or len(inputs) != len(outputs):
         raise Error(f"{len(inputs)} inputs were given for {len(outputs)} outputs")
+    check_outputs(outputs, inputs=[*inputs, model])
     recipe = None if model is None else recipe_of(model)
     hertz = recipe.sample_rate if recipe is not None else int(rate or 0)
     hop = None if recipe is None else recipe.hop_length
@@ -150,11 +153,7 @@ def write_samples(
                     "and are cut",
                 )
     if make_folder:
-        folder = Path(outputs[0]).parent
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise Error(f"cannot create '{folder}': {error.strerror}") from error
+        create_folder(Path(outputs[0]).parent)
     for output, samples in zip(outputs, made, strict=True):
         with open_output(output, hertz, raw=raw, samples=samples.size) as write:
             write(samples)

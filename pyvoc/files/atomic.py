@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,20 +41,17 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(path)
     try:
-        if target.is_dir():
-            raise Error(f"cannot write '{target}': it is a directory")
-        handle, name = tempfile.mkstemp(prefix=f"{target.name[:_NAME]}.tmp-", dir=target.parent)
-        os.close(handle)
+        is_folder = target.is_dir()
     except OSError as error:
         raise Error(f"cannot create '{target}': {error.strerror}") from error
-    temporary = Path(name)
+    if is_folder:
+        raise Error(f"cannot write '{target}': it is a directory")
+    temporary = target.parent / f"{target.name[:_NAME]}.tmp-{os.urandom(6).hex()}"
     try:
+        _create(temporary, target)
         yield temporary
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
         os.replace(temporary, target)
         _sync_folder(target.parent)
     except OSError as error:
@@ -93,6 +89,13 @@ def atomic_open(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
             yield stream
     except OSError as error:
         raise Error(f"cannot write '{target}': {_reason(error, target)}") from error
+
+
+def _create(temporary: Path, target: Path) -> None:
+    try:
+        os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    except OSError as error:
+        raise Error(f"cannot create '{target}': {error.strerror}") from error
 
 
 def _reason(error: OSError, path: Path) -> str:

@@ -12,11 +12,12 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from pyvoc.errors import Error, FeatureError
+from pyvoc.errors import FeatureError
 from pyvoc.files import features
 from pyvoc.files.audio import AUDIO_SUFFIXES
 from pyvoc.files.doubts import collect, doubt
 from pyvoc.files.loading import load_audio, load_draws, load_input
+from pyvoc.files.outputs import check_outputs, create_folder
 from pyvoc.files.pcm import Write, open_output
 from pyvoc.files.pipe import begin, frames_of, rest_of, rows_of
 from pyvoc.melcheck import check_rows
@@ -146,8 +147,10 @@ def from_files(
     ------
     Error
         What :func:`load_input`, :meth:`Model.synthesize` and :class:`pyvoc.Denoiser` raise, or an
-        output cannot be written; outputs that exist are complete.
+        output cannot be written, or would overwrite an input or the model; outputs that exist are
+        complete.
     """
+    check_outputs(outputs, inputs=[*inputs, model.info.path])
     given = model.options(options or {})
     denoiser = _denoiser(model, denoise)
     frames, samples_made, wall, found = 0, 0, 0.0, set()
@@ -205,7 +208,7 @@ def from_files(
         frames += sum(len(array) for array in rows)
         samples_made += sum(len(array) for array in made)
         if make_folder:
-            _make_folder(Path(outputs[0]).parent)
+            create_folder(Path(outputs[0]).parent)
         for samples, output in zip(made, outputs[start : start + _GROUP], strict=True):
             rate, count = model.info.sample_rate, len(samples)
             with open_output(output, rate, raw=raw, samples=count) as write:
@@ -234,13 +237,6 @@ def _suspect(name: str, rows: Float32, info: ModelInfo) -> None:
         "another mel",
         f"'{name}' does not look like a mel of this model ({what}): try pyvoc check-mel",
     )
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Error(f"cannot create '{folder}': {error.strerror}") from error
 
 
 def _layout_name(rows: Float32, info: ModelInfo) -> str:
@@ -299,8 +295,9 @@ def from_stream(
     AudioError
         The audio cannot be read.
     Error
-        The output cannot be written.
+        The output cannot be written, or would overwrite the model.
     """
+    check_outputs([output], inputs=[model.info.path])
     info = model.info
     given = model.options(options or {}, streaming=True)
     first, is_audio = begin(source)

@@ -14,7 +14,7 @@ import pyvoc
 from pyvoc.container import read_container, write_container
 from pyvoc.errors import Error
 from pyvoc.families.lpcnet.spec import LPCNET
-from pyvoc.files import atomic, features, mels
+from pyvoc.files import features, mels
 from pyvoc.files.atomic import atomic_open, atomic_path
 from pyvoc.files.audio import write_wav
 from pyvoc.files.pcm import open_output
@@ -29,12 +29,15 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
     if not FULL.exists():
         pytest.skip("no /dev/full")
 
-    def mkstemp(prefix: str, dir: Path) -> tuple[int, str]:
-        name = os.path.join(dir, f"{prefix}full")
-        os.symlink(FULL, name)
-        return os.open(name, os.O_WRONLY), name
+    real = os.open
 
-    monkeypatch.setattr(atomic.tempfile, "mkstemp", mkstemp)
+    def opened(path: str | Path, flags: int, mode: int = 0o777) -> int:
+        if ".tmp-" in str(path):
+            os.symlink(FULL, path)
+            flags = os.O_WRONLY
+        return real(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", opened)
 
 
 def write_model(path: Path) -> None:
