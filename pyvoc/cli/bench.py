@@ -38,6 +38,7 @@ def add_parser(subparsers: Any) -> None:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "bench",
         help="measure speed, latency and memory",
+        usage="pyvoc bench [TARGET] [options]",
         description="Measure on pinned cores, in turns with peers when they are given. Without "
         "--model: the bundled voice; with --precision or a peer, and for the other vocoders, "
         "models of the usual size with seeded weights, which need the extra 'convert'. "
@@ -48,7 +49,8 @@ def add_parser(subparsers: Any) -> None:
         "target",
         nargs="?",
         choices=sorted(targets()),
-        help="what to measure (default: lpcnet and features)",
+        metavar="TARGET",
+        help=f"what to measure: {', '.join(sorted(targets()))} (default: lpcnet and features)",
     )
     parser.add_argument("-m", "--model", metavar="MODEL", help="a bundled voice or a .gguf file")
     parser.add_argument(

@@ -28,6 +28,8 @@ def add_parser(subparsers: Any) -> None:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "quantize",
         help="make a model int8 after listening to speech",
+        usage="pyvoc quantize MODEL.gguf --calibrate PATH [PATH ...] -o OUT.gguf [--min-snr DB] "
+        "[--strict] [--json]",
         description="Round a convolutional model (MelGAN, WaveGlow) to int8: a scale per output "
         "channel, activations in the ranges that they reach on the speech given. Prints what each "
         "layer and the audio lose. A minute or two of varied speech is enough. LPCNet needs none "

@@ -130,6 +130,7 @@ def add_parser(subparsers: Any) -> None:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "train",
         help="train, fine-tune or continue training a model",
+        usage="pyvoc train MODEL [options]",
         description="Train a model; it ends in a GGUF file. Needs "
         "pip install 'pyvoc-vocoder[train]'. Ctrl-C finishes the step and writes a checkpoint.",
         epilog=_EPILOG,
