@@ -13,9 +13,11 @@ from pyvoc.cli.arguments import counter
 from pyvoc.cli.doubtful import add_strict
 from pyvoc.errors import UnsupportedError
 from pyvoc.files.doubts import messages
+from pyvoc.files.failures import Failures
 from pyvoc.files.listing import expand
 from pyvoc.files.outputs import check_outputs
 from pyvoc.quant.calibrate import MIN_SNR_DB, QuantizationReport, quantize
+from pyvoc.runtime.inputs import as_frames
 from pyvoc.runtime.synthesis import load_input
 
 __all__ = ["add_parser", "run"]
@@ -67,7 +69,10 @@ def run(args: argparse.Namespace) -> int:
         )
     names = expand(args.calibrate)
     check_outputs([args.output], inputs=[args.model, *args.calibrate, *names])
-    utterances = [load_input(name, model.info, layout=None) for name in names]
+    utterances = []
+    for name in names:
+        with Failures().attempt(name):  # which names the file
+            utterances.append(as_frames(load_input(name, model.info, layout=None), model.info))
     report = quantize(
         args.model, args.output, utterances, min_snr_db=args.min_snr, progress=counter("utterances")
     )
