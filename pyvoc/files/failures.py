@@ -107,14 +107,14 @@ def look_first(names: Sequence[str], look: Callable[[str], object], failures: Fa
                 look(name)
             except Error as error:
                 bad.append(_named(name, error))
-    if len(bad) == 1:
-        raise bad[0]
-    if bad:
-        more = f"; and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
-        raise Error(
-            f"{len(bad)} of {len(names)} inputs cannot be used (--keep-going does the others): "
-            f"{'; '.join(map(str, bad[:_SHOWN]))}{more}"
-        )
+    if not bad:
+        return
+    kind = type(bad[0]) if len(bad) == 1 else Error
+    more = f"; and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
+    raise kind(
+        f"{len(bad)} of {len(names)} inputs cannot be used (--keep-going does the others): "
+        f"{'; '.join(map(str, bad[:_SHOWN]))}{more}"
+    )
 
 
 def _named(name: str, error: Error) -> Error:
