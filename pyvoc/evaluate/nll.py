@@ -103,6 +103,7 @@ def evaluate_nll(
     scorer = _scorer(model)
     if not paths:
         raise AudioError("there are no audio files to score")
+    paths = [str(path) for path in paths]
     failures = failures or Failures()
     look_first(paths, audio.look, failures)
     scored: list[str] = []
