@@ -103,8 +103,7 @@ class _Reader:
 
     def look(self, name: str) -> None:
         """Refuse a file that cannot be read, by its header alone."""
-        if name != "-":
-            audio.look(name, pcm_channels=self.pcm_channels)
+        audio.look(name, pcm_channels=self.pcm_channels)
 
     def read(self, name: str) -> Samples:
         """The samples of a file or of standard input."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -81,7 +83,8 @@ class Failures:
 def look_first(names: Sequence[str], look: Callable[[str], object], failures: Failures) -> None:
     """Look at many inputs before the work begins, and refuse all bad ones in one message.
 
-    Where they are to be left out nothing is done: each is found when its turn comes.
+    Where they are to be left out nothing is done: each is found when its turn comes. Pipes, which
+    can be read once, are passed over.
 
     Parameters
     ----------
@@ -104,7 +107,8 @@ def look_first(names: Sequence[str], look: Callable[[str], object], failures: Fa
     with collect():
         for name in names:
             try:
-                look(name)
+                if not _is_pipe(name):
+                    look(name)
             except Error as error:
                 bad.append(_named(name, error))
     if not bad:
@@ -115,6 +119,14 @@ def look_first(names: Sequence[str], look: Callable[[str], object], failures: Fa
         f"{len(bad)} of {len(names)} inputs cannot be used (--keep-going does the others): "
         f"{'; '.join(map(str, bad[:_SHOWN]))}{more}"
     )
+
+
+def _is_pipe(name: str) -> bool:
+    try:
+        mode = os.stat(name).st_mode
+    except OSError:
+        return name == "-"
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def _named(name: str, error: Error) -> Error:

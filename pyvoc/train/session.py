@@ -73,7 +73,8 @@ def run(config: TrainConfig, *, resume: str | None = None) -> TrainResult:
     """Train; see `pyvoc.train.train`."""
     if rank() != 0:  # which writes nothing
         return _run_in(config, resume)
-    check_outputs([config.target], inputs=[config.finetune or None, resume])
+    data = [value for value in config.data.values() if isinstance(value, str)]
+    check_outputs([config.target], inputs=[config.finetune, resume, *data])
     with locked(config.folder):
         return _run_in(config, resume)
 

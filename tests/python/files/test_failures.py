@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 
 from pyvoc.errors import AudioError, Error, FeatureError
@@ -49,6 +52,12 @@ def test_all_bad_ones_are_found_before_the_work() -> None:
         look_first(names, bad, Failures())
     look_first(names, bad, Failures(keep_going=True))  # each when its turn comes
     look_first(["bad1"], bad, Failures())  # whose turn is now
+
+
+def test_pipes_are_read_once(tmp_path: Path) -> None:
+    pipe = tmp_path / "bad"
+    os.mkfifo(pipe)
+    look_first(["-", str(pipe)], lambda name: pytest.fail(f"{name} was looked at"), Failures())
 
 
 def test_doubts_of_the_first_look_are_said_once_and_refused_when_strict() -> None:
