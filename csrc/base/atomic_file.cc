@@ -60,7 +60,8 @@ Status AtomicFile::write(const void* data, std::size_t bytes) {
   return Status();
 }
 
-Status AtomicFile::commit() {
+Status AtomicFile::finish() {
+  if (file_ == nullptr) return Status();
   errno = 0;
   bool good = std::fflush(file_) == 0;
 #if !defined(_WIN32)
@@ -73,6 +74,11 @@ Status AtomicFile::commit() {
     if (error != 0) errno = error;
     return failure("finish writing");
   }
+  return Status();
+}
+
+Status AtomicFile::commit() {
+  if (Status s = finish(); !s.ok()) return s;
   if (temporary_.empty()) return Status();
   std::error_code code;
   std::filesystem::rename(temporary_, path_, code);

@@ -1,8 +1,10 @@
 // AtomicFile: an output file that appears complete or not at all.
 //
-// Bytes go to a temporary file beside the target; commit() makes them durable and renames it.
-// Without commit() the temporary file is removed and the target stays as it was. A target that is a
-// device or a pipe is written directly. One thread at a time; not real-time safe.
+// Bytes go to a temporary file beside the target; finish() makes them durable, commit() does that
+// where it was not done and renames it. Files that belong together are all finished before the
+// first is committed, so that a full disk leaves none. Without commit() the temporary file is
+// removed and the target stays as it was. A target that is a device or a pipe is written directly.
+// One thread at a time; not real-time safe.
 #ifndef PYVOC_BASE_ATOMIC_FILE_H_
 #define PYVOC_BASE_ATOMIC_FILE_H_
 
@@ -23,6 +25,7 @@ class AtomicFile {
 
   Status open(const std::string& path);
   Status write(const void* data, std::size_t bytes);
+  Status finish();
   Status commit();
 
  private:

@@ -179,6 +179,8 @@ Result<DumpReport> dump(const std::string& speech_path, const std::string& featu
   }
   if (options.progress) options.progress(report.frames, report.frames);
   report.passes = speech.passes();
+  if (Status s = data.finish(); !s.ok()) return s;
+  if (Status s = features.finish(); !s.ok()) return s;
   if (training) {
     if (Status s = data.commit(); !s.ok()) return s;
   }

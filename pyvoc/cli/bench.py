@@ -12,6 +12,7 @@ from pyvoc.bench.runner import targets
 from pyvoc.cli.arguments import whole
 from pyvoc.container.layout import PRECISIONS
 from pyvoc.files.atomic import atomic_open
+from pyvoc.files.outputs import check_outputs
 from pyvoc.voices import DEFAULT, resolve
 
 __all__ = ["add_parser", "run"]
@@ -37,6 +38,7 @@ def add_parser(subparsers: Any) -> None:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "bench",
         help="measure speed, latency and memory",
+        usage="pyvoc bench [TARGET] [options]",
         description="Measure on pinned cores, in turns with peers when they are given. Without "
         "--model: the bundled voice; with --precision or a peer, and for the other vocoders, "
         "models of the usual size with seeded weights, which need the extra 'convert'. "
@@ -47,7 +49,8 @@ def add_parser(subparsers: Any) -> None:
         "target",
         nargs="?",
         choices=sorted(targets()),
-        help="what to measure (default: lpcnet and features)",
+        metavar="TARGET",
+        help=f"what to measure: {', '.join(sorted(targets()))} (default: lpcnet and features)",
     )
     parser.add_argument("-m", "--model", metavar="MODEL", help="a bundled voice or a .gguf file")
     parser.add_argument(
@@ -125,6 +128,9 @@ def run(args: argparse.Namespace) -> int:
         args.parser.error("--peer-lpcnet takes an int8 build and a float build")
     if args.model is not None and args.precision is not None:
         args.parser.error("--precision is for seeded models; --model has its own")
+    if args.output is not None:
+        programs = (*(args.peer_lpcnet or ()), args.c_example)
+        check_outputs([args.output], inputs=[args.model, *programs])
     chosen = _DEFAULT if args.target is None else (args.target,)
     given: list[Path | None] = [*(args.peer_lpcnet or []), None, None]
     own = args.target is not None and args.target not in _DEFAULT

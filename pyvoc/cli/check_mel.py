@@ -8,6 +8,7 @@ from typing import Any
 
 from pyvoc.container.mel import RECIPES
 from pyvoc.files import mels
+from pyvoc.files.outputs import check_outputs
 from pyvoc.melcheck import Report, check_file
 from pyvoc.melcheck.check import recipe_for
 
@@ -41,6 +42,8 @@ def run(args: argparse.Namespace) -> int:
     """Run the sub-command; raises :class:`pyvoc.Error`."""
     if args.fix != (args.output is not None):
         args.parser.error("--fix and -o go together")
+    if args.output is not None:
+        check_outputs([args.output], inputs=[args.input, args.audio, args.model])
     report = check_file(args.input, recipe_for(args.model, args.recipe), recording=args.audio)
     written = args.fix and report.fixed is not None
     if args.fix and report.fixed is not None:

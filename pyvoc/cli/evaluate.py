@@ -5,13 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from pyvoc.cli.arguments import counter, whole
 from pyvoc.cli.doubtful import add_strict
-from pyvoc.errors import Error
+from pyvoc.cli.keep_going import add_keep_going, failures_of, verdict
+from pyvoc.errors import AudioError
 from pyvoc.files.doubts import messages
+from pyvoc.files.failures import Failures, look_first
+from pyvoc.files.outputs import check_outputs, create_folder
 
 __all__ = ["add_parser", "run"]
 
@@ -24,8 +28,8 @@ def add_parser(subparsers: Any) -> None:
         "evaluate",
         help="compare speech with its original; likelihood of speech under a model",
         usage="pyvoc evaluate REF OUT [--delay N] [--rate HZ] [--bounds] [--pesq] [--stoi] "
-        "[--plot P.png] [--strict] [--json]\n"
-        "       pyvoc evaluate --nll MODEL WAV... [--strict] [--json]",
+        "[--plot P.png] [--strict] [--keep-going] [--json]\n"
+        "       pyvoc evaluate --nll MODEL WAV... [--strict] [--keep-going] [--json]",
         description="Compare OUT with REF (two files, or two directories, sub-folders and all, "
         "matched by name without suffix): mel-cepstral distortion, log-spectral distance, F0, "
         "voicing, level, clicks; PESQ and STOI where the extra 'evaluate' is installed. Or, with "
@@ -65,6 +69,7 @@ def add_parser(subparsers: Any) -> None:
         help="draw spectrograms and F0 there; for directories a directory, one PNG per pair",
     )
     add_strict(parser)
+    add_keep_going(parser)
     parser.add_argument("--json", action="store_true", help="print a JSON object")
     parser.set_defaults(run=run, parser=parser)
 
@@ -86,55 +91,71 @@ def _run_nll(args: argparse.Namespace) -> int:
     from pyvoc.evaluate.files import expand
     from pyvoc.runtime.model import load
 
-    report = nll.evaluate_nll(load(args.nll), expand(args.paths), progress=counter("files"))
-    found = report.to_json() | {"warnings": messages()}
+    names, failures = expand(args.paths), failures_of(args)
+    report = nll.evaluate_nll(load(args.nll), names, failures=failures, progress=counter("files"))
+    found = report.to_json() | _found_besides(failures)
     print(json.dumps(found, indent=2) if args.json else report.to_text())
-    return 0
+    return verdict(failures, len(names))
+
+
+def _found_besides(failures: Failures) -> dict[str, Any]:
+    failed = [asdict(failure) for failure in failures.found]
+    return {"warnings": messages(), "failed": failed}
 
 
 def _run_compare(args: argparse.Namespace) -> int:
-    from pyvoc.evaluate import Report, compare, plot, read_pair
+    from pyvoc.evaluate import Report, compare, perceptual, plot, read_pair
     from pyvoc.evaluate.files import pair
+    from pyvoc.evaluate.references import bounds as measure
+    from pyvoc.files import audio
 
-    pairs = pair(*args.paths)
-    into_folder = Path(args.paths[0]).is_dir()
-    if args.plot is not None and into_folder:
-        _make_folder(Path(args.plot))
-    required = tuple(name for name in ("pesq", "stoi") if getattr(args, name))
+    failures = failures_of(args)
+    pairs = pair(*args.paths, failures=failures)
+    total = len(pairs) + len(failures.found)
+    names = [name for both in pairs for name in both]
+    for name in ("pesq", "stoi"):
+        if getattr(args, name):
+            perceptual.require(name)
+    drawings = _drawings(args, pairs)
+    check_outputs(drawings, inputs=names)
+    look_first(names, audio.look, failures)
     found, bounds = [], []
     show = counter("files")
-    for reference, output in pairs:
-        left, right = read_pair(reference, output, rate=args.rate)
-        result = compare(left, right, delay=args.delay, require=required)
-        if args.plot is not None:
-            target = Path(args.plot)
-            if into_folder:
-                target /= Path(reference).relative_to(args.paths[0]).with_suffix(".png")
-                _make_folder(target.parent)
-            plot(result, target)
-        found.append(result.without_signals())
-        if args.bounds:
-            from pyvoc.evaluate.references import bounds as measure
-
-            bounds.append(measure(left))
-        show(len(found), len(pairs))
+    for i, (reference, output) in enumerate(pairs):
+        result = None
+        with failures.attempt(output):
+            left, right = read_pair(reference, output, rate=args.rate)
+            result = compare(left, right, delay=args.delay)
+            if args.bounds:
+                bounds.append(measure(left))
+            found.append(result.without_signals())
+        if result is not None and drawings:
+            if drawings[i] != Path(args.plot):
+                create_folder(drawings[i].parent)
+            plot(result, drawings[i])
+        show(i + 1, len(pairs))
+    if not found:
+        raise AudioError(f"none of the {total} pairs could be compared")
     reports = {"": Report(tuple(found))}
     if bounds:
         reports["ceiling"] = Report(tuple(ceiling for ceiling, _ in bounds))
         reports["floor"] = Report(tuple(floor for _, floor in bounds))
-    print(_as_json(reports) if args.json else _as_text(reports))
-    return 0
+    print(_as_json(reports, failures) if args.json else _as_text(reports))
+    return verdict(failures, total)
 
 
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Error(f"cannot create '{folder}': {error.strerror}") from error
+def _drawings(args: argparse.Namespace, pairs: list[tuple[str, str]]) -> list[Path]:
+    """Where the pictures of the pairs go; none where none are wanted."""
+    if args.plot is None:
+        return []
+    target, folder = Path(args.plot), Path(args.paths[0])
+    if not folder.is_dir():
+        return [target]
+    return [target / Path(file).relative_to(folder).with_suffix(".png") for file, _ in pairs]
 
 
-def _as_json(reports: dict[str, Any]) -> str:
-    whole = reports[""].to_json() | {"warnings": messages()}
+def _as_json(reports: dict[str, Any], failures: Failures) -> str:
+    whole = reports[""].to_json() | _found_besides(failures)
     for name in ("ceiling", "floor"):
         if name in reports:
             whole[name] = reports[name].summary()

@@ -19,6 +19,9 @@ def add_parser(subparsers: Any) -> None:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "export",
         help="write a model as an ONNX graph",
+        usage="pyvoc export MODEL.gguf --onnx OUT.onnx [--z-inside] [--sigma S] [--opset N] "
+        "[--force] [--json]\n"
+        "       pyvoc export MODEL.gguf --dynamic-dims WAV [WAV ...] [--z-inside] [--json]",
         description="Write a MelGAN or a WaveGlow as an ONNX graph in float32 with dynamic length, "
         "check it and, where onnxruntime is installed, compare it with this runtime (needs the "
         "extra 'onnx'); or print the lengths of clips as Ascend's ATC takes them.",

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,15 +18,18 @@ import numpy.typing as npt
 
 from pyvoc import voices
 from pyvoc.cli.doubtful import add_strict
+from pyvoc.cli.keep_going import add_keep_going, failures_of, verdict
 from pyvoc.cli.raw_pcm import add_pcm, check_pcm
 from pyvoc.container.mel import RECIPES
 from pyvoc.container.reader import read_metadata
-from pyvoc.errors import AudioError, Error
+from pyvoc.errors import AudioError
 from pyvoc.files import audio, mels
 from pyvoc.files.atomic import atomic_open
 from pyvoc.files.doubts import messages
+from pyvoc.files.failures import Failures, look_first
 from pyvoc.files.features import LAYOUTS, Extractor, read_pcm, save, too_short
 from pyvoc.files.listing import Found, find
+from pyvoc.files.outputs import check_outputs, create_folder
 
 __all__ = ["LENGTHS", "add_parser", "run"]
 
@@ -85,6 +88,7 @@ def add_parser(subparsers: Any) -> None:
     kind.add_argument("--layout", choices=list(LAYOUTS), help="default: lpcnet36")
     add_pcm(parser)
     add_strict(parser)
+    add_keep_going(parser)
     parser.add_argument("--json", action="store_true", help="print a report as JSON")
     parser.set_defaults(run=run, parser=parser)
 
@@ -96,6 +100,10 @@ class _Reader:
     extractor: Extractor
     pcm_rate: int | None
     pcm_channels: int | None
+
+    def look(self, name: str) -> None:
+        """Refuse a file that cannot be read, by its header alone."""
+        audio.look(name, pcm_channels=self.pcm_channels)
 
     def read(self, name: str) -> Samples:
         """The samples of a file or of standard input."""
@@ -139,8 +147,11 @@ def _open_output(output: str) -> Iterator[BinaryIO]:
             yield stream
 
 
-def _push(extractor: Extractor, pcm: Samples, name: str) -> Iterator[npt.NDArray[np.float32]]:
-    chunk = _CHUNK_SECONDS * extractor.sample_rate
+def _push(
+    extractor: Extractor, pcm: Samples, name: str, *, whole: bool = False
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Frames of a signal; `whole`: none before all of it was found good."""
+    chunk = max(len(pcm), 1) if whole else _CHUNK_SECONDS * extractor.sample_rate
     for start in range(0, len(pcm), chunk):
         try:
             yield extractor.push(pcm[start : start + chunk])
@@ -162,7 +173,7 @@ def _save(path: str | Path, rows: npt.NDArray[np.float32], extractor: Extractor)
 
 
 def _run_one_output(
-    files: list[str], output: str, reader: _Reader, progress: _Progress
+    files: list[str], output: str, reader: _Reader, progress: _Progress, failures: Failures
 ) -> tuple[int, int]:
     """Concatenate the inputs into one feature file; returns samples and frames."""
     extractor = reader.extractor
@@ -180,9 +191,12 @@ def _run_one_output(
             return len(rows)
 
         for index, name in enumerate(files):
-            pcm = reader.read(name)
-            samples += len(pcm)
-            frames += sum(take(rows) for rows in _push(extractor, pcm, name))
+            with failures.attempt(name):
+                pcm = reader.read(name)
+                pieces = _push(extractor, pcm, name, whole=failures.keep_going)
+                for rows in pieces:
+                    frames += take(rows)
+                samples += len(pcm)
             progress.show(index + 1, samples / extractor.sample_rate)
         frames += take(extractor.flush())
         if frames == 0:
@@ -192,13 +206,9 @@ def _run_one_output(
     return samples, frames
 
 
-def _run_directory(
-    files: list[Found], output: Path, reader: _Reader, progress: _Progress, suffix: str
-) -> tuple[int, int]:
-    """Write one feature file per input, and for ``.bin`` their lengths; samples and frames."""
-    extractor = reader.extractor
+def _targets(files: list[Found], output: Path, suffix: str) -> dict[Path, str]:
+    """The feature file of each input, in a directory: target -> input."""
     targets: dict[Path, str] = {}
-    lengths: list[str] = []
     for file in files:
         name, target = file.path, output / f"{file.place}{suffix}"
         if "\n" in str(file.place):
@@ -206,24 +216,37 @@ def _run_directory(
         if target in targets:
             raise AudioError(f"'{targets[target]}' and '{name}' would both become '{target}'")
         targets[target] = name
+    return targets
+
+
+def _run_directory(
+    targets: dict[Path, str],
+    output: Path,
+    reader: _Reader,
+    progress: _Progress,
+    failures: Failures,
+) -> tuple[int, int]:
+    """Write one feature file per input, and for ``.bin`` their lengths; samples and frames."""
+    extractor = reader.extractor
+    lengths: list[str] = []
     for folder in sorted({target.parent for target in targets}):
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise Error(f"cannot create '{folder}': {error.strerror}") from error
+        create_folder(folder)
     samples = frames = 0
     for index, (target, name) in enumerate(targets.items()):
         extractor.reset()
-        pcm = reader.read(name)
-        rows = np.concatenate([*_push(extractor, pcm, name), extractor.flush()])
-        if not len(rows):
-            raise _too_short([name], len(pcm), extractor)
-        _save(target, rows, extractor)
-        lengths.append(f"{len(rows)} {len(pcm)} {target.relative_to(output).as_posix()}\n")
-        samples += len(pcm)
-        frames += len(rows)
+        rows = np.empty((0, extractor.dims), np.float32)
+        with failures.attempt(name):
+            pcm = reader.read(name)
+            rows = np.concatenate([*_push(extractor, pcm, name), extractor.flush()])
+            if not len(rows):
+                raise _too_short([name], len(pcm), extractor)
+        if len(rows):
+            _save(target, rows, extractor)
+            lengths.append(f"{len(rows)} {len(pcm)} {target.relative_to(output).as_posix()}\n")
+            samples += len(pcm)
+            frames += len(rows)
         progress.show(index + 1, samples / extractor.sample_rate)
-    if suffix == mels.BIN_SUFFIX:
+    if lengths and next(iter(targets)).suffix == mels.BIN_SUFFIX:
         with atomic_open(output / LENGTHS) as stream:
             stream.write(os.fsencode("".join(lengths)))
     return samples, frames
@@ -262,26 +285,35 @@ def run(args: argparse.Namespace) -> int:
     if args.json and args.output == "-":
         args.parser.error("--json and -o - both want standard output")
     files = find(args.inputs)
-    check_pcm(args, (file.path for file in files))
+    names = [file.path for file in files]
+    check_pcm(args, names)
     extractor = _open(args)
+    output = Path(args.output)
+    suffix = _suffix(args, extractor) if into_directory else ""
+    targets = _targets(files, output, suffix) if into_directory else {}
+    lengths = [output / LENGTHS] if suffix == mels.BIN_SUFFIX else []
+    check_outputs(
+        [*targets, *lengths] if into_directory else [args.output],
+        inputs=[*args.inputs, *names, args.model],
+    )
     reader = _Reader(extractor, args.rate, args.channels)
+    failures = failures_of(args)
+    look_first(names, reader.look, failures)
     progress = _Progress(len(files))
     started = time.perf_counter()
     try:
         if into_directory:
-            suffix = _suffix(args, extractor)
-            folder = Path(args.output)
-            samples, frames = _run_directory(files, folder, reader, progress, suffix)
+            samples, frames = _run_directory(targets, output, reader, progress, failures)
         else:
-            names = [file.path for file in files]
-            samples, frames = _run_one_output(names, args.output, reader, progress)
+            samples, frames = _run_one_output(names, args.output, reader, progress, failures)
     finally:
         progress.close()
     elapsed = time.perf_counter() - started
     seconds = samples / extractor.sample_rate
+    done = len(files) - len(failures.found)
     if args.json:
         report = {
-            "inputs": len(files),
+            "inputs": done,
             "output": args.output,
             "layout": extractor.name,
             "dims": extractor.dims,
@@ -289,11 +321,12 @@ def run(args: argparse.Namespace) -> int:
             "audio_seconds": round(seconds, 3),
             "elapsed_seconds": round(elapsed, 3),
             "warnings": messages(),
+            "failed": [asdict(failure) for failure in failures.found],
         }
         print(json.dumps(report))
     elif args.output != "-":
         print(
             f"{args.output}: {frames} frames of {extractor.dims} floats ({extractor.name}) from "
-            f"{len(files)} file{'s' if len(files) > 1 else ''}, {seconds:.1f} s of audio"
+            f"{done} file{'' if done == 1 else 's'}, {seconds:.1f} s of audio"
         )
-    return 0
+    return verdict(failures, len(files))

@@ -13,8 +13,11 @@ from pyvoc.cli.arguments import counter
 from pyvoc.cli.doubtful import add_strict
 from pyvoc.errors import UnsupportedError
 from pyvoc.files.doubts import messages
+from pyvoc.files.failures import Failures
 from pyvoc.files.listing import expand
+from pyvoc.files.outputs import check_outputs
 from pyvoc.quant.calibrate import MIN_SNR_DB, QuantizationReport, quantize
+from pyvoc.runtime.inputs import as_frames
 from pyvoc.runtime.synthesis import load_input, suspect
 
 __all__ = ["add_parser", "run"]
@@ -27,6 +30,8 @@ def add_parser(subparsers: Any) -> None:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "quantize",
         help="make a model int8 after listening to speech",
+        usage="pyvoc quantize MODEL.gguf --calibrate PATH [PATH ...] -o OUT.gguf [--min-snr DB] "
+        "[--strict] [--json]",
         description="Round a convolutional model (MelGAN, WaveGlow) to int8: a scale per output "
         "channel, activations in the ranges that they reach on the speech given. Prints what each "
         "layer and the audio lose. A minute or two of varied speech is enough. LPCNet needs none "
@@ -63,9 +68,13 @@ def run(args: argparse.Namespace) -> int:
             "pyvoc convert --precision int8 quantises it"
         )
     names = expand(args.calibrate)
-    utterances = [load_input(name, model.info, layout=None) for name in names]
-    for name, rows in zip(names, utterances, strict=True):
-        suspect(name, rows, model.info)
+    check_outputs([args.output], inputs=[args.model, *args.calibrate, *names])
+    utterances = []
+    for name in names:
+        with Failures().attempt(name):  # which names the file
+            rows = as_frames(load_input(name, model.info, layout=None), model.info)
+            suspect(name, rows, model.info)
+            utterances.append(rows)
     report = quantize(
         args.model,
         args.output,

@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,12 @@ import pyvoc
 from pyvoc import families
 from pyvoc.cli.arguments import whole
 from pyvoc.cli.doubtful import add_strict
+from pyvoc.cli.keep_going import add_keep_going, failures_of, verdict
 from pyvoc.cli.options import add_options, given
 from pyvoc.cli.raw_pcm import add_pcm, check_pcm
 from pyvoc.files.audio import RAW_SUFFIXES
 from pyvoc.files.layouts import LAYOUTS
+from pyvoc.files.outputs import check_outputs
 from pyvoc.runtime import synthesis
 from pyvoc.runtime.inputs import MOST_LOOKAHEAD
 from pyvoc.runtime.lookahead import LookaheadReport
@@ -117,6 +120,7 @@ def add_parser(subparsers: Any) -> None:
     )
     add_pcm(parser, also=". With --from-bin: of the samples")
     add_strict(parser)
+    add_keep_going(parser)
     parser.add_argument("--json", action="store_true", help="print a report as JSON")
     add_options(parser, "synth")
 
@@ -196,8 +200,6 @@ def _targets(args: argparse.Namespace) -> tuple[list[str], bool]:
             if target in targets[:i]:
                 first = inputs[targets.index(target)]
                 args.parser.error(f"'{first}' and '{inputs[i]}' would both become '{target}'")
-            if Path(target).absolute() == Path(inputs[i]).absolute():
-                args.parser.error(f"'{target}' would overwrite the input: give -o")
         return targets, raw
     return [output], _format(args, output)
 
@@ -223,6 +225,8 @@ def run(args: argparse.Namespace) -> int:
         args.parser.error("standard output is a terminal: give -o, or a pipe")
     if args.from_bin:
         return _from_bin(args, targets, raw=raw)
+    check_outputs(targets, inputs=[args.draws])
+    failures = failures_of(args)
     voice = DEFAULT if args.model is None else args.model
     model = pyvoc.load(voice, precision=args.precision, threads=args.threads)
     draws = None if args.draws is None else synthesis.load_draws(args.draws)
@@ -258,12 +262,13 @@ def run(args: argparse.Namespace) -> int:
                 denoise=args.denoise,
                 lookahead=args.lookahead,
                 make_folder=_is_folder(args.output),
+                failures=failures,
                 progress=progress,
             )
         finally:
             progress.close()
     _print(report, as_json=args.json)
-    return 0
+    return verdict(failures, len(args.inputs))
 
 
 def _from_bin(args: argparse.Namespace, targets: list[str], *, raw: bool) -> int:
@@ -282,6 +287,7 @@ def _from_bin(args: argparse.Namespace, targets: list[str], *, raw: bool) -> int
         args.parser.error("--from-bin reads files")
     from pyvoc.export.samples import write_samples
 
+    failures = failures_of(args)
     report = write_samples(
         args.inputs,
         targets,
@@ -289,28 +295,32 @@ def _from_bin(args: argparse.Namespace, targets: list[str], *, raw: bool) -> int
         rate=args.rate,
         raw=raw,
         make_folder=_is_folder(args.output),
+        failures=failures,
     )
     if args.json:
         print(json.dumps(asdict(report)))
     else:
-        what = ", ".join(targets) if len(targets) < 4 else f"{len(targets)} files"
+        what = _where(report.outputs)
         print(f"{what}: {report.audio_seconds:.2f} s at {report.sample_rate} Hz", file=sys.stderr)
-    return 0
+    return verdict(failures, len(args.inputs))
 
 
 def _print(report: synthesis.Report, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(report.as_dict()))
         return
-    where = ", ".join(report.outputs) if len(report.outputs) < 4 else f"{len(report.outputs)} files"
     print(
-        f"{where}: {report.frames} frames, {report.audio_seconds:.2f} s of audio in "
-        f"{report.synthesis_seconds:.2f} s, {report.times_real_time:.1f} x real time "
+        f"{_where(report.outputs)}: {report.frames} frames, {report.audio_seconds:.2f} s of audio "
+        f"in {report.synthesis_seconds:.2f} s, {report.times_real_time:.1f} x real time "
         f"({report.precision}, {report.tier}, latency {report.latency_ms:.0f} ms)",
         file=sys.stderr,
     )
     if report.lookahead is not None:
         print(_measured(report.lookahead), file=sys.stderr)
+
+
+def _where(outputs: Sequence[str]) -> str:
+    return ", ".join(outputs) if 0 < len(outputs) < 4 else f"{len(outputs)} files"
 
 
 def _measured(found: LookaheadReport) -> str:

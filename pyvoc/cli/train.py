@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from pyvoc import families
 from pyvoc.cli.doubtful import add_strict
 from pyvoc.errors import Error
-from pyvoc.train.config import TrainConfig, layered
+from pyvoc.files.outputs import check_outputs
+from pyvoc.train.config import CONFIG, TrainConfig, layered
 from pyvoc.train.requirements import require, require_torch
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ def add_parser(subparsers: Any) -> None:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "train",
         help="train, fine-tune or continue training a model",
+        usage="pyvoc train MODEL [options]",
         description="Train a model; it ends in a GGUF file. Needs "
         "pip install 'pyvoc-vocoder[train]'. Ctrl-C finishes the step and writes a checkpoint.",
         epilog=_EPILOG,
@@ -199,6 +201,7 @@ def settings(args: argparse.Namespace) -> tuple[TrainConfig, str | None]:
 
     found = find_checkpoint(config.folder, args.resume)
     if found is None:
+        check_outputs([config.folder / CONFIG], inputs=[args.config])
         return config, None
     if "finetune" in flags:
         raise Error("--finetune starts a run and --resume continues one: leave one out")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +11,7 @@ from pyvoc.container.base import ModelSpec
 from pyvoc.container.reader import read_container
 from pyvoc.container.tensors import Container
 from pyvoc.errors import Error, UnsupportedError
+from pyvoc.files.atomic import atomic_path
 
 ALIGNMENT = 64
 MAX_NAME = 63
@@ -44,27 +43,9 @@ def write_container(path: str | os.PathLike[str], container: Container, *, spec:
     """
     target = Path(path)
     spec.validate(container, str(target))
-    try:
-        descriptor, name = tempfile.mkstemp(
-            prefix=f".{target.name}.", suffix=".tmp", dir=target.parent
-        )
-    except OSError as error:
-        raise Error(f"{target}: cannot be written: {error.strerror}") from error
-    temporary = Path(name)
-    try:
-        os.close(descriptor)
+    with atomic_path(target) as temporary:
         _write(temporary, container)
         _verify(temporary, container, spec)
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, target)
-        _sync_folder(target.parent)
-    except OSError as error:
-        raise Error(f"{target}: cannot be written: {error.strerror}") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
 
 
 def _write(path: Path, container: Container) -> None:
@@ -115,19 +96,3 @@ def _verify(path: Path, container: Container, spec: ModelSpec) -> None:
     )
     if not same:
         raise Error(f"{path}: the saved tensors differ from those that were to be saved")
-
-
-def _umask() -> int:
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new name durable where folders can be synchronised."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

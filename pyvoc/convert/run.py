@@ -19,6 +19,7 @@ from pyvoc.convert.checkpoint import Checkpoint
 from pyvoc.convert.detect import detect
 from pyvoc.errors import Error, ModelError, UnsupportedError
 from pyvoc.files import mels
+from pyvoc.files.outputs import check_outputs
 from pyvoc.quant import encode
 from pyvoc.quant.audio_report import compare_audio
 from pyvoc.quant.prune import SparsityReport, prune
@@ -107,18 +108,17 @@ def convert(
     UnsupportedError
         A package of the extra ``convert`` is missing, or int8 needs calibration first.
     Error
-        A file cannot be read or written.
+        A file cannot be read or written, or the model would overwrite what it is made from.
     """
     if precision not in PRECISIONS:
         raise Error(f"precision '{precision}' is unknown, expected {', '.join(PRECISIONS)}")
     if arch != "auto" and arch not in families.names():
         known = ", ".join(families.names())
         raise Error(f"architecture '{arch}' is unknown, expected auto, {known}")
+    check_outputs([target], inputs=[source, mel])
     digest = _sha256(source)
     checkpoint = detect(source, arch, options=options)(source)
     sparsity = checkpoint.sparsity
-    if Path(source).resolve() == Path(target).resolve():
-        raise Error(f"{target}: the model would overwrite its checkpoint")
     arrays, sparse = prune(
         checkpoint.spec, checkpoint.arrays, metadata=checkpoint.metadata, sparsity=sparsity
     )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pyvoc.errors import AudioError, Error
+from pyvoc.files.failures import Failures
 from pyvoc.files.listing import in_folder
 
 __all__ = ["expand", "pair"]
@@ -47,13 +48,23 @@ def _listed(stems: set[str]) -> str:
     return ", ".join(names[:_SHOWN]) + more
 
 
-def pair(reference: _Path, output: _Path) -> list[tuple[str, str]]:
+def pair(
+    reference: _Path, output: _Path, *, failures: Failures | None = None
+) -> list[tuple[str, str]]:
     """Pairs of reference and output: two files, or two directories matched by place and stem.
+
+    Parameters
+    ----------
+    reference, output
+        Files or directories.
+    failures
+        Takes files without partner, where these are left out.
 
     Raises
     ------
     AudioError
-        A directory without audio, a file without partner, or two of one stem.
+        A directory without audio, or two files of one stem; a file without partner, where none is
+        left out.
     Error
         One is a directory and the other a file.
     """
@@ -72,6 +83,11 @@ def pair(reference: _Path, output: _Path) -> list[tuple[str, str]]:
         )
         if missing
     ]
+    if failures is not None and failures.keep_going:
+        for folder, mine, others in ((second, left, right), (first, right, left)):
+            for stem in sorted(mine.keys() - others.keys()):
+                failures.take(str(mine[stem]), AudioError(f"there is no partner in '{folder}'"))
+        return [(str(path), str(right[stem])) for stem, path in left.items() if stem in right]
     if lonely:
         raise AudioError("files are matched by stem and some have no partner: " + "; ".join(lonely))
     return [(str(path), str(right[stem])) for stem, path in left.items()]

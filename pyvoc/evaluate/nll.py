@@ -17,6 +17,7 @@ from pyvoc import families
 from pyvoc.errors import AudioError, UnsupportedError
 from pyvoc.evaluate.nll_report import FileScore, Measured, NllReport, Scorer, report
 from pyvoc.files import audio
+from pyvoc.files.failures import Failures, look_first
 
 if TYPE_CHECKING:
     from pyvoc.runtime.model import Model
@@ -74,6 +75,7 @@ def evaluate_nll(
     model: Model,
     paths: Sequence[str],
     *,
+    failures: Failures | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> NllReport:
     """Score files.
@@ -84,26 +86,34 @@ def evaluate_nll(
         Of a family that has a likelihood.
     paths
         Audio files; higher rates than the model's are resampled, which needs the soxr extra.
+    failures
+        Takes what fails of them; None: the first failure ends the work. Of several the headers are
+        looked at before the work.
     progress
         Called with the files done and in all.
 
     Raises
     ------
     AudioError
-        No files, or one that is no audio, of a lower rate, too short, or silent from end to end.
+        No files, or none left; one that is no audio, of a lower rate, too short, or silent from end
+        to end.
     UnsupportedError
         The model gives no likelihood, or resampling is not installed.
     """
     scorer = _scorer(model)
     if not paths:
         raise AudioError("there are no audio files to score")
+    paths = [str(path) for path in paths]
+    failures = failures or Failures()
+    look_first(paths, audio.look, failures)
+    scored: list[str] = []
     found: list[Measured] = []
-    for path in paths:
-        pcm = _read(path, model.info.sample_rate)
-        try:
-            found.append(scorer.measure(model, pcm))
-        except AudioError as error:
-            raise AudioError(f"'{path}': {error}") from error
+    for i, path in enumerate(paths):
+        with failures.attempt(path):
+            found.append(scorer.measure(model, _read(path, model.info.sample_rate)))
+            scored.append(path)
         if progress is not None:
-            progress(len(found), len(paths))
-    return report(model, scorer, [str(path) for path in paths], found)
+            progress(i + 1, len(paths))
+    if not found:
+        raise AudioError(f"none of the {len(paths)} audio files could be scored")
+    return report(model, scorer, scored, found)

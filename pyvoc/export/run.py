@@ -18,6 +18,7 @@ from pyvoc.errors import Error, UnsupportedError
 from pyvoc.export.registry import Arrays, Exporter, Source, exporter_of
 from pyvoc.families import spec_of
 from pyvoc.files.atomic import atomic_open
+from pyvoc.files.outputs import check_outputs
 from pyvoc.quant import decode
 
 if TYPE_CHECKING:
@@ -116,10 +117,11 @@ def export_onnx(
         The architecture has no graph, or starts from no noise; an opset that is not there; the
         extra ``onnx`` is missing.
     Error
-        The file exists; sigma is out of range or scales nothing in the graph; the graph fails its
-        check or differs from this runtime by more than 1e-5 and by more than rounding explains; the
-        operating system refused.
+        The file exists, or is the model; sigma is out of range or scales nothing in the graph; the
+        graph fails its check or differs from this runtime by more than 1e-5 and by more than
+        rounding explains; the operating system refused.
     """
+    check_outputs([target], inputs=[source])
     goal = Path(target)
     if goal.is_file() and not overwrite:
         raise Error(f"'{target}' exists already: remove it or ask for it to be replaced (--force)")

@@ -16,7 +16,9 @@ import numpy.typing as npt
 
 from pyvoc.errors import AudioError, Error
 from pyvoc.files.doubts import collect, doubt
+from pyvoc.files.failures import Failure, Failures
 from pyvoc.files.mels import recipe_of
+from pyvoc.files.outputs import check_outputs, create_folder
 from pyvoc.files.pcm import open_output
 
 __all__ = ["Written", "read_samples", "write_samples"]
@@ -92,6 +94,8 @@ class Written:
         Of sound.
     warnings
         Sentences about samples that were cut to full scale.
+    failed
+        Inputs that were left out.
     """
 
     inputs: tuple[str, ...]
@@ -100,6 +104,7 @@ class Written:
     sample_rate: int
     audio_seconds: float
     warnings: tuple[str, ...]
+    failed: tuple[Failure, ...] = ()
 
 
 def write_samples(
@@ -110,6 +115,7 @@ def write_samples(
     rate: int | None = None,
     raw: bool = False,
     make_folder: bool = False,
+    failures: Failures | None = None,
 ) -> Written:
     """Write samples of another runtime as 16-bit wav files; all are checked before the first.
 
@@ -125,45 +131,54 @@ def write_samples(
         Raw 16-bit PCM in place of wav.
     make_folder
         Create the outputs' folder when there is something to put into it.
+    failures
+        Takes what fails of the inputs; None: the first failure ends the work.
 
     Raises
     ------
     Error
         Neither a model nor a rate, or both; what :func:`read_samples` and
-        :func:`pyvoc.mels.recipe_of` raise; an output cannot be written.
+        :func:`pyvoc.mels.recipe_of` raise; an output cannot be written, or would overwrite an
+        input or the model.
     """
     if (model is None) == (rate is None):
         raise Error("samples without a header need a model or a rate, one of them")
     if not inputs or len(inputs) != len(outputs):
         raise Error(f"{len(inputs)} inputs were given for {len(outputs)} outputs")
+    check_outputs(outputs, inputs=[*inputs, model])
     recipe = None if model is None else recipe_of(model)
     hertz = recipe.sample_rate if recipe is not None else int(rate or 0)
     hop = None if recipe is None else recipe.hop_length
-    made = [read_samples(path, hop_length=hop) for path in inputs]
+    failures = failures or Failures()
+    made: list[tuple[str, str, Float32]] = []
     with collect() as doubts:
-        for path, samples in zip(inputs, made, strict=True):
-            beyond = int((np.abs(samples) > 1).sum())
-            if beyond:
-                doubt(
-                    "beyond full scale",
-                    f"'{os.fspath(path)}': {beyond} of {samples.size} samples lie beyond -1..1 "
-                    "and are cut",
-                )
-    if make_folder:
-        folder = Path(outputs[0]).parent
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise Error(f"cannot create '{folder}': {error.strerror}") from error
-    for output, samples in zip(outputs, made, strict=True):
+        for source, target in zip(inputs, outputs, strict=True):
+            path = os.fspath(source)
+            with failures.attempt(path):
+                samples = read_samples(path, hop_length=hop)
+                _doubt(samples, path)
+                made.append((path, os.fspath(target), samples))
+    if make_folder and made:
+        create_folder(Path(outputs[0]).parent)
+    for _, output, samples in made:
         with open_output(output, hertz, raw=raw, samples=samples.size) as write:
             write(samples)
-    count = sum(samples.size for samples in made)
+    count = sum(samples.size for _, _, samples in made)
     return Written(
-        inputs=tuple(str(file) for file in inputs),
-        outputs=tuple(str(file) for file in outputs),
+        inputs=tuple(path for path, _, _ in made),
+        outputs=tuple(output for _, output, _ in made),
         samples=count,
         sample_rate=hertz,
         audio_seconds=round(count / hertz, 4),
         warnings=doubts.messages,
+        failed=tuple(failures.found),
     )
+
+
+def _doubt(samples: Float32, path: str) -> None:
+    beyond = int((np.abs(samples) > 1).sum())
+    if beyond:
+        doubt(
+            "beyond full scale",
+            f"'{path}': {beyond} of {samples.size} samples lie beyond -1..1 and are cut",
+        )

@@ -12,7 +12,14 @@ import numpy.typing as npt
 
 from pyvoc.errors import AudioError, Error, UnsupportedError
 from pyvoc.files.atomic import atomic_open
-from pyvoc.files.decoding import Sound, decode, decode_raw, header_of
+from pyvoc.files.decoding import (
+    Sound,
+    check_header,
+    check_size,
+    decode,
+    decode_raw,
+    header_of,
+)
 from pyvoc.files.doubts import doubt
 
 __all__ = [
@@ -20,6 +27,7 @@ __all__ = [
     "RAW_RATE",
     "RAW_SUFFIXES",
     "Source",
+    "look",
     "name_of",
     "read",
     "read_int16",
@@ -157,6 +165,39 @@ def _load(
     mono = sound.samples.mean(axis=1)
     _examine(sound, mono, name, band or (None if rate is None else rate / 2))
     return _resampled(mono, sound.rate, rate, name)
+
+
+def look(path: str | os.PathLike[str], *, pcm_channels: int | None = None) -> None:
+    """Whether a file could be read as audio, by its size and its header: quick, and no promise.
+
+    Parameters
+    ----------
+    path
+        As for :func:`read`.
+    pcm_channels
+        Of raw PCM.
+
+    Raises
+    ------
+    AudioError
+        It is empty, no audio, or no whole number of samples.
+    Error
+        The operating system refused the file.
+    """
+    name = name_of(path)
+    if Path(path).is_dir():
+        raise Error(f"cannot read {name}: it is a directory")
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if not size:
+                raise AudioError(f"{name} is empty; expected audio")
+            if Path(path).suffix.lower() in RAW_SUFFIXES:
+                check_size(size, name, channels=pcm_channels or 1)
+            else:
+                check_header(file, name)
+    except OSError as error:
+        raise Error(f"cannot read {name}: {error.strerror or error}") from error
 
 
 def name_of(source: Source) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import re
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
 from pyvoc.errors import AudioError
 
-__all__ = ["Sound", "decode", "decode_raw", "header_of"]
+__all__ = ["Sound", "check_header", "check_size", "decode", "decode_raw", "header_of"]
 
 Float64 = npt.NDArray[np.float64]
 
@@ -93,10 +94,32 @@ def decode(data: bytes, name: str) -> Sound:
                 _missing(file.frames, len(samples), file.samplerate, file.extra_info),
             )
     except soundfile.LibsndfileError as error:
-        reason = error.error_string
-        raise AudioError(f"{name} is no audio file that libsndfile reads: {reason}") from error
+        raise AudioError(_refused(name, error.error_string)) from error
     except (OSError, RuntimeError, TypeError, ValueError) as error:
-        raise AudioError(f"{name} is no audio file that libsndfile reads: {error}") from error
+        raise AudioError(_refused(name, error)) from error
+
+
+def check_header(file: BinaryIO, name: str) -> None:
+    """Whether libsndfile knows a file, by its header alone.
+
+    Raises
+    ------
+    AudioError
+        It does not; `name` says which in the message.
+    """
+    import soundfile
+
+    try:
+        with soundfile.SoundFile(file):
+            pass
+    except soundfile.LibsndfileError as error:
+        raise AudioError(_refused(name, error.error_string)) from error
+    except (OSError, RuntimeError, TypeError, ValueError) as error:
+        raise AudioError(_refused(name, error)) from error
+
+
+def _refused(name: str, reason: object) -> str:
+    return f"{name} is no audio file that libsndfile reads: {reason}"
 
 
 def decode_raw(data: bytes, name: str, *, rate: int, channels: int) -> Sound:
@@ -107,14 +130,23 @@ def decode_raw(data: bytes, name: str, *, rate: int, channels: int) -> Sound:
     AudioError
         No whole number of samples of every channel.
     """
-    if len(data) % 2:
-        raise AudioError(f"{name} has {len(data)} bytes, an odd number; expected 16-bit PCM")
-    if len(data) % (2 * channels):
-        raise AudioError(
-            f"{name} has {len(data) // 2} samples, no whole number for {channels} channels"
-        )
+    check_size(len(data), name, channels=channels)
     samples = np.frombuffer(data, dtype="<i2").astype(np.float64) / 32768.0
     return Sound(samples.reshape(-1, channels), rate)
+
+
+def check_size(size: int, name: str, *, channels: int) -> None:
+    """Whether so many bytes can be 16-bit PCM.
+
+    Raises
+    ------
+    AudioError
+        No whole number of samples of every channel.
+    """
+    if size % 2:
+        raise AudioError(f"{name} has {size} bytes, an odd number; expected 16-bit PCM")
+    if size % (2 * channels):
+        raise AudioError(f"{name} has {size // 2} samples, no whole number for {channels} channels")
 
 
 def _missing(promised: int, found: int, rate: int, log: str) -> str:

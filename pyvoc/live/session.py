@@ -15,6 +15,7 @@ import numpy.typing as npt
 from pyvoc import _pyvoc
 from pyvoc.errors import Error, UnsupportedError
 from pyvoc.files import audio
+from pyvoc.files.outputs import check_outputs
 from pyvoc.files.pcm import open_output
 from pyvoc.live.devices import Device, find_device, forget_port_audio, port_audio
 from pyvoc.live.files import Sink, Source, Worker, open_recorder
@@ -122,6 +123,8 @@ class Session:
         opt, info = self._options, self._model.info
         if opt.record is not None and opt.source_is_features:
             raise Error(f"'{opt.source}' holds features: there is no input to record")
+        written = [name for name in (opt.sink, opt.record) if name is not None]
+        check_outputs(written, inputs=[opt.source, info.path])
         data, file_rate = self._read_source()
         source = None if opt.source is not None else find_device(opt.input, side="input")
         sink = None if opt.sink is not None else find_device(opt.output, side="output")

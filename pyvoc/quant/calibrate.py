@@ -19,6 +19,7 @@ from pyvoc.errors import Error, ModelError, UnsupportedError
 from pyvoc.evaluate.spectra import log_spectral_distance
 from pyvoc.families import spec_of
 from pyvoc.files.doubts import doubt
+from pyvoc.files.outputs import check_outputs
 from pyvoc.quant.convolution import clipped_range, input_range, quantize_sum
 from pyvoc.quant.encode import decode, encode
 from pyvoc.quant.integers import Quantized
@@ -144,12 +145,12 @@ def quantize(
     DoubtError
         Doubts are collected strictly, and an utterance holds no speech.
     Error
-        No utterances, none that holds speech, or a file cannot be read or written.
+        No utterances, none that holds speech, or a file cannot be read or written, or the int8
+        model would overwrite the float one.
     """
     if not utterances:
         raise Error("no speech to calibrate with: at least one utterance is needed")
-    if Path(source).resolve() == Path(target).resolve():
-        raise Error(f"{target}: the int8 model would overwrite the float one")
+    check_outputs([target], inputs=[source])
     container = read_container(source)
     spec = spec_of(container, str(source))
     tensors = spec.layout_of(container).tensors

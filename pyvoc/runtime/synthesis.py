@@ -12,17 +12,22 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from pyvoc.errors import Error, FeatureError
+from pyvoc.errors import FeatureError
 from pyvoc.files import features
 from pyvoc.files.audio import AUDIO_SUFFIXES
+from pyvoc.files.audio import look as look_at_audio
 from pyvoc.files.doubts import collect, doubt
+from pyvoc.files.failures import Failure, Failures, look_first
 from pyvoc.files.loading import load_audio, load_draws, load_input
+from pyvoc.files.outputs import check_outputs, create_folder
 from pyvoc.files.pcm import Write, open_output
 from pyvoc.files.pipe import begin, frames_of, rest_of, rows_of
 from pyvoc.melcheck import check_rows
 from pyvoc.runtime.batch import synthesize_batch
 from pyvoc.runtime.denoise import Denoiser
+from pyvoc.runtime.folds import Folds, folded
 from pyvoc.runtime.info import ModelInfo
+from pyvoc.runtime.inputs import as_frames
 from pyvoc.runtime.lockstep import PIECE_HOPS, Progress
 from pyvoc.runtime.lookahead import PUSH_FRAMES, LookaheadReport, Meter, meter_for, synthesize_early
 from pyvoc.runtime.model import Model
@@ -65,6 +70,8 @@ class Report:
     warnings
         Sentences about inputs that may not be what was meant (:mod:`pyvoc.files.doubts`), mel
         files that do not look like what the model reads among them.
+    failed
+        Inputs that were left out, which are not among `inputs`.
     """
 
     model: str
@@ -84,6 +91,7 @@ class Report:
     denoise: float = 0.0
     lookahead: LookaheadReport | None = None
     warnings: tuple[str, ...] = ()
+    failed: tuple[Failure, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -105,6 +113,7 @@ def from_files(
     denoise: float = 0.0,
     lookahead: int | None = None,
     make_folder: bool = False,
+    failures: Failures | None = None,
     progress: Progress | None = None,
 ) -> Report:
     """Synthesise files to files; several in lockstep, on the model's threads.
@@ -135,6 +144,10 @@ def from_files(
         time, and compared with the exact samples. None for the model's own.
     make_folder
         Create the outputs' folder when there is something to put into it.
+    failures
+        Takes what fails of the inputs; None: the first failure ends the work. Of several inputs
+        the features, and the headers of audio, are looked at before the work; an output that cannot
+        be written ends it always.
     progress
         Called with the samples done and in all (of 64 files at a time).
 
@@ -146,29 +159,46 @@ def from_files(
     ------
     Error
         What :func:`load_input`, :meth:`Model.synthesize` and :class:`pyvoc.Denoiser` raise, or an
-        output cannot be written; outputs that exist are complete.
+        output cannot be written, or would overwrite an input or the model; outputs that exist are
+        complete.
     """
+    check_outputs(outputs, inputs=[*inputs, model.info.path])
     given = model.options(options or {})
     denoiser = _denoiser(model, denoise)
+    failures = failures or Failures()
     frames, samples_made, wall, found = 0, 0, 0.0, set()
     warnings: list[str] = []
+    done: list[tuple[str, str]] = []
+
+    def load(name: str) -> Float32:
+        rows = load_input(
+            name, model.info, layout=layout, pcm_rate=pcm_rate, pcm_channels=pcm_channels
+        )
+        _check(model, rows, given)
+        suspect(name, rows, model.info)
+        return rows
+
+    def look(name: str) -> None:
+        if Path(name).suffix.lower() in AUDIO_SUFFIXES:
+            look_at_audio(name, pcm_channels=pcm_channels)
+        else:
+            load(name)
+
+    look_first(inputs, look, failures)
     meter = meter_for(model, lookahead, seed=seed, draws=draws, options=given)
     for start in range(0, len(inputs), _GROUP):
-        names = inputs[start : start + _GROUP]
+        part = slice(start, start + _GROUP)
+        rows: list[Float32] = []
+        group: list[tuple[str, str]] = []
         with collect() as doubts:
-            rows = [
-                load_input(
-                    name,
-                    model.info,
-                    layout=layout,
-                    pcm_rate=pcm_rate,
-                    pcm_channels=pcm_channels,
-                )
-                for name in names
-            ]
-            for name, array in zip(names, rows, strict=True):
-                suspect(name, array, model.info)
+            for name, output in zip(inputs[part], outputs[part], strict=True):
+                with failures.attempt(name):
+                    rows.append(load(name))
+                    group.append((name, output))
         warnings += doubts.messages
+        done += group
+        if not rows:
+            continue
         found |= {_layout_name(array, model.info) for array in rows}
         started = time.perf_counter()
         if lookahead is not None:
@@ -205,17 +235,26 @@ def from_files(
         frames += sum(len(array) for array in rows)
         samples_made += sum(len(array) for array in made)
         if make_folder:
-            _make_folder(Path(outputs[0]).parent)
-        for samples, output in zip(made, outputs[start : start + _GROUP], strict=True):
+            create_folder(Path(outputs[0]).parent)
+        for samples, (_, output) in zip(made, group, strict=True):
             rate, count = model.info.sample_rate, len(samples)
             with open_output(output, rate, raw=raw, samples=count) as write:
                 write(samples)
     layouts = " ".join(sorted(found))
     measured = None if meter is None else meter.report(PUSH_FRAMES)
+    spoken, written = [name for name, _ in done], [output for _, output in done]
     report = _report(
-        model, inputs, outputs, layouts, frames, samples_made, wall, seed, denoiser, measured
+        model, spoken, written, layouts, frames, samples_made, wall, seed, denoiser, measured
     )
-    return replace(report, warnings=tuple(warnings))
+    return replace(report, warnings=tuple(warnings), failed=tuple(failures.found))
+
+
+def _check(model: Model, rows: Float32, options: Mapping[str, Any]) -> None:
+    """Refuse features that the model could not speak, before others wait for them."""
+    if not len(as_frames(rows, model.info)):
+        raise FeatureError("the features hold no frames")
+    if folded(options):
+        Folds(model, len(rows), **options)
 
 
 def _denoiser(model: Model, strength: float) -> Denoiser | None:
@@ -234,13 +273,6 @@ def suspect(name: str, rows: Float32, info: ModelInfo) -> None:
         "another mel",
         f"'{name}' does not look like a mel of this model ({what}): try pyvoc check-mel",
     )
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Error(f"cannot create '{folder}': {error.strerror}") from error
 
 
 def _layout_name(rows: Float32, info: ModelInfo) -> str:
@@ -299,8 +331,9 @@ def from_stream(
     AudioError
         The audio cannot be read.
     Error
-        The output cannot be written.
+        The output cannot be written, or would overwrite the model.
     """
+    check_outputs([output], inputs=[model.info.path])
     info = model.info
     given = model.options(options or {}, streaming=True)
     first, is_audio = begin(source)

@@ -80,16 +80,6 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
     torch.save(content, memory)
     with atomic_open(path) as file:
         file.write(memory.getbuffer())
-    _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    with contextlib.suppress(OSError):  # some file systems and systems do not know this
-        handle = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:

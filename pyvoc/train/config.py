@@ -14,7 +14,10 @@ from pyvoc.files.atomic import atomic_open
 from pyvoc.train.mapping import from_mapping, read_yaml
 from pyvoc.train.requirements import require
 
-__all__ = ["TrainConfig", "layered", "save_config"]
+__all__ = ["CONFIG", "TrainConfig", "layered", "save_config"]
+
+CONFIG = "config.yaml"
+"""The settings that a run had, in its folder."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import torch.distributed as dist
 from pyvoc.errors import Error, UnsupportedError
 from pyvoc.train.task import State
 
-__all__ = ["Ranks", "local_rank", "local_world_size"]
+__all__ = ["Ranks", "local_rank", "local_world_size", "rank"]
 
 _TIMEOUT = datetime.timedelta(hours=2)  # the others wait while rank 0 validates and writes
 
@@ -25,6 +25,11 @@ def _environment(name: str, default: int) -> int:
     if not text.isdecimal():
         raise Error(f"the environment variable {name} is '{text}', expected a number (torchrun's)")
     return int(text)
+
+
+def rank() -> int:
+    """Number of this process among all."""
+    return _environment("RANK", 0)
 
 
 def local_rank() -> int:
@@ -53,7 +58,7 @@ class Ranks:
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
-        self.rank = _environment("RANK", 0)
+        self.rank = rank()
         self.size = _environment("WORLD_SIZE", 1)
         self._joined = False
         if self.size == 1:

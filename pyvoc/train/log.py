@@ -10,6 +10,8 @@ import math
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -45,15 +47,15 @@ class Log:
         if tensorboard:
             require("tensorboard", "--enable-tensorboard", install="tensorboard")
             board = require("torch.utils.tensorboard", "--enable-tensorboard")
-            self._board = board.SummaryWriter(str(folder / "tensorboard"), purge_step=step or None)
+            self._boards = folder / "tensorboard"
+            with _writing(self._boards):
+                self._board = board.SummaryWriter(str(self._boards), purge_step=step or None)
         self.path = folder / "log.jsonl"
-        try:
+        with _writing(self.path):
             self._handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
             size = os.fstat(self._handle).st_size
             if size and os.pread(self._handle, 1, size - 1) != b"\n":
                 os.write(self._handle, b"\n")  # after a torn line
-        except OSError as error:
-            raise Error(f"cannot write '{self.path}': {error.strerror}") from error
 
     def write(self, event: str, step: int, **values: Any) -> None:
         """Add an entry; NaN and infinities become null.
@@ -66,28 +68,36 @@ class Log:
         if self._handle is None:
             return
         line = json.dumps(_plain({"event": event, "step": step, **values})) + "\n"
-        try:
+        with _writing(self.path):
             content = line.encode()
             while content:
                 content = content[os.write(self._handle, content) :]
-        except OSError as error:
-            raise Error(f"cannot write '{self.path}': {error.strerror}") from error
         if self._board is not None:
-            for name, value in values.items():
-                if isinstance(value, float | int) and not isinstance(value, bool):
-                    self._board.add_scalar(f"{event}/{name}", value, step)
+            with _writing(self._boards):
+                for name, value in values.items():
+                    if isinstance(value, float | int) and not isinstance(value, bool):
+                        self._board.add_scalar(f"{event}/{name}", value, step)
 
     def sample(self, name: str, audio: Any, rate: int, step: int) -> None:
         """Give TensorBoard something to play: float32 [samples]."""
         if self._board is not None:
-            self._board.add_audio(name, audio, step, sample_rate=rate)
+            with _writing(self._boards):
+                self._board.add_audio(name, audio, step, sample_rate=rate)
 
     def sync(self) -> None:
-        """Bring everything to the disk."""
+        """Bring everything to the disk.
+
+        Raises
+        ------
+        Error
+            The operating system refused.
+        """
         if self._handle is not None:
-            os.fsync(self._handle)
+            with _writing(self.path):
+                os.fsync(self._handle)
         if self._board is not None:
-            self._board.flush()
+            with _writing(self._boards):
+                self._board.flush()
 
     def close(self) -> None:
         """Close the files."""
@@ -97,6 +107,14 @@ class Log:
         if self._board is not None:
             self._board.close()
             self._board = None
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Error(f"cannot write '{path}': {error.strerror or error}") from error
 
 
 def _plain(value: Any) -> Any:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pyvoc.errors import Error
+from pyvoc.files.outputs import create_folder
 from pyvoc.train.checkpoint import Checkpoint, Folder, read_bytes, save
 from pyvoc.train.config import TrainConfig
 from pyvoc.train.log import Log
@@ -52,10 +53,7 @@ class Publisher:
             "pyvoc.source.sha256": hashlib.sha256(read_bytes(checkpoint)).hexdigest(),
             "pyvoc.training.step": step,
         }
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise Error(f"cannot create '{target.parent}': {error.strerror}") from error
+        create_folder(target.parent)
         self._task.export(str(target), precision=self._config.precision, metadata=metadata)
         return str(target)
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from pyvoc.errors import Error
 from pyvoc.files.atomic import atomic_open
 from pyvoc.files.audio import write_wav
+from pyvoc.files.outputs import create_folder
 from pyvoc.train.task import Sample
 
 __all__ = ["spectrogram", "write_samples"]
@@ -42,10 +42,7 @@ def write_samples(folder: Path, samples: Sequence[Sample]) -> list[Path]:
     Error
         A sample is not finite, or the operating system refused.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Error(f"cannot create '{folder}': {error.strerror}") from error
+    create_folder(folder)
     files = []
     for sample in samples:
         files.append(folder / f"{Path(sample.name).name}.wav")

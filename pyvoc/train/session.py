@@ -15,10 +15,12 @@ import torch
 import pyvoc
 from pyvoc import families
 from pyvoc.errors import Error, ModelError
+from pyvoc.files.outputs import check_outputs
 from pyvoc.train import checkpoint as files
-from pyvoc.train.config import TrainConfig, save_config
+from pyvoc.train.config import CONFIG, TrainConfig, save_config
 from pyvoc.train.device import Amp, choose_device, make_amp
-from pyvoc.train.distributed import Ranks, local_rank, local_world_size
+from pyvoc.train.distributed import Ranks, local_rank, local_world_size, rank
+from pyvoc.train.lock import locked
 from pyvoc.train.log import Log
 from pyvoc.train.loop import Trainer
 from pyvoc.train.position import Position, TrainResult, seed_step
@@ -69,6 +71,16 @@ def stored_config(path: Path) -> dict[str, Any]:
 
 def run(config: TrainConfig, *, resume: str | None = None) -> TrainResult:
     """Train; see `pyvoc.train.train`."""
+    if rank() != 0:  # which writes nothing
+        return _run_in(config, resume)
+    data = [value for value in config.data.values() if isinstance(value, str)]
+    check_outputs([config.target], inputs=[config.finetune, resume, *data])
+    with locked(config.folder):
+        return _run_in(config, resume)
+
+
+def _run_in(config: TrainConfig, resume: str | None) -> TrainResult:
+    """Train in a folder that is this run's alone."""
     found = find_checkpoint(config.folder, resume)
     stored = files.parse(files.read_bytes(found), str(found)) if found else None
     if stored:
@@ -115,7 +127,7 @@ def _run(
     rows = ranks.slice(config.batch_size)
     mine = {name: tensor[rows.start : rows.stop] for name, tensor in state.items()}
     if ranks.writes:
-        _prepare_folder(config)
+        save_config(config, config.folder / CONFIG)
     log = Log(
         config.folder if ranks.writes else None,
         tensorboard=config.enable_tensorboard,
@@ -172,14 +184,6 @@ def _describe_data(data: Data) -> dict[str, Any]:
         "left_out": report.counts,
         "warnings": list(report.warnings),
     }
-
-
-def _prepare_folder(config: TrainConfig) -> None:
-    try:
-        config.folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise Error(f"cannot create '{config.folder}': {error.strerror}") from error
-    save_config(config, config.folder / "config.yaml")
 
 
 def _changes(config: TrainConfig, stored: files.Checkpoint | None) -> list[str]:

@@ -173,6 +173,17 @@ TEST_F(Dump, AFullDiskIsReported) {
   EXPECT_EQ(result.status().code(), Code::kIo);
   EXPECT_NE(result.status().message().find("/dev/full"), std::string::npos);
 }
+
+TEST_F(Dump, AFullDiskAtTheEndLeavesNeitherOfTwoFiles) {
+  if (!fs::exists("/dev/full")) GTEST_SKIP() << "no /dev/full";
+  const std::string in = speech("in.s16", 160 * 10, 4000.0);  // few rows: written at the end
+  DumpOptions options;
+  options.frames = 10;
+  const auto result = dump_train(in, "/dev/full", path("d"), options);
+  ASSERT_FALSE(result.ok());
+  EXPECT_NE(result.status().message().find("No space left"), std::string::npos);
+  EXPECT_EQ(files(), 1u) << "only the input";
+}
 #endif
 
 }  // namespace

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +15,7 @@ import pytest
 from voices import SOFTMAX, TREE, make_features
 
 import pyvoc
-from pyvoc import voices
+from pyvoc import cli, voices
 from pyvoc.cli import COMMANDS, main
 
 
@@ -40,6 +42,46 @@ def test_every_command_has_help(command: str, capfd: pytest.CaptureFixture[str])
         main([command, "--help"])
     assert not caught.value.code
     assert f"usage: pyvoc {command}" in capfd.readouterr().out
+
+
+def parser_of(command: str) -> argparse.ArgumentParser:
+    actions = cli._parser(command)._actions
+    commands = next(a for a in actions if isinstance(a, argparse._SubParsersAction))
+    parser: argparse.ArgumentParser = commands.choices[command]
+    return parser
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_usage_lines_work_as_they_are_printed(command: str) -> None:
+    """An option that takes what follows stands behind what has a place of its own."""
+    parser = parser_of(command)
+    greedy = [a for a in parser._actions if a.option_strings and a.nargs in ("?", "*", "+", "...")]
+    placed = [a for a in parser._actions if not a.option_strings]
+    if not greedy or not placed:
+        return
+    first = placed[0].metavar or placed[0].dest
+    for line in parser.format_usage().removeprefix("usage:").strip().splitlines():
+        assert re.match(rf"\s*pyvoc {command} \[?{re.escape(str(first))}\b", line), line
+
+
+@pytest.mark.parametrize(
+    ("line", "values"),
+    [
+        ("export M --dynamic-dims A B", {"model": "M", "dynamic_dims": ["A", "B"]}),
+        ("export M --dynamic-dims A B --json", {"model": "M", "dynamic_dims": ["A", "B"]}),
+        ("export M --onnx O --force", {"model": "M", "onnx": "O"}),
+        ("quantize M --calibrate A B -o O", {"model": "M", "calibrate": ["A", "B"]}),
+        ("train lpcnet --resume", {"family": "lpcnet", "resume": "latest"}),
+        ("train lpcnet --resume F --use-amp", {"family": "lpcnet", "resume": "F"}),
+        ("bench lpcnet --peer-lpcnet A B", {"target": "lpcnet"}),
+        ("evaluate --nll M A B", {"nll": "M", "paths": ["A", "B"]}),
+        ("evaluate A B --strict", {"paths": ["A", "B"]}),
+    ],
+)
+def test_lines_that_usage_prints(line: str, values: dict[str, object]) -> None:
+    words = line.split()
+    args = vars(cli._parser(words[0]).parse_args(words))
+    assert {name: args[name] for name in values} == values
 
 
 @pytest.mark.parametrize("arguments", [[], ["nonsense"], ["info", "--nonsense"]])

@@ -78,7 +78,7 @@ def test_a_failed_save_leaves_what_was_there(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(Error, match=r"m\.gguf: cannot be written: No space left on device"):
+    with pytest.raises(Error, match=r"cannot write '.*m\.gguf': No space left on device"):
         write_container(target, container, spec=LPCNET)
     assert target.read_bytes() == b"before"
     assert os.listdir(tmp_path) == ["m.gguf"]
@@ -97,10 +97,10 @@ def test_an_interrupted_save_leaves_nothing(
 
 
 def test_saving_where_one_cannot(tmp_path: Path, container: Container) -> None:
-    with pytest.raises(Error, match="cannot be written: No such file or directory"):
+    with pytest.raises(Error, match=r"cannot create '.*m\.gguf': No such file or directory"):
         write_container(tmp_path / "absent" / "m.gguf", container, spec=LPCNET)
     (tmp_path / "folder").mkdir()
-    with pytest.raises(Error, match="cannot be written: Is a directory"):
+    with pytest.raises(Error, match=r"cannot write '.*folder': it is a directory"):
         write_container(tmp_path / "folder", container, spec=LPCNET)
     assert os.listdir(tmp_path) == ["folder"]
 

@@ -105,7 +105,7 @@ def test_places(tmp_path: Path, checkpoint: Path) -> None:
     with pytest.raises(Error, match="its folder does not exist"):
         convert(checkpoint, tmp_path / "absent" / "m.gguf", load=pyvoc.load)
     before = checkpoint.read_bytes()
-    with pytest.raises(Error, match="would overwrite its checkpoint"):
+    with pytest.raises(Error, match="would overwrite the input"):
         convert(checkpoint, checkpoint)
     assert checkpoint.read_bytes() == before
 

@@ -250,7 +250,7 @@ def test_refusals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "80" in capsys.readouterr().err
     copy = tmp_path / "copy.gguf"
     copy.write_bytes(REFLECT.read_bytes())
-    with pytest.raises(pyvoc.Error, match="overwrite the float one"):
+    with pytest.raises(pyvoc.Error, match="would overwrite the input"):
         quantize(copy, copy, mels(REFLECT))
     quantize(REFLECT, tmp_path / "int8.gguf", mels(REFLECT))
     with pytest.raises(pyvoc.ModelError, match="int8 already"):

@@ -334,6 +334,15 @@ def test_the_log_survives_a_crash(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_log_without_room(tmp_path: Path) -> None:
+    (tmp_path / "log.jsonl").symlink_to("/dev/full")
+    log = Log(tmp_path)
+    with pytest.raises(Error, match=r"cannot write '.*log\.jsonl': No space left on device"):
+        log.write("step", 1, loss=1.0)
+    log.close()
+
+
 class Terminal(io.StringIO):
     """Text that says it is a terminal."""
 
