@@ -14,6 +14,7 @@ from pyvoc.runtime.info import ModelInfo
 from pyvoc.runtime.inputs import as_frames, as_seed
 from pyvoc.runtime.lockstep import Part, Progress, run_parts
 from pyvoc.runtime.model import Model
+from pyvoc.runtime.tail import tail_of
 
 __all__ = ["synthesize_batch"]
 
@@ -69,8 +70,10 @@ def synthesize_batch(
     sigma = given.get("sigma")
     native, hop = model._native, model.info.hop_length
     if not folded(given):
+        tail = tail_of(model.info, given)
         whole = [
-            Part(array, len(array) * hop, one) for array, one in zip(rows, checked, strict=True)
+            Part(np.concatenate([array, tail]) if len(tail) else array, len(array) * hop, one)
+            for array, one in zip(rows, checked, strict=True)
         ]
         return run_parts(native, whole, sigma=sigma, threads=threads, progress=progress)
     plans = [_planned(model, len(array), given, i) for i, array in enumerate(rows)]

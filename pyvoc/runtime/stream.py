@@ -15,6 +15,7 @@ from pyvoc import _pyvoc
 from pyvoc.errors import Error
 from pyvoc.runtime.inputs import as_frames, as_lookahead, as_seed
 from pyvoc.runtime.noise import as_given
+from pyvoc.runtime.tail import tail_of
 
 if TYPE_CHECKING:
     from pyvoc.runtime.model import Model
@@ -71,10 +72,13 @@ class Stream:
         self._model = model
         self._seed = as_seed(seed)
         self._pushed = 0
+        self._flushed = False
         self._lock = threading.Lock()
-        sigma = model.options(options, streaming=True).get("sigma")
+        given = model.options(options, streaming=True)
+        self._tail = tail_of(model.info, given)
+        self._cut = 0  # samples at the end that the tail said
         self._native = _pyvoc.Stream(
-            model._native, self._seed, model.threads, sigma, as_lookahead(lookahead)
+            model._native, self._seed, model.threads, given.get("sigma"), as_lookahead(lookahead)
         )
         self._latency = self._native.latency_samples
 
@@ -112,7 +116,7 @@ class Stream:
     def available(self) -> int:
         """Samples that :meth:`pull` can give now."""
         with self._use() as native:
-            return native.available
+            return native.available - self._cut
 
     @property
     def latency_samples(self) -> int:
@@ -150,12 +154,17 @@ class Stream:
         if limit is not None and limit < 0:
             raise Error(f"cannot pull {limit} samples")
         with self._use() as native:
-            return native.pull(native.available if limit is None else limit)
+            left = native.available - self._cut
+            return native.pull(left if limit is None else min(limit, left))
 
     def flush(self) -> None:
         """End the input: what look-ahead held back becomes available."""
         with self._use() as native:
+            if self._pushed and not self._flushed:
+                native.push(self._tail)
+                self._cut = len(self._tail) * self._model.info.hop_length
             native.flush()
+            self._flushed = True
 
     def skip(self, samples: int) -> None:
         """Leave out the next samples: they are not synthesised and take no draws; for models
@@ -176,7 +185,8 @@ class Stream:
         with self._use() as native:
             self._seed = self._seed if seed is None else as_seed(seed)
             native.reset(self._seed)
-            self._pushed = 0
+            self._pushed = self._cut = 0
+            self._flushed = False
 
     def set_draws(
         self, draws: npt.ArrayLike | Sequence[npt.ArrayLike], *, samples: int | None = None
