@@ -15,6 +15,7 @@ from pyvoc import _pyvoc
 from pyvoc.errors import Error
 from pyvoc.runtime.inputs import as_frames, as_lookahead, as_seed
 from pyvoc.runtime.noise import as_given
+from pyvoc.runtime.speed import TimeScale, as_speed, lag_samples
 from pyvoc.runtime.tail import tail_of
 
 if TYPE_CHECKING:
@@ -39,6 +40,9 @@ class Stream:
         and approximate: at the end of each push, those due are what they would be if the stream
         ended there. They depend on how frames are divided among pushes then, and each push costs a
         pass over the look-ahead that is missing. From the model's own on, samples are exact.
+    speed
+        As for :meth:`Model.synthesize`. At another one than 1 a frame is heard once the next one is
+        there.
     options
         Of the model's family, as for :meth:`Model.synthesize`, those that a stream can take.
 
@@ -49,7 +53,7 @@ class Stream:
     OptionError
         An option is another family's, or needs the whole utterance.
     Error
-        The seed, the look-ahead or an option's value makes no sense.
+        The seed, the look-ahead, the speed or an option's value makes no sense.
 
     Examples
     --------
@@ -67,6 +71,7 @@ class Stream:
         *,
         seed: int = 0,
         lookahead: int | None = None,
+        speed: float = 1.0,
         **options: Any,
     ) -> None:
         self._model = model
@@ -80,7 +85,9 @@ class Stream:
         self._native = _pyvoc.Stream(
             model._native, self._seed, model.threads, given.get("sigma"), as_lookahead(lookahead)
         )
-        self._latency = self._native.latency_samples
+        rate = as_speed(speed)
+        self._scale = TimeScale(model.info, rate)
+        self._latency = self._native.latency_samples + lag_samples(model.info, rate)
 
     def __enter__(self) -> Stream:
         return self
@@ -120,7 +127,7 @@ class Stream:
 
     @property
     def latency_samples(self) -> int:
-        """How many samples the output lags the input because of look-ahead."""
+        """How many samples the output lags the input: the look-ahead, and what a speed costs."""
         return self._latency
 
     def push(self, frames: npt.ArrayLike) -> None:
@@ -135,7 +142,7 @@ class Stream:
         """
         with self._use() as native:
             rows = as_frames(frames, self._model.info, first=self._pushed)
-            native.push(rows)
+            native.push(self._scale.push(rows))
             self._pushed += len(rows)
 
     def pull(self, limit: int | None = None) -> Float32:
@@ -161,6 +168,7 @@ class Stream:
         """End the input: what look-ahead held back becomes available."""
         with self._use() as native:
             if self._pushed and not self._flushed:
+                native.push(self._scale.end())
                 native.push(self._tail)
                 self._cut = len(self._tail) * self._model.info.hop_length
             native.flush()
@@ -187,6 +195,7 @@ class Stream:
             native.reset(self._seed)
             self._pushed = self._cut = 0
             self._flushed = False
+            self._scale.reset()
 
     def set_draws(
         self, draws: npt.ArrayLike | Sequence[npt.ArrayLike], *, samples: int | None = None
