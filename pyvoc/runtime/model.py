@@ -122,7 +122,8 @@ class Model:
             0 to 4, in place of the model file's. ``fold``: speak folds side by side, which is
             faster, and join them (:class:`pyvoc.Folds`); samples between two overlaps, at most, and
             of an overlap: ``(11000, 550)``. ``upstream_compat``: upstream's cross-fades, its length
-            and its fade-out.
+            and its fade-out. ``tail_frames``: silent frames spoken behind the last one, and cut
+            off; upstream's inference has 10.
 
         Returns
         -------
