@@ -62,4 +62,5 @@ def given(args: argparse.Namespace, command: Command) -> dict[str, Any]:
     """The families' options that were given, by name."""
     names = {option.name: option for _, option in families.options_for(command)}
     values = {name: getattr(args, name) for name in names}
-    return {k: v for k, v in values.items() if v not in (None, False, "auto")}
+    # 0 is a value, though it equals False.
+    return {k: v for k, v in values.items() if not (v is None or v is False or v == "auto")}

@@ -39,6 +39,7 @@ __all__ = [
     "find_recipe",
     "layout_in",
     "load",
+    "of_amplitudes",
     "oriented",
     "read_array",
     "recipe_in",
@@ -284,6 +285,32 @@ def bands_first(data: npt.NDArray[Any]) -> bool | None:
         return None
     ratio = math.log(along[0] / along[1])
     return None if abs(ratio) < _TELLING else ratio > 0.0
+
+
+def of_amplitudes(amplitudes: npt.NDArray[np.float64], recipe: MelRecipe) -> Float32:
+    """Amplitudes in a recipe's power, logarithm and range; zeros become digital silence.
+
+    Parameters
+    ----------
+    amplitudes
+        [frames, bands], linear, 0 or more.
+    recipe
+        Of the mel.
+
+    Returns
+    -------
+    float32 [frames, bands]
+    """
+    mel = np.maximum(amplitudes**recipe.power, recipe.floor)
+    if recipe.log == "ln":
+        values = np.log(mel)
+    else:
+        values = np.log10(mel)
+        if recipe.log == "db":
+            values *= 20 / recipe.power
+    if recipe.normalized:
+        values = np.clip((values - recipe.ref_db - recipe.min_db) / -recipe.min_db, 0.0, 1.0)
+    return values.astype(np.float32)
 
 
 def check(rows: Float32, *, name: str) -> None:

@@ -17,6 +17,7 @@ from pyvoc import families
 from pyvoc.container.mel import MelRecipe
 from pyvoc.container.tensors import Scalar
 from pyvoc.errors import Error
+from pyvoc.files import mels
 from pyvoc.quant.reports import decibels, in_decibels
 
 SECONDS = 1.5
@@ -78,21 +79,7 @@ def probe_mel(recipe: MelRecipe) -> NDArray[np.float32]:
     hiss = 0.15 * np.minimum(centres / 4000, 1.0)
     loudness = np.clip(np.sin(2 * np.pi * time / 1.1 + 0.3) + 0.7, 0.0, None)
     amplitude = _LOUDEST * loudness * (voiced * voice + (1 - voiced) * hiss) * noise
-    return _in_units(amplitude, recipe)
-
-
-def _in_units(amplitude: NDArray[np.float64], recipe: MelRecipe) -> NDArray[np.float32]:
-    """A mel of amplitudes in a recipe's power, logarithm and range."""
-    mel = np.maximum(amplitude**recipe.power, recipe.floor)
-    if recipe.log == "ln":
-        values = np.log(mel)
-    else:
-        values = np.log10(mel)
-        if recipe.log == "db":
-            values *= 20 / recipe.power
-    if recipe.normalized:
-        values = np.clip((values - recipe.ref_db - recipe.min_db) / -recipe.min_db, 0.0, 1.0)
-    return values.astype(np.float32)
+    return mels.of_amplitudes(amplitude, recipe)
 
 
 def compare_audio(

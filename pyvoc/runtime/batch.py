@@ -14,6 +14,8 @@ from pyvoc.runtime.info import ModelInfo
 from pyvoc.runtime.inputs import as_frames, as_seed
 from pyvoc.runtime.lockstep import Part, Progress, run_parts
 from pyvoc.runtime.model import Model
+from pyvoc.runtime.speed import as_speed, scaled
+from pyvoc.runtime.tail import tail_of
 
 __all__ = ["synthesize_batch"]
 
@@ -26,6 +28,7 @@ def synthesize_batch(
     *,
     seeds: Sequence[int] | None = None,
     threads: int | None = None,
+    speed: float = 1.0,
     progress: Progress | None = None,
     **options: Any,
 ) -> list[Float32]:
@@ -41,6 +44,8 @@ def synthesize_batch(
         One per utterance; None for 0 everywhere.
     threads
         Threads among which the utterances are divided; None for the model's.
+    speed
+        Of all, as for :meth:`Model.synthesize`.
     progress
         Called, on one thread at a time, with the samples done and in all, those of folds.
     options
@@ -63,14 +68,19 @@ def synthesize_batch(
         raise Error(f"threads is {threads}, expected 1 or more")
     if seeds is not None and len(seeds) != len(features):
         raise Error(f"{len(seeds)} seeds for {len(features)} utterances")
-    rows = [_numbered(item, model.info, i) for i, item in enumerate(features)]
+    rate = as_speed(speed)
+    rows = [
+        scaled(_numbered(item, model.info, i), model.info, rate) for i, item in enumerate(features)
+    ]
     checked = [0] * len(rows) if seeds is None else [as_seed(seed) for seed in seeds]
     given = model.options(options)
     sigma = given.get("sigma")
     native, hop = model._native, model.info.hop_length
     if not folded(given):
+        tail = tail_of(model.info, given)
         whole = [
-            Part(array, len(array) * hop, one) for array, one in zip(rows, checked, strict=True)
+            Part(np.concatenate([array, tail]) if len(tail) else array, len(array) * hop, one)
+            for array, one in zip(rows, checked, strict=True)
         ]
         return run_parts(native, whole, sigma=sigma, threads=threads, progress=progress)
     plans = [_planned(model, len(array), given, i) for i, array in enumerate(rows)]

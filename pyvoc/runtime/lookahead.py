@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from pyvoc.runtime.lockstep import PIECE_HOPS, Progress
 from pyvoc.runtime.model import Model
+from pyvoc.runtime.speed import scaled_length
 
 __all__ = ["PUSH_FRAMES", "LookaheadReport", "Meter", "meter_for", "synthesize_early"]
 
@@ -51,7 +52,7 @@ class Meter:
         The model.
     lookahead
         Frames that the early samples have.
-    seed, draws, options
+    seed, draws, speed, options
         Of the streams that they come from.
     """
 
@@ -62,9 +63,10 @@ class Meter:
         *,
         seed: int = 0,
         draws: npt.ArrayLike | None = None,
+        speed: float = 1.0,
         options: Mapping[str, Any] | None = None,
     ) -> None:
-        self._stream = model.stream(seed=seed, **(options or {}))
+        self._stream = model.stream(seed=seed, speed=speed, **(options or {}))
         self._piece = PIECE_HOPS * model.info.hop_length
         self._frames = lookahead
         self._draws = draws
@@ -114,12 +116,13 @@ def meter_for(
     *,
     seed: int,
     draws: npt.ArrayLike | None,
+    speed: float,
     options: Mapping[str, Any],
 ) -> Meter | None:
     """A :class:`Meter`, if a look-ahead was asked for."""
     if lookahead is None:
         return None
-    return Meter(model, lookahead, seed=seed, draws=draws, options=options)
+    return Meter(model, lookahead, seed=seed, draws=draws, speed=speed, options=options)
 
 
 def synthesize_early(
@@ -129,6 +132,7 @@ def synthesize_early(
     *,
     seed: int = 0,
     draws: npt.ArrayLike | None = None,
+    speed: float = 1.0,
     options: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> list[Float32]:
@@ -142,7 +146,7 @@ def synthesize_early(
         [frames, dims] of each utterance.
     lookahead
         Frames, as for :class:`pyvoc.Stream`.
-    seed, draws, options
+    seed, draws, speed, options
         As for :meth:`Model.synthesize`, of every utterance.
     progress
         Called with the samples done and in all.
@@ -157,14 +161,14 @@ def synthesize_early(
     Error
         What :class:`pyvoc.Stream` and :meth:`Model.synthesize` raise.
     """
-    total = model.info.hop_length * sum(len(rows) for rows in features)
-    done = 0
+    lengths = [model.info.hop_length * scaled_length(len(rows), speed) for rows in features]
+    total, done = sum(lengths), 0
     made = []
-    for rows in features:
+    for rows, samples in zip(features, lengths, strict=True):
         pieces = []
-        with model.stream(seed=seed, lookahead=lookahead, **(options or {})) as stream:
+        with model.stream(seed=seed, lookahead=lookahead, speed=speed, **(options or {})) as stream:
             if draws is not None:
-                stream.set_draws(draws, samples=len(rows) * model.info.hop_length)
+                stream.set_draws(draws, samples=samples)
             for start in range(0, len(rows), PUSH_FRAMES):
                 stream.push(rows[start : start + PUSH_FRAMES])
                 pieces.append(stream.pull())

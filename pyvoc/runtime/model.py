@@ -24,6 +24,7 @@ from pyvoc.runtime.inputs import as_draws, as_frames, as_pcm, as_seed
 from pyvoc.runtime.likelihood import Likelihood
 from pyvoc.runtime.lockstep import PIECE_HOPS, Progress, run_parts
 from pyvoc.runtime.noise import in_parts
+from pyvoc.runtime.speed import as_speed, scaled
 from pyvoc.runtime.stream import Stream
 from pyvoc.runtime.system import system_info
 
@@ -91,6 +92,7 @@ class Model:
         *,
         seed: int = 0,
         draws: npt.ArrayLike | Sequence[npt.ArrayLike] | None = None,
+        speed: float = 1.0,
         progress: Progress | None = None,
         **options: Any,
     ) -> Float32:
@@ -108,6 +110,9 @@ class Model:
             starts from noise: normal noise in upstream's order, ``[z_0, z_1, ...]``, each
             ``[channels, steps]``, not scaled. Folded: for fold after fold, see
             :class:`pyvoc.Folds`.
+        speed
+            0.5 to 2: how much faster than the frames say, at the same pitch. Frames are
+            interpolated in time, so that there are ``frames / speed`` of them, rounded up.
         progress
             Called now and then with the samples done and in all, those of folds; an exception from
             it ends the synthesis.
@@ -117,12 +122,13 @@ class Model:
             0 to 4, in place of the model file's. ``fold``: speak folds side by side, which is
             faster, and join them (:class:`pyvoc.Folds`); samples between two overlaps, at most, and
             of an overlap: ``(11000, 550)``. ``upstream_compat``: upstream's cross-fades, its length
-            and its fade-out.
+            and its fade-out. ``tail_frames``: silent frames spoken behind the last one, and cut
+            off; upstream's inference has 10.
 
         Returns
         -------
         float32 [frames * hop_length]
-            Full scale is -1..1.
+            Of the frames that are spoken. Full scale is -1..1.
 
         Raises
         ------
@@ -131,13 +137,14 @@ class Model:
         OptionError
             An option is another family's.
         Error
-            The seed, the draws or an option's value cannot be used.
+            The seed, the draws, the speed or an option's value cannot be used.
         """
         rows = as_frames(features, self._info)
         checked = self.options(options)
-        total = len(rows) * self._info.hop_length
         if not len(rows):
             raise FeatureError("the features hold no frames")
+        rows = scaled(rows, self._info, as_speed(speed))
+        total = len(rows) * self._info.hop_length
         if folded(checked):
             folds = Folds(self, len(rows), **checked)
             given = None if draws is None else as_draws(draws)
@@ -158,9 +165,16 @@ class Model:
                     progress(start + len(got), total)
         return samples
 
-    def stream(self, *, seed: int = 0, lookahead: int | None = None, **options: Any) -> Stream:
+    def stream(
+        self,
+        *,
+        seed: int = 0,
+        lookahead: int | None = None,
+        speed: float = 1.0,
+        **options: Any,
+    ) -> Stream:
         """Open a stream; a context manager. See :class:`pyvoc.Stream`."""
-        return Stream(self, seed=seed, lookahead=lookahead, **options)
+        return Stream(self, seed=seed, lookahead=lookahead, speed=speed, **options)
 
     def options(self, given: Mapping[str, Any], *, streaming: bool = False) -> dict[str, Any]:
         """Options that a caller gave, checked against those of the model's family.

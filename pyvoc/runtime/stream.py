@@ -15,6 +15,8 @@ from pyvoc import _pyvoc
 from pyvoc.errors import Error
 from pyvoc.runtime.inputs import as_frames, as_lookahead, as_seed
 from pyvoc.runtime.noise import as_given
+from pyvoc.runtime.speed import TimeScale, as_speed, lag_samples
+from pyvoc.runtime.tail import tail_of
 
 if TYPE_CHECKING:
     from pyvoc.runtime.model import Model
@@ -38,6 +40,9 @@ class Stream:
         and approximate: at the end of each push, those due are what they would be if the stream
         ended there. They depend on how frames are divided among pushes then, and each push costs a
         pass over the look-ahead that is missing. From the model's own on, samples are exact.
+    speed
+        As for :meth:`Model.synthesize`. At another one than 1 a frame is heard once the next one is
+        there.
     options
         Of the model's family, as for :meth:`Model.synthesize`, those that a stream can take.
 
@@ -48,7 +53,7 @@ class Stream:
     OptionError
         An option is another family's, or needs the whole utterance.
     Error
-        The seed, the look-ahead or an option's value makes no sense.
+        The seed, the look-ahead, the speed or an option's value makes no sense.
 
     Examples
     --------
@@ -66,17 +71,23 @@ class Stream:
         *,
         seed: int = 0,
         lookahead: int | None = None,
+        speed: float = 1.0,
         **options: Any,
     ) -> None:
         self._model = model
         self._seed = as_seed(seed)
         self._pushed = 0
+        self._flushed = False
         self._lock = threading.Lock()
-        sigma = model.options(options, streaming=True).get("sigma")
+        given = model.options(options, streaming=True)
+        self._tail = tail_of(model.info, given)
+        self._cut = 0  # samples at the end that the tail said
         self._native = _pyvoc.Stream(
-            model._native, self._seed, model.threads, sigma, as_lookahead(lookahead)
+            model._native, self._seed, model.threads, given.get("sigma"), as_lookahead(lookahead)
         )
-        self._latency = self._native.latency_samples
+        rate = as_speed(speed)
+        self._scale = TimeScale(model.info, rate)
+        self._latency = self._native.latency_samples + lag_samples(model.info, rate)
 
     def __enter__(self) -> Stream:
         return self
@@ -112,11 +123,11 @@ class Stream:
     def available(self) -> int:
         """Samples that :meth:`pull` can give now."""
         with self._use() as native:
-            return native.available
+            return native.available - self._cut
 
     @property
     def latency_samples(self) -> int:
-        """How many samples the output lags the input because of look-ahead."""
+        """How many samples the output lags the input: the look-ahead, and what a speed costs."""
         return self._latency
 
     def push(self, frames: npt.ArrayLike) -> None:
@@ -131,7 +142,7 @@ class Stream:
         """
         with self._use() as native:
             rows = as_frames(frames, self._model.info, first=self._pushed)
-            native.push(rows)
+            native.push(self._scale.push(rows))
             self._pushed += len(rows)
 
     def pull(self, limit: int | None = None) -> Float32:
@@ -150,12 +161,18 @@ class Stream:
         if limit is not None and limit < 0:
             raise Error(f"cannot pull {limit} samples")
         with self._use() as native:
-            return native.pull(native.available if limit is None else limit)
+            left = native.available - self._cut
+            return native.pull(left if limit is None else min(limit, left))
 
     def flush(self) -> None:
         """End the input: what look-ahead held back becomes available."""
         with self._use() as native:
+            if self._pushed and not self._flushed:
+                native.push(self._scale.end())
+                native.push(self._tail)
+                self._cut = len(self._tail) * self._model.info.hop_length
             native.flush()
+            self._flushed = True
 
     def skip(self, samples: int) -> None:
         """Leave out the next samples: they are not synthesised and take no draws; for models
@@ -176,7 +193,9 @@ class Stream:
         with self._use() as native:
             self._seed = self._seed if seed is None else as_seed(seed)
             native.reset(self._seed)
-            self._pushed = 0
+            self._pushed = self._cut = 0
+            self._flushed = False
+            self._scale.reset()
 
     def set_draws(
         self, draws: npt.ArrayLike | Sequence[npt.ArrayLike], *, samples: int | None = None

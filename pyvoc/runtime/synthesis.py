@@ -31,6 +31,7 @@ from pyvoc.runtime.inputs import as_frames
 from pyvoc.runtime.lockstep import PIECE_HOPS, Progress
 from pyvoc.runtime.lookahead import PUSH_FRAMES, LookaheadReport, Meter, meter_for, synthesize_early
 from pyvoc.runtime.model import Model
+from pyvoc.runtime.speed import as_speed, lag_samples, scaled_length
 from pyvoc.runtime.stream import Stream
 from pyvoc.runtime.system import system_info
 
@@ -54,17 +55,19 @@ class Report:
     layout
         Of the features, as found.
     frames, samples, sample_rate
-        In all; Hz.
+        In all, frames as they came; Hz.
     audio_seconds, synthesis_seconds
         Of sound, and of wall time for the network and the denoiser alone.
     times_real_time
         Audio seconds per wall second.
     latency_ms
-        Delay that the look-ahead, and the denoiser at most, cost a stream.
+        Delay that the look-ahead, and the denoiser and the speed at most, cost a stream.
     seed
         Of every utterance.
     denoise
         Strength of the denoiser; 0 for none.
+    speed
+        How much faster than the frames say; 1 for as they say.
     lookahead
         What a look-ahead that was asked for did to the network's samples; None: the model's own.
     warnings
@@ -89,6 +92,7 @@ class Report:
     latency_ms: float
     seed: int
     denoise: float = 0.0
+    speed: float = 1.0
     lookahead: LookaheadReport | None = None
     warnings: tuple[str, ...] = ()
     failed: tuple[Failure, ...] = ()
@@ -111,6 +115,7 @@ def from_files(
     draws: npt.ArrayLike | None = None,
     options: Mapping[str, Any] | None = None,
     denoise: float = 0.0,
+    speed: float = 1.0,
     lookahead: int | None = None,
     make_folder: bool = False,
     failures: Failures | None = None,
@@ -139,6 +144,8 @@ def from_files(
     denoise
         Strength, 0 to 1, with which the model's hum is taken out (:class:`pyvoc.Denoiser`); 0 for
         not at all.
+    speed
+        As for :meth:`Model.synthesize`.
     lookahead
         Frames, as for :class:`pyvoc.Stream`: utterances are streamed, :data:`PUSH_FRAMES` at a
         time, and compared with the exact samples. None for the model's own.
@@ -164,6 +171,7 @@ def from_files(
     """
     check_outputs(outputs, inputs=[*inputs, model.info.path])
     given = model.options(options or {})
+    speed = as_speed(speed)
     denoiser = _denoiser(model, denoise)
     failures = failures or Failures()
     frames, samples_made, wall, found = 0, 0, 0.0, set()
@@ -185,7 +193,7 @@ def from_files(
             load(name)
 
     look_first(inputs, look, failures)
-    meter = meter_for(model, lookahead, seed=seed, draws=draws, options=given)
+    meter = meter_for(model, lookahead, seed=seed, draws=draws, speed=speed, options=given)
     for start in range(0, len(inputs), _GROUP):
         part = slice(start, start + _GROUP)
         rows: list[Float32] = []
@@ -203,7 +211,14 @@ def from_files(
         started = time.perf_counter()
         if lookahead is not None:
             made = synthesize_early(
-                model, rows, lookahead, seed=seed, draws=draws, options=given, progress=progress
+                model,
+                rows,
+                lookahead,
+                seed=seed,
+                draws=draws,
+                speed=speed,
+                options=given,
+                progress=progress,
             )
         elif len(rows) == 1:
             made = [
@@ -211,6 +226,7 @@ def from_files(
                     rows[0],
                     seed=seed,
                     draws=draws,
+                    speed=speed,
                     progress=progress,
                     **given,
                 )
@@ -220,6 +236,7 @@ def from_files(
                 model,
                 rows,
                 seeds=[seed] * len(rows),
+                speed=speed,
                 progress=progress,
                 **given,
             )
@@ -244,7 +261,7 @@ def from_files(
     measured = None if meter is None else meter.report(PUSH_FRAMES)
     spoken, written = [name for name, _ in done], [output for _, output in done]
     report = _report(
-        model, spoken, written, layouts, frames, samples_made, wall, seed, denoiser, measured
+        model, spoken, written, layouts, frames, samples_made, wall, seed, denoiser, speed, measured
     )
     return replace(report, warnings=tuple(warnings), failed=tuple(failures.found))
 
@@ -295,6 +312,7 @@ def from_stream(
     draws: npt.ArrayLike | None = None,
     options: Mapping[str, Any] | None = None,
     denoise: float = 0.0,
+    speed: float = 1.0,
     lookahead: int | None = None,
 ) -> Report:
     """Synthesise what a pipe brings: frames or audio.
@@ -315,7 +333,7 @@ def from_stream(
         Of the frames; None is the model's.
     pcm_rate, pcm_channels
         The pipe brings raw PCM, see :func:`pyvoc.audio.read`.
-    raw, seed, draws, options, denoise
+    raw, seed, draws, options, denoise, speed
         As :func:`from_files`; draws may run out.
     lookahead
         Frames, as for :class:`pyvoc.Stream`; an exact stream runs beside it, to compare.
@@ -336,6 +354,7 @@ def from_stream(
     check_outputs([output], inputs=[model.info.path])
     info = model.info
     given = model.options(options or {}, streaming=True)
+    speed = as_speed(speed)
     first, is_audio = begin(source)
     with collect() as doubts:
         if is_audio or pcm_rate is not None or pcm_channels is not None:
@@ -351,9 +370,9 @@ def from_stream(
             name, pieces = kind.name, frames_of(source, kind, first=first)
     denoiser = _denoiser(model, denoise)
     frames, wall = 0, 0.0
-    meter = meter_for(model, lookahead, seed=seed, draws=draws, options=given)
+    meter = meter_for(model, lookahead, seed=seed, draws=draws, speed=speed, options=given)
     with (
-        model.stream(seed=seed, lookahead=lookahead, **given) as stream,
+        model.stream(seed=seed, lookahead=lookahead, speed=speed, **given) as stream,
         open_output(output, info.sample_rate, raw=raw) as write,
     ):
         if draws is not None:
@@ -375,9 +394,11 @@ def from_stream(
             rest = denoiser.flush()
             wall += time.perf_counter() - started
             write(rest)
-    samples = frames * info.hop_length
+    samples = scaled_length(frames, speed) * info.hop_length
     measured = None if meter is None else meter.report(None)
-    report = _report(model, ["-"], [output], name, frames, samples, wall, seed, denoiser, measured)
+    report = _report(
+        model, ["-"], [output], name, frames, samples, wall, seed, denoiser, speed, measured
+    )
     return replace(report, warnings=doubts.messages)
 
 
@@ -411,13 +432,15 @@ def _report(
     wall: float,
     seed: int,
     denoiser: Denoiser | None,
+    speed: float,
     lookahead: LookaheadReport | None,
 ) -> Report:
     info = model.info
     seconds = samples / info.sample_rate
     ahead = info.lookahead_frames
     ahead = ahead if lookahead is None else min(lookahead.frames, ahead)
-    latency = ahead * info.hop_length + (0 if denoiser is None else denoiser.latency_samples)
+    latency = ahead * info.hop_length + lag_samples(info, speed)
+    latency += 0 if denoiser is None else denoiser.latency_samples
     return Report(
         model=info.path,
         precision=info.precision,
@@ -434,5 +457,6 @@ def _report(
         latency_ms=1000 * latency / info.sample_rate,
         seed=seed,
         denoise=0.0 if denoiser is None else denoiser.strength,
+        speed=speed,
         lookahead=lookahead,
     )

@@ -1,6 +1,6 @@
 """MelGAN (Kumar et al. 2019): transposed convolutions with dilated residual stacks."""
 
-from pyvoc.families.family import Family
+from pyvoc.families.family import Family, Option
 
 FAMILY = Family(
     name="melgan",
@@ -8,6 +8,17 @@ FAMILY = Family(
     spec="spec:MELGAN",
     checkpoints="PyTorch .pt, .safetensors, MindSpore .ckpt",
     tensors="convert:TENSORS",
+    options=(
+        Option(
+            "tail_frames",
+            "speak so many frames of silence behind the last one, and cut off what they said: the "
+            "end is not mirrored then (upstream's inference: 10)",
+            kind=int,
+            low=0,
+            high=1000,
+            metavar="N",
+        ),
+    ),
     draws="",
     calibrated=True,
     exporter="export:EXPORTER",

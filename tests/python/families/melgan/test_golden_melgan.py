@@ -60,6 +60,27 @@ def test_float_audio_is_upstreams(path: Path, audio: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(("path", "audio"), checkpoints())
+def test_tail_frames_give_upstreams_inference(path: Path, audio: str, tmp_path: Path) -> None:
+    """It appends ten silent frames, cuts what they said, and truncates to 16 bits."""
+    convert(path, tmp_path / "model.gguf")
+    model = pyvoc.load(tmp_path / "model.gguf")
+    said = [a for a in map(np.load, sorted(GOLDEN.glob(audio))) if "inference_int16" in a]
+    if not said:
+        pytest.skip("upstream's inference is not there")
+    for arrays in said[:2]:
+        mel = arrays["mel"].reshape(80, -1).T
+        expected = arrays["inference_int16"].ravel().astype(np.float64)
+        found = 32768 * np.float64(model.synthesize(mel, tail_frames=10))
+        assert found.shape == expected.shape
+        low = expected - (expected <= 0)  # truncated from between low and high
+        high = expected + (expected >= 0)
+        beyond = np.maximum(low - found, found - high)[np.abs(expected) < 32767].max()
+        assert beyond <= 32768 * TOLERANCE
+        plain = 32768 * np.float64(model.synthesize(mel))
+        assert np.maximum(low - plain, plain - high)[-256:].max() > 100
+
+
+@pytest.mark.parametrize(("path", "audio"), checkpoints())
 def test_bf16_is_close(path: Path, audio: str, tmp_path: Path) -> None:
     convert(path, tmp_path / "model.gguf", precision="bf16")
     model = pyvoc.load(tmp_path / "model.gguf")

@@ -9,7 +9,7 @@ import pytest
 from lpcnet_files import ROOT
 from melgan_files import reference
 from tier_worker import run, tiers
-from voices import MELGAN, make_mel, voice
+from voices import MELGAN, TREE, make_features, make_mel, voice
 
 import pyvoc
 from pyvoc.container import read_container
@@ -73,6 +73,50 @@ def test_batch_equals_single() -> None:
     mels = [make_mel(n, bands=bands, seed=n) for n in (1, 7, 40, 3)]
     for mel, audio in zip(mels, pyvoc.synthesize_batch(model, mels), strict=True):
         np.testing.assert_array_equal(audio, model.synthesize(mel))
+
+
+@pytest.mark.parametrize("path", MELGAN, ids=lambda p: p.stem)
+def test_tail_frames_are_silence_spoken_and_cut(path: Path) -> None:
+    """The same as frames appended by hand, in one piece, in a batch, and in a stream."""
+    model = voice(path)
+    hop, bands = model.info.hop_length, model.info.feature_dims
+    silence = pyvoc.features.extract(np.zeros(8 * hop + 1024, np.float32), model=model)[:1]
+    mels = [make_mel(n, bands=bands, seed=n) for n in (1, 9, 40)]
+    wanted = [
+        model.synthesize(np.concatenate([mel, np.repeat(silence, 10, axis=0)]))[: len(mel) * hop]
+        for mel in mels
+    ]
+    assert not np.array_equal(wanted[2], model.synthesize(mels[2]))
+    batch = pyvoc.synthesize_batch(model, mels, tail_frames=10)
+    with model.stream(tail_frames=10) as stream:
+        for mel, expected, together in zip(mels, wanted, batch, strict=True):
+            np.testing.assert_allclose(
+                model.synthesize(mel, tail_frames=10), expected, rtol=0, atol=1e-6
+            )
+            np.testing.assert_array_equal(together, model.synthesize(mel, tail_frames=10))
+            pieces = []
+            for frame in mel:
+                stream.push(frame[None])
+                pieces.append(stream.pull())
+            stream.flush()
+            stream.flush()
+            assert stream.available == len(mel) * hop - sum(map(len, pieces))
+            pieces += [stream.pull(7), stream.pull(), stream.pull()]
+            np.testing.assert_array_equal(np.concatenate(pieces), together)
+            stream.reset()
+
+
+def test_no_tail_is_no_option_and_a_wrong_one_is_refused() -> None:
+    model, mel = voice(MELGAN[0]), make_mel(5, bands=voice(MELGAN[0]).info.feature_dims)
+    np.testing.assert_array_equal(model.synthesize(mel, tail_frames=0), model.synthesize(mel))
+    with model.stream(tail_frames=3) as stream:
+        stream.flush()
+        assert stream.available == len(stream.pull()) == 0
+    for wrong in (-1, 1001, 2.5, "10", np.nan):
+        with pytest.raises(pyvoc.Error, match=f"tail_frames is {wrong}"):
+            model.synthesize(mel, tail_frames=wrong)
+    with pytest.raises(pyvoc.OptionError, match="option of MelGAN"):
+        voice(TREE).synthesize(make_features(3), tail_frames=10)
 
 
 def test_threads_give_the_same_samples(tmp_path: Path) -> None:
