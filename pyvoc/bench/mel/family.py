@@ -27,7 +27,7 @@ class Family:
     Parameters
     ----------
     name
-        Of the architecture, and of the package below `pyvoc.bench` that has its ``torch_twin``.
+        Of the architecture.
     title
         For people.
     peers

@@ -10,6 +10,7 @@ FAMILY = Family(
     tensors="convert:TENSORS",
     draws="",
     calibrated=True,
+    network="torch_model:Melgan",
     exporter="export:EXPORTER",
     benchmarks={"melgan": "bench.case:Melgan"},
 )
