@@ -22,14 +22,15 @@ __all__ = ["add_norm", "array_of", "check_shapes", "fill", "to_arrays"]
 _LEAVES = ("weight", "bias")
 
 
-def add_norm(network: nn.Module) -> None:
+def add_norm(*networks: nn.Module) -> None:
     """Make every convolution's weight a direction and a magnitude for each index of its first axis.
 
     Salimans & Kingma, "Weight Normalization", 2016.
     """
-    for module in list(network.modules()):
-        if isinstance(module, nn.Conv1d | nn.ConvTranspose1d):
-            weight_norm(module)
+    for network in networks:
+        for module in list(network.modules()):
+            if isinstance(module, nn.Conv1d | nn.ConvTranspose1d):
+                weight_norm(module)
 
 
 def array_of(tensor: Tensor) -> npt.NDArray[np.float32]:

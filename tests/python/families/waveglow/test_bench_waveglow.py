@@ -13,7 +13,7 @@ pytest.importorskip("pyvoc._pyvoc")
 pytest.importorskip("gguf")
 
 from bench_files import table_module
-from waveglow_files import TINY, reference
+from waveglow_files import TINY
 
 import pyvoc
 from pyvoc import _pyvoc
@@ -98,23 +98,6 @@ def test_the_seeded_model_stays_near_its_noise(seeded_model: Path) -> None:
     samples = pyvoc.load(seeded_model).synthesize(mel, draws=noise.reshape(-1), sigma=1.0)
     assert 0.01 < float(samples.std()) < 3
     assert np.array_equal(mel, seeded.mel(40, metadata))
-
-
-@pytest.mark.parametrize("model", sorted(TINY.glob("*.gguf")), ids=lambda path: path.stem)
-def test_the_torch_twin_computes_what_the_oracle_does(model: Path) -> None:
-    torch = pytest.importorskip("torch")
-    pytest.importorskip("onnx")
-    from pyvoc.families.waveglow.torch_model import Generator
-
-    container = read_container(model)
-    mel, z = (make(16, container.metadata) for make in (seeded.mel, seeded.noise))
-    with torch.inference_mode():
-        inputs = (torch.from_numpy(np.ascontiguousarray(a)[None]) for a in (mel.T, z))
-        found = Generator(str(model))(*inputs).numpy().reshape(-1)
-    net = reference().Waveglow(decode(WAVEGLOW, container), container.metadata)
-    parts = np.split(z, np.cumsum(pyvoc.load(model).info.noise_channels)[:-1])
-    expected = net.infer(mel, parts, 1.0)
-    assert np.abs(found - expected).max() <= 1e-5 * max(1.0, np.abs(expected).max())
 
 
 def test_float_layers_are_those_of_our_int8_files() -> None:
