@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pyvoc import families
-from pyvoc.bench.mel.graphs import load
 from pyvoc.bench.mel.inputs import graph_inputs
+from pyvoc.bench.model_file import load
 from pyvoc.errors import Error, UnsupportedError
 
 Float32 = npt.NDArray[np.float32]

@@ -9,13 +9,22 @@ import numpy.typing as npt
 
 from pyvoc.bench.seeded import write_seeded
 from pyvoc.errors import UnsupportedError
+from pyvoc.families.wavernn.shape import WavernnShape
 from pyvoc.families.wavernn.spec import WAVERNN, WavernnSettings
 
 Array = npt.NDArray[np.float32]
 
-RNN, FC, HIDDEN, AUX, BLOCKS, OUTPUTS = 512, 512, 128, 32, 10, 30
-STRETCHES = (5, 5, 11)
-SETTINGS = WavernnSettings()
+SHAPE = WavernnShape(
+    WavernnSettings(),
+    rnn=512,
+    fc=512,
+    hidden=128,
+    aux=32,
+    blocks=10,
+    stretches=(5, 5, 11),
+    pad=2,
+    outputs=30,
+)
 """The published size of fatchord/WaveRNN, a mixture of ten logistics, and its mel."""
 
 
@@ -25,6 +34,7 @@ def state_dict() -> dict[str, Array]:
     The states stay well within -1..1, and the audio is a quiet noise.
     """
     rng = np.random.default_rng(4)
+    r, f, d, a = SHAPE.rnn, SHAPE.fc, SHAPE.hidden, SHAPE.aux
     state: dict[str, Array] = {}
 
     def put(name: str, shape: tuple[int, ...], gain: float, middle: float = 0.0) -> None:
@@ -37,34 +47,34 @@ def state_dict() -> dict[str, Array]:
             ("running_mean", 0.2, 0.0),
             ("running_var", 0.4, 0.8),
         ):
-            put(f"{name}.{leaf}", (HIDDEN,), gain, middle)
+            put(f"{name}.{leaf}", (d,), gain, middle)
 
     def linear(name: str, rows: int, columns: int, gain: float) -> None:
         put(f"{name}.weight", (rows, columns), gain * (3 / columns) ** 0.5)
         put(f"{name}.bias", (rows,), 0.1)
 
-    bands, resnet = SETTINGS.recipe.bands, "upsample.resnet"
-    put(f"{resnet}.conv_in.weight", (HIDDEN, bands, 5), (3 / (5 * bands)) ** 0.5)
+    bands, resnet = SHAPE.bands, "upsample.resnet"
+    put(f"{resnet}.conv_in.weight", (d, bands, 5), (3 / (5 * bands)) ** 0.5)
     norm(f"{resnet}.batch_norm")
-    for k in range(BLOCKS):
+    for k in range(SHAPE.blocks):
         for half in (1, 2):
-            put(f"{resnet}.layers.{k}.conv{half}.weight", (HIDDEN, HIDDEN, 1), 0.1)
+            put(f"{resnet}.layers.{k}.conv{half}.weight", (d, d, 1), 0.1)
             norm(f"{resnet}.layers.{k}.batch_norm{half}")
-    put(f"{resnet}.conv_out.weight", (4 * AUX, HIDDEN, 1), 0.1)
-    put(f"{resnet}.conv_out.bias", (4 * AUX,), 0.2)
-    for k, s in enumerate(STRETCHES):
+    put(f"{resnet}.conv_out.weight", (4 * a, d, 1), 0.1)
+    put(f"{resnet}.conv_out.bias", (4 * a,), 0.2)
+    for k, s in enumerate(SHAPE.stretches):
         taps = 2 * s + 1
         put(f"upsample.up_layers.{2 * k + 1}.weight", (1, 1, 1, taps), 0.3 / taps, 1 / taps)
-    linear("I", RNN, 1 + bands + AUX, 1.0)
-    for name, inputs in (("rnn1", RNN), ("rnn2", RNN + AUX)):
-        put(f"{name}.weight_ih_l0", (3 * RNN, inputs), 0.7 * (3 / inputs) ** 0.5)
-        put(f"{name}.weight_hh_l0", (3 * RNN, RNN), 0.7 * (3 / RNN) ** 0.5)
-        put(f"{name}.bias_ih_l0", (3 * RNN,), 0.1)
-        put(f"{name}.bias_hh_l0", (3 * RNN,), 0.1)
-    linear("fc1", FC, RNN + AUX, 1.2)
-    linear("fc2", FC, FC + AUX, 1.2)
-    linear("fc3", OUTPUTS, FC, 1.5)
-    mixtures = OUTPUTS // 3
+    linear("I", r, 1 + bands + a, 1.0)
+    for name, inputs in (("rnn1", r), ("rnn2", r + a)):
+        put(f"{name}.weight_ih_l0", (3 * r, inputs), 0.7 * (3 / inputs) ** 0.5)
+        put(f"{name}.weight_hh_l0", (3 * r, r), 0.7 * (3 / r) ** 0.5)
+        put(f"{name}.bias_ih_l0", (3 * r,), 0.1)
+        put(f"{name}.bias_hh_l0", (3 * r,), 0.1)
+    linear("fc1", f, r + a, 1.2)
+    linear("fc2", f, f + a, 1.2)
+    linear("fc3", SHAPE.outputs, f, 1.5)
+    mixtures = SHAPE.outputs // 3
     state["fc3.weight"][mixtures:] *= 0.125  # means, and logarithms of scales around -4
     state["fc3.bias"][2 * mixtures :] -= 4
     return state
@@ -102,7 +112,7 @@ def write_wavernn(path: Path, precision: str, sparsity: float | None) -> None:
         WAVERNN,
         arrays,
         name="seeded WaveRNN",
-        settings=SETTINGS.metadata(),
+        settings=SHAPE.settings.metadata(),
         precision=precision,
     )
 

@@ -18,7 +18,8 @@ from waveglow_files import TINY
 import pyvoc
 from pyvoc import _pyvoc
 from pyvoc.bench import Options, run
-from pyvoc.bench.mel.graphs import _float_layers, load
+from pyvoc.bench.mel.graphs import _float_layers
+from pyvoc.bench.model_file import load
 from pyvoc.bench.process import Child, allowed
 from pyvoc.bench.seeded import write_seeded
 from pyvoc.cli import main
