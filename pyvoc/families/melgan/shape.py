@@ -9,8 +9,9 @@ from math import prod
 import numpy as np
 import numpy.typing as npt
 
+from pyvoc.container.layout import shapes_of
 from pyvoc.container.tensors import Scalar
-from pyvoc.families.melgan.spec import ENDS_KERNEL, MelganSettings
+from pyvoc.families.melgan.spec import ENDS_KERNEL, MelganSettings, tensors
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,13 @@ class MelganShape:
             blocks += 1
         settings = MelganSettings.from_metadata(metadata)
         return cls(settings, tuple(channels), tuple(ratios), blocks)
+
+    def tensors(self) -> dict[str, tuple[int, ...]]:
+        """Every tensor of the spec, in its order, and its shape."""
+        dims = {"mels": self.bands}
+        dims |= {f"C{k}": channels for k, channels in enumerate(self.channels)}
+        dims |= {f"2r{k}": 2 * ratio for k, ratio in enumerate(self.ratios)}
+        return shapes_of(tensors(len(self.ratios), self.blocks), dims)
 
     @property
     def bands(self) -> int:

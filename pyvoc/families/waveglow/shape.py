@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from pyvoc.container.layout import shapes_of
 from pyvoc.container.tensors import Scalar
-from pyvoc.families.waveglow.spec import WaveglowSettings, count
+from pyvoc.families.waveglow.spec import WaveglowSettings, count, tensors
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,14 @@ class WaveglowShape:
             hidden=arrays["flow.0.start.weight"].shape[0],
             taps=arrays["upsample.weight"].shape[2],
         )
+
+    def tensors(self) -> dict[str, tuple[int, ...]]:
+        """Every tensor of the spec, in its order, and its shape."""
+        dims = {"mels": self.bands, "taps": self.taps, "C": self.hidden, "2C": 2 * self.hidden}
+        dims["mels*groups"] = self.bands * self.settings.groups
+        for k, channels in enumerate(self.channels):
+            dims |= {f"c{k}": channels, f"c{k}/2": channels // 2}
+        return shapes_of(tensors(self.flows, self.layers), dims)
 
     @property
     def bands(self) -> int:

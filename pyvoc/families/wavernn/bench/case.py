@@ -101,7 +101,7 @@ class Wavernn:
                 kind = "dense" if sparsity is None else "sparse"
                 self.session.say(f"making a seeded model, {precision}, {kind}")
                 path = self.session.folder / f"wavernn.{kind}.{precision}.gguf"
-                seeded.write_wavernn(path, precision, sparsity)
+                seeded.SEEDED.write(path, precision, seeded.tensors(sparsity))
                 found.append((path, sparsity))
         return found
 
@@ -130,7 +130,7 @@ class Wavernn:
             return []
         model = self.session.folder / "wavernn.dense.f32.gguf"
         if not model.exists():
-            seeded.write_wavernn(model, "f32", None)
+            seeded.SEEDED.write(model, "f32")
         state = self.session.folder / "state.npz"
         np.savez(state, **seeded.state_dict())  # type: ignore[arg-type]
         graphs = {p: str(self.session.folder / f"step.{p}.onnx") for p in ("f32", "int8")}

@@ -51,7 +51,7 @@ native: Any = _pyvoc
 @pytest.fixture(scope="module")
 def full_size(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("seeded") / "melgan.gguf"
-    seeded.write_melgan(path, "f32")
+    seeded.SEEDED.write(path, "f32")
     return path
 
 

@@ -78,7 +78,7 @@ def test_batch_equals_single() -> None:
 def test_threads_give_the_same_samples(tmp_path: Path) -> None:
     """A full-size model: the layers of the tiny ones are not worth dividing."""
     path = tmp_path / "full.f32.gguf"
-    seeded.write_melgan(path, "f32")
+    seeded.SEEDED.write(path, "f32")
     mel = make_mel(37)
     alone = pyvoc.load(path).synthesize(mel)
     for threads in (2, 3):

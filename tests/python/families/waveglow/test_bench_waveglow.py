@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,6 @@ from pyvoc.bench import Options, run
 from pyvoc.bench.mel.graphs import _float_layers
 from pyvoc.bench.model_file import load
 from pyvoc.bench.process import Child, allowed
-from pyvoc.bench.seeded import write_seeded
 from pyvoc.cli import main
 from pyvoc.container import read_container
 from pyvoc.errors import UnsupportedError
@@ -72,7 +72,7 @@ def test_work_of_the_published_size() -> None:
         87.73e6, rel=1e-4
     )
     tensors = [{"name": n, "shape": list(a.shape)} for n, a in arrays.items()]
-    metadata = {"waveglow.groups": seeded.SETTINGS.groups}
+    metadata = {"waveglow.groups": seeded.SHAPE.settings.groups}
     macs = waveglow_macs({"tensors": tensors, "hop_length": 256, "metadata": metadata})
     rate = sum(macs.values()) * 22050 / 256 / 1e9
     assert rate == pytest.approx(225, abs=3)  # 10^9 multiply-adds per second of audio
@@ -81,14 +81,8 @@ def test_work_of_the_published_size() -> None:
 @pytest.fixture
 def seeded_model(tmp_path: Path) -> Path:
     """As the one that is measured, but with fewer flows, layers and channels."""
-    write_seeded(
-        tmp_path / "seeded.gguf",
-        WAVEGLOW,
-        seeded.tensors(flows=5, layers=3, channels=32),
-        name="seeded",
-        settings=seeded.SETTINGS.metadata(),
-        precision="f32",
-    )
+    shape = replace(seeded.SHAPE, flows=5, layers=3, hidden=32)
+    seeded.SEEDED.write(tmp_path / "seeded.gguf", "f32", seeded.tensors(shape))
     return tmp_path / "seeded.gguf"
 
 

@@ -35,7 +35,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     found = {}
     for name, precision, sparsity in (("f32", "f32", None), ("sparse", "int8", 0.9)):
         found[name] = folder / f"{name}.gguf"
-        seeded.write_wavernn(found[name], precision, sparsity)
+        seeded.SEEDED.write(found[name], precision, seeded.tensors(sparsity))
     return found
 
 
