@@ -18,13 +18,14 @@ from collections.abc import Callable
 
 import torch
 
-from pyvoc.families.lpcnet.train.model import HOP, Lpcnet
+from pyvoc.families.lpcnet.torch_model import Lpcnet
+from pyvoc.families.lpcnet.train.mulaw import HOP
 from pyvoc.families.lpcnet.train.settings import LpcnetModel
 from pyvoc.families.lpcnet.train.sparsify import block_mask, elements
 
 
 class Stock(Lpcnet):
-    """The twin without our kernels."""
+    """The network without our kernels."""
 
     def _is_native(self, units: int) -> bool:
         return False

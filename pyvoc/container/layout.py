@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from pyvoc.container.tensors import ElementType
@@ -143,3 +143,11 @@ class Layout:
 
     tensors: tuple[TensorSpec, ...]
     dims: Dims
+
+
+def shapes_of(tensors: Iterable[TensorSpec], dims: Dims) -> dict[str, tuple[int, ...]]:
+    """Dense shapes in numbers by name, where all dimensions are known."""
+    return {
+        tensor.name: tuple(n if isinstance(n, int) else dims[n] for n in tensor.shape)
+        for tensor in tensors
+    }

@@ -162,6 +162,9 @@ class Family:
         compared.
     calibrated
         Whether int8 needs `pyvoc quantize`.
+    network
+        The network in PyTorch, a class with ``from_arrays(arrays, metadata)``, for a valid model
+        file's, and ``to_arrays()``; ``infer`` of one from mel to audio is what synthesis computes.
     trainer
         ``build(config) -> (Task, Data)`` for `pyvoc.train`.
     exporter
@@ -187,6 +190,7 @@ class Family:
     noise_channels: str | None = None
     report: str | None = None
     calibrated: bool = False
+    network: str | None = None
     trainer: str | None = None
     exporter: str | None = None
     not_exported: str = ""

@@ -206,21 +206,16 @@ def main(arguments: list[str]) -> None:
     import tiny_waveglow
     import tiny_wavernn
 
-    (folder / "melgan").mkdir(exist_ok=True)
-    for name, (melgan, precision) in tiny_melgan.MODELS.items():
-        arrays = tiny_melgan.make(melgan, Draws(melgan.seed))
-        path = folder / "melgan" / f"{name}.gguf"
-        save(path, MELGAN, arrays, melgan.settings.metadata(), precision)
-    (folder / "waveglow").mkdir(exist_ok=True)
-    for name, (waveglow, precision) in tiny_waveglow.MODELS.items():
-        arrays = tiny_waveglow.make(waveglow, Draws(waveglow.seed))
-        path = folder / "waveglow" / f"{name}.gguf"
-        save(path, WAVEGLOW, arrays, waveglow.settings.metadata(), precision)
-    (folder / "wavernn").mkdir(exist_ok=True)
-    for name, (wavernn, precision) in tiny_wavernn.MODELS.items():
-        arrays = tiny_wavernn.make(wavernn, Draws(wavernn.seed))
-        path = folder / "wavernn" / f"{name}.gguf"
-        save(path, WAVERNN, arrays, wavernn.settings.metadata(), precision)
+    for module, spec in (
+        (tiny_melgan, MELGAN),
+        (tiny_waveglow, WAVEGLOW),
+        (tiny_wavernn, WAVERNN),
+    ):
+        below = folder / spec.prefix.rstrip(".")
+        below.mkdir(exist_ok=True)
+        for name, (tiny, precision) in module.MODELS.items():
+            arrays = module.make(tiny, Draws(tiny.seed))
+            save(below / f"{name}.gguf", spec, arrays, tiny.settings.metadata(), precision)
 
 
 if __name__ == "__main__":

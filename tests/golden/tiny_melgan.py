@@ -13,27 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyvoc.container.mel import DESCRIPT, MelRecipe
+from pyvoc.families.melgan.shape import MelganShape
 from pyvoc.families.melgan.spec import MelganSettings
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class TinyMelgan:
-    """Sizes and kind of a tiny model.
+class TinyMelgan(MelganShape):
+    """A tiny model."""
 
-    Parameters
-    ----------
-    channels
-        Of conv_in, then of each stage.
-    """
+    seed: int = 0
 
-    seed: int
-    settings: MelganSettings
-    channels: tuple[int, ...]
-    ratios: tuple[int, ...] = (8, 8, 2, 2)
-    blocks: int = 3
 
+GAINS = {"conv_in": 1.0, "up": 1.4, "conv": 1.4, "out": 0.9, "shortcut": 0.6, "conv_out": 0.3}
+"""Of a layer's output over its input."""
 
 _SMALL_RECIPE = MelRecipe(
     name="custom",
@@ -47,19 +41,20 @@ _SMALL_RECIPE = MelRecipe(
     pad=128,
 )
 
-REFLECT = TinyMelgan(11, MelganSettings(DESCRIPT), (24, 16, 16, 8, 4))
+REFLECT = TinyMelgan(MelganSettings(DESCRIPT), (24, 16, 16, 8, 4), (8, 8, 2, 2), 3, seed=11)
 ZERO = TinyMelgan(
-    12,
     MelganSettings(padding="zero", input_scale=0.2, input_shift=1.0),
     (16, 12, 8, 5, 3),
-    blocks=2,
+    (8, 8, 2, 2),
+    2,
+    seed=12,
 )
 ODD = TinyMelgan(
-    13,
     MelganSettings(_SMALL_RECIPE, input_scale=0.2, input_shift=1.0),
     (12, 9, 7, 5),
     (5, 3, 2),
-    blocks=4,
+    4,
+    seed=13,
 )
 _WIDE_RECIPE = MelRecipe(
     name="custom",
@@ -73,7 +68,7 @@ _WIDE_RECIPE = MelRecipe(
     pad=96,
 )
 # Channels that are worth Winograd's tiles, and rows per frame that they do not divide.
-WIDE = TinyMelgan(14, MelganSettings(_WIDE_RECIPE), (16, 32, 32), (8, 8))
+WIDE = TinyMelgan(MelganSettings(_WIDE_RECIPE), (16, 32, 32), (8, 8), 3, seed=14)
 
 MODELS = {
     "reflect.f32": (REFLECT, "f32"),
@@ -87,31 +82,14 @@ MODELS = {
 
 
 def make(tiny: TinyMelgan, draw: Callable[..., Array]) -> dict[str, Array]:
-    """The float tensors of a tiny model by their names in the spec.
-
-    Parameters
-    ----------
-    tiny
-        What to make.
-    draw
-        Uniform numbers in -1..1 of the shape that it is given.
-    """
+    """The float tensors by their names in the spec; `draw` gives numbers in -1..1 of a shape."""
     arrays: dict[str, Array] = {}
-
-    def layer(name: str, shape: tuple[int, ...], fan: int, outputs: int, gain: float) -> None:
-        arrays[f"{name}.weight"] = gain * np.sqrt(3 / fan) * draw(*shape)
-        arrays[f"{name}.bias"] = 0.1 * draw(outputs)
-
-    bands, first = tiny.settings.recipe.bands, tiny.channels[0]
-    layer("conv_in", (first, bands, 7), bands * 7, first, 1.0)
-    for k, ratio in enumerate(tiny.ratios):
-        inputs, c = tiny.channels[k : k + 2]
-        layer(f"stage.{k}.up", (inputs, c, 2 * ratio), 2 * inputs, c, 1.4)
-        for j in range(tiny.blocks):
-            block = f"stage.{k}.block.{j}"
-            layer(f"{block}.conv", (c, c, 3), 3 * c, c, 1.4)
-            layer(f"{block}.out", (c, c, 1), c, c, 0.9)
-            layer(f"{block}.shortcut", (c, c, 1), c, c, 0.6)
-    last = tiny.channels[-1]
-    layer("conv_out", (1, last, 7), 7 * last, 1, 0.3)
+    for name, size in tiny.tensors().items():
+        layer, leaf = name.rsplit(".", 1)
+        if leaf == "bias":
+            arrays[name] = 0.1 * draw(*size)
+            continue
+        kind = layer.rpartition(".")[2]
+        fan = 2 * size[0] if kind == "up" else size[1] * size[2]
+        arrays[name] = GAINS[kind] * np.sqrt(3 / fan) * draw(*size)
     return arrays

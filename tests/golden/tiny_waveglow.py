@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyvoc.container.mel import MelRecipe
+from pyvoc.families.waveglow.shape import WaveglowShape
 from pyvoc.families.waveglow.spec import WaveglowSettings
 
 Array = NDArray[np.float64]
@@ -21,23 +22,14 @@ QUIETER = 2.8
 
 
 @dataclass(frozen=True)
-class TinyWaveglow:
-    """Sizes and kind of a tiny model.
+class TinyWaveglow(WaveglowShape):
+    """A tiny model."""
 
-    Parameters
-    ----------
-    flows, layers, channels
-        Of the model, of a flow, within a flow.
-    taps
-        Of the upsampling, in hops.
-    """
+    seed: int = 0
 
-    seed: int
-    settings: WaveglowSettings
-    flows: int
-    layers: int
-    channels: int
-    taps: int = 4
+
+GAINS = {"start": 1.5, "conv": 1.0, "cond": 1.0, "out": 1.0, "end": 0.5}
+"""Of a layer's output over its input."""
 
 
 def _recipe(hop: int, bands: int) -> MelRecipe:
@@ -52,11 +44,15 @@ def _recipe(hop: int, bands: int) -> MelRecipe:
     )
 
 
-EARLY = TinyWaveglow(21, WaveglowSettings(_recipe(32, 5), 8, 2, 2, sigma=0.4), 4, 3, 8)
-ALTERNATE = TinyWaveglow(
-    22, WaveglowSettings(_recipe(24, 6), 6, 2, 2, alternate=True), 5, 2, 6, taps=3
+EARLY = TinyWaveglow(
+    WaveglowSettings(_recipe(32, 5), 8, 2, 2, sigma=0.4), 4, 3, 8, taps=4 * 32, seed=21
 )
-PLAIN = TinyWaveglow(23, WaveglowSettings(_recipe(16, 3), 2, 2, 0, sigma=0.25), 2, 1, 4, taps=1)
+ALTERNATE = TinyWaveglow(
+    WaveglowSettings(_recipe(24, 6), 6, 2, 2, alternate=True), 5, 2, 6, taps=3 * 24, seed=22
+)
+PLAIN = TinyWaveglow(
+    WaveglowSettings(_recipe(16, 3), 2, 2, 0, sigma=0.25), 2, 1, 4, taps=16, seed=23
+)
 
 MODELS = {
     "early.f32": (EARLY, "f32"),
@@ -68,40 +64,24 @@ MODELS = {
 
 
 def make(tiny: TinyWaveglow, draw: Callable[..., Array]) -> dict[str, Array]:
-    """The float tensors of a tiny model by their names in the spec.
-
-    Parameters
-    ----------
-    tiny
-        What to make.
-    draw
-        Uniform numbers in -1..1 of the shape that it is given.
-    """
+    """The float tensors by their names in the spec; `draw` gives numbers in -1..1 of a shape."""
     arrays: dict[str, Array] = {}
-
-    def layer(name: str, shape: tuple[int, ...], gain: float) -> None:
-        arrays[f"{name}.weight"] = gain * np.sqrt(3 / (shape[1] * shape[2])) * draw(*shape)
-        arrays[f"{name}.bias"] = 0.1 * draw(shape[0])
-
-    recipe, groups = tiny.settings.recipe, tiny.settings.groups
-    bands, c = recipe.bands, tiny.channels
-    upsampling = draw(bands, bands, tiny.taps * recipe.hop_length)
-    arrays["upsample.weight"] = (
-        0.2 * np.sqrt(3 / (bands * tiny.taps)) * upsampling
-    )  # mels are -11..0
-    arrays["upsample.bias"] = 0.1 * draw(bands)
-    for k, channels in enumerate(tiny.settings.channels(tiny.flows)):
-        flow = f"flow.{k}"
-        mix = _mixing(channels, draw)
-        arrays[f"{flow}.mix.weight"], arrays[f"{flow}.unmix.weight"] = mix, np.linalg.inv(mix)
-        layer(f"{flow}.start", (c, channels // 2, 1), 1.5)
-        for i in range(tiny.layers):
-            name, rows = f"{flow}.layer.{i}", c if i == tiny.layers - 1 else 2 * c
-            layer(f"{name}.conv", (2 * c, c, 3), 1.0)
-            layer(f"{name}.cond", (2 * c, bands * groups, 1), 1.0)
-            layer(f"{name}.out", (rows, c, 1), 1.0)
-        layer(f"{flow}.end", (channels, c, 1), 0.5)
-        arrays[f"{flow}.end.bias"][channels // 2 :] += 2 * QUIETER / tiny.flows
+    for name, size in tiny.tensors().items():
+        layer, leaf = name.rsplit(".", 1)
+        kind = layer.rpartition(".")[2]
+        if kind == "mix":
+            arrays[name] = _mixing(size[0], draw)
+        elif kind == "unmix":
+            arrays[name] = np.linalg.inv(arrays[name.replace("unmix", "mix")])
+        elif leaf == "bias":
+            arrays[name] = 0.1 * draw(*size)
+        elif kind == "upsample":  # mels are -11..0
+            gain = 0.2 * np.sqrt(3 / (tiny.bands * (tiny.taps // tiny.hop)))
+            arrays[name] = gain * draw(*size)
+        else:
+            arrays[name] = GAINS[kind] * np.sqrt(3 / (size[1] * size[2])) * draw(*size)
+    for k, channels in enumerate(tiny.channels):
+        arrays[f"flow.{k}.end.bias"][channels // 2 :] += 2 * QUIETER / tiny.flows
     return arrays
 
 

@@ -110,7 +110,7 @@ class MelCase:
             if precision == "int8":
                 self._calibrate(paths[-1])
             else:
-                self.family.write(paths[-1], precision)
+                self.family.seeded.write(paths[-1], precision)
         return paths
 
     def _calibrate(self, path: Path) -> None:
@@ -119,7 +119,7 @@ class MelCase:
 
         exact = self.session.folder / f"{self.family.name}.f32.gguf"
         if not exact.exists():
-            self.family.write(exact, "f32")
+            self.family.seeded.write(exact, "f32")
         mel = self.family.mel(_CALIBRATION_FRAMES, read_container(exact).metadata)
         quantize(exact, path, [mel], any_sound=True, min_snr_db=0.0)
 

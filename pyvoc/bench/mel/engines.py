@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from pyvoc import families
 from pyvoc.bench.mel.inputs import graph_inputs
+from pyvoc.bench.model_file import load
 from pyvoc.errors import Error, UnsupportedError
 
 Float32 = npt.NDArray[np.float32]
@@ -199,9 +200,10 @@ class Torch:
         self._network: Any = None
 
     def load(self) -> None:
-        """Make tensors."""
-        family = families.get(self._job["family"])
-        self._network = family.resolve("torch_model:Generator")(self._job["model"])
+        """Fill the family's network."""
+        family, source = families.get(self._job["family"]), load(self._job["model"])
+        network = family.resolve(str(family.network))
+        self._network = network.from_arrays(source.arrays, source.metadata)
 
     def run(self, mel: Float32, noise: Float32 | None) -> Float32:
         """One forward pass."""
@@ -209,7 +211,7 @@ class Torch:
         half = self._job["precision"] == "bf16"
         inputs = [torch.from_numpy(x) for x in graph_inputs(mel, noise).values()]
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=half):
-            audio = self._network(*inputs)
+            audio = self._network.infer(*inputs)
         return np.asarray(audio.float().numpy()).reshape(-1)
 
     def start(self, mel: Float32) -> None:

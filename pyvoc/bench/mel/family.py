@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from pyvoc.bench.seeded import Seeded
 from pyvoc.container.tensors import Scalar
 
 Array = npt.NDArray[np.float32]
@@ -27,13 +27,13 @@ class Family:
     Parameters
     ----------
     name
-        Of the architecture, and of the package below `pyvoc.bench` that has its ``torch_twin``.
+        Of the architecture.
     title
         For people.
     peers
         Runtimes and precisions to measure beside ours.
-    write
-        (path, precision) makes a model of the published size with seeded weights, f32 or bf16.
+    seeded
+        A model of the published size with random weights.
     mel
         (frames, metadata of the model file) -> a mel spectrogram [frames, bands].
     macs
@@ -46,7 +46,7 @@ class Family:
     name: str
     title: str
     peers: tuple[tuple[str, str], ...]
-    write: Callable[[Path, str], None]
+    seeded: Seeded
     mel: Callable[[int, Mapping[str, Scalar]], Array]
     macs: Callable[[Mapping[str, Any]], dict[str, int]]
     noise: Callable[[int, Mapping[str, Scalar]], Array | None] = no_noise

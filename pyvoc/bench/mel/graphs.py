@@ -10,27 +10,18 @@ import numpy as np
 import numpy.typing as npt
 
 from pyvoc.bench.mel.inputs import graph_inputs, load_inputs
+from pyvoc.bench.model_file import load
 from pyvoc.bench.peer_int8 import weight_options
 from pyvoc.container import read_container
 from pyvoc.container.layout import I8
-from pyvoc.export.registry import Source, exporter_of
+from pyvoc.export.registry import exporter_of
 from pyvoc.families import spec_of
-from pyvoc.quant import decode
 
 Job = dict[str, Any]
 
 _WINDOW = 64
 _WINDOWS = 4
 _OPSET = 17
-
-
-def load(path: str) -> Source:
-    """A model file's float32 values."""
-    container = read_container(path)
-    spec = spec_of(container, path)
-    spec.validate(container, path)
-    arrays = {k: np.asarray(v, np.float32) for k, v in decode(spec, container).items()}
-    return Source(container.metadata, arrays)
 
 
 def write_f32(job: Job) -> Job:

@@ -12,6 +12,7 @@ FAMILY = Family(
         FileFormat(b"DNNw", "a DNNw weight blob", "from_dnnw:read_lpcnet_dnnw"),
     ),
     report="report:compare",
+    network="torch_model:Lpcnet",
     trainer="train.task:build",
     not_exported="its network runs once per sample, inside the loop that draws the samples",
     likelihood="likelihood:SCORER",

@@ -21,6 +21,7 @@ FAMILY = Family(
     ),
     draws="",
     calibrated=True,
+    network="torch_model:Melgan",
     exporter="export:EXPORTER",
     benchmarks={"melgan": "bench.case:Melgan"},
 )

@@ -9,7 +9,6 @@ Kumar et al., "MelGAN: Generative Adversarial Networks for Conditional Waveform 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +18,7 @@ import numpy.typing as npt
 from pyvoc.container.tensors import Scalar
 from pyvoc.export.graph import Graph, properties
 from pyvoc.export.registry import Arrays, Exporter, Source
+from pyvoc.families.melgan.shape import MelganShape
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -27,68 +27,10 @@ _LENGTHS = (23, 8)
 """Frames of the examples, beyond the least that the padding allows."""
 
 
-@dataclass(frozen=True)
-class Shape:
-    """What a MelGAN looks like.
-
-    Parameters
-    ----------
-    bands
-        Mel bands.
-    ratios
-        Upsampling ratio of each stage.
-    blocks
-        Residual blocks per stage.
-    base
-        Block j has dilation base ** j.
-    reflect
-        Convolutions reflect at the ends (otherwise zeros).
-    """
-
-    bands: int
-    ratios: tuple[int, ...]
-    blocks: int
-    base: int
-    reflect: bool
-
-    @classmethod
-    def of(cls, arrays: Arrays, metadata: Mapping[str, Scalar]) -> Shape:
-        """The shape that a valid model's tensors and metadata tell."""
-        ratios: list[int] = []
-        while (up := arrays.get(f"stage.{len(ratios)}.up.weight")) is not None:
-            ratios.append(up.shape[2] // 2)
-        blocks = 0
-        while f"stage.0.block.{blocks}.conv.weight" in arrays:
-            blocks += 1
-        return cls(
-            bands=arrays["conv_in.weight"].shape[1],
-            ratios=tuple(ratios),
-            blocks=blocks,
-            base=int(metadata["melgan.dilation_base"]),
-            reflect=metadata["melgan.padding"] == "reflect",
-        )
-
-    @property
-    def least_frames(self) -> int:
-        """The fewest frames that every reflection has enough samples for: more than it adds."""
-        if not self.reflect:
-            return 1
-        least, samples = self._edge("conv_in") + 1, 1
-        for ratio in self.ratios:
-            samples *= ratio
-            widest = self.base ** (self.blocks - 1) if self.blocks else 0
-            least = max(least, -(-(widest + 1) // samples))
-        return max(least, -(-(self._edge("conv_out") + 1) // samples))
-
-    @staticmethod
-    def _edge(name: str) -> int:
-        return 3  # both have kernels of 7
-
-
 class _Builder:
     """The layers of one model, added to a graph."""
 
-    def __init__(self, graph: Graph, source: Source, shape: Shape) -> None:
+    def __init__(self, graph: Graph, source: Source, shape: MelganShape) -> None:
         self.graph, self.arrays, self.shape = graph, source.arrays, shape
         self.leak = float(source.metadata["melgan.leak"])
 
@@ -140,9 +82,8 @@ class _Builder:
 
 def build(source: Source, opset: int) -> ModelProto:
     """The graph of a MelGAN."""
-    shape = Shape.of(source.arrays, source.metadata)
-    hop = int(np.prod(shape.ratios))
-    graph = Graph("melgan", doc=_doc(source.metadata, shape, hop), opset=opset)
+    shape = MelganShape.of(source.arrays, source.metadata)
+    graph = Graph("melgan", doc=_doc(source.metadata, shape), opset=opset)
     x = graph.input(
         "mel",
         ["batch", shape.bands, "frames"],
@@ -158,12 +99,12 @@ def build(source: Source, opset: int) -> ModelProto:
     for k, ratio in enumerate(shape.ratios):
         x = layers.up(layers.active(x, f"stage.{k}.act"), f"stage.{k}.up", ratio)
         for j in range(shape.blocks):
-            x = layers.block(x, f"stage.{k}.block.{j}", shape.base**j)
+            x = layers.block(x, f"stage.{k}.block.{j}", shape.dilation(j))
     x = layers.conv(layers.active(x, "conv_out.act"), "conv_out")
     graph.output(
         graph.node("Tanh", [x], "audio"),
         ["batch", 1, "samples"],
-        doc=f"samples in -1..1, {hop} for each frame",
+        doc=f"samples in -1..1, {shape.hop} for each frame",
     )
     return graph.model(
         {
@@ -174,18 +115,18 @@ def build(source: Source, opset: int) -> ModelProto:
     )
 
 
-def _doc(metadata: Mapping[str, Scalar], shape: Shape, hop: int) -> str:
+def _doc(metadata: Mapping[str, Scalar], shape: MelganShape) -> str:
     recipe = metadata.get("pyvoc.features.recipe", "custom")
     return (
         f"MelGAN, {metadata.get('pyvoc.features.sample_rate')} Hz: mel [batch, {shape.bands}, "
-        f"frames] of the recipe '{recipe}' to audio [batch, 1, {hop} * frames]. At least "
+        f"frames] of the recipe '{recipe}' to audio [batch, 1, {shape.hop} * frames]. At least "
         f"{shape.least_frames} frames."
     )
 
 
 def examples(source: Source) -> list[dict[str, npt.NDArray[np.float32]]]:
     """Mels whose values fill what the network's input is scaled to, of two lengths."""
-    shape = Shape.of(source.arrays, source.metadata)
+    shape = MelganShape.of(source.arrays, source.metadata)
     scale, shift = (float(source.metadata[f"melgan.input_{k}"]) for k in ("scale", "shift"))
     scale = scale or 1.0  # the input does not matter then
     rng = np.random.default_rng(4)

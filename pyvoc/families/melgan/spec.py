@@ -75,6 +75,18 @@ class MelganSettings:
     leak: float = 0.2
     dilation_base: int = 3
 
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, Scalar]) -> MelganSettings:
+        """Those of a valid model file."""
+        return cls(
+            MelRecipe.from_metadata(metadata),
+            str(metadata["melgan.padding"]),
+            float(metadata["melgan.input_scale"]),
+            float(metadata["melgan.input_shift"]),
+            float(metadata["melgan.leak"]),
+            int(metadata["melgan.dilation_base"]),
+        )
+
     def metadata(self) -> dict[str, Scalar]:
         """The model's own metadata and the feature recipe."""
         return {

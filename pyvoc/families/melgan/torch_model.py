@@ -1,56 +1,159 @@
-"""MelGAN's forward pass in PyTorch, weight norm folded, from a model file's tensors."""
+"""MelGAN's generator in PyTorch: for training, as the benchmark's peer, and in tests.
+
+Kumar et al., "MelGAN: Generative Adversarial Networks for Conditional Waveform Synthesis", 2019.
+
+Modules have the names of the spec's layers, so that `pyvoc.train.weights` is the conversion.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
-from torch.nn import functional as F
+from torch import Tensor, nn
+from torch.nn import functional
 
-from pyvoc.bench.mel.graphs import load
-from pyvoc.families.melgan.export import Shape
+from pyvoc.container.tensors import AnyArray, Scalar
+from pyvoc.families.melgan.shape import MelganShape
+from pyvoc.families.melgan.spec import BLOCK_KERNEL, ENDS_KERNEL
+from pyvoc.train import weights
 
 
-class Generator:
-    """A generator for inference: ``mel`` [batch, bands, frames] -> [batch, 1, samples].
+class Melgan(nn.Module):
+    """The generator.
 
     Parameters
     ----------
-    path
-        The model file.
+    shape
+        Its sizes and settings.
+    normed
+        Whether weights are a direction and a magnitude (weight norm), as upstream trains them; in
+        a model file they are always folded.
     """
 
-    def __init__(self, path: str) -> None:
-        source = load(path)
-        self._shape = Shape.of(source.arrays, source.metadata)
-        self._w = {name: torch.from_numpy(array) for name, array in source.arrays.items()}
-        names = ("input_scale", "input_shift", "leak")
-        self._scale, self._shift, self._leak = (
-            float(source.metadata[f"melgan.{name}"]) for name in names
+    def __init__(self, shape: MelganShape, *, normed: bool = False) -> None:
+        super().__init__()
+        self.shape = shape
+        channels = shape.channels
+        self.conv_in = _conv(shape, shape.bands, channels[0], ENDS_KERNEL)
+        self.stage = nn.ModuleList(
+            _Stage(shape, channels[k], channels[k + 1], ratio)
+            for k, ratio in enumerate(shape.ratios)
+        )
+        self.conv_out = _conv(shape, channels[-1], 1, ENDS_KERNEL)
+        if normed:
+            weights.add_norm(self)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        arrays: Mapping[str, AnyArray],
+        metadata: Mapping[str, Scalar],
+        *,
+        normed: bool = False,
+    ) -> Melgan:
+        """The network of a valid model file, in evaluation mode.
+
+        Parameters
+        ----------
+        arrays
+            Every tensor of the spec, decoded.
+        metadata
+            Of the file.
+        normed
+            As above.
+        """
+        network = cls(MelganShape.of(arrays, metadata), normed=normed)
+        network.fill(arrays)
+        return network.eval()
+
+    def fill(self, arrays: Mapping[str, AnyArray]) -> None:
+        """Take weights from the spec's tensors.
+
+        Raises
+        ------
+        ValueError
+            They are another model's; names the first ones that do not fit.
+        """
+        weights.fill(self, arrays)
+
+    def to_arrays(self) -> dict[str, AnyArray]:
+        """Every tensor of the spec, float32, weight norm folded."""
+        return weights.to_arrays(self)
+
+    def forward(self, mel: Tensor) -> Tensor:
+        """Samples of mel spectrograms.
+
+        Parameters
+        ----------
+        mel
+            ``[batch, bands, frames]`` of the model's recipe, at least `MelganShape.least_frames`.
+
+        Returns
+        -------
+        Tensor
+            ``[batch, 1, samples]`` in -1..1, a hop for each frame.
+        """
+        settings = self.shape.settings
+        x = self.conv_in(mel * settings.input_scale + settings.input_shift)
+        for stage in self.stage:
+            x = stage(x)
+        return torch.tanh(self.conv_out(functional.leaky_relu(x, settings.leak)))
+
+    infer = forward
+    """Under the name that networks from mel to audio share."""
+
+
+class _Stage(nn.Module):
+    """A transposed convolution, then residual blocks of growing dilation."""
+
+    def __init__(self, shape: MelganShape, inputs: int, outputs: int, ratio: int) -> None:
+        super().__init__()
+        self.leak = shape.settings.leak
+        self.up = nn.ConvTranspose1d(
+            inputs,
+            outputs,
+            2 * ratio,
+            stride=ratio,
+            padding=ratio // 2 + ratio % 2,
+            output_padding=ratio % 2,
+        )
+        self.block = nn.ModuleList(
+            _Block(shape, outputs, shape.dilation(j)) for j in range(shape.blocks)
         )
 
-    def __call__(self, mel: torch.Tensor) -> torch.Tensor:
-        """Run."""
-        x = self._conv(mel * self._scale + self._shift, "conv_in", 1)
-        for k, ratio in enumerate(self._shape.ratios):
-            name, edge = f"stage.{k}.up", ratio // 2 + ratio % 2
-            x = F.conv_transpose1d(
-                F.leaky_relu(x, self._leak),
-                self._w[f"{name}.weight"],
-                self._w[f"{name}.bias"],
-                stride=ratio,
-                padding=edge,
-                output_padding=ratio % 2,
-            )
-            for j in range(self._shape.blocks):
-                block = f"stage.{k}.block.{j}"
-                y = F.leaky_relu(x, self._leak)
-                y = self._conv(y, f"{block}.conv", self._shape.base**j)
-                y = self._conv(F.leaky_relu(y, self._leak), f"{block}.out", 1)
-                x = self._conv(x, f"{block}.shortcut", 1) + y
-        return torch.tanh(self._conv(F.leaky_relu(x, self._leak), "conv_out", 1))
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.up(functional.leaky_relu(x, self.leak))
+        for block in self.block:
+            x = block(x)
+        return x
 
-    def _conv(self, x: torch.Tensor, name: str, dilation: int) -> torch.Tensor:
-        weight = self._w[f"{name}.weight"]
-        edge = dilation * (weight.shape[2] // 2)
-        if edge:
-            x = F.pad(x, (edge, edge), "reflect" if self._shape.reflect else "constant")
-        return F.conv1d(x, weight, self._w[f"{name}.bias"], dilation=dilation)
+
+class _Block(nn.Module):
+    """A dilated convolution and one across channels, beside a shortcut across channels."""
+
+    def __init__(self, shape: MelganShape, channels: int, dilation: int) -> None:
+        super().__init__()
+        self.leak = shape.settings.leak
+        self.conv = _conv(shape, channels, channels, BLOCK_KERNEL, dilation)
+        self.out = _conv(shape, channels, channels, 1)
+        self.shortcut = _conv(shape, channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(functional.leaky_relu(x, self.leak))
+        y = self.out(functional.leaky_relu(y, self.leak))
+        return torch.add(self.shortcut(x), y)
+
+
+def _conv(
+    shape: MelganShape, inputs: int, outputs: int, kernel: int, dilation: int = 1
+) -> nn.Conv1d:
+    """A convolution as long as its input."""
+    return nn.Conv1d(
+        inputs,
+        outputs,
+        kernel,
+        padding=dilation * (kernel // 2),
+        dilation=dilation,
+        padding_mode="reflect" if shape.reflect else "zeros",
+    )

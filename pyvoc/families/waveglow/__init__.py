@@ -28,6 +28,7 @@ FAMILY = Family(
     draws="standard normal noise, [z_0, z_1, ...] flattened",
     noise_channels="spec:noise_channels",
     calibrated=True,
+    network="torch_model:Waveglow",
     exporter="export:EXPORTER",
     likelihood="likelihood:SCORER",
     benchmarks={"waveglow": "bench.case:Waveglow"},

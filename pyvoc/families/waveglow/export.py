@@ -10,19 +10,15 @@ Prenger et al., "WaveGlow: A Flow-based Generative Network for Speech Synthesis"
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from pyvoc.container.mel import MelRecipe
-from pyvoc.container.tensors import Scalar
 from pyvoc.export.graph import Graph, properties
 from pyvoc.export.registry import Arrays, Exporter, Source
-from pyvoc.families.waveglow.spec import WaveglowSettings, count
+from pyvoc.families.waveglow.shape import WaveglowShape
 from pyvoc.files import features
 
 if TYPE_CHECKING:
@@ -33,66 +29,10 @@ _LENGTHS = (21, 4)
 """Frames of the examples."""
 
 
-@dataclass(frozen=True)
-class Shape:
-    """What a WaveGlow looks like.
-
-    Parameters
-    ----------
-    flows, layers
-        Of the model, of a flow.
-    hidden
-        Channels within a flow.
-    taps
-        Of the upsampling, in samples.
-    settings
-        What the tensors do not say.
-    """
-
-    flows: int
-    layers: int
-    hidden: int
-    taps: int
-    settings: WaveglowSettings
-
-    @classmethod
-    def of(cls, arrays: Arrays, metadata: Mapping[str, Scalar]) -> Shape:
-        """The shape that a valid model's tensors and metadata tell."""
-        flows, layers = count({name: array.shape for name, array in arrays.items()})
-        return cls(
-            flows=flows,
-            layers=layers,
-            hidden=arrays["flow.0.start.weight"].shape[0],
-            taps=arrays["upsample.weight"].shape[2],
-            settings=WaveglowSettings(
-                recipe=MelRecipe.from_metadata(metadata, source="the model"),
-                groups=int(metadata["waveglow.groups"]),
-                early_every=int(metadata["waveglow.early_every"]),
-                early_size=int(metadata["waveglow.early_size"]),
-                alternate=bool(metadata["waveglow.alternate"]),
-                sigma=float(metadata["waveglow.sigma"]),
-            ),
-        )
-
-    @property
-    def bands(self) -> int:
-        """Mel bands."""
-        return self.settings.recipe.bands
-
-    @property
-    def hop(self) -> int:
-        """Samples per frame."""
-        return self.settings.recipe.hop_length
-
-    def joins(self, flow: int) -> bool:
-        """Whether channels join after a flow."""
-        return flow > 0 and flow % self.settings.early_every == 0 and self.settings.early_size > 0
-
-
 class _Builder:
     """The layers of one model, added to a graph."""
 
-    def __init__(self, graph: Graph, source: Source, shape: Shape) -> None:
+    def __init__(self, graph: Graph, source: Source, shape: WaveglowShape) -> None:
         self.graph, self.arrays, self.shape = graph, source.arrays, shape
 
     def conv(self, x: str, name: str, *, dilation: int = 1) -> str:
@@ -161,7 +101,7 @@ class _Builder:
             graph.channels(x, 0, half, f"{flow}.first"),
             graph.channels(x, half, channels, f"{flow}.second"),
         ]
-        changed = 0 if self.shape.settings.alternate and k % 2 else 1
+        changed = 0 if self.shape.reads_second(k) else 1
         both = self.couple(halves[1 - changed], condition, flow)
         shift = graph.channels(both, 0, half, f"{flow}.shift")
         log_s = graph.channels(both, half, channels, f"{flow}.log_s")
@@ -177,7 +117,7 @@ class _Builder:
 
 def build(source: Source, opset: int) -> ModelProto:
     """The graph of a WaveGlow."""
-    shape = Shape.of(source.arrays, source.metadata)
+    shape = WaveglowShape.of(source.arrays, source.metadata)
     settings = shape.settings
     groups, size = settings.groups, settings.early_size
     graph = Graph("waveglow", doc=_doc(source, shape), opset=opset)
@@ -195,7 +135,7 @@ def build(source: Source, opset: int) -> ModelProto:
         noise = graph.node("RandomNormalLike", [like], "noise")
         sigma = graph.constant("sigma", np.array(source.sigma, np.float32))
         graph.node("Mul", [noise, sigma], _NOISE)
-    channels = settings.channels(shape.flows)
+    channels = shape.channels
     used = channels[-1]
     x = graph.channels(_NOISE, 0, used, "noise.last")
     for k in reversed(range(shape.flows)):
@@ -218,7 +158,7 @@ def build(source: Source, opset: int) -> ModelProto:
     )
 
 
-def _doc(source: Source, shape: Shape) -> str:
+def _doc(source: Source, shape: WaveglowShape) -> str:
     metadata = source.metadata
     noise = (
         f"noise z [batch, {shape.settings.groups}, steps], sigma included,"
@@ -234,7 +174,7 @@ def _doc(source: Source, shape: Shape) -> str:
 
 def examples(source: Source) -> list[dict[str, npt.NDArray[np.float32]]]:
     """Mels of a voice-like tone in noise, of two lengths, and z where that is an input."""
-    settings = Shape.of(source.arrays, source.metadata).settings
+    settings = WaveglowShape.of(source.arrays, source.metadata).settings
     recipe, rng = settings.recipe, np.random.default_rng(4)
     seconds = (max(_LENGTHS) * recipe.hop_length + recipe.fft_length) / recipe.sample_rate
     time = np.arange(round(seconds * recipe.sample_rate)) / recipe.sample_rate

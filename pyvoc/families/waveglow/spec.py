@@ -80,6 +80,18 @@ class WaveglowSettings:
     alternate: bool = False
     sigma: float = DEFAULT_SIGMA
 
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, Scalar]) -> WaveglowSettings:
+        """Those of a valid model file."""
+        return cls(
+            MelRecipe.from_metadata(metadata),
+            int(metadata["waveglow.groups"]),
+            int(metadata["waveglow.early_every"]),
+            int(metadata["waveglow.early_size"]),
+            bool(metadata["waveglow.alternate"]),
+            float(metadata["waveglow.sigma"]),
+        )
+
     def metadata(self) -> dict[str, Scalar]:
         """The model's own metadata and the feature recipe."""
         return {

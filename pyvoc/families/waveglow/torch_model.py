@@ -1,79 +1,270 @@
-"""WaveGlow's synthesis in PyTorch, weight norm folded, from a model file's tensors."""
+"""WaveGlow in PyTorch: for training, as the benchmark's peer, and in tests.
+
+Prenger et al., "WaveGlow: A Flow-based Generative Network for Speech Synthesis", 2018.
+
+Modules have the names of the spec's layers, so that `pyvoc.train.weights` is the conversion; what
+undoes a 1x1 convolution (``unmix``) is computed.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import NamedTuple, cast
+
+import numpy as np
 import torch
-from torch.nn import functional as F
+from torch import Tensor, nn
+from torch.nn import functional
 
-from pyvoc.bench.mel.graphs import load
-from pyvoc.families.waveglow.export import Shape
+from pyvoc.container.tensors import AnyArray, Scalar
+from pyvoc.families.waveglow.shape import WaveglowShape
+from pyvoc.families.waveglow.spec import KERNEL
+from pyvoc.train import weights
 
 
-class Generator:
-    """A generator for inference.
-
-    Takes ``mel`` [batch, bands, frames] and ``z`` [batch, groups, steps], sigma included; gives
-    [batch, samples].
+class Noise(NamedTuple):
+    """What the flows make of audio: the terms of its likelihood.
 
     Parameters
     ----------
-    path
-        The model file.
+    z
+        ``[batch, groups, steps]``, in the order in which `Waveglow.infer` takes it.
+    log_s
+        ``[batch, flows]``: logarithms of the scales, summed over channels and steps.
+    log_det
+        ``[flows]``: steps times the logarithm of the determinant of the 1x1 convolution.
     """
 
-    def __init__(self, path: str) -> None:
-        source = load(path)
-        self._shape = Shape.of(source.arrays, source.metadata)
-        self._w = {name: torch.from_numpy(array) for name, array in source.arrays.items()}
+    z: Tensor
+    log_s: Tensor
+    log_det: Tensor
 
-    def __call__(self, mel: torch.Tensor, z: torch.Tensor) -> torch.Tensor:
-        """Run."""
-        shape = self._shape
-        size = shape.settings.early_size
+
+class Waveglow(nn.Module):
+    """The flows and the upsampling of the mel.
+
+    Parameters
+    ----------
+    shape
+        Its sizes and settings.
+    normed
+        Whether weights within the flows are a direction and a magnitude (weight norm), as upstream
+        trains them; in a model file they are always folded.
+    """
+
+    def __init__(self, shape: WaveglowShape, *, normed: bool = False) -> None:
+        super().__init__()
+        self.shape = shape
+        self.upsample = nn.ConvTranspose1d(shape.bands, shape.bands, shape.taps, stride=shape.hop)
+        self.flow = nn.ModuleList(Flow(shape, k, normed=normed) for k in range(shape.flows))
+
+    @classmethod
+    def from_arrays(
+        cls,
+        arrays: Mapping[str, AnyArray],
+        metadata: Mapping[str, Scalar],
+        *,
+        normed: bool = False,
+    ) -> Waveglow:
+        """The network of a valid model file, in evaluation mode.
+
+        Parameters
+        ----------
+        arrays
+            Every tensor of the spec, decoded.
+        metadata
+            Of the file.
+        normed
+            As above.
+        """
+        network = cls(WaveglowShape.of(arrays, metadata), normed=normed)
+        network.fill(arrays)
+        return network.eval()
+
+    def fill(self, arrays: Mapping[str, AnyArray]) -> None:
+        """Take weights from the spec's tensors.
+
+        Raises
+        ------
+        ValueError
+            They are another model's; names the first ones that do not fit.
+        """
+        weights.fill(self, arrays)
+
+    def to_arrays(self) -> dict[str, AnyArray]:
+        """Every tensor of the spec, float32 (the inverses float64), weight norm folded."""
+        arrays = weights.to_arrays(self)
+        for k in range(self.shape.flows):
+            mix = arrays[f"flow.{k}.mix.weight"].astype(np.float64)
+            arrays[f"flow.{k}.unmix.weight"] = np.linalg.inv(mix)
+        return arrays
+
+    def forward(self, audio: Tensor, mel: Tensor) -> Noise:
+        """Noise of audio, which is the direction of training.
+
+        Parameters
+        ----------
+        audio
+            ``[batch, samples]``, no longer than the mel's frames; of the last step of `groups`
+            samples, what is not whole is left out.
+        mel
+            ``[batch, bands, frames]`` of the model's recipe.
+        """
+        groups, size = self.shape.settings.groups, self.shape.settings.early_size
+        steps = audio.shape[1] // groups
+        x = audio[:, : steps * groups].reshape(len(audio), steps, groups).transpose(1, 2)
+        condition = self._condition(mel)[:, :, :steps]
+        early, log_s, log_det = [], [], []
+        for k, flow in enumerate(self._flows):
+            if self.shape.joins(k):
+                early.append(x[:, :size])
+                x = x[:, size:]
+            x, scales = flow(x, condition)
+            log_s.append(scales.flatten(1).sum(1))
+            log_det.append(steps * flow.mix.log_det())
+        return Noise(torch.cat([x, *early[::-1]], 1), torch.stack(log_s, 1), torch.stack(log_det))
+
+    def infer(self, mel: Tensor, z: Tensor) -> Tensor:
+        """Audio of noise: `forward` undone.
+
+        Parameters
+        ----------
+        mel
+            ``[batch, bands, frames]`` of the model's recipe.
+        z
+            ``[batch, groups, steps]``, sigma included, ``hop / groups`` steps for each frame: first
+            the channels of the last flow, then those that join, in the order in which they do.
+
+        Returns
+        -------
+        Tensor
+            ``[batch, samples]``, a hop for each frame; not limited to -1..1.
+        """
+        size, used = self.shape.settings.early_size, self.shape.channels[-1]
         condition = self._condition(mel)
-        channels = shape.settings.channels(shape.flows)
-        used = channels[-1]
         x = z[:, :used]
-        for k in reversed(range(shape.flows)):
-            x = self._flow(x, condition, k)
-            if shape.joins(k):
+        for k in reversed(range(self.shape.flows)):
+            x = self._flows[k].undo(x, condition)
+            if self.shape.joins(k):
                 x = torch.cat([z[:, used : used + size], x], 1)
                 used += size
-        return x.transpose(1, 2).reshape(len(x), -1)
+        return x.transpose(1, 2).flatten(1)
 
-    def _condition(self, mel: torch.Tensor) -> torch.Tensor:
-        hop, groups = self._shape.hop, self._shape.settings.groups
-        weight, bias = self._w["upsample.weight"], self._w["upsample.bias"]
-        y = F.conv_transpose1d(mel, weight, bias, stride=hop)[:, :, : hop * mel.shape[2]]
+    def _condition(self, mel: Tensor) -> Tensor:
+        """What all flows see: ``[batch, bands * groups, steps]``, band by band."""
+        y: Tensor = self.upsample(mel)[:, :, : self.shape.hop * mel.shape[2]]
         batch, bands, samples = y.shape
-        y = y.reshape(batch, bands, samples // groups, groups).transpose(2, 3)
-        return y.reshape(batch, bands * groups, samples // groups)
+        groups = self.shape.settings.groups
+        return y.reshape(batch, bands, samples // groups, groups).transpose(2, 3).flatten(1, 2)
 
-    def _flow(self, x: torch.Tensor, condition: torch.Tensor, k: int) -> torch.Tensor:
-        """Undo a flow."""
-        swapped = self._shape.settings.alternate and k % 2 == 1
+    @property
+    def _flows(self) -> list[Flow]:
+        return cast("list[Flow]", list(self.flow))
+
+
+class Flow(nn.Module):
+    """A 1x1 convolution, then an affine coupling of one half of the channels to the other.
+
+    Parameters
+    ----------
+    shape
+        Of the network.
+    k
+        Number of the flow.
+    normed
+        As the network's.
+    """
+
+    def __init__(self, shape: WaveglowShape, k: int, *, normed: bool) -> None:
+        super().__init__()
+        channels, hidden = shape.channels[k], shape.hidden
+        self.reads_second = shape.reads_second(k)
+        self.mix = Mix(channels)
+        self.start = nn.Conv1d(channels // 2, hidden, 1)
+        self.layer = nn.ModuleList(Layer(shape, i) for i in range(shape.layers))
+        self.end = nn.Conv1d(hidden, channels, 1)
+        # As upstream: a new flow changes nothing.
+        nn.init.zeros_(self.end.weight)
+        if self.end.bias is not None:
+            nn.init.zeros_(self.end.bias)
+        if normed:
+            weights.add_norm(self.start, self.layer)
+
+    def forward(self, x: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
+        """``[batch, channels, steps]`` towards noise, and the logarithms of the scales."""
+        read, changed = self._halves(self.mix(x))
+        shift, log_s = self._couple(read, condition)
+        return self._whole(read, torch.exp(log_s) * changed + shift), log_s
+
+    def undo(self, x: Tensor, condition: Tensor) -> Tensor:
+        """``[batch, channels, steps]`` towards audio."""
+        read, changed = self._halves(x)
+        shift, log_s = self._couple(read, condition)
+        return self.mix.undo(self._whole(read, (changed - shift) * torch.exp(-log_s)))
+
+    def _halves(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """What is read, and what is changed."""
         first, second = x.chunk(2, 1)
-        read, changed = (second, first) if swapped else (first, second)
-        shift, log_s = self._couple(read, condition, f"flow.{k}").chunk(2, 1)
-        changed = (changed - shift) * torch.exp(-log_s)
-        x = torch.cat([changed, read] if swapped else [read, changed], 1)
-        return F.conv1d(x, self._w[f"flow.{k}.unmix.weight"][:, :, None])
+        return (second, first) if self.reads_second else (first, second)
 
-    def _couple(self, read: torch.Tensor, condition: torch.Tensor, flow: str) -> torch.Tensor:
-        x, skip = self._conv(read, f"{flow}.start"), None
-        for i in range(self._shape.layers):
-            layer = f"{flow}.layer.{i}"
-            y = self._conv(x, f"{layer}.conv", 2**i) + self._conv(condition, f"{layer}.cond")
-            content, gate = y.chunk(2, 1)
-            y = self._conv(torch.tanh(content) * torch.sigmoid(gate), f"{layer}.out")
-            if i + 1 < self._shape.layers:
-                residual, y = y.chunk(2, 1)
-                x = x + residual
-            skip = y if skip is None else skip + y
-        assert skip is not None
-        return self._conv(skip, f"{flow}.end")
+    def _whole(self, read: Tensor, changed: Tensor) -> Tensor:
+        return torch.cat([changed, read] if self.reads_second else [read, changed], 1)
 
-    def _conv(self, x: torch.Tensor, name: str, dilation: int = 1) -> torch.Tensor:
-        weight, bias = self._w[f"{name}.weight"], self._w[f"{name}.bias"]
-        edge = dilation * (weight.shape[2] // 2)
-        return F.conv1d(x, weight, bias, padding=edge, dilation=dilation)
+    def _couple(self, read: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
+        """Shift and logarithm of the scale of the changed half."""
+        x = self.start(read)
+        skips: Tensor | None = None
+        for layer in self.layer:
+            x, skip = layer(x, condition)
+            skips = skip if skips is None else skips + skip
+        shift, log_s = self.end(skips).chunk(2, 1)
+        return shift, log_s
+
+
+class Layer(nn.Module):
+    """A gated dilated convolution; the last one of a flow has no residual output."""
+
+    def __init__(self, shape: WaveglowShape, i: int) -> None:
+        super().__init__()
+        hidden, dilation = shape.hidden, 2**i
+        self.last = i == shape.layers - 1
+        self.conv = nn.Conv1d(
+            hidden, 2 * hidden, KERNEL, padding=dilation * (KERNEL // 2), dilation=dilation
+        )
+        self.cond = nn.Conv1d(shape.bands * shape.settings.groups, 2 * hidden, 1)
+        self.out = nn.Conv1d(hidden, hidden if self.last else 2 * hidden, 1)
+
+    def forward(self, x: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
+        """The next layer's input, and what goes to the flow's output."""
+        content, gate = torch.add(self.conv(x), self.cond(condition)).chunk(2, 1)
+        y = self.out(torch.tanh(content) * torch.sigmoid(gate))
+        if self.last:
+            return x, y
+        residual, skip = y.chunk(2, 1)
+        return x + residual, skip
+
+
+class Mix(nn.Module):
+    """An invertible 1x1 convolution without bias; a new one is a rotation."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.empty(channels, channels))
+        nn.init.orthogonal_(self.weight)
+        with torch.no_grad():
+            if torch.linalg.det(self.weight) < 0:
+                self.weight[:, 0].neg_()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[batch, channels, steps]``."""
+        return functional.conv1d(x, self.weight.unsqueeze(2))
+
+    def undo(self, x: Tensor) -> Tensor:
+        """The inverse of `forward`; computed in double precision, as converters do."""
+        inverse = torch.linalg.inv(self.weight.double()).to(x.dtype)
+        return functional.conv1d(x, inverse.unsqueeze(2))
+
+    def log_det(self) -> Tensor:
+        """Logarithm of the determinant's magnitude."""
+        log_det: Tensor = torch.linalg.slogdet(self.weight)[1]
+        return log_det

@@ -49,6 +49,7 @@ FAMILY = Family(
             command="convert",
         ),
     ),
+    network="torch_model:Wavernn",
     report="report:compare",
     not_exported="its network runs once per sample, inside the loop that draws the samples",
     likelihood="likelihood:SCORER",

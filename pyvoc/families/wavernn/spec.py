@@ -67,6 +67,16 @@ class WavernnSettings:
     bits: int = MOL_BITS
     mu_law: bool = False
 
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, Scalar]) -> WavernnSettings:
+        """Those of a valid model file."""
+        return cls(
+            MelRecipe.from_metadata(metadata),
+            str(metadata["wavernn.mode"]),
+            int(metadata["wavernn.bits"]),
+            bool(metadata["wavernn.mu_law"]),
+        )
+
     def metadata(self) -> dict[str, Scalar]:
         """The model's own metadata and the feature recipe."""
         return {

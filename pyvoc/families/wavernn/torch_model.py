@@ -1,73 +1,387 @@
-"""fatchord's network in PyTorch, for one sample of several rows, from a checkpoint's arrays."""
+"""WaveRNN in PyTorch: for training, as the benchmark's peer, and in tests.
+
+Kalchbrenner et al., "Efficient Neural Audio Synthesis", 2018; the network of fatchord/WaveRNN.
+
+As in a model file, layers see their linear inputs directly: the sample before, the mel and the
+quarters of the residual network's output go to the GRUs and to ``fc1`` beside what comes from the
+layer below. So a parameter is a tensor of the spec (`ALONE`) or several side by side (`joined`),
+and each side gives the other exactly. Upstream's checkpoints come in through the converter.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import cast
 
 import numpy as np
-import numpy.typing as npt
 import torch
-from torch.nn import functional as F
+from torch import Tensor, nn
+from torch.nn import functional
 
-Array = npt.NDArray[np.float32]
+from pyvoc.container.tensors import AnyArray, Scalar
+from pyvoc.families.wavernn.hoist import EPSILON, fold_batch_norm
+from pyvoc.families.wavernn.shape import WavernnShape
+from pyvoc.train import weights
+from pyvoc.train.recurrent import gru
+
+ALONE = {
+    "rnn1.weight_hh": "rnn1.hidden.weight",
+    "rnn1.bias_ih": "rnn1.input.bias",
+    "rnn1.bias_hh": "rnn1.hidden.bias",
+    "rnn2.weight_hh": "rnn2.hidden.weight",
+    "rnn2.bias_ih": "rnn2.input.bias",
+    "rnn2.bias_hh": "rnn2.hidden.bias",
+    "fc1.bias": "fc1.input.bias",
+    "fc2.bias": "fc2.input.bias",
+    "fc3.weight": "fc3.weight",
+    "fc3.bias": "fc3.bias",
+}
+"""Parameters of the sample loop that are one tensor of the spec each."""
+_LEAST_LOG_SCALE = math.log(1e-14)
+
+States = tuple[Tensor, Tensor]
+Layer = Callable[[Tensor], Tensor]
 
 
-class Step(torch.nn.Module):
-    """What the network does per sample, as upstream has it: nothing is hoisted out of the loop.
+def joined(shape: WavernnShape) -> dict[str, dict[str, int]]:
+    """Matrices of the sample loop: the tensors of the spec side by side, and their columns."""
+
+    def seen(layer: str, quarters: int) -> dict[str, int]:
+        return {
+            f"{layer}.input.sample": 1,
+            f"{layer}.input.mel": shape.bands,
+            f"{layer}.input.aux": quarters * shape.aux,
+        }
+
+    return {
+        "rnn1.weight_ih": seen("rnn1", 1),
+        "rnn2.weight_ih": {"rnn2.input.weight": shape.rnn, **seen("rnn2", 2)},
+        "fc1.weight": {"fc1.weight": shape.rnn, **seen("fc1", 2)},
+        "fc2.weight": {"fc2.weight": shape.fc, "fc2.input.aux": shape.aux},
+    }
+
+
+class Wavernn(nn.Module):
+    """The residual network, the upsampling, and the network of the sample loop.
 
     Parameters
     ----------
-    state
-        ``I``, ``rnn1``, ``rnn2``, ``fc1``, ``fc2``, ``fc3`` as a checkpoint names their arrays.
+    shape
+        Its sizes and settings.
+    normed
+        Whether batch norm follows the residual network's convolutions, as upstream trains it; in a
+        model file it is always folded.
     """
 
-    def __init__(self, state: Mapping[str, Array]) -> None:
+    def __init__(self, shape: WavernnShape, *, normed: bool = False) -> None:
         super().__init__()
+        self.shape = shape
+        inputs = {name: sum(parts.values()) for name, parts in joined(shape).items()}
+        self.resnet = Resnet(shape, normed=normed)
+        self.upsample = nn.ModuleList(Stretch(s) for s in shape.stretches)
+        self.rnn1 = nn.GRUCell(inputs["rnn1.weight_ih"], shape.rnn)
+        self.rnn2 = nn.GRUCell(inputs["rnn2.weight_ih"], shape.rnn)
+        self.fc1 = nn.Linear(inputs["fc1.weight"], shape.fc)
+        self.fc2 = nn.Linear(inputs["fc2.weight"], shape.fc)
+        self.fc3 = nn.Linear(shape.fc, shape.outputs)
 
-        def linear(name: str) -> torch.nn.Linear:
-            rows, columns = state[f"{name}.weight"].shape
-            return torch.nn.Linear(columns, rows)
+    @classmethod
+    def from_arrays(
+        cls,
+        arrays: Mapping[str, AnyArray],
+        metadata: Mapping[str, Scalar],
+        *,
+        normed: bool = False,
+    ) -> Wavernn:
+        """The network of a valid model file, in evaluation mode.
 
-        def cell(name: str) -> torch.nn.GRUCell:
-            rows, columns = state[f"{name}.weight_ih_l0"].shape
-            return torch.nn.GRUCell(columns, rows // 3)
+        Parameters
+        ----------
+        arrays
+            Every tensor of the spec, decoded.
+        metadata
+            Of the file.
+        normed
+            As above.
+        """
+        network = cls(WavernnShape.of(arrays, metadata), normed=normed)
+        network.fill(arrays)
+        return network.eval()
 
-        self.inner = linear("I")
-        self.rnn1, self.rnn2 = cell("rnn1"), cell("rnn2")
-        self.fc1, self.fc2, self.fc3 = linear("fc1"), linear("fc2"), linear("fc3")
-        theirs = {
-            key.replace("I.", "inner.").replace("_l0", ""): torch.from_numpy(array)
-            for key, array in state.items()
-            if key.split(".")[0] in ("I", "rnn1", "rnn2", "fc1", "fc2", "fc3")
-        }
-        self.load_state_dict(theirs)
+    def fill(self, arrays: Mapping[str, AnyArray]) -> None:
+        """Take weights from the spec's tensors; batch norm then changes nothing in evaluation.
+
+        Raises
+        ------
+        ValueError
+            They are another model's; names the first ones that do not fit.
+        """
+        expected = {name: array.shape for name, array in self.to_arrays().items()}
+        weights.check_shapes(expected, arrays)
+        self.resnet.fill(_below("resnet", arrays))
+        weights.fill(self.upsample, _below("upsample", arrays))
+        wide = {name: np.asarray(array, np.float32) for name, array in arrays.items()}
+        found = {name: wide[ours] for name, ours in ALONE.items()}
+        for name, parts in joined(self.shape).items():
+            found[name] = np.column_stack([wide[ours] for ours in parts])
+        with torch.no_grad():
+            parameters = dict(self.named_parameters())
+            for name, array in found.items():
+                parameters[name].copy_(torch.from_numpy(array))
+
+    def to_arrays(self) -> dict[str, AnyArray]:
+        """Every tensor of the spec, float32 (float64 where batch norm is folded)."""
+        found = _above("resnet", self.resnet.to_arrays())
+        found |= _above("upsample", weights.to_arrays(self.upsample))
+        parameters = dict(self.named_parameters())
+        for name, ours in ALONE.items():
+            found[ours] = weights.array_of(parameters[name])
+        for name, parts in joined(self.shape).items():
+            ends = np.cumsum(list(parts.values()))
+            columns = np.split(weights.array_of(parameters[name]), ends[:-1], axis=1)
+            for ours, array in zip(parts, columns, strict=True):
+                found[ours] = array[:, 0] if ours.endswith(".sample") else array
+        return found
+
+    def initial_states(self, rows: int) -> States:
+        """Of both GRUs ``[rows, R]``: zeros."""
+        zeros = self.fc3.weight.new_zeros(rows, self.shape.rnn)
+        return zeros, zeros
+
+    def condition(self, mel: Tensor) -> tuple[Tensor, Tensor]:
+        """What the sample loop sees of a mel spectrogram.
+
+        Parameters
+        ----------
+        mel
+            ``[rows, bands, frames + 2 pad]``: `WavernnShape.pad` more at each end.
+
+        Returns
+        -------
+        mel, aux
+            ``[rows, samples, bands]`` and ``[rows, samples, 4 A]``, a hop for each frame.
+        """
+        hop, wide = self.shape.hop, mel
+        for stretch in self.upsample:
+            wide = stretch(wide)
+        edge = self.shape.pad * hop
+        around = wide[:, :, edge : wide.shape[2] - edge]
+        aux = self.resnet(mel).repeat_interleave(hop, 2)
+        return around.transpose(1, 2), aux.transpose(1, 2)
 
     def forward(
-        self,
-        x: torch.Tensor,
-        mel: torch.Tensor,
-        aux: torch.Tensor,
-        h1: torch.Tensor,
-        h2: torch.Tensor,
-    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Outputs and both states; x [rows, 1], mel [rows, bands], aux [rows, 4 A]."""
-        a1, a2, a3, a4 = torch.split(aux, aux.shape[1] // 4, dim=1)
-        i = self.inner(torch.cat([x, mel, a1], dim=1))
-        h1 = self.rnn1(i, h1)
-        y = i + h1
-        h2 = self.rnn2(torch.cat([y, a2], dim=1), h2)
-        z = F.relu(self.fc1(torch.cat([y + h2, a3], dim=1)))
-        z = F.relu(self.fc2(torch.cat([z, a4], dim=1)))
-        return self.fc3(z), h1, h2
+        self, x: Tensor, mel: Tensor, states: States | None = None
+    ) -> tuple[Tensor, States]:
+        """The outputs for given samples, which is how it is trained.
+
+        Parameters
+        ----------
+        x
+            ``[rows, samples]``, the sample before each as the loop feeds it back: a mixture's
+            sample, or ``2 label / (labels - 1) - 1``. A hop for each frame, or fewer samples.
+        mel
+            ``[rows, bands, frames + 2 pad]`` of the model's recipe.
+        states
+            Of the GRUs before the first sample; None: zeros.
+
+        Returns
+        -------
+        outputs, states
+            ``[rows, samples, outputs]``, and the states after the last sample.
+        """
+        before = self.initial_states(len(x)) if states is None else states
+        around, aux = self.condition(mel)
+        samples = x.shape[1]
+        first, second = (
+            lambda inputs, cell=cell, state=state: _sequence(cell, inputs, state)
+            for cell, state in zip((self.rnn1, self.rnn2), before, strict=True)
+        )
+        outputs, h1, h2 = self._loop(
+            x.unsqueeze(2), around[:, :samples], aux[:, :samples], first, second
+        )
+        return outputs, (h1[:, -1], h2[:, -1])
+
+    def step(
+        self, x: Tensor, mel: Tensor, aux: Tensor, h1: Tensor, h2: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """One sample: outputs and new states.
+
+        Parameters
+        ----------
+        x, mel, aux
+            ``[rows, 1]``, ``[rows, bands]``, ``[rows, 4 A]``, the latter from `condition`.
+        h1, h2
+            ``[rows, R]``.
+        """
+        return self._loop(x, mel, aux, lambda i: self.rnn1(i, h1), lambda i: self.rnn2(i, h2))
+
+    def _loop(
+        self, x: Tensor, mel: Tensor, aux: Tensor, rnn1: Layer, rnn2: Layer
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The network of the loop, of one sample or of many; features are the last axis."""
+        a1, a2, a3, a4 = aux.chunk(4, -1)
+        seen = torch.cat([x, mel, a1], -1)
+        h1 = rnn1(seen)
+        h2 = rnn2(torch.cat([h1, seen, a2], -1))
+        y = functional.relu(self.fc1(torch.cat([h1 + h2, seen, a3], -1)))
+        y = functional.relu(self.fc2(torch.cat([y, a4], -1)))
+        return self.fc3(y), h1, h2
+
+    def draw(self, outputs: Tensor, u: Tensor) -> Tensor:
+        """Samples ``[rows, 1]``, as they are fed back, from outputs and uniform numbers.
+
+        Parameters
+        ----------
+        outputs
+            ``[rows, outputs]``.
+        u
+            ``[rows, draws]`` within 0..1: for a mixture one for each logistic and one more,
+            neither 0 nor 1; for labels one.
+        """
+        if self.shape.settings.mode == "raw":
+            below = torch.softmax(outputs, 1).cumsum(1) <= u
+            most = self.shape.outputs - 1
+            return 2 * below.sum(1, keepdim=True).clamp(max=most) / most - 1
+        weights_, means, scales = outputs.chunk(3, 1)
+        pick = torch.argmax(weights_ - torch.log(-torch.log(u[:, :-1])), 1, keepdim=True)
+        scale = torch.exp(scales.gather(1, pick).clamp(min=_LEAST_LOG_SCALE))
+        return (means.gather(1, pick) + scale * torch.logit(u[:, -1:])).clamp(-1, 1)
+
+    def generate(self, mel: Tensor, draws: Tensor) -> Tensor:
+        """Audio, sample by sample; slow: to listen to while training, and for tests.
+
+        Parameters
+        ----------
+        mel
+            ``[rows, bands, frames]`` of the model's recipe; zeros lie beyond its ends.
+        draws
+            ``[rows, samples, draws]``, for as many samples, a hop for each frame at most.
+
+        Returns
+        -------
+        Tensor
+            ``[rows, samples]`` in -1..1, mu-law expanded.
+        """
+        pad = self.shape.pad
+        with torch.no_grad():
+            around, aux = self.condition(functional.pad(mel, (pad, pad)))
+            h1, h2 = self.initial_states(len(mel))
+            x = h1.new_zeros(len(mel), 1)
+            found = []
+            for i in range(draws.shape[1]):
+                outputs, h1, h2 = self.step(x, around[:, i], aux[:, i], h1, h2)
+                x = self.draw(outputs, draws[:, i])
+                found.append(x)
+            return self.expand(torch.cat(found, 1))
+
+    def expand(self, x: Tensor) -> Tensor:
+        """Audio of what is fed back: mu-law expanded where labels are mu-law."""
+        if not self.shape.settings.mu_law:
+            return x
+        most = self.shape.outputs - 1
+        return x.sign() * torch.expm1(x.abs() * math.log1p(most)) / most
 
 
-def draw(outputs: torch.Tensor) -> torch.Tensor:
-    """Samples [rows, 1] of mixtures of logistics [rows, 3 mixtures]."""
-    weights, means, scales = outputs.chunk(3, dim=1)
-    u = torch.rand_like(weights).clamp(1e-5, 1 - 1e-5)
-    pick = torch.argmax(weights - torch.log(-torch.log(u)), dim=1, keepdim=True)
-    mean = means.gather(1, pick)
-    scale = torch.exp(scales.gather(1, pick).clamp(min=math.log(1e-14)))
-    v = torch.rand_like(mean).clamp(1e-5, 1 - 1e-5)
-    return (mean + scale * (torch.log(v) - torch.log(1 - v))).clamp(-1, 1)
+class Resnet(nn.Module):
+    """``[rows, bands, frames + 2 pad]`` to ``[rows, 4 A, frames]``.
+
+    Parameters
+    ----------
+    shape, normed
+        As the network's.
+    """
+
+    def __init__(self, shape: WavernnShape, *, normed: bool) -> None:
+        super().__init__()
+        self.blocks = shape.blocks
+
+        def conv(inputs: int, taps: int) -> nn.Conv1d:
+            kind = NormedConv if normed else nn.Conv1d
+            return kind(inputs, shape.hidden, taps)
+
+        self.add_module("in", conv(shape.bands, 2 * shape.pad + 1))
+        for k in range(shape.blocks):
+            halves = {half: conv(shape.hidden, 1) for half in ("a", "b")}
+            self.add_module(str(k), nn.ModuleDict(halves))
+        self.add_module("out", nn.Conv1d(shape.hidden, 4 * shape.aux, 1))
+
+    def forward(self, mel: Tensor) -> Tensor:
+        x = functional.relu(self._conv("in", mel))
+        for k in range(self.blocks):
+            x = x + self._conv(f"{k}.b", functional.relu(self._conv(f"{k}.a", x)))
+        return self._conv("out", x)
+
+    def _conv(self, name: str, x: Tensor) -> Tensor:
+        return cast(Tensor, self.get_submodule(name)(x))
+
+    def _normed(self) -> dict[str, NormedConv]:
+        return {n: m for n, m in self.named_modules() if isinstance(m, NormedConv)}
+
+    def fill(self, arrays: Mapping[str, AnyArray]) -> None:
+        """Take weights; batch norms add the biases and change nothing else in evaluation."""
+        given = dict(arrays)
+        for name, conv in self._normed().items():
+            given[f"{name}.norm.weight"] = np.ones(conv.out_channels)
+            given[f"{name}.norm.bias"] = arrays[f"{name}.bias"]
+            conv.norm.reset_running_stats()
+            assert conv.norm.running_var is not None
+            conv.norm.running_var.fill_(1.0 - EPSILON)
+        weights.fill(self, given)
+
+    def to_arrays(self) -> dict[str, AnyArray]:
+        """Weights with batch norm folded."""
+        found = weights.to_arrays(self)
+        for name, conv in self._normed().items():
+            norm = {leaf: found.pop(f"{name}.norm.{leaf}") for leaf in ("weight", "bias")}
+            for leaf in ("running_mean", "running_var"):
+                norm[leaf] = weights.array_of(cast(Tensor, getattr(conv.norm, leaf)))
+            weight, bias = fold_batch_norm(found[f"{name}.weight"], norm)
+            found[f"{name}.weight"], found[f"{name}.bias"] = weight, bias
+        return found
+
+
+class NormedConv(nn.Conv1d):
+    """A convolution without bias, then batch norm."""
+
+    def __init__(self, inputs: int, outputs: int, taps: int) -> None:
+        super().__init__(inputs, outputs, taps, bias=False)
+        self.norm = nn.BatchNorm1d(outputs, eps=EPSILON)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return cast(Tensor, self.norm(super().forward(x)))
+
+
+class Stretch(nn.Module):
+    """Every value several times, then a kernel along time that all bands share.
+
+    A new kernel takes the mean.
+    """
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        taps = 2 * times + 1
+        self.times = times
+        self.weight = nn.Parameter(torch.full((taps,), 1.0 / taps))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """``[rows, bands, time]`` to ``[rows, bands, times time]``, zeros beyond the ends."""
+        rows, bands, _ = x.shape
+        wide = x.repeat_interleave(self.times, 2).reshape(rows * bands, 1, -1)
+        y = functional.conv1d(wide, self.weight.view(1, 1, -1), padding=self.times)
+        return y.reshape(rows, bands, -1)
+
+
+def _sequence(cell: nn.GRUCell, x: Tensor, state: Tensor) -> Tensor:
+    """A cell's states ``[rows, samples, R]``."""
+    return gru(x, state, cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh)
+
+
+def _below(layer: str, arrays: Mapping[str, AnyArray]) -> dict[str, AnyArray]:
+    """Arrays by their names without a first word, those that have it."""
+    return {n.removeprefix(f"{layer}."): a for n, a in arrays.items() if n.startswith(f"{layer}.")}
+
+
+def _above(layer: str, arrays: Mapping[str, AnyArray]) -> dict[str, AnyArray]:
+    """Arrays by their names with a first word."""
+    return {f"{layer}.{name}": array for name, array in arrays.items()}

@@ -65,7 +65,7 @@ def seeded_models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("seeded")
     paths = {precision: folder / f"{precision}.gguf" for precision in ("f32", "bf16", "int8")}
     for precision, path in paths.items():
-        seeded.write_lpcnet(path, precision)
+        seeded.SEEDED.write(path, precision)
     return paths
 
 

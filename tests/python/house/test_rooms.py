@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import re
 import subprocess
 import sys
@@ -99,7 +100,9 @@ def test_a_start_loads_no_family(program: str) -> None:
 def test_records_hold_what_they_promise() -> None:
     """Every reference of every record leads somewhere, and records alone load no machinery."""
     for family in (f for f in families.everyone() if f.package is None):
-        maybe = (family.tensors, family.noise_channels, family.report, family.exporter)
+        maybe = [family.tensors, family.noise_channels, family.report, family.exporter]
+        if importlib.util.find_spec("torch") is not None:
+            maybe.append(family.network)
         references = [
             family.spec,
             *(file.reader for file in family.files),

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import wave
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -215,15 +216,13 @@ def test_ctrl_c_ends_with_a_complete_file(tmp_path: Path) -> None:
     assert sorted(p.name for p in tmp_path.iterdir()) == ["long.wav", "out.wav"]
 
 
-def test_a_slow_model_is_refused_with_the_figure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_slow_model_is_refused_with_the_figure(tmp_path: Path) -> None:
     """MelGAN of four times the published size without vector instructions."""
     pytest.importorskip("gguf")
     from pyvoc.families.melgan.bench import seeded
 
-    monkeypatch.setattr(seeded, "CHANNELS", tuple(2 * n for n in seeded.CHANNELS))
-    seeded.write_melgan(tmp_path / "slow.gguf", "f32")
+    wide = replace(seeded.SHAPE, channels=tuple(2 * n for n in seeded.SHAPE.channels))
+    seeded.SEEDED.write(tmp_path / "slow.gguf", "f32", seeded.tensors(wide))
     code = """if True:
         import pyvoc
         from pyvoc import _pyvoc

@@ -8,15 +8,15 @@ from types import ModuleType
 
 import numpy as np
 from lpcnet_files import ROOT, load_module, make_tiny
+from tiny_files import TinyFiles
 
-from pyvoc.families.wavernn.spec import WavernnSettings
+from pyvoc.families.wavernn.spec import WAVERNN
 
 GOLDEN = Path(os.environ.get("PYVOC_GOLDEN", ROOT.parent / "shared" / "golden")) / "wavernn"
-TINY = ROOT / "tests" / "golden" / "wavernn"
-
-
-def reference() -> ModuleType:
-    return load_module(ROOT / "tests" / "reference" / "wavernn.py")
+FILES = TinyFiles("wavernn", WAVERNN, "odd.f32")
+TINY = FILES.folder
+tiny_wavernn, reference = FILES.maker, FILES.reference
+arrays, settings, metadata = FILES.arrays, FILES.settings, FILES.metadata
 
 
 def speech() -> ModuleType:
@@ -24,34 +24,11 @@ def speech() -> ModuleType:
     return load_module(ROOT / "tests" / "reference" / "wavernn_speech.py")
 
 
-def tiny_wavernn() -> ModuleType:
-    return load_module(ROOT / "tests" / "golden" / "tiny_wavernn.py")
-
-
-def arrays(name: str = "odd.f32") -> dict[str, np.ndarray]:
-    """The float tensors that a tiny model was made of."""
-    tiny = tiny_wavernn().MODELS[name][0]
-    return tiny_wavernn().make(tiny, make_tiny().Draws(tiny.seed))
-
-
 def state_dict(name: str = "odd.f32") -> dict[str, np.ndarray]:
     """The checkpoint that they come from, float32 as fatchord saves it, without bookkeeping."""
-    tiny = tiny_wavernn().MODELS[name][0]
+    tiny = FILES.tiny(name)
     state = tiny_wavernn().state_dict(tiny, make_tiny().Draws(tiny.seed))
     return {key: value.astype("<f4") for key, value in state.items()}
-
-
-def settings(name: str = "odd.f32") -> WavernnSettings:
-    return tiny_wavernn().MODELS[name][0].settings
-
-
-def metadata(name: str = "odd.f32") -> dict[str, object]:
-    return {
-        "general.name": name,
-        "pyvoc.source.format": "seeded",
-        "pyvoc.source.sha256": "none",
-        **settings(name).metadata(),
-    }
 
 
 def upstream(name: str = "odd.f32"):

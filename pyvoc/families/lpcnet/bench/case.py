@@ -76,7 +76,7 @@ class Lpcnet:
         for precision in self.options.precisions:
             paths.append(self.session.folder / f"lpcnet.{precision}.gguf")
             self.session.say(f"making a seeded model, {precision}")
-            seeded.write_lpcnet(paths[-1], precision)
+            seeded.SEEDED.write(paths[-1], precision)
         return paths
 
     def _memory(self, path: Path) -> tuple[float | None, float | None]:

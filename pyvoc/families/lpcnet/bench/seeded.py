@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import numpy.typing as npt
 
-from pyvoc.bench.seeded import write_seeded
+from pyvoc.bench.seeded import Seeded
 from pyvoc.families.lpcnet.spec import LPCNET, LpcnetSettings
 
 Array = npt.NDArray[np.float64]
@@ -20,32 +18,8 @@ _BLOCK = (8, 4)
 _SPREAD = 6.0  # of the excitation, in mu-law codes
 
 
-def write_lpcnet(path: Path, precision: str) -> None:
-    """Write a model of LPCNet's usual size (384/16/128) and sparsity, with random weights.
-
-    Parameters
-    ----------
-    path
-        The file to write.
-    precision
-        ``f32``, ``bf16`` or ``int8``.
-
-    Raises
-    ------
-    UnsupportedError
-        The extra ``convert`` is not installed.
-    """
-    write_seeded(
-        path,
-        LPCNET,
-        _tensors(),
-        name="seeded LPCNet 384/16",
-        settings=LpcnetSettings().metadata(),
-        precision=precision,
-    )
-
-
-def _tensors() -> dict[str, Array]:
+def tensors() -> dict[str, Array]:
+    """The weights by their names in the spec."""
     rng = np.random.default_rng(1)
     n, m, c, p, f = GRU_A, GRU_B, COND, PITCH, LpcnetSettings().feature_dims
 
@@ -77,6 +51,10 @@ def _tensors() -> dict[str, Array]:
     for name, size in (("gru_a", n), ("gru_b", m)):
         arrays |= {f"{name}.bias_{kind}": 0.1 * draw(3 * size) for kind in ("ih", "hh")}
     return arrays
+
+
+SEEDED = Seeded("LPCNet 384/16", LPCNET, LpcnetSettings(), tensors)
+"""Of LPCNet's usual size and sparsity."""
 
 
 def _recurrent(rng: np.random.Generator) -> Array:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pyvoc.container.tensors import AnyArray, Scalar
+from pyvoc.families.lpcnet import tables
 from pyvoc.families.lpcnet.spec import LpcnetSettings, derived_dimensions, size_problems
 
 GENERATIONS = ("latest", "2019")
@@ -58,6 +61,26 @@ class LpcnetModel:
     sparsify_to: int = 20000
     sparsify_every: int = 400
     quantize_from: int | None = None
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, AnyArray], metadata: Mapping[str, Scalar]) -> LpcnetModel:
+        """The configuration that a model was trained with, as far as its file tells.
+
+        Raises
+        ------
+        ValueError
+            It is an end-to-end model, which cannot be trained here.
+        """
+        if metadata.get("lpcnet.end_to_end"):
+            raise ValueError("an end-to-end LPCNet cannot be trained here")
+        return cls(
+            generation="latest" if metadata["lpcnet.sampling"] == "tree" else "2019",
+            gru_a=arrays["gru_a.bias_hh"].shape[0] // 3,
+            gru_b=arrays["gru_b.bias_hh"].shape[0] // 3,
+            cond=arrays["dense2.bias"].shape[0],
+            pitch_embedding=arrays["embed_pitch.weight"].shape[1],
+            embedding=tables.rank(arrays),
+        )
 
     @property
     def tree(self) -> bool:

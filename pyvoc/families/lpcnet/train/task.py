@@ -1,4 +1,4 @@
-"""LPCNet for the training loop: the twin, its constraints, its model file."""
+"""LPCNet for the training loop: the network, its constraints, its model file."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from pyvoc.convert.checkpoint import Checkpoint
 from pyvoc.convert.detect import detect
 from pyvoc.errors import ModelError
 from pyvoc.families.lpcnet.spec import LPCNET
-from pyvoc.families.lpcnet.train.arrays import from_arrays, to_arrays
+from pyvoc.families.lpcnet.torch_model import Lpcnet
 from pyvoc.families.lpcnet.train.data import LpcnetData, open_data
 from pyvoc.families.lpcnet.train.dumped import DumpedLpcnet
-from pyvoc.families.lpcnet.train.model import Lpcnet
 from pyvoc.families.lpcnet.train.quantized import clip_pairs
 from pyvoc.families.lpcnet.train.recordings import LpcnetWavs
 from pyvoc.families.lpcnet.train.settings import LpcnetModel
@@ -84,7 +83,7 @@ class LpcnetTask:
         self.module.pruned, self.module.quantized = (bool(flag) for flag in flags)
 
     def load_weights(self, path: str) -> None:
-        """Fill the twin from a GGUF, a Keras .h5 or a DNNw blob of the same sizes."""
+        """Fill the network from a GGUF, a Keras .h5 or a DNNw blob of the same sizes."""
         checkpoint = read_weights(path)
         tree = checkpoint.metadata["lpcnet.sampling"] == "tree"
         if tree != self.config.tree:
@@ -96,7 +95,7 @@ class LpcnetTask:
         if checkpoint.metadata.get("lpcnet.end_to_end"):
             raise ModelError(f"{path}: is an end-to-end LPCNet, which cannot be trained here")
         try:
-            from_arrays(self.module, checkpoint.arrays)
+            self.module.fill(checkpoint.arrays)
         except ValueError as error:
             raise ModelError(f"{path}: does not fit this run's sizes: {error}") from error
 
@@ -104,7 +103,7 @@ class LpcnetTask:
         """Write a GGUF."""
         container = encode(
             LPCNET,
-            to_arrays(self.module),
+            self.module.to_arrays(),
             metadata={**self.config.settings().metadata(), **metadata},
             precision=precision,
         )

@@ -23,7 +23,7 @@ class Melgan(MelCase):
             ("openvino", "bf16"),
             ("openvino", "int8"),
         ),
-        write=seeded.write_melgan,
+        seeded=seeded.SEEDED,
         mel=seeded.mel,
         macs=melgan_macs,
     )

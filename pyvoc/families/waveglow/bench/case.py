@@ -22,7 +22,7 @@ class Waveglow(MelCase):
             ("openvino", "bf16"),
             ("openvino", "int8"),
         ),
-        write=seeded.write_waveglow,
+        seeded=seeded.SEEDED,
         mel=seeded.mel,
         macs=waveglow_macs,
         noise=seeded.noise,

@@ -3,89 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from pyvoc.bench.seeded import write_seeded
+from pyvoc.bench.seeded import Seeded
 from pyvoc.container.tensors import AnyArray, Scalar
-from pyvoc.families.waveglow.spec import KERNEL, WAVEGLOW, WaveglowSettings
+from pyvoc.families.waveglow.shape import WaveglowShape
+from pyvoc.families.waveglow.spec import WAVEGLOW, WaveglowSettings
 
 Array = npt.NDArray[np.float32]
 
-FLOWS, LAYERS, CHANNELS = 12, 8, 256
-SETTINGS = WaveglowSettings()
-"""The published size and mel of NVIDIA's WaveGlow, the latest configuration."""
-_TAPS = 1024
-"""Of the upsampling."""
+SHAPE = WaveglowShape(WaveglowSettings(), flows=12, layers=8, hidden=256, taps=1024)
+"""The published size (87.7 M weights) and mel of NVIDIA's WaveGlow, the latest configuration."""
 _LOG_MEL = 6.0
 """About the root mean square of a natural logarithm mel."""
 _LOG_SCALE = 0.25
 """Every flow scales by exp(-this) towards the audio, so that what it adds does not pile up."""
+_GAINS = {"start": 1.5, "conv": 1.0, "cond": 1.0, "out": 0.5, "end": 0.05}
+"""Standard deviation of what a layer makes of inputs of deviation 1."""
 
 
-def write_waveglow(path: Path, precision: str) -> None:
-    """Write a WaveGlow of the published size (87.7 M weights) with random weights.
+def tensors(shape: WaveglowShape = SHAPE) -> dict[str, AnyArray]:
+    """The weights by their names in the spec; biases are about 0.1.
 
     What the layers add keeps the values of all flows, and the audio, within some standard
     deviations of the noise.
-
-    Parameters
-    ----------
-    path
-        The file to write.
-    precision
-        ``f32`` or ``bf16``.
-
-    Raises
-    ------
-    UnsupportedError
-        The extra ``convert`` is not installed.
     """
-    write_seeded(
-        path,
-        WAVEGLOW,
-        tensors(),
-        name="seeded WaveGlow",
-        settings=SETTINGS.metadata(),
-        precision=precision,
-    )
-
-
-def tensors(
-    flows: int = FLOWS, layers: int = LAYERS, channels: int = CHANNELS
-) -> dict[str, AnyArray]:
-    """The weights by their names in the spec."""
     rng = np.random.default_rng(1)
     arrays: dict[str, AnyArray] = {}
-
-    def layer(name: str, shape: tuple[int, ...], deviation: float) -> None:
-        """Weights that give this deviation for inputs of deviation 1, and biases of 0.1."""
-        scale = np.float32(deviation / np.sqrt(shape[1] * shape[2]))
-        arrays[f"{name}.weight"] = scale * rng.standard_normal(shape, np.float32)
-        arrays[f"{name}.bias"] = np.float32(0.1) * rng.standard_normal(shape[0], np.float32)
-
-    recipe, both = SETTINGS.recipe, 2 * channels
-    bands, inputs = recipe.bands, recipe.bands * SETTINGS.groups
-    frames = _TAPS // recipe.hop_length  # that meet in a sample
-    scale = np.float32(1 / (_LOG_MEL * np.sqrt(bands * frames)))
-    arrays["upsample.weight"] = scale * rng.standard_normal((bands, bands, _TAPS), np.float32)
-    arrays["upsample.bias"] = np.float32(0.1) * rng.standard_normal(bands, np.float32)
-    for k, c in enumerate(SETTINGS.channels(flows)):
-        square, _ = np.linalg.qr(rng.standard_normal((c, c)))
-        mix = square.astype(np.float32).astype(np.float64)
-        arrays[f"flow.{k}.mix.weight"] = mix
-        arrays[f"flow.{k}.unmix.weight"] = np.linalg.inv(mix)
-        layer(f"flow.{k}.start", (channels, c // 2, 1), 1.5)
-        for i in range(layers):
-            name = f"flow.{k}.layer.{i}"
-            layer(f"{name}.conv", (both, channels, KERNEL), 1.0)
-            layer(f"{name}.cond", (both, inputs, 1), 1.0)
-            layer(f"{name}.out", (channels if i == layers - 1 else both, channels, 1), 0.5)
-        layer(f"flow.{k}.end", (c, channels, 1), 0.05)
-        arrays[f"flow.{k}.end.bias"][c // 2 :] += np.float32(_LOG_SCALE)
+    for name, size in shape.tensors().items():
+        layer, leaf = name.rsplit(".", 1)
+        kind = layer.rpartition(".")[2]
+        if kind == "mix":
+            square, _ = np.linalg.qr(rng.standard_normal(size))
+            arrays[name] = square.astype(np.float32).astype(np.float64)
+        elif kind == "unmix":
+            arrays[name] = np.linalg.inv(arrays[name.replace("unmix", "mix")])
+        elif leaf == "bias":
+            arrays[name] = np.float32(0.1) * rng.standard_normal(size, np.float32)
+        elif kind == "upsample":
+            terms = size[0] * size[2] // shape.hop  # that meet in a sample
+            scale = np.float32(1 / (_LOG_MEL * np.sqrt(terms)))
+            arrays[name] = scale * rng.standard_normal(size, np.float32)
+        else:
+            scale = np.float32(_GAINS[kind] / np.sqrt(size[1] * size[2]))
+            arrays[name] = scale * rng.standard_normal(size, np.float32)
+    for k, channels in enumerate(shape.channels):
+        arrays[f"flow.{k}.end.bias"][channels // 2 :] += np.float32(_LOG_SCALE)
     return arrays
+
+
+SEEDED = Seeded("WaveGlow", WAVEGLOW, SHAPE.settings, tensors)
 
 
 def mel(frames: int, metadata: Mapping[str, Scalar]) -> Array:

@@ -101,7 +101,7 @@ class Wavernn:
                 kind = "dense" if sparsity is None else "sparse"
                 self.session.say(f"making a seeded model, {precision}, {kind}")
                 path = self.session.folder / f"wavernn.{kind}.{precision}.gguf"
-                seeded.write_wavernn(path, precision, sparsity)
+                seeded.SEEDED.write(path, precision, seeded.tensors(sparsity))
                 found.append((path, sparsity))
         return found
 
@@ -125,9 +125,12 @@ class Wavernn:
     def _peers(self, stack: contextlib.ExitStack) -> list[_Running]:
         """The peers that start; the others go to `absent`."""
         if self.options.model is not None:
-            reason = "they run the seeded network, as a model file's inputs are hoisted"
+            reason = "their graph is the seeded checkpoint's: a model file's inputs are hoisted"
             self.absent = [Absent(f"{name} {p}", reason) for name, p in PEERS]
             return []
+        model = self.session.folder / "wavernn.dense.f32.gguf"
+        if not model.exists():
+            seeded.SEEDED.write(model, "f32")
         state = self.session.folder / "state.npz"
         np.savez(state, **seeded.state_dict())  # type: ignore[arg-type]
         graphs = {p: str(self.session.folder / f"step.{p}.onnx") for p in ("f32", "int8")}
@@ -155,7 +158,7 @@ class Wavernn:
                         engine=name,
                         precision=precision,
                         rows=rows,
-                        state=str(state),
+                        model=str(model),
                         graph=graphs[precision],
                         outputs=str(outputs),
                     )

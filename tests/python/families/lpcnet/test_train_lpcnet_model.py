@@ -1,4 +1,4 @@
-"""LPCNet's twin: against the runtime, against upstream's tensors, and against itself."""
+"""LPCNet in PyTorch: against the runtime, upstream's tensors and itself, and its constraints."""
 
 from __future__ import annotations
 
@@ -11,18 +11,22 @@ pytest.importorskip("torch")
 pytest.importorskip("gguf")
 
 import torch
+from lpcnet_files import ROOT
 from test_golden_lpcnet import LATEST, OLD, cases, features_of, forced
 
 import pyvoc
 from pyvoc import _pyvoc
+from pyvoc.container import read_container
 from pyvoc.errors import ModelError
-from pyvoc.families.lpcnet.train.arrays import from_arrays, sizes, to_arrays
-from pyvoc.families.lpcnet.train.model import Lpcnet
+from pyvoc.families.lpcnet import tables
+from pyvoc.families.lpcnet.spec import LPCNET, TENSORS
+from pyvoc.families.lpcnet.torch_model import Lpcnet
 from pyvoc.families.lpcnet.train.quantized import clip_pairs, straight_through
 from pyvoc.families.lpcnet.train.settings import LpcnetModel
 from pyvoc.families.lpcnet.train.sparsify import block_mask, blocks, density_at, elements, is_due
 from pyvoc.families.lpcnet.train.task import LpcnetTask, read_weights
 from pyvoc.files.features import Extractor
+from pyvoc.quant import decode
 from pyvoc.quant.integers import quantize_rows
 
 HOP = 160
@@ -93,11 +97,10 @@ def trained(request: pytest.FixtureRequest) -> LpcnetTask:
     return task
 
 
-def test_twin_equals_the_runtime(trained: LpcnetTask, tmp_path: Path) -> None:
-    path = tmp_path / "model.gguf"
-    trained.export(str(path), precision="f32", metadata=METADATA)
-    model = pyvoc.load(path)
-    extractor = Extractor("lpcnet36" if trained.config.tree else "lpcnet55")
+def is_the_runtimes(network: Lpcnet, model: pyvoc.Model) -> None:
+    """States, outputs and likelihood of a signal, from the runtime's states and codes."""
+    tree, dims = network.config.tree, network.config.features
+    extractor = Extractor("lpcnet36" if tree else "lpcnet55")
     frames = 24
     pcm = speech(frames, seed=5)
     features = extractor.push(pcm)
@@ -109,39 +112,71 @@ def test_twin_equals_the_runtime(trained: LpcnetTask, tmp_path: Path) -> None:
     codes = np.asarray(steps["codes"])[at:end]
     batch = {
         "features": torch.from_numpy(
-            np.ascontiguousarray(features[first - 2 : first + count + 2, : trained.config.features])
+            np.ascontiguousarray(features[first - 2 : first + count + 2, :dims])
         ).unsqueeze(0),
         "codes": torch.from_numpy(codes[:, :3].T.astype(np.float32)).unsqueeze(0),
         "target": torch.from_numpy(codes[:, 3].astype(np.int64)).unsqueeze(0),
         "reset": torch.zeros(1, dtype=torch.bool),
     }
     state = {k: torch.from_numpy(steps[k][at - 1 : at].copy()) for k in ("gru_a", "gru_b")}
-    trained.module.eval()
     with torch.no_grad():
-        a, b, _ = trained.module.states(batch, state)
-        logits = trained.module.logits(b)
-        loss, _, _ = trained.module(batch, state)
-    trained.module.train()
+        a, b, _ = network.states(batch, state)
+        logits = network.logits(b)
+        loss, _, _ = network(batch, state)
     assert np.abs(a[0].numpy() - steps["gru_a"][at:end]).max() < 1e-4
     assert np.abs(b[0].numpy() - steps["gru_b"][at:end]).max() < 1e-4
     found, wanted = logits[0].numpy(), steps["logits"][at:end]
-    nodes = slice(1, 256) if trained.config.tree else slice(0, 256)
+    nodes = slice(1, 256) if tree else slice(0, 256)
     assert np.abs(found[:, nodes] - wanted[:, nodes]).max() < 1e-3
     likelihood = steps["probabilities"][at:end][np.arange(end - at), codes[:, 3]]
     nll = -np.log(np.maximum(likelihood, 1e-30)).mean()
     # The 2019 sampler sharpens and floors its distribution; the tree's is the model's.
-    if trained.config.tree:
+    if tree:
         assert float(loss) == pytest.approx(float(nll), abs=1e-3)
 
 
+def test_a_trained_network_is_the_runtimes(trained: LpcnetTask, tmp_path: Path) -> None:
+    path = tmp_path / "model.gguf"
+    trained.export(str(path), precision="f32", metadata=METADATA)
+    trained.module.eval()
+    is_the_runtimes(trained.module, pyvoc.load(path))
+    trained.module.train()
+
+
+@pytest.mark.parametrize("name", ["tree_sparse.f32", "softmax_sparse.f32"])
+def test_a_model_files_network_is_the_runtimes(name: str) -> None:
+    path = ROOT / "tests" / "golden" / f"{name}.gguf"
+    container = read_container(path)
+    arrays = decode(LPCNET, container)
+    network = Lpcnet.from_arrays(arrays, container.metadata)
+    is_the_runtimes(network, pyvoc.load(path))
+    assert network.pruned
+    found = network.to_arrays()
+    assert found.keys() == arrays.keys()
+    for key, array in found.items():
+        exact = arrays[key].astype(np.float32)
+        # A table is a sum of as many products as it has dimensions, here up to 256.
+        tolerance = 1e-5 * np.abs(exact).max() if key in tables.TABLES else 0
+        np.testing.assert_allclose(array, exact, rtol=0, atol=tolerance, err_msg=key)
+
+
+def test_an_end_to_end_model_is_refused() -> None:
+    container = read_container(ROOT / "tests" / "golden" / "end_to_end.bf16.gguf")
+    with pytest.raises(ValueError, match="end-to-end LPCNet cannot be trained"):
+        Lpcnet.from_arrays(decode(LPCNET, container), container.metadata)
+
+
 @pytest.mark.parametrize("path", [*cases(LATEST), *cases(OLD)])
-def test_upstreams_checkpoint_in_the_twin_gives_upstreams_tensors(path: Path) -> None:
+def test_upstreams_checkpoint_gives_upstreams_tensors(path: Path) -> None:
     pytest.importorskip("h5py")
     checkpoint = read_weights(str(path))
     tree = checkpoint.metadata["lpcnet.sampling"] == "tree"
-    config = sizes(checkpoint.arrays, tree=tree)
-    model = Lpcnet(config).eval()
-    assert from_arrays(model, checkpoint.arrays) < 1e-6
+    model = Lpcnet.from_arrays(checkpoint.arrays, checkpoint.metadata)
+    config, again = model.config, model.to_arrays()
+    assert config.embedding == 128
+    for name in tables.TABLES:
+        table = checkpoint.arrays[name]
+        assert np.abs(again[name] - table).max() < 1e-6 * np.abs(table).max()
     assert model.pruned
     data = forced(path)
     logits = data["ref64_logits" if tree else "ref64_logits_first640"]
@@ -353,9 +388,7 @@ def test_weights_of_another_model_are_refused(trained: LpcnetTask, tmp_path: Pat
 
 
 def test_arrays_are_the_specs(trained: LpcnetTask) -> None:
-    from pyvoc.families.lpcnet.spec import TENSORS
-
-    assert set(to_arrays(trained.module)) == {t.name for t in TENSORS}
+    assert set(trained.module.to_arrays()) == {t.name for t in TENSORS}
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ pytest.importorskip("torch")
 import torch
 
 from pyvoc.errors import Error
-from pyvoc.families.lpcnet.train.model import tree_nll
+from pyvoc.families.lpcnet.torch_model import tree_nll
 from pyvoc.families.lpcnet.train.native import gru_sequence, tree_loss
 from pyvoc.families.lpcnet.train.sparsify import elements
 

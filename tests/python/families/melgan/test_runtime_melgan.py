@@ -122,7 +122,7 @@ def test_no_tail_is_no_option_and_a_wrong_one_is_refused() -> None:
 def test_threads_give_the_same_samples(tmp_path: Path) -> None:
     """A full-size model: the layers of the tiny ones are not worth dividing."""
     path = tmp_path / "full.f32.gguf"
-    seeded.write_melgan(path, "f32")
+    seeded.SEEDED.write(path, "f32")
     mel = make_mel(37)
     alone = pyvoc.load(path).synthesize(mel)
     for threads in (2, 3):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,14 @@ pytest.importorskip("pyvoc._pyvoc")
 pytest.importorskip("gguf")
 
 from bench_files import table_module
-from waveglow_files import TINY, reference
+from waveglow_files import TINY
 
 import pyvoc
 from pyvoc import _pyvoc
 from pyvoc.bench import Options, run
-from pyvoc.bench.mel.graphs import _float_layers, load
+from pyvoc.bench.mel.graphs import _float_layers
+from pyvoc.bench.model_file import load
 from pyvoc.bench.process import Child, allowed
-from pyvoc.bench.seeded import write_seeded
 from pyvoc.cli import main
 from pyvoc.container import read_container
 from pyvoc.errors import UnsupportedError
@@ -71,7 +72,7 @@ def test_work_of_the_published_size() -> None:
         87.73e6, rel=1e-4
     )
     tensors = [{"name": n, "shape": list(a.shape)} for n, a in arrays.items()]
-    metadata = {"waveglow.groups": seeded.SETTINGS.groups}
+    metadata = {"waveglow.groups": seeded.SHAPE.settings.groups}
     macs = waveglow_macs({"tensors": tensors, "hop_length": 256, "metadata": metadata})
     rate = sum(macs.values()) * 22050 / 256 / 1e9
     assert rate == pytest.approx(225, abs=3)  # 10^9 multiply-adds per second of audio
@@ -80,14 +81,8 @@ def test_work_of_the_published_size() -> None:
 @pytest.fixture
 def seeded_model(tmp_path: Path) -> Path:
     """As the one that is measured, but with fewer flows, layers and channels."""
-    write_seeded(
-        tmp_path / "seeded.gguf",
-        WAVEGLOW,
-        seeded.tensors(flows=5, layers=3, channels=32),
-        name="seeded",
-        settings=seeded.SETTINGS.metadata(),
-        precision="f32",
-    )
+    shape = replace(seeded.SHAPE, flows=5, layers=3, hidden=32)
+    seeded.SEEDED.write(tmp_path / "seeded.gguf", "f32", seeded.tensors(shape))
     return tmp_path / "seeded.gguf"
 
 
@@ -98,23 +93,6 @@ def test_the_seeded_model_stays_near_its_noise(seeded_model: Path) -> None:
     samples = pyvoc.load(seeded_model).synthesize(mel, draws=noise.reshape(-1), sigma=1.0)
     assert 0.01 < float(samples.std()) < 3
     assert np.array_equal(mel, seeded.mel(40, metadata))
-
-
-@pytest.mark.parametrize("model", sorted(TINY.glob("*.gguf")), ids=lambda path: path.stem)
-def test_the_torch_twin_computes_what_the_oracle_does(model: Path) -> None:
-    torch = pytest.importorskip("torch")
-    pytest.importorskip("onnx")
-    from pyvoc.families.waveglow.torch_model import Generator
-
-    container = read_container(model)
-    mel, z = (make(16, container.metadata) for make in (seeded.mel, seeded.noise))
-    with torch.inference_mode():
-        inputs = (torch.from_numpy(np.ascontiguousarray(a)[None]) for a in (mel.T, z))
-        found = Generator(str(model))(*inputs).numpy().reshape(-1)
-    net = reference().Waveglow(decode(WAVEGLOW, container), container.metadata)
-    parts = np.split(z, np.cumsum(pyvoc.load(model).info.noise_channels)[:-1])
-    expected = net.infer(mel, parts, 1.0)
-    assert np.abs(found - expected).max() <= 1e-5 * max(1.0, np.abs(expected).max())
 
 
 def test_float_layers_are_those_of_our_int8_files() -> None:

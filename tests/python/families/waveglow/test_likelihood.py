@@ -11,7 +11,7 @@ import pytest
 from lpcnet_files import make_tiny
 from tier_worker import run, tiers
 from voices import MELGAN, TREE, WAVEGLOW, WAVERNN, features_for, make_mel, voice
-from waveglow_files import GOLDEN, TINY, int8_container, reference, tiny_waveglow
+from waveglow_files import GOLDEN, TINY, int8_container, reference, tiny_waveglow, write
 
 import pyvoc
 from pyvoc.container import read_container, write_container
@@ -20,7 +20,7 @@ from pyvoc.convert import convert
 from pyvoc.families import spec_of
 from pyvoc.families.waveglow.spec import WAVEGLOW as SPEC
 from pyvoc.families.waveglow.spec import WaveglowSettings
-from pyvoc.quant import decode, encode
+from pyvoc.quant import decode
 from pyvoc.runtime.likelihood import Likelihood
 
 TOLERANCE = 1e-5
@@ -33,19 +33,6 @@ def oracle(path: Path):
     container = read_container(path)
     arrays = decode(spec_of(container, str(path)), container)
     return reference().Waveglow(arrays, container.metadata)
-
-
-def write(path: Path, tiny, change=lambda arrays: None) -> None:
-    arrays = tiny_waveglow().make(tiny, make_tiny().Draws(tiny.seed))
-    change(arrays)
-    metadata = {
-        "general.name": "made",
-        "pyvoc.source.format": "seeded",
-        "pyvoc.source.sha256": "none",
-        **tiny.settings.metadata(),
-    }
-    container = encode(SPEC, arrays, metadata=metadata, precision="f32")
-    write_container(path, container, spec=SPEC)
 
 
 def in_upstreams_order(z: tuple[np.ndarray, ...]) -> np.ndarray:
@@ -137,7 +124,7 @@ def test_other_shapes(
     settings: WaveglowSettings, flows: int, layers: int, taps: int, tmp_path: Path
 ) -> None:
     path = tmp_path / "made.gguf"
-    write(path, tiny_waveglow().TinyWaveglow(34, settings, flows, layers, 4, taps=taps))
+    write(path, tiny_waveglow().TinyWaveglow(settings, flows, layers, 4, 256 * taps, seed=34))
     model, frames = pyvoc.load(path), 29
     mel = make_mel(frames, bands=settings.recipe.bands)
     for samples in (frames * 256, 27 * 256 + 3 * settings.groups):
@@ -150,7 +137,7 @@ def test_other_shapes(
 
 def test_threads_give_the_same_noise(tmp_path: Path) -> None:
     path, settings = tmp_path / "wide.gguf", WaveglowSettings(replace(NVIDIA, bands=12), 8, 2, 2)
-    write(path, tiny_waveglow().TinyWaveglow(31, settings, 3, 4, 128, taps=2))
+    write(path, tiny_waveglow().TinyWaveglow(settings, 3, 4, 128, 512, seed=31))
     mel, pcm = make_mel(12, bands=12), sound(12 * 256)
     alone = pyvoc.load(path).forward(mel, pcm)
     shared = pyvoc.load(path, threads=2).forward(mel, pcm)
@@ -229,7 +216,7 @@ def test_a_determinant_that_is_not_positive(change: str, tmp_path: Path) -> None
         rows = np.concatenate([mix[:1], mix[:1], mix[2:]])
         path.write_bytes(data.replace(mix.tobytes(), rows.tobytes()))
     else:
-        write(path, tiny_waveglow().EARLY, spoil)
+        write(path, tiny_waveglow().EARLY, change=spoil)
     model, mel = pyvoc.load(path), make_mel(4, bands=5)
     assert np.isfinite(model.synthesize(mel)).all()
     with pytest.raises(pyvoc.UnsupportedError, match=r"flow 2: the determinant of mix\.weight"):
@@ -243,7 +230,7 @@ def test_noise_that_is_not_finite(tmp_path: Path) -> None:
         arrays["flow.1.end.bias"][-1] = 95.0
 
     path = tmp_path / "m.gguf"
-    write(path, tiny_waveglow().EARLY, spoil)
+    write(path, tiny_waveglow().EARLY, change=spoil)
     with pytest.raises(pyvoc.ModelError, match="noise that is not finite"):
         pyvoc.load(path).forward(make_mel(4, bands=5), sound(4 * 32))
 

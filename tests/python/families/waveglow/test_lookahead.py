@@ -12,9 +12,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from test_golden_waveglow import GOLDEN, load, utterances
-from test_runtime_waveglow import EARLY, EVERY, noise, write
+from test_runtime_waveglow import EARLY, EVERY, noise
 from voices import MELGAN, SOFTMAX, TINY, WAVERNN, features_for, make_mel, voice
-from waveglow_files import int8_container, tiny_waveglow
+from waveglow_files import int8_container, tiny_waveglow, write
 
 import pyvoc
 from pyvoc import _pyvoc
@@ -103,7 +103,7 @@ def test_int8(tmp_path: Path) -> None:
 def test_a_full_models_depth(tmp_path: Path) -> None:
     """12 flows of 8 layers, 96 frames: more rows are missing than flows take at a time."""
     deep = tiny_waveglow().TinyWaveglow(
-        33, WaveglowSettings(replace(NVIDIA, bands=2)), 12, 8, 2, taps=2
+        WaveglowSettings(replace(NVIDIA, bands=2)), 12, 8, 2, taps=512, seed=33
     )
     write(tmp_path / "deep.gguf", deep)
     model = pyvoc.load(tmp_path / "deep.gguf")
@@ -115,7 +115,7 @@ def test_a_full_models_depth(tmp_path: Path) -> None:
 def test_frames_of_many_slices(tmp_path: Path) -> None:
     """A block of frames is more steps than a flow takes at a time."""
     settings = WaveglowSettings(replace(NVIDIA, bands=3), 2, 2, 0)
-    write(tmp_path / "long.gguf", tiny_waveglow().TinyWaveglow(32, settings, 6, 5, 4, taps=1))
+    write(tmp_path / "long.gguf", tiny_waveglow().TinyWaveglow(settings, 6, 5, 4, 256, seed=32))
     model = pyvoc.load(tmp_path / "long.gguf")
     assert model.info.lookahead_frames == 2
     for ahead in (0, 1):
@@ -163,7 +163,7 @@ def test_accounting_and_reset() -> None:
 
 def test_lockstep_and_threads(tmp_path: Path) -> None:
     settings = WaveglowSettings(replace(NVIDIA, bands=12), 8, 2, 2)
-    write(tmp_path / "wide.gguf", tiny_waveglow().TinyWaveglow(31, settings, 3, 4, 128, taps=2))
+    write(tmp_path / "wide.gguf", tiny_waveglow().TinyWaveglow(settings, 3, 4, 128, 512, seed=31))
     mel = make_mel(29, bands=12)
     singles = []
     for threads in (1, 2):

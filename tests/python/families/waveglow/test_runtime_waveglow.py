@@ -4,24 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
-from lpcnet_files import make_tiny
 from tier_worker import run, tiers
 from voices import MELGAN, WAVEGLOW, make_mel, voice
-from waveglow_files import TINY, reference, tiny_waveglow
+from waveglow_files import TINY, reference, tiny_waveglow, write
 
 import pyvoc
 from pyvoc.cli import main
-from pyvoc.container import read_container, write_container
+from pyvoc.container import read_container
 from pyvoc.container.mel import NVIDIA
 from pyvoc.families import spec_of
-from pyvoc.families.waveglow.spec import WAVEGLOW as SPEC
 from pyvoc.families.waveglow.spec import WaveglowSettings
-from pyvoc.quant import decode, encode
+from pyvoc.quant import decode
 
 TOLERANCE = 1e-5
 FRAMES = (1, 2, 3, 7, 30, 61)
@@ -168,7 +165,7 @@ def test_look_ahead_of_a_full_model(tmp_path: Path) -> None:
     tiny = tiny_waveglow()
     write(
         tmp_path / "deep.gguf",
-        tiny.TinyWaveglow(33, WaveglowSettings(replace(NVIDIA, bands=2)), 12, 8, 2),
+        tiny.TinyWaveglow(WaveglowSettings(replace(NVIDIA, bands=2)), 12, 8, 2, 1024, seed=33),
     )
     assert pyvoc.load(tmp_path / "deep.gguf").info.lookahead_frames == 96
 
@@ -289,24 +286,11 @@ def test_command_line(tmp_path: Path) -> None:
     assert main([*command, "--sigma", "5"]) != 0
 
 
-def write(path: Path, model: Any, precision: str = "f32") -> None:
-    tiny: ModuleType = tiny_waveglow()
-    arrays = tiny.make(model, make_tiny().Draws(model.seed))
-    metadata = {
-        "general.name": "made",
-        "pyvoc.source.format": "seeded",
-        "pyvoc.source.sha256": "none",
-        **model.settings.metadata(),
-    }
-    container = encode(SPEC, arrays, metadata=metadata, precision=precision)
-    write_container(path, container, spec=SPEC)
-
-
 def test_threads_give_the_same_samples(tmp_path: Path) -> None:
     """A wider model: the layers of the tiny ones are not worth dividing."""
     tiny = tiny_waveglow()
     settings = WaveglowSettings(replace(NVIDIA, bands=12), 8, 2, 2)
-    wide = tiny.TinyWaveglow(31, settings, 3, 4, 128, taps=2)
+    wide = tiny.TinyWaveglow(settings, 3, 4, 128, 512, seed=31)
     write(tmp_path / "wide.gguf", wide)
     mel = make_mel(37, bands=12)
     alone = pyvoc.load(tmp_path / "wide.gguf").synthesize(mel)
@@ -319,7 +303,7 @@ def test_steps_that_fill_many_slices(tmp_path: Path) -> None:
     """A block of frames is more steps than a flow takes at a time."""
     tiny = tiny_waveglow()
     long = tiny.TinyWaveglow(
-        32, WaveglowSettings(replace(NVIDIA, bands=3), 2, 2, 0), 3, 5, 4, taps=1
+        WaveglowSettings(replace(NVIDIA, bands=3), 2, 2, 0), 3, 5, 4, taps=256, seed=32
     )
     write(tmp_path / "long.gguf", long)
     model = pyvoc.load(tmp_path / "long.gguf")

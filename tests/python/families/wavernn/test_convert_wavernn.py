@@ -133,7 +133,7 @@ def test_leftover_outputs_of_the_residual_network_are_dropped(tmp_path: Path) ->
 @pytest.mark.parametrize(("bits", "mode"), [(1, None), (9, None), (10, "raw"), (12, "linear")])
 def test_labels_of_any_bits(tmp_path: Path, bits: int, mode: str | None) -> None:
     settings = dataclasses.replace(tiny_wavernn().MOL.settings, mode="raw", bits=bits)
-    _, state = other(settings=settings)
+    _, state = other(settings=settings, outputs=1 << bits)
     assert len(state["fc3.bias"]) == 1 << bits
     found = read(save_zip(tmp_path / "x.pt", state), mode=mode)
     assert found.metadata["wavernn.mode"] == "raw" and found.metadata["wavernn.bits"] == bits

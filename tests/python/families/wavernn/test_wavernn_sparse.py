@@ -164,7 +164,7 @@ def test_threads_change_nothing_at_the_published_size(precision: str, tmp_path: 
 
     for sparsity in (None, 0.5):
         path = tmp_path / f"{sparsity}.gguf"
-        seeded.write_wavernn(path, precision, sparsity)
+        seeded.SEEDED.write(path, precision, seeded.tensors(sparsity))
         mel = seeded.mel(3, 80)
         found = []
         for threads in (1, 2, 3):

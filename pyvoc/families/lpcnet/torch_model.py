@@ -1,4 +1,4 @@
-"""LPCNet in PyTorch: the spec's twin for training.
+"""LPCNet in PyTorch: for training and in tests.
 
 Valin & Skoglund, "LPCNet: Improving Neural Speech Synthesis Through Linear Prediction", 2019; the
 tree-structured output of today's upstream (xiph/LPCNet).
@@ -12,15 +12,21 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pyvoc.container.tensors import AnyArray, Scalar
+from pyvoc.families.lpcnet import tables
 from pyvoc.families.lpcnet.spec import LEVELS
 from pyvoc.families.lpcnet.train import native
 from pyvoc.families.lpcnet.train.mulaw import HOP, codes_and_target
 from pyvoc.families.lpcnet.train.quantized import straight_through
 from pyvoc.families.lpcnet.train.settings import LpcnetModel
+from pyvoc.families.lpcnet.train.sparsify import blocks
+from pyvoc.train import weights
+from pyvoc.train.recurrent import gru
 
 PITCH_RANGE = (33, 255)
 
@@ -106,6 +112,87 @@ class Lpcnet(nn.Module):
         nn.init.zeros_(self.cond_a.bias)
         nn.init.zeros_(self.cond_b.bias)
         nn.init.xavier_uniform_(self.dual_fc)
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, AnyArray], metadata: Mapping[str, Scalar]) -> Lpcnet:
+        """The network of a valid model file, in evaluation mode.
+
+        Parameters
+        ----------
+        arrays
+            Every tensor of the spec, decoded.
+        metadata
+            Of the file.
+
+        Raises
+        ------
+        ValueError
+            It is an end-to-end model, which this network is not.
+        """
+        network = cls(LpcnetModel.of(arrays, metadata))
+        network.fill(arrays)
+        return network.eval()
+
+    def fill(self, arrays: Mapping[str, AnyArray]) -> None:
+        """Take weights from the spec's tensors.
+
+        GRU A's three tables become one embedding and three kernels (`tables.factor`), and what is
+        zero in its recurrent matrix, outside the diagonals, stays zero.
+
+        Raises
+        ------
+        ValueError
+            They are another model's; names the first ones that do not fit.
+        """
+        targets = self._direct()
+        expected = {name: tuple(target.shape) for name, target in targets.items()}
+        expected |= dict.fromkeys(tables.TABLES, (LEVELS, 3 * self.config.gru_a))
+        weights.check_shapes(expected, arrays)
+        embed, kernels = tables.factor(arrays, self.config.embedding)
+        given = [(target, arrays[name]) for name, target in targets.items()]
+        with torch.no_grad():
+            for target, array in [*given, (self.embed, embed), (self.kernels, kernels)]:
+                target.copy_(torch.from_numpy(np.array(array, np.float32)))
+            self._take_mask()
+
+    def to_arrays(self) -> dict[str, AnyArray]:
+        """Every tensor of the spec, float32, dense, as the network computes with it."""
+        arrays: dict[str, AnyArray] = {
+            name: weights.array_of(target) for name, target in self._direct().items()
+        }
+        with torch.no_grad():
+            each = weights.array_of(self.tables())
+        return arrays | dict(zip(tables.TABLES, each, strict=True))
+
+    def _direct(self) -> dict[str, Tensor]:
+        """The parameters that are tensors of the spec, by the spec's names."""
+        found = {
+            f"{name}.{leaf}": value
+            for name in ("conv1", "conv2", "dense1", "dense2")
+            for leaf, value in self.get_submodule(name).named_parameters()
+        }
+        return found | {
+            "embed_pitch.weight": self.embed_pitch.weight,
+            "gru_a.cond.weight": self.cond_a.weight,
+            "gru_a.bias_ih": self.cond_a.bias,
+            "gru_a.weight_hh": self.gru_a.weight_hh,
+            "gru_a.bias_hh": self.gru_a.bias_hh,
+            "gru_b.weight_ih": self.input_b,
+            "gru_b.bias_ih": self.cond_b.bias,
+            "gru_b.cond.weight": self.cond_b.weight,
+            "gru_b.weight_hh": self.gru_b.weight_hh,
+            "gru_b.bias_hh": self.gru_b.bias_hh,
+            "dual_fc.weight": self.dual_fc,
+            "dual_fc.bias": self.dual_fc_bias,
+            "dual_fc.factor": self.dual_fc_factor,
+        }
+
+    def _take_mask(self) -> None:
+        weight = self.gru_a.weight_hh.detach()
+        eye = torch.eye(weight.shape[1], dtype=torch.bool, device=weight.device).repeat(3, 1)
+        used = blocks(weight.masked_fill(eye, 0.0)) != 0
+        self.mask.copy_(used.any(3).any(1).to(torch.uint8))
+        self.pruned = bool((self.mask == 0).any())
 
     def condition(self, features: Tensor) -> Tensor:
         """The condition of frames from their features and two neighbours on either side.
@@ -205,7 +292,7 @@ class Lpcnet(nn.Module):
         frames = cond.repeat_interleave(HOP, 1)
         x = torch.cat((*embedded.unbind(1), frames), -1)
         inputs = torch.cat((*self.kernels, self.cond_a.weight), 1)
-        return _stock_gru(x, state, inputs, weight, self.cond_a.bias, cell.bias_hh)
+        return gru(x, state, inputs, weight, self.cond_a.bias, cell.bias_hh)
 
     def run_gru_b(
         self, cond: Tensor, x: Tensor, inputs: Tensor, weight: Tensor, state: Tensor
@@ -221,7 +308,7 @@ class Lpcnet(nn.Module):
             )
         x = torch.cat((x, cond.repeat_interleave(HOP, 1)), -1)
         joined = torch.cat((inputs, self.cond_b.weight), 1)
-        return _stock_gru(x, state, joined, weight, self.cond_b.bias, cell.bias_hh)
+        return gru(x, state, joined, weight, self.cond_b.bias, cell.bias_hh)
 
     def logits(self, x: Tensor) -> Tensor:
         """All 256 outputs ``[..., 256]`` of the dual fully-connected layer from ``[..., M]``."""
@@ -287,18 +374,3 @@ def tree_nll(logits: Tensor, symbols: Tensor) -> Tensor:
     bits = (symbols.unsqueeze(1) >> (7 - level)) & 1
     on_path = logits.gather(1, nodes)
     return functional.softplus(torch.where(bits == 1, -on_path, on_path)).sum(1)
-
-
-def _stock_gru(
-    x: Tensor, state: Tensor, inputs: Tensor, weight: Tensor, bias_ih: Tensor, bias_hh: Tensor
-) -> Tensor:
-    """PyTorch's own GRU over ``[rows, T, inputs]``."""
-    device = x.device.type
-    autocast = torch.is_autocast_enabled(device)
-    dtype = torch.get_autocast_dtype(device) if autocast else torch.float32
-    weights = [p.to(dtype) for p in (inputs, weight, bias_ih, bias_hh)]
-    training = torch.is_grad_enabled()
-    out, _ = torch.gru(
-        x.to(dtype), state.to(dtype).unsqueeze(0), weights, True, 1, 0.0, training, False, True
-    )
-    return out.float()
