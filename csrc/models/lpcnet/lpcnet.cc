@@ -40,28 +40,17 @@ bool Lpcnet::valid_frame(const float* frame) const PYVOC_RT {
   return true;
 }
 
-void Lpcnet::process_batch(Session* const* sessions, const float* const* frames, const int* counts,
-                           float* const* samples, int* hops, std::size_t n) const PYVOC_RT {
-  Synthesis* group[kLockstep];
-  float* outputs[kLockstep];
-  int waiting = 0;
-  const bool lockstep = Synthesis::lockstep(weights_);
-  for (std::size_t i = 0; i < n; ++i) {
-    Synthesis* session = static_cast<Synthesis*>(sessions[i]);
-    hops[i] = session->begin_frame(counts[i] > 0 ? frames[i] : nullptr) ? 1 : 0;
-    if (hops[i] == 0) continue;
-    if (!lockstep) {
-      session->run_frame(samples[i]);
-      continue;
-    }
-    group[waiting] = session;
-    outputs[waiting] = samples[i];
-    if (++waiting == kLockstep) {
-      Synthesis::run_lockstep(group, outputs);
-      waiting = 0;
-    }
+void Lpcnet::run(Session* const* sessions, const int* at, float* const* samples, int count,
+                 std::size_t n) const PYVOC_RT {
+  constexpr std::size_t kGroup = kLockstep;
+  std::size_t first = 0;
+  for (; Synthesis::lockstep(weights_) && first + kGroup <= n; first += kGroup) {
+    Synthesis* group[kGroup];
+    for (std::size_t i = 0; i < kGroup; ++i)
+      group[i] = static_cast<Synthesis*>(sessions[first + i]);
+    Synthesis::run_lockstep(group, samples + first, count);
   }
-  for (int i = 0; i < waiting; ++i) group[i]->run_frame(outputs[i]);
+  for (; first < n; ++first) sessions[first]->run(at[first], samples[first], count);
 }
 
 void Lpcnet::teacher_force(Matrix<const float> features, Span<const float> pcm,
@@ -71,9 +60,10 @@ void Lpcnet::teacher_force(Matrix<const float> features, Span<const float> pcm,
   float previous = 0.0f;
   for (std::size_t i = 0; i < pcm.size(); ++i) {
     if (i % kFrameSize == 0) {
-      bool ready = false;
-      while (!ready) {
-        ready = session->begin_frame(frame < features.rows() ? features[frame].data() : nullptr);
+      int begun = 0;
+      while (begun == 0) {
+        begun = frame < features.rows() ? session->begin(features[frame].data(), 1)
+                                        : session->finish(0);
         ++frame;
       }
     }

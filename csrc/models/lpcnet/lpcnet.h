@@ -21,11 +21,11 @@ class Lpcnet final : public Vocoder {
   const VocoderInfo& info() const override { return info_; }
   const std::vector<PlanEntry>& plan() const override { return weights_.plan; }
   std::size_t packed_bytes() const override { return weights_.arena.bytes(); }
-  std::unique_ptr<Session> open(std::uint64_t seed, int /*threads*/) const override {
-    return start(seed);
+  std::unique_ptr<Session> open(const SessionSettings& settings) const override {
+    return start(settings.seed);
   }
-  void process_batch(Session* const* sessions, const float* const* frames, const int* counts,
-                     float* const* samples, int* hops, std::size_t n) const PYVOC_RT override;
+  void run(Session* const* sessions, const int* at, float* const* samples, int count,
+           std::size_t n) const PYVOC_RT override;
   bool valid_frame(const float* frame) const PYVOC_RT override;
   Status predict(Matrix<const float> features, Span<const float> pcm,
                  float* probabilities) const override;

@@ -21,36 +21,41 @@ class Synthesis final : public Session {
 
   void reset(std::uint64_t /*seed*/) PYVOC_RT override {
     generator_.reset();
-    pushed_ = given_ = 0;
+    pushed_ = begun_ = 0;
+    samples_ = 0;
     ended_ = false;
   }
 
-  void set_draws(Span<const float> /*draws*/) PYVOC_RT override {}
-
-  int process(const float* frames, int n, float* samples) PYVOC_RT override {
+  int begin(const float* frames, int n) PYVOC_RT override {
+    generator_.drop(samples_);
     generator_.push(frames, n, false);
     pushed_ += n;
-    return give(std::max<std::int64_t>(pushed_ - config_.lookahead_frames() - given_, 0), samples);
+    return offer(std::max<std::int64_t>(pushed_ - config_.lookahead_frames() - begun_, 0));
   }
 
-  int finish(float* samples) PYVOC_RT override {
+  int finish(int /*ahead*/) PYVOC_RT override {
+    generator_.drop(samples_);
     if (!ended_) generator_.push(nullptr, 0, true);
     ended_ = true;
-    return give(std::min<std::int64_t>(pushed_ - given_, kBlockFrames), samples);
+    return offer(std::min<std::int64_t>(pushed_ - begun_, kBlockFrames));
+  }
+
+  void run(int at, float* samples, int count) PYVOC_RT override {
+    std::memcpy(samples, generator_.samples() + at,
+                sizeof(float) * static_cast<std::size_t>(count));
   }
 
  private:
-  int give(std::int64_t hops, float* samples) PYVOC_RT {
-    const std::int64_t n = hops * config_.hop_length;
-    std::memcpy(samples, generator_.samples(), sizeof(float) * static_cast<std::size_t>(n));
-    generator_.drop(n);
-    given_ += hops;
+  int offer(std::int64_t hops) PYVOC_RT {
+    begun_ += hops;
+    samples_ = hops * config_.hop_length;
     return static_cast<int>(hops);
   }
 
   const Config& config_;
   Generator<X> generator_;
-  std::int64_t pushed_ = 0, given_ = 0;  // frames, hops
+  std::int64_t pushed_ = 0, begun_ = 0;  // frames, hops
+  std::int64_t samples_ = 0;             // of the hops begun last
   bool ended_ = false;
 };
 
@@ -77,11 +82,11 @@ Result<std::unique_ptr<Vocoder>> Melgan::load(const io::Gguf& file,
   return std::unique_ptr<Vocoder>(std::move(model));
 }
 
-std::unique_ptr<Session> Melgan::open(std::uint64_t /*seed*/, int threads) const {
+std::unique_ptr<Session> Melgan::open(const SessionSettings& settings) const {
   if (weights_.integer) {
-    return std::make_unique<Synthesis<std::uint8_t>>(config_, weights_, kernels_, threads);
+    return std::make_unique<Synthesis<std::uint8_t>>(config_, weights_, kernels_, settings.threads);
   }
-  return std::make_unique<Synthesis<float>>(config_, weights_, kernels_, threads);
+  return std::make_unique<Synthesis<float>>(config_, weights_, kernels_, settings.threads);
 }
 
 bool Melgan::valid_frame(const float* frame) const PYVOC_RT {

@@ -20,7 +20,7 @@ class Waveglow final : public Vocoder {
   const VocoderInfo& info() const override { return info_; }
   const std::vector<PlanEntry>& plan() const override { return weights_.plan; }
   std::size_t packed_bytes() const override { return weights_.arena.bytes(); }
-  std::unique_ptr<Session> open(std::uint64_t seed, int threads) const override;
+  std::unique_ptr<Session> open(const SessionSettings& settings) const override;
   bool valid_frame(const float* frame) const PYVOC_RT override;
   Status check_draws(Span<const float> draws) const override;
   Status observe(Matrix<const float> features, std::vector<Activations>& seen) const override;

@@ -30,9 +30,9 @@ Result<std::unique_ptr<Vocoder>> Wavernn::load(const io::Gguf& file,
   info.sample_rate = c.sample_rate;
   info.hop_length = c.hop_length;
   info.lookahead_frames = c.pad;
-  info.sample_by_sample = true;
   info.draws_per_sample = c.mixtures() + 1;
   info.distribution_size = c.outputs;
+  info.foldable = true;
   return std::unique_ptr<Vocoder>(std::move(model));
 }
 
@@ -76,9 +76,9 @@ void Wavernn::teacher_force(Matrix<const float> features, std::size_t first, Spa
   std::size_t next = 0, heard = 0;  // frames
   for (std::size_t i = 0; i < fed.size(); ++i) {
     while (i % hop == 0 && heard <= first + i / hop) {
-      const float* frame = next < features.rows() ? features[next].data() : nullptr;
+      heard += static_cast<std::size_t>(
+          next < features.rows() ? session->begin(features[next].data(), 1) : session->finish(0));
       ++next;
-      if (session->begin_hop(frame)) ++heard;
     }
     visit(i, *session, session->step(static_cast<int>(i % hop), fed[i]));
   }

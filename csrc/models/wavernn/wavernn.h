@@ -22,8 +22,8 @@ class Wavernn final : public Vocoder {
   const VocoderInfo& info() const override { return info_; }
   const std::vector<PlanEntry>& plan() const override { return weights_.plan; }
   std::size_t packed_bytes() const override { return weights_.arena.bytes(); }
-  std::unique_ptr<Session> open(std::uint64_t seed, int threads) const override {
-    return start(seed, threads);
+  std::unique_ptr<Session> open(const SessionSettings& settings) const override {
+    return start(settings.seed, settings.threads);
   }
   void run(Session* const* sessions, const int* at, float* const* samples, int count,
            std::size_t n) const PYVOC_RT override;
