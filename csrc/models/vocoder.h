@@ -5,6 +5,7 @@
 #ifndef PYVOC_MODELS_VOCODER_H_
 #define PYVOC_MODELS_VOCODER_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -26,6 +27,8 @@ struct VocoderInfo {
   std::string feature_layout;  // "lpcnet36"
   int layout_dims = 0;         // floats per frame in files of that layout
   int feature_dims = 0;        // how many of them the model reads
+  // Of those: what is beyond is absurd.
+  float least_feature = 0.0f, most_feature = 0.0f;
   int sample_rate = 0;
   int hop_length = 0;
   int lookahead_frames = 0;
@@ -83,7 +86,7 @@ class Vocoder {
  public:
   virtual ~Vocoder() = default;
 
-  virtual const VocoderInfo& info() const = 0;
+  virtual const VocoderInfo& info() const PYVOC_RT = 0;
   virtual const std::vector<PlanEntry>& plan() const = 0;
   virtual std::size_t packed_bytes() const = 0;
 
@@ -97,8 +100,13 @@ class Vocoder {
     for (std::size_t i = 0; i < n; ++i) sessions[i]->run(at[i], samples[i], count);
   }
 
-  // Checks the values of one frame [feature_dims]; the message of an error names the value.
-  virtual bool valid_frame(const float* frame) const PYVOC_RT = 0;
+  // Whether the values of a frame [feature_dims] are within what info() says of them.
+  bool valid_frame(const float* frame) const PYVOC_RT {
+    const VocoderInfo& i = info();
+    return std::all_of(frame, frame + i.feature_dims, [&i](float x) {
+      return x >= i.least_feature && x <= i.most_feature;  // no NaN
+    });
+  }
 
   // Whether draws are what set_draws takes: uniforms in [0, 1), 1 by rounding, unless a model says
   // otherwise. Allocates for an error only.

@@ -1,43 +1,32 @@
 #include "models/lpcnet/lpcnet.h"
 
-#include <cmath>
-
 namespace pyvoc::models::lpcnet {
 namespace {
 
 // Far beyond what any sound gives (cepstra reach about 15, pitch and correlation about 3).
 constexpr float kAbsurd = 100.0f;
 
-}  // namespace
-
-Result<std::unique_ptr<Vocoder>> Lpcnet::load(const io::Gguf& file,
-                                              const kernels::KernelTable& kernels) {
-  Result<Config> config = read_config(file);
-  if (!config.ok()) return config.status();
-  std::unique_ptr<Lpcnet> model(new Lpcnet(kernels));
-  model->config_ = config.value();
-  const Config& c = model->config_;
-  Status status = load_weights(file, c, kernels, model->weights_);
-  if (!status.ok()) return status;
-  model->info_ = {"lpcnet",
-                  c.precision,
-                  c.layout,
-                  c.layout_dims,
-                  c.feature_dims,
-                  kSampleRate,
-                  kFrameSize,
-                  c.lookahead,
-                  1,
-                  c.sampling == Sampling::kTree ? 8 : 1,
-                  kLevels};
-  return std::unique_ptr<Vocoder>(std::move(model));
+VocoderInfo describe(const Config& c) {
+  VocoderInfo info;
+  info.architecture = "lpcnet";
+  info.precision = c.precision;
+  info.feature_layout = c.layout;
+  info.layout_dims = c.layout_dims;
+  info.feature_dims = c.feature_dims;
+  info.least_feature = -kAbsurd;
+  info.most_feature = kAbsurd;
+  info.sample_rate = kSampleRate;
+  info.hop_length = kFrameSize;
+  info.lookahead_frames = c.lookahead;
+  info.draws_per_sample = c.sampling == Sampling::kTree ? 8 : 1;
+  info.distribution_size = kLevels;
+  return info;
 }
 
-bool Lpcnet::valid_frame(const float* frame) const PYVOC_RT {
-  for (int i = 0; i < config_.feature_dims; ++i) {
-    if (!(std::fabs(frame[i]) <= kAbsurd)) return false;  // NaN too
-  }
-  return true;
+}  // namespace
+
+Result<std::unique_ptr<Vocoder>> load(const io::Gguf& file, const kernels::KernelTable& kernels) {
+  return load_model<Lpcnet>(file, kernels, read_config, load_weights, describe);
 }
 
 void Lpcnet::run(Session* const* sessions, const int* at, float* const* samples, int count,

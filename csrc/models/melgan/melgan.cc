@@ -1,16 +1,14 @@
-#include "models/melgan/melgan.h"
-
+// MelGAN (Kumar et al., 2019): the generators of seungwonpark/melgan, descriptinc/melgan-neurips
+// and MindSpore's model zoo.
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
+#include "models/blocks.h"
+#include "models/loaded.h"
 #include "models/melgan/generator.h"
 
 namespace pyvoc::models::melgan {
 namespace {
-
-// Far beyond any log mel, in decibels too.
-constexpr float kAbsurd = 1000.0f;
 
 template <typename X>
 class Synthesis final : public Session {
@@ -59,41 +57,24 @@ class Synthesis final : public Session {
   bool ended_ = false;
 };
 
-}  // namespace
+class Melgan final : public Loaded<Config, Weights> {
+ public:
+  using Loaded::Loaded;
 
-Result<std::unique_ptr<Vocoder>> Melgan::load(const io::Gguf& file,
-                                              const kernels::KernelTable& kernels) {
-  Result<Config> config = read_config(file);
-  if (!config.ok()) return config.status();
-  std::unique_ptr<Melgan> model(new Melgan(kernels));
-  model->config_ = config.value();
-  const Config& c = model->config_;
-  Status status = load_weights(file, c, kernels, model->weights_);
-  if (!status.ok()) return status;
-  VocoderInfo& info = model->info_;
-  info.architecture = "melgan";
-  info.precision = c.precision;
-  info.feature_layout = "mel";
-  info.layout_dims = info.feature_dims = c.bands;
-  info.sample_rate = c.sample_rate;
-  info.hop_length = c.hop_length;
-  info.lookahead_frames = c.lookahead_frames();
-  info.block_frames = kBlockFrames;
-  return std::unique_ptr<Vocoder>(std::move(model));
-}
+  std::unique_ptr<Session> open(const SessionSettings& settings) const override;
+  Status observe(Matrix<const float> features, std::vector<Activations>& seen) const override;
+  Status time_groups(Matrix<const float> features, std::vector<GroupTime>& groups) const override;
+
+ private:
+  template <typename X>
+  void time(Matrix<const float> features, GroupTime* groups) const;
+};
 
 std::unique_ptr<Session> Melgan::open(const SessionSettings& settings) const {
   if (weights_.integer) {
     return std::make_unique<Synthesis<std::uint8_t>>(config_, weights_, kernels_, settings.threads);
   }
   return std::make_unique<Synthesis<float>>(config_, weights_, kernels_, settings.threads);
-}
-
-bool Melgan::valid_frame(const float* frame) const PYVOC_RT {
-  for (int i = 0; i < config_.bands; ++i) {
-    if (!(std::fabs(frame[i]) <= kAbsurd)) return false;  // NaN too
-  }
-  return true;
 }
 
 Status Melgan::observe(Matrix<const float> features, std::vector<Activations>& seen) const {
@@ -133,16 +114,10 @@ template <typename X>
 void Melgan::time(Matrix<const float> features, GroupTime* groups) const {
   Generator<X> generator(config_, weights_, kernels_, 1);
   generator.time(groups);
-  const std::size_t block = kBlockFrames;
-  std::vector<float> frames(block * features.cols());
-  for (std::size_t i = 0; i < features.rows(); i += block) {
-    const std::size_t n = std::min(block, features.rows() - i);
-    for (std::size_t r = 0; r < n; ++r) {
-      std::copy_n(features[i + r].data(), features.cols(), frames.data() + r * features.cols());
-    }
-    generator.push(frames.data(), static_cast<int>(n), false);
+  for_blocks(features, kBlockFrames, [&](const float* frames, int n) {
+    generator.push(frames, n, false);
     generator.drop(generator.count());
-  }
+  });
   generator.push(nullptr, 0, true);
 }
 
@@ -161,6 +136,18 @@ Status Melgan::time_groups(Matrix<const float> features, std::vector<GroupTime>&
     time<float>(features, groups.data());
   }
   return Status();
+}
+
+VocoderInfo describe(const Config& c) {
+  VocoderInfo info = describe_mel("melgan", c, c.lookahead_frames());
+  info.block_frames = kBlockFrames;
+  return info;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Vocoder>> load(const io::Gguf& file, const kernels::KernelTable& kernels) {
+  return load_model<Melgan>(file, kernels, read_config, load_weights, describe);
 }
 
 }  // namespace pyvoc::models::melgan

@@ -1,16 +1,15 @@
-#include "models/waveglow/waveglow.h"
-
+// WaveGlow (Prenger et al., 2018): NVIDIA's flow-based vocoder.
 #include <algorithm>
 #include <cmath>
 
+#include "models/blocks.h"
+#include "models/loaded.h"
 #include "models/waveglow/generator.h"
 #include "models/waveglow/likelihood.h"
 
 namespace pyvoc::models::waveglow {
 namespace {
 
-// Far beyond any log mel, in decibels too.
-constexpr float kAbsurd = 1000.0f;
 constexpr float kAbsurdDraw = 100.0f;  // standard deviations
 
 template <typename X>
@@ -70,58 +69,33 @@ class Synthesis final : public Session {
 // A whole utterance, of which the samples are not wanted.
 template <typename X>
 void pass(Synthesis<X>& synthesis, Matrix<const float> features) {
-  const std::size_t most = kBlockFrames, cols = features.cols();
-  std::vector<float> frames(most * cols);
-  for (std::size_t i = 0; i < features.rows(); i += most) {
-    const std::size_t n = std::min(most, features.rows() - i);
-    for (std::size_t r = 0; r < n; ++r) {
-      std::copy_n(features[i + r].data(), cols, frames.data() + r * cols);
-    }
-    synthesis.begin(frames.data(), static_cast<int>(n));
-  }
+  for_blocks(features, kBlockFrames,
+             [&](const float* frames, int n) { synthesis.begin(frames, n); });
   while (synthesis.finish(0) > 0) {
   }
 }
 
-}  // namespace
+class Waveglow final : public Loaded<Config, Weights> {
+ public:
+  using Loaded::Loaded;
 
-Result<std::unique_ptr<Vocoder>> Waveglow::load(const io::Gguf& file,
-                                                const kernels::KernelTable& kernels) {
-  Result<Config> config = read_config(file);
-  if (!config.ok()) return config.status();
-  std::unique_ptr<Waveglow> model(new Waveglow());
-  model->config_ = config.value();
-  const Config& c = model->config_;
-  const Status status = load_weights(file, c, kernels, model->weights_);
-  if (!status.ok()) return status;
-  VocoderInfo& info = model->info_;
-  info.architecture = "waveglow";
-  info.precision = c.precision;
-  info.feature_layout = "mel";
-  info.layout_dims = info.feature_dims = c.bands;
-  info.sample_rate = c.sample_rate;
-  info.hop_length = c.hop_length;
-  info.lookahead_frames = c.lookahead_frames();
-  info.block_frames = kBlockFrames;
-  info.draws_per_sample = 1;
-  info.takes_sigma = true;
-  info.takes_lookahead = true;
-  info.flows = c.flows();
-  return std::unique_ptr<Vocoder>(std::move(model));
-}
+  std::unique_ptr<Session> open(const SessionSettings& settings) const override;
+  Status check_draws(Span<const float> draws) const override;
+  Status observe(Matrix<const float> features, std::vector<Activations>& seen) const override;
+  Status time_groups(Matrix<const float> features, std::vector<GroupTime>& groups) const override;
+  Status forward(Matrix<const float> features, Span<const float> pcm, int threads, float* noise,
+                 double* log_scales, double* log_dets) const override;
+
+ private:
+  template <typename X>
+  void time(Matrix<const float> features, GroupTime* groups) const;
+};
 
 std::unique_ptr<Session> Waveglow::open(const SessionSettings& settings) const {
   if (weights_.integer) {
     return std::make_unique<Synthesis<std::uint8_t>>(config_, weights_, settings);
   }
   return std::make_unique<Synthesis<float>>(config_, weights_, settings);
-}
-
-bool Waveglow::valid_frame(const float* frame) const PYVOC_RT {
-  for (int i = 0; i < config_.bands; ++i) {
-    if (!(std::fabs(frame[i]) <= kAbsurd)) return false;  // NaN too
-  }
-  return true;
 }
 
 Status Waveglow::check_draws(Span<const float> draws) const {
@@ -210,6 +184,22 @@ Status Waveglow::forward(Matrix<const float> features, Span<const float> pcm, in
     return Status(Code::kModel, "the flows turn this audio into noise that is not finite");
   }
   return Status();
+}
+
+VocoderInfo describe(const Config& c) {
+  VocoderInfo info = describe_mel("waveglow", c, c.lookahead_frames());
+  info.block_frames = kBlockFrames;
+  info.draws_per_sample = 1;
+  info.flows = c.flows();
+  info.takes_sigma = true;
+  info.takes_lookahead = true;
+  return info;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Vocoder>> load(const io::Gguf& file, const kernels::KernelTable& kernels) {
+  return load_model<Waveglow>(file, kernels, read_config, load_weights, describe);
 }
 
 }  // namespace pyvoc::models::waveglow
