@@ -60,7 +60,7 @@ py::dict lpcnet_frames(const Model& model, const FloatArray& features) {
   Rows gru_a(n, 3 * c.gru_a), gru_b(n, 3 * c.gru_b), lpc(n, kLpcOrder);
   const auto session = net.start(0);
   for (std::size_t i = 0; i < n; ++i) {
-    session->begin_frame(features.data(static_cast<py::ssize_t>(i), 0));
+    session->begin(features.data(static_cast<py::ssize_t>(i), 0), 1);
     const Condition& state = session->condition();
     conv1.put(i, state.conv1());
     conv2.put(i, state.conv2());

@@ -36,7 +36,7 @@ pyvoc_status pyvoc_folds_open(const pyvoc_model* model, size_t frames,
       if (status != PYVOC_OK) return status;
     }
     const pyvoc::models::VocoderInfo& info = model->vocoder->info();
-    if (!info.sample_by_sample) {
+    if (!info.foldable) {
       return fail(Status(Code::kUnsupported,
                          info.architecture + " does not go sample by sample: it cannot be folded"));
     }

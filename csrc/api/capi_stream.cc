@@ -76,7 +76,9 @@ pyvoc_status pyvoc_stream_open(pyvoc_model* model, const pyvoc_stream_options* o
     return fail(Status(Code::kArgument, "threads is " + std::to_string(given.threads) +
                                             ", at most " + std::to_string(pyvoc::Team::kMost)));
   }
-  const int threads = given.threads == 0 ? 1 : static_cast<int>(given.threads);
+  pyvoc::models::SessionSettings settings;
+  settings.seed = given.seed;
+  settings.threads = given.threads == 0 ? 1 : static_cast<int>(given.threads);
   if (given.sigma_given != 0) {
     if (!model->vocoder->info().takes_sigma) {
       return fail(Status(Code::kUnsupported, model->vocoder->info().architecture +
@@ -86,13 +88,13 @@ pyvoc_status pyvoc_stream_open(pyvoc_model* model, const pyvoc_stream_options* o
       return fail(
           Status(Code::kArgument, "sigma is " + std::to_string(given.sigma) + ", expected 0 to 4"));
     }
+    settings.sigma = given.sigma;
   }
   const pyvoc::Result<int> lookahead = read_lookahead(model->vocoder->info(), given);
   if (!lookahead.ok()) return fail(lookahead.status());
+  settings.lookahead = lookahead.value();
   return pyvoc::api::guarded([&] {
-    *stream =
-        new pyvoc_stream{Stream(model->vocoder, given.seed, capacity, threads, lookahead.value())};
-    if (given.sigma_given != 0) (*stream)->stream.set_sigma(given.sigma);
+    *stream = new pyvoc_stream{Stream(model->vocoder, settings, capacity)};
     return PYVOC_OK;
   });
 }

@@ -31,7 +31,7 @@ std::size_t most_frames(dsp::FeatureExtractor& extractor, std::size_t n, bool fl
 LivePath::LivePath(std::shared_ptr<const models::Vocoder> vocoder,
                    std::unique_ptr<dsp::FeatureExtractor> extractor, const dsp::VoiceShift& shift,
                    const LiveSettings& settings, Ring& output)
-    : stream_(vocoder, settings.seed, 0, settings.threads, vocoder->info().lookahead_frames),
+    : stream_(vocoder, {settings.seed, settings.threads, {}, {}}, 0),
       extractor_(std::move(extractor)),
       shift_(shift),
       output_(output),

@@ -3,10 +3,17 @@
 #include <string>
 
 #include "kernels/resolve.h"
-#include "models/lpcnet/lpcnet.h"
-#include "models/melgan/melgan.h"
-#include "models/waveglow/waveglow.h"
-#include "models/wavernn/wavernn.h"
+#include "models/loaded.h"
+
+// The families of this build: the folders of models/, each of which defines `load`. Adding one is a
+// word.
+#define PYVOC_FAMILIES(family) family(lpcnet) family(melgan) family(waveglow) family(wavernn)
+
+#define PYVOC_DECLARE(name)       \
+  namespace pyvoc::models::name { \
+  Load load;                      \
+  }
+PYVOC_FAMILIES(PYVOC_DECLARE)
 
 namespace pyvoc::api {
 namespace {
@@ -15,15 +22,11 @@ constexpr std::uint64_t kFormatVersion = 1;
 
 struct Entry {
   const char* architecture;
-  Result<std::unique_ptr<models::Vocoder>> (*load)(const io::Gguf&, const kernels::KernelTable&);
+  models::Load* load;
 };
 
-constexpr Entry kModels[] = {
-    {"pyvoc.lpcnet", models::lpcnet::Lpcnet::load},
-    {"pyvoc.melgan", models::melgan::Melgan::load},
-    {"pyvoc.waveglow", models::waveglow::Waveglow::load},
-    {"pyvoc.wavernn", models::wavernn::Wavernn::load},
-};
+#define PYVOC_ENTRY(name) {"pyvoc." #name, models::name::load},
+constexpr Entry kModels[] = {PYVOC_FAMILIES(PYVOC_ENTRY)};
 
 }  // namespace
 

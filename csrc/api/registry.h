@@ -1,5 +1,5 @@
-// From a model file to a Vocoder: the architecture's name picks the loader. Adding a model is a
-// line.
+// From a model file to a Vocoder: the architecture's name picks the loader. Adding a family is a
+// word in the list of registry.cc.
 #ifndef PYVOC_API_REGISTRY_H_
 #define PYVOC_API_REGISTRY_H_
 

@@ -1,7 +1,7 @@
-// A stream: frames are queued by push and turned into samples by pull, by the hop or sample by
-// sample as the model is, so that the samples do not depend on how either side was cut into pieces.
-// With a look-ahead shorter than the model's they do depend on the pushes: at the end of each, what
-// is due is computed as if the stream ended there. One thread at a time.
+// A stream: frames are queued by push and turned into samples by pull, so that the samples do not
+// depend on how either side was cut into pieces. With a look-ahead shorter than the model's they do
+// depend on the pushes: at the end of each, what is due is computed as if the stream ended there.
+// One thread at a time.
 #ifndef PYVOC_API_STREAM_H_
 #define PYVOC_API_STREAM_H_
 
@@ -16,10 +16,9 @@ namespace pyvoc::api {
 
 class Stream {
  public:
-  // `lookahead`: frames, at most the model's own, fewer where it takes_lookahead. May throw
-  // std::bad_alloc.
-  Stream(std::shared_ptr<const models::Vocoder> vocoder, std::uint64_t seed,
-         std::size_t capacity_frames, int threads, int lookahead);
+  // May throw std::bad_alloc.
+  Stream(std::shared_ptr<const models::Vocoder> vocoder, const models::SessionSettings& settings,
+         std::size_t capacity_frames);
 
   const models::Vocoder& vocoder() const { return *vocoder_; }
 
@@ -36,24 +35,21 @@ class Stream {
   Code skip(std::size_t n) PYVOC_RT;
   void reset(std::uint64_t seed) PYVOC_RT;
   void set_draws(Span<const float> draws) PYVOC_RT { session_->set_draws(draws); }
-  void set_sigma(float sigma) PYVOC_RT { session_->set_sigma(sigma); }
   std::size_t latency_samples() const PYVOC_RT;
 
   BusyFlag& busy() PYVOC_RT { return busy_; }
 
  private:
-  static void pull_hops(Stream* const* streams, std::size_t n, float* const* samples,
-                        std::size_t capacity, std::size_t* written) PYVOC_RT;
-  static void pull_samples(Stream* const* streams, std::size_t n, float* const* samples,
-                           std::size_t capacity, std::size_t* written) PYVOC_RT;
+  // As pull_batch, for as many streams as the model is handed at once.
+  static void pull_group(Stream* const* streams, std::size_t n, float* const* samples,
+                         std::size_t capacity, std::size_t* written) PYVOC_RT;
   bool has_work() const PYVOC_RT;  // a hop can be computed
   // Takes frames out of the queue, as many as `samples` samples need and the model accepts; their
   // number is 0 beyond the end.
   int next_frames(std::size_t samples, const float** frames) PYVOC_RT;
-  // From the buffered hops, then those that a short look-ahead makes due.
-  std::size_t take(Span<float> samples) PYVOC_RT;
-  void buffered(int hops) PYVOC_RT;  // so many were computed, or one begun
-  bool open_hop() PYVOC_RT;  // sample by sample: whether there is a hop with samples to come
+  // Begins hops when those that were begun are used up, as many as `samples` samples need and the
+  // model begins at a time; whether there are samples to run.
+  bool begin(std::size_t samples) PYVOC_RT;
   bool ahead() const PYVOC_RT { return lookahead_ < vocoder_->info().lookahead_frames; }
 
   std::shared_ptr<const models::Vocoder> vocoder_;
@@ -61,13 +57,10 @@ class Stream {
   BusyFlag busy_;
   std::size_t dims_, hop_, block_;
   int lookahead_;
-  bool by_sample_;
   std::vector<float> queue_;  // ring of capacity_ frames
   std::vector<char> ends_;    // of each: whether it was the last one of a push
   std::size_t capacity_ = 0, head_ = 0, waiting_ = 0;
-  std::vector<float> hops_;                  // what was computed last: block_ hops
-  std::size_t hops_size_ = 0;                // samples in it, or of the hop that was begun
-  std::size_t hops_used_ = 0;                // samples of it that were given out or left out
+  std::size_t begun_ = 0, used_ = 0;         // samples of the hops begun last; run or left out
   std::size_t skip_ = 0;                     // samples still to be left out
   std::uint64_t pushed_ = 0, produced_ = 0;  // frames in, hops out
   std::uint64_t due_ = 0;                    // hops that a short look-ahead has made due

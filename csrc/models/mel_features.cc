@@ -1,99 +1,69 @@
 #include "models/mel_features.h"
 
-#include <string>
+#include <limits>
 
 namespace pyvoc::models {
 namespace {
 
-constexpr std::uint64_t kMaxInteger = 1 << 20;  // above every limit of a recipe
-
-class Reader {
- public:
-  explicit Reader(const io::Gguf& file) : file_(file) {}
-
-  std::size_t integer(const char* key) {
-    std::uint64_t value = 0;
-    if (take(file_.get_uint(key), value) && value > kMaxInteger) {
-      add(std::string(key) + " is " + std::to_string(value));
-      value = 0;
-    }
-    return static_cast<std::size_t>(value);
-  }
-
-  float number(const char* key) {
-    double value = 0.0;
-    take(file_.get_float(key), value);
-    return static_cast<float>(value);
-  }
-
-  bool flag(const char* key) {
-    bool value = false;
-    take(file_.get_bool(key), value);
-    return value;
-  }
-
-  // The place of the entry's text among `names`; 0 and a problem when it is none of them.
-  template <std::size_t n>
-  int choice(const char* key, const char* const (&names)[n]) {
-    std::string value, expected;
-    if (!take(file_.get_string(key), value)) return 0;
-    for (std::size_t i = 0; i < n; ++i) {
-      if (value == names[i]) return static_cast<int>(i);
-      expected += std::string(i == 0 ? "" : " or ") + names[i];
-    }
-    add(std::string(key) + " is \"" + value + "\", expected " + expected);
-    return 0;
-  }
-
-  void add(const std::string& text) {
-    if (!text.empty()) text_ += (text_.empty() ? "" : "; ") + text;
-  }
-  bool none() const { return text_.empty(); }
-  Status status() const {
-    return Status(Code::kModel, file_.name() + ": no valid mel recipe: " + text_);
-  }
-
- private:
-  template <typename T>
-  bool take(const Result<T>& result, T& value) {
-    if (result.ok()) {
-      value = result.value();
-    } else {
-      add(result.status().message());
-    }
-    return result.ok();
-  }
-
-  const io::Gguf& file_;
-  std::string text_;
-};
+constexpr int kMaxInteger = 1 << 20;  // above every limit of a recipe
+constexpr int kMaxBands = 512;
+constexpr float kAbsurd = 1000.0f;  // far beyond any log mel, in decibels too
+constexpr const char* kLayouts[] = {kMelLayout};
 
 }  // namespace
 
+void read_mel_config(Problems& problems, MelConfig& config) {
+  config.precision = problems.text("pyvoc.precision");
+  problems.choice("pyvoc.features.layout", kLayouts);
+  config.sample_rate = problems.integer("pyvoc.features.sample_rate", 1000, 384000);
+  config.hop_length = problems.integer("pyvoc.features.hop_length", 1, kMaxHop);
+  config.bands = problems.integer("pyvoc.features.bands", 1, kMaxBands);
+}
+
+VocoderInfo describe_mel(const char* architecture, const MelConfig& config, int lookahead_frames) {
+  VocoderInfo info;
+  info.architecture = architecture;
+  info.precision = config.precision;
+  info.feature_layout = kMelLayout;
+  info.layout_dims = info.feature_dims = config.bands;
+  info.least_feature = -kAbsurd;
+  info.most_feature = kAbsurd;
+  info.sample_rate = config.sample_rate;
+  info.hop_length = config.hop_length;
+  info.lookahead_frames = lookahead_frames;
+  return info;
+}
+
 Result<dsp::MelRecipe> read_mel_recipe(const io::Gguf& file) {
-  constexpr const char* kLayouts[] = {kMelLayout};
   constexpr const char* kLogs[] = {"ln", "log10", "db"};
   constexpr const char* kPaddings[] = {"reflect", "zero"};
-  Reader reader(file);
+  Problems problems(file);
+  // What is possible, dsp::mel_recipe_problems knows.
+  const auto integer = [&](const char* key) { return problems.integer(key, 0, kMaxInteger); };
+  const auto size = [&](const char* key) { return static_cast<std::size_t>(integer(key)); };
+  const auto number = [&](const char* key) {
+    constexpr double kMost = std::numeric_limits<float>::max();
+    return problems.number(key, -kMost, kMost);
+  };
   dsp::MelRecipe r;
-  reader.choice("pyvoc.features.layout", kLayouts);
-  r.sample_rate = reader.integer("pyvoc.features.sample_rate");
-  r.hop_length = reader.integer("pyvoc.features.hop_length");
-  r.window_length = reader.integer("pyvoc.features.window_length");
-  r.fft_length = reader.integer("pyvoc.features.fft_length");
-  r.bands = reader.integer("pyvoc.features.bands");
-  r.fmin = reader.number("pyvoc.features.fmin");
-  r.fmax = reader.number("pyvoc.features.fmax");
-  r.log = static_cast<dsp::MelLog>(reader.choice("pyvoc.features.log", kLogs));
-  r.floor = reader.number("pyvoc.features.floor");
-  r.power = static_cast<int>(reader.integer("pyvoc.features.power"));
-  r.padding = static_cast<dsp::MelPadding>(reader.choice("pyvoc.features.padding", kPaddings));
-  r.pad = reader.integer("pyvoc.features.pad");
-  r.normalized = reader.flag("pyvoc.features.normalized");
-  r.ref_db = reader.number("pyvoc.features.ref_db");
-  r.min_db = reader.number("pyvoc.features.min_db");
-  if (reader.none()) reader.add(dsp::mel_recipe_problems(r));
-  if (!reader.none()) return reader.status();
+  problems.choice("pyvoc.features.layout", kLayouts);
+  r.sample_rate = size("pyvoc.features.sample_rate");
+  r.hop_length = size("pyvoc.features.hop_length");
+  r.window_length = size("pyvoc.features.window_length");
+  r.fft_length = size("pyvoc.features.fft_length");
+  r.bands = size("pyvoc.features.bands");
+  r.fmin = number("pyvoc.features.fmin");
+  r.fmax = number("pyvoc.features.fmax");
+  r.log = static_cast<dsp::MelLog>(problems.choice("pyvoc.features.log", kLogs));
+  r.floor = number("pyvoc.features.floor");
+  r.power = integer("pyvoc.features.power");
+  r.padding = static_cast<dsp::MelPadding>(problems.choice("pyvoc.features.padding", kPaddings));
+  r.pad = size("pyvoc.features.pad");
+  r.normalized = problems.flag("pyvoc.features.normalized");
+  r.ref_db = number("pyvoc.features.ref_db");
+  r.min_db = number("pyvoc.features.min_db");
+  if (problems.none()) problems.add(dsp::mel_recipe_problems(r));
+  if (!problems.none()) return problems.status("no valid mel recipe: ");
   return r;
 }
 

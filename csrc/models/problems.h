@@ -1,4 +1,5 @@
-// Collects what is wrong with a model file's metadata so that one message lists everything.
+// Reads a model file's metadata and collects what is wrong with it, so that one message lists
+// everything.
 #ifndef PYVOC_MODELS_PROBLEMS_H_
 #define PYVOC_MODELS_PROBLEMS_H_
 
@@ -12,55 +13,50 @@ class Problems {
  public:
   explicit Problems(const io::Gguf& file) : file_(file) {}
 
-  template <typename T>
-  bool take(const Result<T>& result, T& value) {
-    if (!result.ok()) {
-      add(result.status().message());
-      return false;
-    }
-    value = result.value();
-    return true;
+  // The value of an entry. Where it is missing, of another type or outside what is expected, that
+  // is a problem, and the value is 0, false or empty.
+  int integer(const char* key, int least, int most);
+  float number(const char* key, double least, double most);
+  bool flag(const char* key);
+  std::string text(const char* key);
+
+  // The place of the entry's text among `names`.
+  template <std::size_t n>
+  int choice(const char* key, const char* const (&names)[n]) {
+    return choose(key, names, n);
   }
 
-  void expect(const char* key, std::uint64_t wanted) {
-    std::uint64_t found = 0;
-    if (take(file_.get_uint(key), found) && found != wanted) {
-      add(std::string(key) + " is " + std::to_string(found) + ", expected " +
-          std::to_string(wanted));
-    }
-  }
+  void expect(const char* key, int wanted) { integer(key, wanted, wanted); }
 
   // An error when the file is of a newer revision than `known`; a missing one is a problem.
-  Status check_revision(const std::string& model, std::uint64_t known) {
-    std::uint64_t revision = 0;
-    if (!take(file_.get_uint("pyvoc.spec_revision"), revision) || revision <= known) {
-      return Status();
-    }
-    return Status(Code::kUnsupported, file_.name() + ": " + model + " spec revision " +
-                                          std::to_string(revision) +
-                                          " is newer than this build reads (" +
-                                          std::to_string(known) + "); upgrade pyvoc");
-  }
+  Status check_revision(const std::string& model, std::uint64_t known);
 
   // The size of one dimension of a tensor; 0 when the tensor is missing.
-  int dimension(const char* tensor, std::size_t axis, std::size_t dims, std::size_t limit) {
-    const io::Tensor* t = file_.find_tensor(tensor);
-    if (t == nullptr) {
-      add(std::string("tensor ") + tensor + " is missing");
-      return 0;
-    }
-    if (t->shape.size() != dims || t->shape[axis] > limit) {
-      add(std::string("tensor ") + tensor + " has an unexpected shape");
-      return 0;
-    }
-    return static_cast<int>(t->shape[axis]);
+  int dimension(const std::string& tensor, std::size_t axis, std::size_t dims, std::size_t limit);
+
+  void add(const std::string& text) {
+    if (!text.empty()) text_ += (text_.empty() ? "" : "; ") + text;
+  }
+  bool none() const { return text_.empty(); }
+  // `about`: what has the problems, where that is not the file as a whole.
+  Status status(const std::string& about = "") const {
+    return Status(Code::kModel, file_.name() + ": " + about + text_);
   }
 
-  void add(const std::string& text) { text_ += (text_.empty() ? "" : "; ") + text; }
-  bool none() const { return text_.empty(); }
-  Status status() const { return Status(Code::kModel, file_.name() + ": " + text_); }
-
  private:
+  template <typename T>
+  bool take(const Result<T>& result, T& value) {
+    if (result.ok()) {
+      value = result.value();
+    } else {
+      add(result.status().message());
+    }
+    return result.ok();
+  }
+  int choose(const char* key, const char* const* names, std::size_t n);
+  void add_range(const char* key, const std::string& found, const std::string& least,
+                 const std::string& most);
+
   const io::Gguf& file_;
   std::string text_;
 };

@@ -6,8 +6,6 @@
 namespace pyvoc::models {
 namespace {
 
-using Type = backends::Weights;
-
 void read_int8(Tensors& tensors, const std::string& weight, const io::Tensor& tensor,
                nn::ConvSource& source) {
   const auto* q = reinterpret_cast<const std::int8_t*>(tensor.data);
@@ -42,10 +40,8 @@ void read_weights(Tensors& tensors, const std::string& weight,
   const io::Tensor* t = tensors.any(weight, shape, types);
   if (t == nullptr) return;
   source.data = t->data;
-  source.type = t->type == io::TensorType::kF32    ? Type::kF32
-                : t->type == io::TensorType::kBf16 ? Type::kBf16
-                                                   : Type::kI8;
-  if (source.type == Type::kI8) read_int8(tensors, weight, *t, source);
+  source.type = weights_of(*t);
+  if (source.type == backends::Weights::kI8) read_int8(tensors, weight, *t, source);
 }
 
 Quantization make_quantization(const nn::ConvSource& source, int repeats, Arena& arena) {

@@ -34,6 +34,12 @@ bool finite(const Tensor& t) {
 
 }  // namespace
 
+backends::Weights weights_of(const Tensor& tensor) {
+  return tensor.type == TensorType::kF32    ? backends::Weights::kF32
+         : tensor.type == TensorType::kBf16 ? backends::Weights::kBf16
+                                            : backends::Weights::kI8;
+}
+
 void widen(const Tensor& tensor, float* out) {
   if (tensor.type == TensorType::kF32) {
     std::memcpy(out, tensor.data, tensor.elements * sizeof(float));
@@ -142,9 +148,7 @@ nn::LinearSource Tensors::matrix(const std::string& name, int rows, int cols, in
            : any(name, shape, {TensorType::kF32, TensorType::kBf16});
   if (t == nullptr) return source;
   source.data = t->data;
-  source.type = t->type == TensorType::kF32    ? backends::Weights::kF32
-                : t->type == TensorType::kBf16 ? backends::Weights::kBf16
-                                               : backends::Weights::kI8;
+  source.type = weights_of(*t);
   if (blocks && !read_blocks(*t, source)) return source;
   if (source.block_rows == 16 && (t->type != TensorType::kF32 || rows / gates % 16 != 0)) {
     problem("tensor " + name + " has 16 x 1 blocks, which are F32 with multiples of 16 rows only");

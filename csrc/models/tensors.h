@@ -48,6 +48,9 @@ class Tensors {
   std::vector<std::string> problems_;
 };
 
+// What layers call F32, BF16 or I8.
+backends::Weights weights_of(const io::Tensor& tensor);
+
 // Widens BF16 or F32 data to float.
 void widen(const io::Tensor& tensor, float* out);
 

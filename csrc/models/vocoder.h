@@ -1,13 +1,15 @@
 // What every model implements: Vocoder (immutable, shared by all streams) and Session (what one
-// stream remembers). A session takes feature frames and gives samples, by the hop or sample by
-// sample; the stream in api/ queues frames and cuts samples to size, so a model never sees how its
-// caller chunks.
+// stream remembers). A session begins hops with the frames it is given and then runs their samples;
+// the stream in api/ queues frames and asks for samples as its caller does, so a model never sees
+// how its caller chunks.
 #ifndef PYVOC_MODELS_VOCODER_H_
 #define PYVOC_MODELS_VOCODER_H_
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,18 +27,26 @@ struct VocoderInfo {
   std::string feature_layout;  // "lpcnet36"
   int layout_dims = 0;         // floats per frame in files of that layout
   int feature_dims = 0;        // how many of them the model reads
+  // Of those: what is beyond is absurd.
+  float least_feature = 0.0f, most_feature = 0.0f;
   int sample_rate = 0;
   int hop_length = 0;
   int lookahead_frames = 0;
   int block_frames = 1;  // the most frames that a session takes at a time
   int draws_per_sample = 0;
   int distribution_size = 0;
-  bool takes_sigma = false;      // draws are standard normal numbers, scaled by Session::set_sigma
   int flows = 0;                 // of Vocoder::forward
-  bool takes_lookahead = false;  // Session::set_lookahead
-  // Sessions go by Session::begin_hop and Vocoder::run, not by process and finish: a hop may be
-  // divided, and samples left out.
-  bool sample_by_sample = false;
+  bool takes_sigma = false;      // draws are standard normal numbers, scaled by a session's sigma
+  bool takes_lookahead = false;  // a session may look ahead less than lookahead_frames
+  bool foldable = false;         // an utterance may be divided among sessions, and samples left out
+};
+
+// What is settled when a session is opened; what is not given is the model's own.
+struct SessionSettings {
+  std::uint64_t seed = 0;
+  int threads = 1;               // the most, the caller's among them; a model may use fewer
+  std::optional<float> sigma;    // standard deviation of the noise; where VocoderInfo::takes_sigma
+  std::optional<int> lookahead;  // frames, at most the model's; where VocoderInfo::takes_lookahead
 };
 
 struct PlanEntry {  // one line of `pyvoc info MODEL`
@@ -44,6 +54,7 @@ struct PlanEntry {  // one line of `pyvoc info MODEL`
   int rows = 0, cols = 0;
 };
 
+// begin, run what was begun, begin, run, ... and at the end finish, run, until nothing remains.
 class Session {
  public:
   virtual ~Session() = default;
@@ -52,78 +63,50 @@ class Session {
   virtual void reset(std::uint64_t seed) PYVOC_RT = 0;
 
   // Draws, which Vocoder::check_draws accepts, to use before the session's own generator; borrowed.
-  virtual void set_draws(Span<const float> draws) PYVOC_RT = 0;
+  virtual void set_draws(Span<const float> draws) PYVOC_RT { (void)draws; }
 
-  // Standard deviation of the noise, where VocoderInfo::takes_sigma; reset does not change it.
-  virtual void set_sigma(float sigma) PYVOC_RT { (void)sigma; }
+  // Takes frames [n][feature_dims], 1 <= n <= VocoderInfo::block_frames, and begins as many hops as
+  // it returns, at most n and what a finish left behind: none while look-ahead is filling. What was
+  // begun before has been run, or its samples are left out. How frames are divided into blocks does
+  // not change the samples.
+  virtual int begin(const float* frames, int n) PYVOC_RT = 0;
 
-  // Takes frames [n][feature_dims], 1 <= n <= VocoderInfo::block_frames; writes at most n hops of
-  // samples (-1..1) and returns how many: none while look-ahead is filling. How frames are divided
-  // into blocks does not change the samples.
-  virtual int process(const float* frames, int n, float* samples) PYVOC_RT {
-    (void)frames, (void)n, (void)samples;
-    return 0;
-  }
+  // Begins, as if no frame followed, those hops up to `ahead` frames before the last one that were
+  // not begun yet, at most block_frames at a time; the model supplies what lies beyond the end.
+  // `ahead`: 0 after the last frame; or the session's look-ahead where that is shorter than the
+  // model's, and then frames may follow, whose samples are as if this had not been called.
+  virtual int finish(int ahead) PYVOC_RT = 0;
 
-  // After the last frame: the hops that remain, at most block_frames at a time; the model supplies
-  // what lies beyond the end.
-  virtual int finish(float* samples) PYVOC_RT {
-    (void)samples;
-    return 0;
-  }
-
-  // Takes one frame, nullptr after the last. True: Vocoder::run may give the samples of a hop;
-  // false while look-ahead is filling.
-  virtual bool begin_hop(const float* frame) PYVOC_RT {
-    (void)frame;
-    return false;
-  }
-
-  // Where VocoderInfo::takes_lookahead, before the first frame: fewer frames of look-ahead than the
-  // model's own. Allocates.
-  virtual void set_lookahead(int frames) { (void)frames; }
-
-  // Then: the hops up to so many frames before the last one that were not given yet, at most
-  // block_frames at a time, as if no frame followed; but frames may. Those that process gives later
-  // are the same as if this had not been called.
-  virtual int preview(float* samples) PYVOC_RT {
-    (void)samples;
-    return 0;
-  }
+  // Samples at .. at + count - 1 (-1..1) of the hops that were begun, in order; only where
+  // VocoderInfo::foldable may some be left out, and they change nothing.
+  virtual void run(int at, float* samples, int count) PYVOC_RT = 0;
 };
 
 class Vocoder {
  public:
   virtual ~Vocoder() = default;
 
-  virtual const VocoderInfo& info() const = 0;
+  virtual const VocoderInfo& info() const PYVOC_RT = 0;
   virtual const std::vector<PlanEntry>& plan() const = 0;
   virtual std::size_t packed_bytes() const = 0;
 
-  // A session that may use up to `threads` threads, the caller's among them; models whose work
-  // cannot be shared use one. May throw std::bad_alloc or std::system_error.
-  virtual std::unique_ptr<Session> open(std::uint64_t seed, int threads) const = 0;
+  // May throw std::bad_alloc or std::system_error.
+  virtual std::unique_ptr<Session> open(const SessionSettings& settings) const = 0;
 
-  // Session::process for n sessions of this model in lockstep, sharing the weights while they are
-  // in cache; counts[i] frames, 0 means finish. hops[i] is what process would return.
-  virtual void process_batch(Session* const* sessions, const float* const* frames,
-                             const int* counts, float* const* samples, int* hops,
-                             std::size_t n) const PYVOC_RT {
-    for (std::size_t i = 0; i < n; ++i) {
-      hops[i] = counts[i] > 0 ? sessions[i]->process(frames[i], counts[i], samples[i])
-                              : sessions[i]->finish(samples[i]);
-    }
-  }
-
-  // Samples at[i] .. at[i] + count - 1 of the hop that session i has begun, for n sessions of this
-  // model in lockstep. A session is not changed by samples that are left out.
+  // Session::run of n sessions of this model, each with its own `at`; a model whose sessions can
+  // share the weights while they are in cache runs them in lockstep.
   virtual void run(Session* const* sessions, const int* at, float* const* samples, int count,
                    std::size_t n) const PYVOC_RT {
-    (void)sessions, (void)at, (void)samples, (void)count, (void)n;
+    for (std::size_t i = 0; i < n; ++i) sessions[i]->run(at[i], samples[i], count);
   }
 
-  // Checks the values of one frame [feature_dims]; the message of an error names the value.
-  virtual bool valid_frame(const float* frame) const PYVOC_RT = 0;
+  // Whether the values of a frame [feature_dims] are within what info() says of them.
+  bool valid_frame(const float* frame) const PYVOC_RT {
+    const VocoderInfo& i = info();
+    return std::all_of(frame, frame + i.feature_dims, [&i](float x) {
+      return x >= i.least_feature && x <= i.most_feature;  // no NaN
+    });
+  }
 
   // Whether draws are what set_draws takes: uniforms in [0, 1), 1 by rounding, unless a model says
   // otherwise. Allocates for an error only.

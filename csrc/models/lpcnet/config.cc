@@ -1,13 +1,14 @@
 #include "models/lpcnet/config.h"
 
-#include <cmath>
-
 #include "models/problems.h"
 
 namespace pyvoc::models::lpcnet {
 namespace {
 
 constexpr std::uint64_t kSpecRevision = 1;
+constexpr const char* kSamplings[] = {"tree", "softmax"};
+constexpr int kMostDims = 55;
+constexpr double kLeastGamma = 0.5;
 
 }  // namespace
 
@@ -21,41 +22,26 @@ Result<Config> read_config(const io::Gguf& file) {
   problems.expect("pyvoc.features.window_length", 2 * kFrameSize);
   problems.expect("pyvoc.features.bands", kBands);
   problems.expect("pyvoc.features.lpc_order", kLpcOrder);
-  problems.take(file.get_string("pyvoc.precision"), c.precision);
-  problems.take(file.get_string("pyvoc.features.layout"), c.layout);
-
-  std::string sampling;
-  std::uint64_t dims = 0, lookahead = 0;
-  double gamma = 0;
-  problems.take(file.get_string("lpcnet.sampling"), sampling);
-  problems.take(file.get_uint("lpcnet.feature_dims"), dims);
-  problems.take(file.get_uint("lpcnet.lookahead"), lookahead);
-  problems.take(file.get_float("lpcnet.lpc_gamma"), gamma);
-  problems.take(file.get_bool("lpcnet.end_to_end"), c.end_to_end);
+  c.precision = problems.text("pyvoc.precision");
+  c.layout = problems.text("pyvoc.features.layout");
+  const bool tree = problems.choice("lpcnet.sampling", kSamplings) == 0;
+  c.sampling = tree ? Sampling::kTree : Sampling::kSoftmax;
+  c.feature_dims = problems.integer("lpcnet.feature_dims", 1, kMostDims);
+  c.lookahead = problems.integer("lpcnet.lookahead", 0, kMaxLookahead);
+  c.lpc_gamma = problems.number("lpcnet.lpc_gamma", kLeastGamma, 1.0);
+  c.end_to_end = problems.flag("lpcnet.end_to_end");
   if (!problems.none()) return problems.status();
 
-  if (sampling == "tree") {
-    c.sampling = Sampling::kTree;
-  } else if (sampling == "softmax") {
-    c.sampling = Sampling::kSoftmax;
-  } else {
-    problems.add("lpcnet.sampling is \"" + sampling + "\", expected tree or softmax");
-  }
-  if (c.layout == "lpcnet36" && dims == 20) {
+  if (c.layout == "lpcnet36" && c.feature_dims == 20) {
     c.layout_dims = 36;
     c.pitch_feature = 18;
-  } else if (c.layout == "lpcnet55" && dims == 38) {
+  } else if (c.layout == "lpcnet55" && c.feature_dims == 38) {
     c.layout_dims = 55;
     c.pitch_feature = 36;
   } else {
-    problems.add("features are " + c.layout + " with " + std::to_string(dims) +
+    problems.add("features are " + c.layout + " with " + std::to_string(c.feature_dims) +
                  " in use, expected lpcnet36 with 20 or lpcnet55 with 38");
   }
-  if (lookahead > kMaxLookahead) problems.add("lpcnet.lookahead is beyond 8 frames");
-  if (!(gamma > 0.0 && gamma <= 1.0)) problems.add("lpcnet.lpc_gamma is not in (0, 1]");
-  c.feature_dims = static_cast<int>(dims);
-  c.lookahead = static_cast<int>(lookahead);
-  c.lpc_gamma = static_cast<float>(gamma);
 
   c.gru_a = problems.dimension("gru_a.bias_hh", 0, 1, 3 * 4096) / 3;
   c.gru_b = problems.dimension("gru_b.bias_hh", 0, 1, 3 * 4096) / 3;

@@ -1,67 +1,45 @@
 #include "models/lpcnet/lpcnet.h"
 
-#include <cmath>
-
 namespace pyvoc::models::lpcnet {
 namespace {
 
 // Far beyond what any sound gives (cepstra reach about 15, pitch and correlation about 3).
 constexpr float kAbsurd = 100.0f;
 
+VocoderInfo describe(const Config& c) {
+  VocoderInfo info;
+  info.architecture = "lpcnet";
+  info.precision = c.precision;
+  info.feature_layout = c.layout;
+  info.layout_dims = c.layout_dims;
+  info.feature_dims = c.feature_dims;
+  info.least_feature = -kAbsurd;
+  info.most_feature = kAbsurd;
+  info.sample_rate = kSampleRate;
+  info.hop_length = kFrameSize;
+  info.lookahead_frames = c.lookahead;
+  info.draws_per_sample = c.sampling == Sampling::kTree ? 8 : 1;
+  info.distribution_size = kLevels;
+  return info;
+}
+
 }  // namespace
 
-Result<std::unique_ptr<Vocoder>> Lpcnet::load(const io::Gguf& file,
-                                              const kernels::KernelTable& kernels) {
-  Result<Config> config = read_config(file);
-  if (!config.ok()) return config.status();
-  std::unique_ptr<Lpcnet> model(new Lpcnet(kernels));
-  model->config_ = config.value();
-  const Config& c = model->config_;
-  Status status = load_weights(file, c, kernels, model->weights_);
-  if (!status.ok()) return status;
-  model->info_ = {"lpcnet",
-                  c.precision,
-                  c.layout,
-                  c.layout_dims,
-                  c.feature_dims,
-                  kSampleRate,
-                  kFrameSize,
-                  c.lookahead,
-                  1,
-                  c.sampling == Sampling::kTree ? 8 : 1,
-                  kLevels};
-  return std::unique_ptr<Vocoder>(std::move(model));
+Result<std::unique_ptr<Vocoder>> load(const io::Gguf& file, const kernels::KernelTable& kernels) {
+  return load_model<Lpcnet>(file, kernels, read_config, load_weights, describe);
 }
 
-bool Lpcnet::valid_frame(const float* frame) const PYVOC_RT {
-  for (int i = 0; i < config_.feature_dims; ++i) {
-    if (!(std::fabs(frame[i]) <= kAbsurd)) return false;  // NaN too
+void Lpcnet::run(Session* const* sessions, const int* at, float* const* samples, int count,
+                 std::size_t n) const PYVOC_RT {
+  constexpr std::size_t kGroup = kLockstep;
+  std::size_t first = 0;
+  for (; Synthesis::lockstep(weights_) && first + kGroup <= n; first += kGroup) {
+    Synthesis* group[kGroup];
+    for (std::size_t i = 0; i < kGroup; ++i)
+      group[i] = static_cast<Synthesis*>(sessions[first + i]);
+    Synthesis::run_lockstep(group, samples + first, count);
   }
-  return true;
-}
-
-void Lpcnet::process_batch(Session* const* sessions, const float* const* frames, const int* counts,
-                           float* const* samples, int* hops, std::size_t n) const PYVOC_RT {
-  Synthesis* group[kLockstep];
-  float* outputs[kLockstep];
-  int waiting = 0;
-  const bool lockstep = Synthesis::lockstep(weights_);
-  for (std::size_t i = 0; i < n; ++i) {
-    Synthesis* session = static_cast<Synthesis*>(sessions[i]);
-    hops[i] = session->begin_frame(counts[i] > 0 ? frames[i] : nullptr) ? 1 : 0;
-    if (hops[i] == 0) continue;
-    if (!lockstep) {
-      session->run_frame(samples[i]);
-      continue;
-    }
-    group[waiting] = session;
-    outputs[waiting] = samples[i];
-    if (++waiting == kLockstep) {
-      Synthesis::run_lockstep(group, outputs);
-      waiting = 0;
-    }
-  }
-  for (int i = 0; i < waiting; ++i) group[i]->run_frame(outputs[i]);
+  for (; first < n; ++first) sessions[first]->run(at[first], samples[first], count);
 }
 
 void Lpcnet::teacher_force(Matrix<const float> features, Span<const float> pcm,
@@ -71,9 +49,10 @@ void Lpcnet::teacher_force(Matrix<const float> features, Span<const float> pcm,
   float previous = 0.0f;
   for (std::size_t i = 0; i < pcm.size(); ++i) {
     if (i % kFrameSize == 0) {
-      bool ready = false;
-      while (!ready) {
-        ready = session->begin_frame(frame < features.rows() ? features[frame].data() : nullptr);
+      int begun = 0;
+      while (begun == 0) {
+        begun = frame < features.rows() ? session->begin(features[frame].data(), 1)
+                                        : session->finish(0);
         ++frame;
       }
     }

@@ -5,28 +5,20 @@
 #include <functional>
 #include <memory>
 
-#include "io/gguf.h"
-#include "kernels/table.h"
+#include "models/loaded.h"
 #include "models/lpcnet/synthesis.h"
-#include "models/vocoder.h"
 
 namespace pyvoc::models::lpcnet {
 
-class Lpcnet final : public Vocoder {
+class Lpcnet final : public Loaded<Config, Weights> {
  public:
-  // Checks everything before anything is packed. `file` is not needed afterwards.
-  static Result<std::unique_ptr<Vocoder>> load(const io::Gguf& file,
-                                               const kernels::KernelTable& kernels);
+  using Loaded::Loaded;
 
-  const VocoderInfo& info() const override { return info_; }
-  const std::vector<PlanEntry>& plan() const override { return weights_.plan; }
-  std::size_t packed_bytes() const override { return weights_.arena.bytes(); }
-  std::unique_ptr<Session> open(std::uint64_t seed, int /*threads*/) const override {
-    return start(seed);
+  std::unique_ptr<Session> open(const SessionSettings& settings) const override {
+    return start(settings.seed);
   }
-  void process_batch(Session* const* sessions, const float* const* frames, const int* counts,
-                     float* const* samples, int* hops, std::size_t n) const PYVOC_RT override;
-  bool valid_frame(const float* frame) const PYVOC_RT override;
+  void run(Session* const* sessions, const int* at, float* const* samples, int count,
+           std::size_t n) const PYVOC_RT override;
   Status predict(Matrix<const float> features, Span<const float> pcm,
                  float* probabilities) const override;
 
@@ -36,18 +28,11 @@ class Lpcnet final : public Vocoder {
   using Visit = std::function<void(std::size_t, Synthesis&, const Step&, int)>;
   void teacher_force(Matrix<const float> features, Span<const float> pcm, const Visit& visit) const;
 
-  const Config& config() const { return config_; }
   std::unique_ptr<Synthesis> start(std::uint64_t seed) const {
     return std::make_unique<Synthesis>(config_, weights_, kernels_, analysis_, seed);
   }
 
  private:
-  explicit Lpcnet(const kernels::KernelTable& kernels) : kernels_(kernels) {}
-
-  const kernels::KernelTable& kernels_;
-  Config config_;
-  Weights weights_;
-  VocoderInfo info_;
   dsp::CepstralAnalysis analysis_;
 };
 

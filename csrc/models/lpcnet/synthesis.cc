@@ -94,26 +94,19 @@ float Synthesis::accept(int code) PYVOC_RT {
   return std::min(32767.0f, std::max(-32767.0f, deemphasis_)) * (1.0f / 32768.0f);
 }
 
-bool Synthesis::begin_frame(const float* frame) PYVOC_RT {
-  if (frame != nullptr) std::memcpy(last_frame_, frame, sizeof(float) * config_.feature_dims);
-  return condition_.process(last_frame_);
+int Synthesis::begin(const float* frames, int /*n: blocks are one frame*/) PYVOC_RT {
+  std::memcpy(last_frame_, frames, sizeof(float) * config_.feature_dims);
+  return finish(0);
 }
 
-int Synthesis::process(const float* frame, int /*n: blocks are one frame*/,
-                       float* samples) PYVOC_RT {
-  if (!begin_frame(frame)) return 0;
-  run_frame(samples);
-  return 1;
-}
-
-int Synthesis::finish(float* samples) PYVOC_RT { return process(nullptr, 1, samples); }
+int Synthesis::finish(int /*ahead*/) PYVOC_RT { return condition_.process(last_frame_) ? 1 : 0; }
 
 // One stream. The product for the next step is cut in pieces that go between the dependent scalar
 // chain from GRU B's state to the next codes, where the processor would otherwise wait.
-void Synthesis::run_frame(float* samples) PYVOC_RT {
+void Synthesis::run(int /*at*/, float* samples, int count) PYVOC_RT {
   const nn::Gru& gru_a = weights_.gru_a;
   predict_next();
-  for (int t = 0; t < kFrameSize; ++t) {
+  for (int t = 0; t < count; ++t) {
     update_gru_a();
     update_gru_b();
     gru_a.multiply_part(0, a_);
@@ -134,7 +127,8 @@ bool Synthesis::lockstep(const Weights& weights) PYVOC_RT {
 }
 
 // Stage by stage over the streams: their chains overlap, and a stage's weights stay in L1.
-void Synthesis::run_lockstep(Synthesis* const* sessions, float* const* samples) PYVOC_RT {
+void Synthesis::run_lockstep(Synthesis* const* sessions, float* const* samples,
+                             int count) PYVOC_RT {
   const nn::Gru& gru_a = sessions[0]->weights_.gru_a;
   const std::uint8_t* states[kLockstep];
   std::int32_t* sums[kLockstep];
@@ -143,7 +137,7 @@ void Synthesis::run_lockstep(Synthesis* const* sessions, float* const* samples) 
     states[s] = sessions[s]->a_.h_u8;
     sums[s] = static_cast<std::int32_t*>(sessions[s]->a_.sums);
   }
-  for (int t = 0; t < kFrameSize; ++t) {
+  for (int t = 0; t < count; ++t) {
     for (int s = 0; s < kLockstep; ++s) sessions[s]->update_gru_a();
     for (int s = 0; s < kLockstep; ++s) sessions[s]->update_gru_b();
     for (int s = 0; s < kLockstep; ++s)

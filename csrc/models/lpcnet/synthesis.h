@@ -28,15 +28,13 @@ class Synthesis final : public Session {
 
   void reset(std::uint64_t seed) PYVOC_RT override;
   void set_draws(Span<const float> draws) PYVOC_RT override { draws_.give(draws); }
-  int process(const float* frame, int n, float* samples) PYVOC_RT override;
-  int finish(float* samples) PYVOC_RT override;
+  int begin(const float* frames, int n) PYVOC_RT override;
+  int finish(int ahead) PYVOC_RT override;  // the last frame again
+  void run(int at, float* samples, int count) PYVOC_RT override;
 
-  // The two halves of process, so that sessions can run in lockstep.
-  bool begin_frame(const float* frame) PYVOC_RT;  // nullptr: the last frame again
-  void run_frame(float* samples) PYVOC_RT;
-  // kLockstep sessions at once, where lockstep() says that the weights allow it.
+  // run for kLockstep sessions at once, where lockstep() says that the weights allow it.
   static bool lockstep(const Weights& weights) PYVOC_RT;
-  static void run_lockstep(Synthesis* const* sessions, float* const* samples) PYVOC_RT;
+  static void run_lockstep(Synthesis* const* sessions, float* const* samples, int count) PYVOC_RT;
 
   // One teacher-forced sample; `target` is the pre-emphasised signal, s16 scale. Returns the
   // excitation code that leads there. distribution() is valid until the next step.

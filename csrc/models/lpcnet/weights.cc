@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "models/tensors.h"
+#include "models/weight_loader.h"
 
 namespace pyvoc::models::lpcnet {
 namespace {
@@ -12,22 +12,9 @@ using Shape = std::vector<std::size_t>;
 
 constexpr int kTableLimit = 10922;  // three rows add up in 16 bits
 
-std::size_t size(int n) { return static_cast<std::size_t>(n); }
-
-// Validates first, packs second: nothing is packed unless every tensor is as it should be.
-class Loader {
+class Loader final : public LoaderOf<Config, Weights> {
  public:
-  Loader(const io::Gguf& file, const Config& config, const kernels::KernelTable& kernels,
-         Weights& weights)
-      : c_(config), kernels_(kernels), w_(weights), tensors_(file) {}
-
-  Status run() {
-    gather();
-    Status status = tensors_.finish();
-    if (!status.ok()) return status;
-    pack();
-    return status_;
-  }
+  using LoaderOf::LoaderOf;
 
  private:
   struct Dense {
@@ -40,19 +27,11 @@ class Loader {
             tensors_.f32(name + ".bias", {size(rows)})};
   }
 
-  const io::Tensor* conv(const std::string& name, int in, int kernel) {
-    return tensors_.any(name + ".weight", {size(c_.cond), size(in), size(kernel)},
-                        {TensorType::kF32, TensorType::kBf16});
-  }
-
-  void gather() {
+  void gather() override {
     const Shape a3 = {size(3 * c_.gru_a)}, b3 = {size(3 * c_.gru_b)};
-    embed_pitch_ = tensors_.any("embed_pitch.weight", {kLevels, size(c_.pitch_dims)},
-                                {TensorType::kF32, TensorType::kBf16});
-    conv1_ = conv("conv1", c_.feature_dims + c_.pitch_dims, c_.conv1_kernel);
-    conv1_bias_ = tensors_.f32("conv1.bias", {size(c_.cond)});
-    conv2_ = conv("conv2", c_.cond, c_.conv2_kernel);
-    conv2_bias_ = tensors_.f32("conv2.bias", {size(c_.cond)});
+    embed_pitch_ = tensors_.any("embed_pitch.weight", {kLevels, size(c_.pitch_dims)}, kFloats);
+    conv1_ = conv("conv1", c_.cond, c_.feature_dims + c_.pitch_dims, c_.conv1_kernel, kFloats);
+    conv2_ = conv("conv2", c_.cond, c_.cond, c_.conv2_kernel, kFloats);
     dense1_ = dense("dense1", c_.cond, c_.cond);
     dense2_ = dense("dense2", c_.cond, c_.cond);
     const char* names[3] = {"gru_a.embed_sig", "gru_a.embed_pred", "gru_a.embed_exc"};
@@ -87,8 +66,7 @@ class Loader {
     gru_b_.recurrent = tensors_.matrix("gru_b.weight_hh", 3 * c_.gru_b, c_.gru_b, 3, false, true);
     gru_b_.bias_ih = tensors_.f32("gru_b.bias_ih", b3);
     gru_b_.bias_hh = tensors_.f32("gru_b.bias_hh", b3);
-    dual_fc_ = tensors_.any("dual_fc.weight", {2, kLevels, size(c_.gru_b)},
-                            {TensorType::kF32, TensorType::kBf16});
+    dual_fc_ = tensors_.any("dual_fc.weight", {2, kLevels, size(c_.gru_b)}, kFloats);
     dual_fc_bias_ = tensors_.f32("dual_fc.bias", {2, kLevels});
     dual_fc_factor_ = tensors_.f32("dual_fc.factor", {2, kLevels});
     const bool a_int8 = gru_a_.recurrent.type == backends::Weights::kI8;
@@ -102,67 +80,8 @@ class Loader {
     }
   }
 
-  nn::Linear pack_linear(const std::string& name, const nn::LinearSource& source) {
-    Result<nn::Linear> linear = nn::Linear::pack(source, kernels_, w_.arena);
-    if (!linear.ok()) {
-      if (status_.ok()) status_ = linear.status();
-      return nn::Linear();
-    }
-    describe(name, linear.value());
-    return linear.value();
-  }
-
-  void describe(const std::string& name, const nn::Linear& linear) {
-    const backends::MatVec& d = linear.description();
-    w_.plan.push_back({name, backends::op_name(d.op), backends::weights_name(d.weights),
-                       linear.backend(), d.rows, d.cols});
-  }
-
-  const float* pack_floats(const float* from, int n) {
-    float* to = w_.arena.allocate<float>(size(nn::padded(n)));
-    std::memcpy(to, from, sizeof(float) * size(n));
-    return to;
-  }
-
-  DenseLayer pack_dense(const std::string& name, const Dense& d) {
-    return {pack_linear(name, d.matrix), pack_floats(d.bias, d.matrix.rows)};
-  }
-
-  // [out, in, K] becomes a matrix over K frames of inputs, oldest first.
-  template <typename T>
-  void unroll(const io::Tensor& t, int in, int kernel, std::vector<T>& out) {
-    const T* from = reinterpret_cast<const T*>(t.data);
-    out.resize(t.elements);
-    for (int o = 0; o < c_.cond; ++o) {
-      for (int i = 0; i < in; ++i) {
-        for (int k = 0; k < kernel; ++k) {
-          out[(size(o) * size(kernel) + size(k)) * size(in) + size(i)] =
-              from[(size(o) * size(in) + size(i)) * size(kernel) + size(k)];
-        }
-      }
-    }
-  }
-
-  DenseLayer pack_conv(const std::string& name, const io::Tensor& t, const float* bias, int in,
-                       int kernel) {
-    nn::LinearSource source;
-    source.rows = c_.cond;
-    source.cols = in * kernel;
-    std::vector<float> f32;
-    std::vector<std::uint16_t> bf16;
-    if (t.type == TensorType::kF32) {
-      unroll(t, in, kernel, f32);
-      source.data = f32.data();
-    } else {
-      unroll(t, in, kernel, bf16);
-      source.type = backends::Weights::kBf16;
-      source.data = bf16.data();
-    }
-    return {pack_linear(name, source), pack_floats(bias, c_.cond)};
-  }
-
   const std::byte* pack_table(const io::Tensor& t, std::size_t item, int stride) {
-    std::byte* to = w_.arena.allocate<std::byte>(kLevels * 3 * size(stride) * item);
+    std::byte* to = arena_.allocate<std::byte>(kLevels * 3 * size(stride) * item);
     const std::size_t n = size(c_.gru_a) * item, padded = size(stride) * item;
     for (std::size_t part = 0; part < 3 * kLevels; ++part) {
       std::memcpy(to + part * padded, t.data + part * n, n);
@@ -183,20 +102,10 @@ class Loader {
     w_.tables.exc = pack_table(*tables_[2], item, stride);
   }
 
-  nn::Gru pack_gru(const std::string& name, const nn::GruSource& source) {
-    Result<nn::Gru> gru = nn::Gru::pack(source, kernels_, w_.arena);
-    if (!gru.ok()) {
-      if (status_.ok()) status_ = gru.status();
-      return nn::Gru();
-    }
-    describe(name, gru.value().recurrent());
-    return gru.value();
-  }
-
   void pack_trees(const std::vector<float>& weight) {
     const int m = c_.gru_b;
     for (int tree = 0; tree < 17; ++tree) {
-      float* to = w_.arena.allocate<float>(32 * size(m) + 64);
+      float* to = arena_.allocate<float>(32 * size(m) + 64);
       for (int lane = 1; lane < 16; ++lane) {
         int level = 0;
         while ((2 << level) <= lane) ++level;
@@ -215,15 +124,14 @@ class Loader {
     }
   }
 
-  void pack() {
-    float* pitch = w_.arena.allocate<float>(kLevels * size(c_.pitch_dims));
+  void pack() override {
+    float* pitch = arena_.allocate<float>(kLevels * size(c_.pitch_dims));
     widen(*embed_pitch_, pitch);
     w_.embed_pitch = pitch;
-    const int in = c_.feature_dims + c_.pitch_dims;
-    w_.conv1 = pack_conv("conv1", *conv1_, conv1_bias_, in, c_.conv1_kernel);
-    w_.conv2 = pack_conv("conv2", *conv2_, conv2_bias_, c_.cond, c_.conv2_kernel);
-    w_.dense1 = pack_dense("dense1", dense1_);
-    w_.dense2 = pack_dense("dense2", dense2_);
+    w_.conv1 = pack_dense("conv1", conv1_);
+    w_.conv2 = pack_dense("conv2", conv2_);
+    w_.dense1 = pack_dense("dense1", dense1_.matrix, dense1_.bias);
+    w_.dense2 = pack_dense("dense2", dense2_.matrix, dense2_.bias);
     w_.gru_a_cond = pack_linear("gru_a.cond", gru_a_cond_);
     w_.gru_b_cond = pack_linear("gru_b.cond", gru_b_cond_);
     pack_tables();
@@ -236,25 +144,19 @@ class Loader {
     widen(*dual_fc_, dual_fc.data());
     if (c_.sampling == Sampling::kTree) {
       pack_trees(dual_fc);
-      w_.plan.push_back({"dual_fc", "tree", "f32", "native", 2 * kLevels, c_.gru_b});
+      plan_.push_back({"dual_fc", "tree", "f32", "native", 2 * kLevels, c_.gru_b});
     } else {
       nn::LinearSource source;
       source.data = dual_fc.data();
       source.rows = 2 * kLevels;
       source.cols = c_.gru_b;
-      w_.dual_fc = {pack_linear("dual_fc", source), pack_floats(dual_fc_bias_, 2 * kLevels)};
+      w_.dual_fc = pack_dense("dual_fc", source, dual_fc_bias_);
       w_.dual_fc_factor = pack_floats(dual_fc_factor_, 2 * kLevels);
     }
   }
 
-  const Config& c_;
-  const kernels::KernelTable& kernels_;
-  Weights& w_;
-  Tensors tensors_;
-  Status status_;
-  const io::Tensor *embed_pitch_ = nullptr, *conv1_ = nullptr, *conv2_ = nullptr;
-  const io::Tensor *tables_[3] = {}, *dual_fc_ = nullptr;
-  const float *conv1_bias_ = nullptr, *conv2_bias_ = nullptr;
+  const io::Tensor *embed_pitch_ = nullptr, *tables_[3] = {}, *dual_fc_ = nullptr;
+  nn::ConvSource conv1_, conv2_;
   const float *dual_fc_bias_ = nullptr, *dual_fc_factor_ = nullptr;
   Dense dense1_, dense2_;
   nn::LinearSource gru_a_cond_, gru_b_cond_, gru_b_input_;

@@ -2,23 +2,13 @@
 #ifndef PYVOC_MODELS_LPCNET_WEIGHTS_H_
 #define PYVOC_MODELS_LPCNET_WEIGHTS_H_
 
-#include <string>
 #include <vector>
 
-#include "base/arena.h"
-#include "io/gguf.h"
 #include "models/lpcnet/config.h"
-#include "models/vocoder.h"
+#include "models/packed_weights.h"
 #include "nn/gru.h"
-#include "nn/linear.h"
 
 namespace pyvoc::models::lpcnet {
-
-// A dense layer of the condition network.
-struct DenseLayer {
-  nn::Linear matrix;
-  const float* bias = nullptr;  // [outputs]
-};
 
 // The three tables that replace embedding and input kernel of GRU A: 256 rows of [3 * stride].
 struct Tables {
@@ -36,10 +26,7 @@ struct Tables {
   }
 };
 
-struct Weights {
-  Arena arena;
-  std::vector<PlanEntry> plan;
-
+struct Weights : PackedWeights {
   const float* embed_pitch = nullptr;  // [256, P]
   DenseLayer conv1, conv2;             // kernel unrolled: input [K][channels], oldest frame first
   DenseLayer dense1, dense2;

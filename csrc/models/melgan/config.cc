@@ -1,15 +1,13 @@
 #include "models/melgan/config.h"
 
-#include <cmath>
-
-#include "models/problems.h"
-
 namespace pyvoc::models::melgan {
 namespace {
 
 constexpr std::uint64_t kSpecRevision = 1;
-constexpr std::size_t kMaxChannels = 4096, kMaxBands = 512;
-constexpr int kMaxStages = 8, kMaxBlocks = 8, kMaxRatio = 64, kMaxHop = 16384, kMaxDilation = 2187;
+constexpr std::size_t kMaxChannels = 4096;
+constexpr int kMaxStages = 8, kMaxBlocks = 8, kMaxRatio = 64, kMaxDilation = 2187;
+constexpr double kMaxScale = 1e4;
+constexpr const char* kPaddings[] = {"reflect", "zero"};
 
 void read_stages(const io::Gguf& file, Config& c, int base, Problems& problems) {
   const auto has = [&](const std::string& name) { return file.find_tensor(name) != nullptr; };
@@ -33,8 +31,8 @@ void read_stages(const io::Gguf& file, Config& c, int base, Problems& problems) 
     const std::string name = "stage." + std::to_string(k) + ".up.weight";
     Stage stage;
     stage.inputs = inputs;
-    stage.outputs = problems.dimension(name.c_str(), 1, 3, kMaxChannels);
-    const int taps = problems.dimension(name.c_str(), 2, 3, 2 * kMaxRatio);
+    stage.outputs = problems.dimension(name, 1, 3, kMaxChannels);
+    const int taps = problems.dimension(name, 2, 3, 2 * kMaxRatio);
     if (!problems.none()) return;
     if (taps % 2 != 0) {
       problems.add("tensor " + name + " has an odd number of taps, expected twice the ratio");
@@ -83,43 +81,16 @@ Result<Config> read_config(const io::Gguf& file) {
   Problems problems(file);
   const Status revision = problems.check_revision("melgan", kSpecRevision);
   if (!revision.ok()) return revision;
-  std::uint64_t rate = 0, hop = 0, bands = 0, base = 0;
-  std::string layout, padding;
-  double scale = 0, shift = 0, leak = 0;
-  problems.take(file.get_string("pyvoc.precision"), c.precision);
-  problems.take(file.get_string("pyvoc.features.layout"), layout);
-  problems.take(file.get_uint("pyvoc.features.sample_rate"), rate);
-  problems.take(file.get_uint("pyvoc.features.hop_length"), hop);
-  problems.take(file.get_uint("pyvoc.features.bands"), bands);
-  problems.take(file.get_string("melgan.padding"), padding);
-  problems.take(file.get_float("melgan.input_scale"), scale);
-  problems.take(file.get_float("melgan.input_shift"), shift);
-  problems.take(file.get_float("melgan.leak"), leak);
-  problems.take(file.get_uint("melgan.dilation_base"), base);
+  read_mel_config(problems, c);
+  c.padding = problems.choice("melgan.padding", kPaddings) == 1 ? nn::Padding::kZero
+                                                                : nn::Padding::kReflect;
+  c.input_scale = problems.number("melgan.input_scale", -kMaxScale, kMaxScale);
+  c.input_shift = problems.number("melgan.input_shift", -kMaxScale, kMaxScale);
+  c.leak = problems.number("melgan.leak", 0.0, 1.0);
+  const int base = problems.integer("melgan.dilation_base", 1, 16);
   if (!problems.none()) return problems.status();
-
-  if (layout != "mel") problems.add("the features are \"" + layout + "\", expected \"mel\"");
-  if (rate < 1000 || rate > 384000) problems.add("the sample rate is " + std::to_string(rate));
-  if (hop < 1 || hop > kMaxHop) problems.add("the hop length is " + std::to_string(hop));
-  if (bands < 1 || bands > kMaxBands) problems.add("there are " + std::to_string(bands) + " bands");
-  if (padding != "reflect" && padding != "zero") {
-    problems.add("melgan.padding is \"" + padding + "\", expected reflect or zero");
-  }
-  if (!(leak >= 0.0 && leak <= 1.0)) problems.add("melgan.leak is not in 0..1");
-  if (!(std::fabs(scale) <= 1e4 && std::fabs(shift) <= 1e4)) {
-    problems.add("melgan.input_scale or melgan.input_shift is absurd");
-  }
-  if (base < 1 || base > 16) problems.add("melgan.dilation_base is " + std::to_string(base));
-  if (!problems.none()) return problems.status();
-  c.sample_rate = static_cast<int>(rate);
-  c.hop_length = static_cast<int>(hop);
-  c.bands = static_cast<int>(bands);
-  c.padding = padding == "zero" ? nn::Padding::kZero : nn::Padding::kReflect;
-  c.input_scale = static_cast<float>(scale);
-  c.input_shift = static_cast<float>(shift);
-  c.leak = static_cast<float>(leak);
   c.channels = problems.dimension("conv_in.weight", 0, 3, kMaxChannels);
-  if (problems.none()) read_stages(file, c, static_cast<int>(base), problems);
+  if (problems.none()) read_stages(file, c, base, problems);
   if (!problems.none()) return problems.status();
   return c;
 }

@@ -2,10 +2,9 @@
 #ifndef PYVOC_MODELS_MELGAN_CONFIG_H_
 #define PYVOC_MODELS_MELGAN_CONFIG_H_
 
-#include <string>
 #include <vector>
 
-#include "io/gguf.h"
+#include "models/mel_features.h"
 #include "nn/dilated_conv.h"
 
 namespace pyvoc::models::melgan {
@@ -20,9 +19,7 @@ struct Stage {
   int cut() const { return ratio / 2 + ratio % 2; }
 };
 
-struct Config {
-  std::string precision;
-  int sample_rate = 0, hop_length = 0, bands = 0;
+struct Config : MelConfig {
   int channels = 0;  // after the first convolution
   std::vector<Stage> stages;
   std::vector<int> dilations;  // of a stage's blocks

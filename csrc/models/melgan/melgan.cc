@@ -1,16 +1,14 @@
-#include "models/melgan/melgan.h"
-
+// MelGAN (Kumar et al., 2019): the generators of seungwonpark/melgan, descriptinc/melgan-neurips
+// and MindSpore's model zoo.
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 
+#include "models/blocks.h"
+#include "models/loaded.h"
 #include "models/melgan/generator.h"
 
 namespace pyvoc::models::melgan {
 namespace {
-
-// Far beyond any log mel, in decibels too.
-constexpr float kAbsurd = 1000.0f;
 
 template <typename X>
 class Synthesis final : public Session {
@@ -21,74 +19,62 @@ class Synthesis final : public Session {
 
   void reset(std::uint64_t /*seed*/) PYVOC_RT override {
     generator_.reset();
-    pushed_ = given_ = 0;
+    pushed_ = begun_ = 0;
+    samples_ = 0;
     ended_ = false;
   }
 
-  void set_draws(Span<const float> /*draws*/) PYVOC_RT override {}
-
-  int process(const float* frames, int n, float* samples) PYVOC_RT override {
+  int begin(const float* frames, int n) PYVOC_RT override {
+    generator_.drop(samples_);
     generator_.push(frames, n, false);
     pushed_ += n;
-    return give(std::max<std::int64_t>(pushed_ - config_.lookahead_frames() - given_, 0), samples);
+    return offer(std::max<std::int64_t>(pushed_ - config_.lookahead_frames() - begun_, 0));
   }
 
-  int finish(float* samples) PYVOC_RT override {
+  int finish(int /*ahead*/) PYVOC_RT override {
+    generator_.drop(samples_);
     if (!ended_) generator_.push(nullptr, 0, true);
     ended_ = true;
-    return give(std::min<std::int64_t>(pushed_ - given_, kBlockFrames), samples);
+    return offer(std::min<std::int64_t>(pushed_ - begun_, kBlockFrames));
+  }
+
+  void run(int at, float* samples, int count) PYVOC_RT override {
+    std::memcpy(samples, generator_.samples() + at,
+                sizeof(float) * static_cast<std::size_t>(count));
   }
 
  private:
-  int give(std::int64_t hops, float* samples) PYVOC_RT {
-    const std::int64_t n = hops * config_.hop_length;
-    std::memcpy(samples, generator_.samples(), sizeof(float) * static_cast<std::size_t>(n));
-    generator_.drop(n);
-    given_ += hops;
+  int offer(std::int64_t hops) PYVOC_RT {
+    begun_ += hops;
+    samples_ = hops * config_.hop_length;
     return static_cast<int>(hops);
   }
 
   const Config& config_;
   Generator<X> generator_;
-  std::int64_t pushed_ = 0, given_ = 0;  // frames, hops
+  std::int64_t pushed_ = 0, begun_ = 0;  // frames, hops
+  std::int64_t samples_ = 0;             // of the hops begun last
   bool ended_ = false;
 };
 
-}  // namespace
+class Melgan final : public Loaded<Config, Weights> {
+ public:
+  using Loaded::Loaded;
 
-Result<std::unique_ptr<Vocoder>> Melgan::load(const io::Gguf& file,
-                                              const kernels::KernelTable& kernels) {
-  Result<Config> config = read_config(file);
-  if (!config.ok()) return config.status();
-  std::unique_ptr<Melgan> model(new Melgan(kernels));
-  model->config_ = config.value();
-  const Config& c = model->config_;
-  Status status = load_weights(file, c, kernels, model->weights_);
-  if (!status.ok()) return status;
-  VocoderInfo& info = model->info_;
-  info.architecture = "melgan";
-  info.precision = c.precision;
-  info.feature_layout = "mel";
-  info.layout_dims = info.feature_dims = c.bands;
-  info.sample_rate = c.sample_rate;
-  info.hop_length = c.hop_length;
-  info.lookahead_frames = c.lookahead_frames();
-  info.block_frames = kBlockFrames;
-  return std::unique_ptr<Vocoder>(std::move(model));
-}
+  std::unique_ptr<Session> open(const SessionSettings& settings) const override;
+  Status observe(Matrix<const float> features, std::vector<Activations>& seen) const override;
+  Status time_groups(Matrix<const float> features, std::vector<GroupTime>& groups) const override;
 
-std::unique_ptr<Session> Melgan::open(std::uint64_t /*seed*/, int threads) const {
+ private:
+  template <typename X>
+  void time(Matrix<const float> features, GroupTime* groups) const;
+};
+
+std::unique_ptr<Session> Melgan::open(const SessionSettings& settings) const {
   if (weights_.integer) {
-    return std::make_unique<Synthesis<std::uint8_t>>(config_, weights_, kernels_, threads);
+    return std::make_unique<Synthesis<std::uint8_t>>(config_, weights_, kernels_, settings.threads);
   }
-  return std::make_unique<Synthesis<float>>(config_, weights_, kernels_, threads);
-}
-
-bool Melgan::valid_frame(const float* frame) const PYVOC_RT {
-  for (int i = 0; i < config_.bands; ++i) {
-    if (!(std::fabs(frame[i]) <= kAbsurd)) return false;  // NaN too
-  }
-  return true;
+  return std::make_unique<Synthesis<float>>(config_, weights_, kernels_, settings.threads);
 }
 
 Status Melgan::observe(Matrix<const float> features, std::vector<Activations>& seen) const {
@@ -128,16 +114,10 @@ template <typename X>
 void Melgan::time(Matrix<const float> features, GroupTime* groups) const {
   Generator<X> generator(config_, weights_, kernels_, 1);
   generator.time(groups);
-  const std::size_t block = kBlockFrames;
-  std::vector<float> frames(block * features.cols());
-  for (std::size_t i = 0; i < features.rows(); i += block) {
-    const std::size_t n = std::min(block, features.rows() - i);
-    for (std::size_t r = 0; r < n; ++r) {
-      std::copy_n(features[i + r].data(), features.cols(), frames.data() + r * features.cols());
-    }
-    generator.push(frames.data(), static_cast<int>(n), false);
+  for_blocks(features, kBlockFrames, [&](const float* frames, int n) {
+    generator.push(frames, n, false);
     generator.drop(generator.count());
-  }
+  });
   generator.push(nullptr, 0, true);
 }
 
@@ -156,6 +136,18 @@ Status Melgan::time_groups(Matrix<const float> features, std::vector<GroupTime>&
     time<float>(features, groups.data());
   }
   return Status();
+}
+
+VocoderInfo describe(const Config& c) {
+  VocoderInfo info = describe_mel("melgan", c, c.lookahead_frames());
+  info.block_frames = kBlockFrames;
+  return info;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Vocoder>> load(const io::Gguf& file, const kernels::KernelTable& kernels) {
+  return load_model<Melgan>(file, kernels, read_config, load_weights, describe);
 }
 
 }  // namespace pyvoc::models::melgan

@@ -5,8 +5,8 @@
 #include <vector>
 
 #include "models/melgan/config.h"
+#include "models/packed_weights.h"
 #include "models/quantized_convs.h"
-#include "models/vocoder.h"
 #include "nn/dilated_conv.h"
 
 namespace pyvoc::models::melgan {
@@ -23,14 +23,12 @@ struct StageWeights {
   std::vector<Block> blocks;
 };
 
-struct Weights {
-  Arena arena;
+struct Weights : PackedWeights {
   nn::Conv conv_in;
   std::vector<StageWeights> stages;
   const float* conv_out = nullptr;  // [kEdgeTaps][channels padded to nn::kVector]
   float conv_out_bias = 0.0f;
   bool integer = false;  // bytes between the first and the last convolution
-  std::vector<PlanEntry> plan;
 };
 
 Status load_weights(const io::Gguf& file, const Config& config, const kernels::KernelTable& kernels,

@@ -3,19 +3,16 @@
 #ifndef PYVOC_MODELS_WAVEGLOW_CONFIG_H_
 #define PYVOC_MODELS_WAVEGLOW_CONFIG_H_
 
-#include <string>
 #include <vector>
 
-#include "io/gguf.h"
+#include "models/mel_features.h"
 
 namespace pyvoc::models::waveglow {
 
 constexpr int kTaps = 3;          // of a layer's dilated convolution
 constexpr int kBlockFrames = 24;  // the most frames taken at a time
 
-struct Config {
-  std::string precision;
-  int sample_rate = 0, hop_length = 0, bands = 0;
+struct Config : MelConfig {
   int history = 0;  // frames that the upsampling of one needs, itself among them
   int groups = 0;   // samples per step
   int layers = 0;   // of a flow; layer i has the dilation 2^i

@@ -29,7 +29,8 @@ void Generator<X>::reset(std::uint64_t seed) PYVOC_RT {
   noise_.reset(seed);
   condition_.reset();
   flows_.reset();
-  copied_ = given_ = 0;
+  source_ = &flows_;
+  copied_ = dropped_ = 0;
 }
 
 template <typename X>
@@ -40,6 +41,7 @@ void Generator<X>::observe(const std::vector<LayerActivations>& seen, Activation
 
 template <typename X>
 void Generator<X>::push(const float* frames, int n) PYVOC_RT {
+  source_ = &flows_;
   {
     const Timed timed(space_.groups, kUpsample);
     condition_.append(team_, frames, static_cast<std::size_t>(c_.bands), n, flows_.done());
@@ -55,34 +57,38 @@ void Generator<X>::push(const float* frames, int n) PYVOC_RT {
 }
 
 template <typename X>
-void Generator<X>::finish(std::int64_t n, std::int64_t last, float* samples) PYVOC_RT {
-  const std::int64_t total = condition_.end(), wanted = given_ + n / c_.groups;
+void Generator<X>::finish(std::int64_t n, std::int64_t last) PYVOC_RT {
+  const std::int64_t total = condition_.end(), wanted = dropped_ + n / c_.groups;
   if (copy_ != nullptr && copied_ != total) {
     copy_->copy(flows_);
     copied_ = total;
   }
-  Chain<X>& chain = copy_ != nullptr ? *copy_ : flows_;
+  if (copy_ != nullptr) source_ = copy_.get();
+  Chain<X>& chain = *source_;
   const std::int64_t most = last / c_.groups + std::int64_t{c_.flows()} * c_.reach();
   while (chain.audio().end() < wanted) {
     const std::int64_t front = std::min(chain.front() + space_.slice, most);
     chain.advance(team_, space_, condition_.rows(), noise_, front, total);
-    chain.audio().drop_before(std::min(given_, chain.audio().end()));  // given early
+    chain.audio().drop_before(std::min(dropped_, chain.audio().end()));  // given early
   }
-  give(chain, n, samples);
 }
 
 template <typename X>
-void Generator<X>::give(Chain<X>& from, std::int64_t n, float* samples) PYVOC_RT {
-  nn::Rows<float>& audio = from.audio();
-  for (std::int64_t i = 0; i < n; i += c_.groups) {
-    const float* row = audio.row(given_++);
-    for (int c = 0; c < c_.groups; ++c) {
-      const float x = row[c];
-      const float low = x > -kLoudest ? x : -kLoudest;
-      samples[i + c] = low < kLoudest ? low : kLoudest;
-    }
+void Generator<X>::copy(int at, float* samples, int n) PYVOC_RT {
+  const nn::Rows<float>& audio = source_->audio();
+  for (int i = 0; i < n; ++i) {
+    const float x = audio.row(dropped_ + (at + i) / c_.groups)[(at + i) % c_.groups];
+    const float low = x > -kLoudest ? x : -kLoudest;
+    samples[i] = low < kLoudest ? low : kLoudest;
   }
-  audio.drop_before(std::min(given_, audio.end()));
+}
+
+template <typename X>
+void Generator<X>::drop(std::int64_t n) PYVOC_RT {
+  dropped_ += n / c_.groups;
+  for (Chain<X>* chain : {&flows_, source_}) {
+    chain->audio().drop_before(std::min(dropped_, chain->audio().end()));
+  }
 }
 
 template class Generator<float>;

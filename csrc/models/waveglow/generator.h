@@ -36,14 +36,16 @@ class Generator {
   // Takes n <= kBlockFrames frames [n][bands] and computes all samples that they complete.
   void push(const float* frames, int n) PYVOC_RT;
 
-  // The next n samples, a multiple of groups: take() gives what is complete, finish() goes on as if
-  // no frame followed. `last`: the last sample (exclusive) that will be asked for before one does.
-  void take(std::int64_t n, float* samples) PYVOC_RT { give(flows_, n, samples); }
-  void finish(std::int64_t n, std::int64_t last, float* samples) PYVOC_RT;
+  // Computes the next n samples, a multiple of groups, as if no frame followed. `last`: the last
+  // sample (exclusive) that will be asked for before one does.
+  void finish(std::int64_t n, std::int64_t last) PYVOC_RT;
+
+  // Samples at .. at + n - 1 of those that were computed and not dropped, and how to drop the
+  // oldest n, a multiple of groups.
+  void copy(int at, float* samples, int n) PYVOC_RT;
+  void drop(std::int64_t n) PYVOC_RT;
 
  private:
-  void give(Chain<X>& from, std::int64_t n, float* samples) PYVOC_RT;
-
   const Config& c_;
   const Weights& w_;
   Arena arena_;
@@ -53,8 +55,9 @@ class Generator {
   Conditioning<X> condition_;
   Chain<X> flows_;
   std::unique_ptr<Chain<X>> copy_;
-  std::int64_t copied_ = 0;  // the rows that there were when the copy was made
-  std::int64_t given_ = 0;   // rows
+  Chain<X>* source_ = &flows_;  // of samples: flows_, after finish() the copy if there is one
+  std::int64_t copied_ = 0;     // the rows that there were when the copy was made
+  std::int64_t dropped_ = 0;    // rows
 };
 
 extern template class Generator<float>;

@@ -1,126 +1,101 @@
-#include "models/waveglow/waveglow.h"
-
+// WaveGlow (Prenger et al., 2018): NVIDIA's flow-based vocoder.
 #include <algorithm>
 #include <cmath>
 
+#include "models/blocks.h"
+#include "models/loaded.h"
 #include "models/waveglow/generator.h"
 #include "models/waveglow/likelihood.h"
 
 namespace pyvoc::models::waveglow {
 namespace {
 
-// Far beyond any log mel, in decibels too.
-constexpr float kAbsurd = 1000.0f;
 constexpr float kAbsurdDraw = 100.0f;  // standard deviations
 
 template <typename X>
 class Synthesis final : public Session {
  public:
-  Synthesis(const Config& config, const Weights& weights, std::uint64_t seed, int threads)
-      : config_(config), generator_(config, weights, threads) {
-    generator_.reset(seed);
+  Synthesis(const Config& config, const Weights& weights, const SessionSettings& settings)
+      : config_(config), generator_(config, weights, settings.threads) {
+    if (settings.sigma) generator_.noise().set_sigma(*settings.sigma);
+    const int own = config.lookahead_frames();
+    if (settings.lookahead.value_or(own) < own) generator_.book_copy();
+    generator_.reset(settings.seed);
   }
 
   Generator<X>& generator() { return generator_; }
 
   void reset(std::uint64_t seed) PYVOC_RT override {
     generator_.reset(seed);
-    pushed_ = given_ = 0;
+    pushed_ = begun_ = 0;
+    samples_ = 0;
   }
 
   void set_draws(Span<const float> draws) PYVOC_RT override { generator_.noise().give(draws); }
-  void set_sigma(float sigma) PYVOC_RT override { generator_.noise().set_sigma(sigma); }
 
-  void set_lookahead(int frames) override {
-    generator_.book_copy();
-    lookahead_ = frames;
-  }
-
-  int process(const float* frames, int n, float* samples) PYVOC_RT override {
+  int begin(const float* frames, int n) PYVOC_RT override {
+    generator_.drop(samples_);
     generator_.push(frames, n);
     pushed_ += n;
-    const std::int64_t hops =
-        std::max<std::int64_t>(pushed_ - config_.lookahead_frames() - given_, 0);
-    generator_.take(hops * config_.hop_length, samples);
-    given_ += hops;
-    return static_cast<int>(hops);
+    return offer(pushed_ - config_.lookahead_frames() - begun_);
   }
 
-  int preview(float* samples) PYVOC_RT override { return finish(pushed_ - lookahead_, samples); }
-  int finish(float* samples) PYVOC_RT override { return finish(pushed_, samples); }
+  int finish(int ahead) PYVOC_RT override {
+    generator_.drop(samples_);
+    const std::int64_t due = pushed_ - ahead;
+    const int hops = offer(std::min<std::int64_t>(due - begun_, kBlockFrames));
+    if (hops > 0) generator_.finish(samples_, due * config_.hop_length);
+    return hops;
+  }
+
+  void run(int at, float* samples, int count) PYVOC_RT override {
+    generator_.copy(at, samples, count);
+  }
 
  private:
-  // The next hops of `due`, as if no frame followed.
-  int finish(std::int64_t due, float* samples) PYVOC_RT {
-    const std::int64_t hops = std::min<std::int64_t>(due - given_, kBlockFrames);
-    if (hops <= 0) return 0;
-    generator_.finish(hops * config_.hop_length, due * config_.hop_length, samples);
-    given_ += hops;
+  int offer(std::int64_t hops) PYVOC_RT {
+    hops = std::max<std::int64_t>(hops, 0);
+    begun_ += hops;
+    samples_ = hops * config_.hop_length;
     return static_cast<int>(hops);
   }
 
   const Config& config_;
   Generator<X> generator_;
-  int lookahead_ = 0;                    // of preview()
-  std::int64_t pushed_ = 0, given_ = 0;  // frames, hops
+  std::int64_t pushed_ = 0, begun_ = 0;  // frames, hops
+  std::int64_t samples_ = 0;             // of the hops begun last
 };
 
 // A whole utterance, of which the samples are not wanted.
 template <typename X>
-void pass(Synthesis<X>& synthesis, const Config& config, Matrix<const float> features) {
-  const std::size_t most = kBlockFrames, cols = features.cols();
-  std::vector<float> frames(most * cols);
-  std::vector<float> samples(most * static_cast<std::size_t>(config.hop_length));
-  for (std::size_t i = 0; i < features.rows(); i += most) {
-    const std::size_t n = std::min(most, features.rows() - i);
-    for (std::size_t r = 0; r < n; ++r) {
-      std::copy_n(features[i + r].data(), cols, frames.data() + r * cols);
-    }
-    synthesis.process(frames.data(), static_cast<int>(n), samples.data());
-  }
-  while (synthesis.finish(samples.data()) > 0) {
+void pass(Synthesis<X>& synthesis, Matrix<const float> features) {
+  for_blocks(features, kBlockFrames,
+             [&](const float* frames, int n) { synthesis.begin(frames, n); });
+  while (synthesis.finish(0) > 0) {
   }
 }
 
-}  // namespace
+class Waveglow final : public Loaded<Config, Weights> {
+ public:
+  using Loaded::Loaded;
 
-Result<std::unique_ptr<Vocoder>> Waveglow::load(const io::Gguf& file,
-                                                const kernels::KernelTable& kernels) {
-  Result<Config> config = read_config(file);
-  if (!config.ok()) return config.status();
-  std::unique_ptr<Waveglow> model(new Waveglow());
-  model->config_ = config.value();
-  const Config& c = model->config_;
-  const Status status = load_weights(file, c, kernels, model->weights_);
-  if (!status.ok()) return status;
-  VocoderInfo& info = model->info_;
-  info.architecture = "waveglow";
-  info.precision = c.precision;
-  info.feature_layout = "mel";
-  info.layout_dims = info.feature_dims = c.bands;
-  info.sample_rate = c.sample_rate;
-  info.hop_length = c.hop_length;
-  info.lookahead_frames = c.lookahead_frames();
-  info.block_frames = kBlockFrames;
-  info.draws_per_sample = 1;
-  info.takes_sigma = true;
-  info.takes_lookahead = true;
-  info.flows = c.flows();
-  return std::unique_ptr<Vocoder>(std::move(model));
-}
+  std::unique_ptr<Session> open(const SessionSettings& settings) const override;
+  Status check_draws(Span<const float> draws) const override;
+  Status observe(Matrix<const float> features, std::vector<Activations>& seen) const override;
+  Status time_groups(Matrix<const float> features, std::vector<GroupTime>& groups) const override;
+  Status forward(Matrix<const float> features, Span<const float> pcm, int threads, float* noise,
+                 double* log_scales, double* log_dets) const override;
 
-std::unique_ptr<Session> Waveglow::open(std::uint64_t seed, int threads) const {
+ private:
+  template <typename X>
+  void time(Matrix<const float> features, GroupTime* groups) const;
+};
+
+std::unique_ptr<Session> Waveglow::open(const SessionSettings& settings) const {
   if (weights_.integer) {
-    return std::make_unique<Synthesis<std::uint8_t>>(config_, weights_, seed, threads);
+    return std::make_unique<Synthesis<std::uint8_t>>(config_, weights_, settings);
   }
-  return std::make_unique<Synthesis<float>>(config_, weights_, seed, threads);
-}
-
-bool Waveglow::valid_frame(const float* frame) const PYVOC_RT {
-  for (int i = 0; i < config_.bands; ++i) {
-    if (!(std::fabs(frame[i]) <= kAbsurd)) return false;  // NaN too
-  }
-  return true;
+  return std::make_unique<Synthesis<float>>(config_, weights_, settings);
 }
 
 Status Waveglow::check_draws(Span<const float> draws) const {
@@ -152,17 +127,17 @@ Status Waveglow::observe(Matrix<const float> features, std::vector<Activations>&
       layers.push_back({conv, list.layer(name + ".out", hidden)});
     }
   }
-  Synthesis<float> synthesis(config_, weights_, 0, 1);
+  Synthesis<float> synthesis(config_, weights_, SessionSettings());
   synthesis.generator().observe(layers, condition);
-  pass(synthesis, config_, features);
+  pass(synthesis, features);
   return Status();
 }
 
 template <typename X>
 void Waveglow::time(Matrix<const float> features, GroupTime* groups) const {
-  Synthesis<X> synthesis(config_, weights_, 0, 1);
+  Synthesis<X> synthesis(config_, weights_, SessionSettings());
   synthesis.generator().time(groups);
-  pass(synthesis, config_, features);
+  pass(synthesis, features);
 }
 
 Status Waveglow::time_groups(Matrix<const float> features, std::vector<GroupTime>& groups) const {
@@ -209,6 +184,22 @@ Status Waveglow::forward(Matrix<const float> features, Span<const float> pcm, in
     return Status(Code::kModel, "the flows turn this audio into noise that is not finite");
   }
   return Status();
+}
+
+VocoderInfo describe(const Config& c) {
+  VocoderInfo info = describe_mel("waveglow", c, c.lookahead_frames());
+  info.block_frames = kBlockFrames;
+  info.draws_per_sample = 1;
+  info.flows = c.flows();
+  info.takes_sigma = true;
+  info.takes_lookahead = true;
+  return info;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Vocoder>> load(const io::Gguf& file, const kernels::KernelTable& kernels) {
+  return load_model<Waveglow>(file, kernels, read_config, load_weights, describe);
 }
 
 }  // namespace pyvoc::models::waveglow

@@ -2,33 +2,17 @@
 
 #include <algorithm>
 
-#include "models/tensors.h"
 #include "models/waveglow/determinant.h"
+#include "models/weight_loader.h"
 
 namespace pyvoc::models::waveglow {
 namespace {
 
-using io::TensorType;
 using Type = backends::Weights;
 
-constexpr std::initializer_list<TensorType> kAny = {TensorType::kF32, TensorType::kBf16,
-                                                    TensorType::kI8};
-
-std::size_t size(int n) { return static_cast<std::size_t>(n); }
-
-// Validates first, packs second: nothing is packed unless every tensor is as it should be.
-class Loader {
+class Loader final : public LoaderOf<Config, Weights> {
  public:
-  Loader(const io::Gguf& file, const Config& config, const kernels::KernelTable& kernels,
-         Weights& weights)
-      : c_(config), kernels_(kernels), w_(weights), tensors_(file) {}
-
-  Status run() {
-    gather();
-    const Status status = tensors_.finish();
-    if (!status.ok()) return status;
-    return pack();
-  }
+  using LoaderOf::LoaderOf;
 
  private:
   struct LayerSource {
@@ -54,18 +38,6 @@ class Loader {
     float& at(int output, int input) { return weights[size(output * source.inputs + input)]; }
   };
 
-  nn::ConvSource conv(const std::string& name, int outputs, int inputs, int taps,
-                      std::initializer_list<TensorType> types) {
-    nn::ConvSource source;
-    source.outputs = outputs;
-    source.inputs = inputs;
-    source.taps = taps;
-    read_weights(tensors_, name + ".weight", {size(outputs), size(inputs), size(taps)}, types,
-                 source);
-    source.bias = tensors_.f32(name + ".bias", {size(outputs)});
-    return source;
-  }
-
   // Input band * groups + phase of the file is tap `phase` of input `band` here.
   nn::ConvSource conditioning(const std::string& name) {
     nn::ConvSource source;
@@ -74,7 +46,7 @@ class Loader {
     source.taps = c_.groups;
     source.zero_per_tap = true;
     read_weights(tensors_, name + ".weight", {size(2 * c_.hidden), size(c_.bands * c_.groups), 1},
-                 kAny, source);
+                 kFloatsOrInt8, source);
     source.bias = tensors_.f32(name + ".bias", {size(2 * c_.hidden)});
     return source;
   }
@@ -86,46 +58,37 @@ class Loader {
     return source;
   }
 
-  void gather() {
+  void gather() override {
     const int n = c_.hidden;
-    upsample_ = conv("upsample", c_.bands, c_.bands, c_.history * c_.hop_length,
-                     {TensorType::kF32, TensorType::kBf16});
-    upsample_.transposed = true;
+    upsample_ = conv("upsample", c_.bands, c_.bands, c_.history * c_.hop_length, kFloats, true);
     for (int k = 0; k < c_.flows(); ++k) {
       const std::string name = "flow." + std::to_string(k);
       const int channels = c_.channels[size(k)];
       FlowSource flow;
       flow.mix = square(name + ".mix.weight", channels);
       flow.unmix = square(name + ".unmix.weight", channels);
-      flow.start = conv(name + ".start", n, channels / 2, 1, {TensorType::kF32});
+      flow.start = conv(name + ".start", n, channels / 2, 1, kFloat32);
       for (int i = 0; i < c_.layers; ++i) {
         const std::string layer = name + ".layer." + std::to_string(i);
         LayerSource source;
-        source.conv = conv(layer + ".conv", 2 * n, n, kTaps, kAny);
+        source.conv = conv(layer + ".conv", 2 * n, n, kTaps, kFloatsOrInt8);
         source.cond = conditioning(layer + ".cond");
-        source.out = conv(layer + ".out", i + 1 < c_.layers ? 2 * n : n, n, 1, kAny);
+        source.out = conv(layer + ".out", i + 1 < c_.layers ? 2 * n : n, n, 1, kFloatsOrInt8);
         check_layer(layer, source);
         tensors_.release();
         flow.layers.push_back(source);
       }
-      flow.end = conv(name + ".end", channels, n, 1, {TensorType::kF32});
+      flow.end = conv(name + ".end", channels, n, 1, kFloat32);
       flows_.push_back(std::move(flow));
     }
-    if (integers_ != 0 && integers_ != layers_) {
-      tensors_.problem(std::to_string(integers_) + " of " + std::to_string(layers_) +
-                       " layers within the flows are I8, expected all or none");
-    }
-    w_.integer = integers_ != 0;
+    w_.integer = count_int8("within the flows");
   }
 
   // Both products go into one sum, which needs one unit and one type; all conditioning reads the
   // same bytes.
   void check_layer(const std::string& name, const LayerSource& layer) {
     const nn::ConvSource &conv = layer.conv, &cond = layer.cond;
-    for (const nn::ConvSource* source : {&conv, &cond, &layer.out}) {
-      ++layers_;
-      if (source->data != nullptr && source->type == Type::kI8) ++integers_;
-    }
+    for (const nn::ConvSource* source : {&conv, &cond, &layer.out}) count(*source);
     if (conv.data != nullptr && cond.data != nullptr && conv.type != cond.type) {
       tensors_.problem("tensors " + name + ".conv.weight and .cond.weight differ in type");
     }
@@ -143,27 +106,15 @@ class Loader {
     }
   }
 
-  void plan(const std::string& name, const char* op, const nn::Conv& conv) {
-    const backends::MatVec& d = conv.description();
-    w_.plan.push_back(
-        {name, op, backends::weights_name(d.weights), conv.backend(), d.rows, d.cols});
-  }
-
-  void keep(const std::string& name, const Result<nn::Conv>& packed, nn::Conv& conv) {
-    if (!packed.ok()) {
-      status_ = packed.status();
-      return;
-    }
-    conv = packed.value();
-    plan(name, backends::op_name(conv.description().op), conv);
-  }
-
-  Status pack() {
-    keep("upsample", nn::Conv::pack_transposed(upsample_, c_.hop_length, kernels_, w_.arena),
-         w_.upsample);
-    w_.condition = make_quantization(condition_, c_.hop_length, w_.arena);
+  void pack() override {
+    w_.upsample = list_conv("upsample",
+                            nn::Conv::pack_transposed(upsample_, c_.hop_length, kernels_, arena_));
+    w_.condition = make_quantization(condition_, c_.hop_length, arena_);
     for (int k = 0; status_.ok() && k < c_.flows(); ++k) pack_flow(k);
-    return status_;
+  }
+
+  nn::Conv pack_conv(const std::string& name, const nn::ConvSource& source) {
+    return list_conv(name, nn::Conv::pack({source}, kernels_, arena_));
   }
 
   void pack_flow(int k) {
@@ -177,28 +128,22 @@ class Loader {
       start.bias[size(o)] = source.start.bias[o];
       for (int i = 0; i < channels / 2; ++i) start.at(o, first + i) = source.start.at(o, i, 0);
     }
-    keep(name + ".start", nn::Conv::pack({start.source}, kernels_, w_.arena), flow.start);
+    flow.start = pack_conv(name + ".start", start.source);
     for (int i = 0; status_.ok() && i < c_.layers; ++i) {
       const LayerSource& l = source.layers[size(i)];
       const std::string layer_name = name + ".layer." + std::to_string(i);
       Layer layer;
-      const Result<nn::GatedConv> gate =
-          nn::GatedConv::pack(l.conv, l.cond, 1 << i, kernels_, w_.arena);
-      if (gate.ok()) {
-        layer.gate = gate.value();
-        plan(layer_name + ".conv+cond", layer.gate.paired() ? "conv_gated_pairs" : "conv_gated",
-             layer.gate.conv());
-      } else {
-        status_ = gate.status();
-      }
+      layer.gate = take(nn::GatedConv::pack(l.conv, l.cond, 1 << i, kernels_, arena_));
+      list(layer_name + ".conv+cond", layer.gate.conv(),
+           layer.gate.paired() ? "conv_gated_pairs" : "conv_gated");
       if (status_.ok() && i + 1 < c_.layers) {
         nn::ConvSource residual = l.out;  // the first half of its outputs
         residual.outputs = c_.hidden;
-        keep(layer_name + ".out", nn::Conv::pack({residual}, kernels_, w_.arena), layer.residual);
+        layer.residual = pack_conv(layer_name + ".out", residual);
       }
       if (status_.ok()) pack_skip(source, i, layer_name + ".out*end", layer);
-      layer.input = make_quantization(l.conv, 1, w_.arena);
-      layer.gated = make_quantization(l.out, 1, w_.arena);
+      layer.input = make_quantization(l.conv, 1, arena_);
+      layer.gated = make_quantization(l.out, 1, arena_);
       flow.layers.push_back(layer);
       tensors_.release();
     }
@@ -208,7 +153,7 @@ class Loader {
     for (int o = 0; o < channels; ++o) {
       for (int i = 0; i < channels; ++i) unmix.at(joining + o, i) = source.unmix.at(o, i, 0);
     }
-    keep(name + ".unmix", nn::Conv::pack({unmix.source}, kernels_, w_.arena), flow.unmix);
+    flow.unmix = pack_conv(name + ".unmix", unmix.source);
     pack_mix(source.mix, joining, flow);
     w_.flows.push_back(std::move(flow));
   }
@@ -225,12 +170,7 @@ class Loader {
       }
     }
     flow.log_det = log_determinant(std::move(matrix), channels);
-    const Result<nn::Conv> packed = nn::Conv::pack({mix.source}, kernels_, w_.arena);
-    if (packed.ok()) {
-      flow.mix = packed.value();
-    } else {
-      status_ = packed.status();
-    }
+    flow.mix = take(nn::Conv::pack({mix.source}, kernels_, arena_));
   }
 
   // `end` times the layer's part of the sum; the first layer's bias has that of `end` in it.
@@ -253,7 +193,7 @@ class Loader {
       skip.bias[size(o)] = static_cast<float>(bias);
       for (int j = 0; j < c_.hidden; ++j) skip.at(o, j) = static_cast<float>(row[size(j)]);
     }
-    keep(name, nn::Conv::pack({skip.source}, kernels_, w_.arena), layer.skip);
+    layer.skip = pack_conv(name, skip.source);
   }
 
   // Adds a row of a 1 x 1 convolution; of an int8 one what is still to be divided by the scales of
@@ -272,12 +212,6 @@ class Loader {
     for (std::size_t j = 0; j < n; ++j) row[j] += factor * q[j];
   }
 
-  const Config& c_;
-  const kernels::KernelTable& kernels_;
-  Weights& w_;
-  Tensors tensors_;
-  int layers_ = 0, integers_ = 0;
-  Status status_;
   nn::ConvSource upsample_, condition_;
   std::vector<FlowSource> flows_;
 };

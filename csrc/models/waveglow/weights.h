@@ -4,8 +4,8 @@
 
 #include <vector>
 
+#include "models/packed_weights.h"
 #include "models/quantized_convs.h"
-#include "models/vocoder.h"
 #include "models/waveglow/config.h"
 #include "nn/gated_conv.h"
 
@@ -30,13 +30,11 @@ struct FlowWeights {
   double log_det = 0.0;
 };
 
-struct Weights {
-  Arena arena;
+struct Weights : PackedWeights {
   nn::Conv upsample;  // of a frame: [steps][groups][bands padded]
   std::vector<FlowWeights> flows;
   bool integer = false;    // bytes within the flows
   Quantization condition;  // of all layers, one repeat for every sample of a frame
-  std::vector<PlanEntry> plan;
 };
 
 Status load_weights(const io::Gguf& file, const Config& config, const kernels::KernelTable& kernels,

@@ -2,17 +2,14 @@
 
 #include <algorithm>
 
-#include "models/problems.h"
-
 namespace pyvoc::models::wavernn {
 namespace {
 
 constexpr std::uint64_t kSpecRevision = 1;
-constexpr std::size_t kMaxBands = 512, kMaxTaps = 17, kMaxRnn = 4096, kMaxCond = 1024;
-constexpr int kMaxBlocks = 64, kMaxStretches = 8, kMaxStretch = 256, kMaxHop = 16384;
+constexpr std::size_t kMaxTaps = 17, kMaxRnn = 4096, kMaxCond = 1024;
+constexpr int kMaxBlocks = 64, kMaxStretches = 8, kMaxStretch = 256;
+constexpr const char* kModes[] = {"mol", "raw"};
 constexpr int kMaxBits = 16, kMaxMixtures = 64;
-
-std::string text(std::uint64_t n) { return std::to_string(n); }
 
 // How many frames to each side a sample's upsampled mel depends on: a stretch of s repeats every
 // value s times and blurs with 2 s + 1 taps, so an output depends on one value more on each side.
@@ -31,7 +28,7 @@ void read_stretches(const io::Gguf& file, Config& c, Problems& problems) {
   for (int k = 0; k < kMaxStretches; ++k) {
     const std::string name = "upsample." + std::to_string(k) + ".weight";
     if (k > 0 && file.find_tensor(name) == nullptr) break;
-    const int kernel = problems.dimension(name.c_str(), 0, 1, 2 * kMaxStretch + 1);
+    const int kernel = problems.dimension(name, 0, 1, 2 * kMaxStretch + 1);
     if (!problems.none()) return;
     if (kernel < 3 || kernel % 2 == 0) {
       problems.add("tensor " + name + " has " + std::to_string(kernel) +
@@ -78,32 +75,12 @@ Result<Config> read_config(const io::Gguf& file) {
   Problems problems(file);
   const Status revision = problems.check_revision("wavernn", kSpecRevision);
   if (!revision.ok()) return revision;
-  std::uint64_t rate = 0, hop = 0, bands = 0, bits = 0;
-  std::string layout, mode;
-  problems.take(file.get_string("pyvoc.precision"), c.precision);
-  problems.take(file.get_string("pyvoc.features.layout"), layout);
-  problems.take(file.get_uint("pyvoc.features.sample_rate"), rate);
-  problems.take(file.get_uint("pyvoc.features.hop_length"), hop);
-  problems.take(file.get_uint("pyvoc.features.bands"), bands);
-  problems.take(file.get_bool("pyvoc.features.normalized"), c.normalized);
-  problems.take(file.get_string("wavernn.mode"), mode);
-  problems.take(file.get_uint("wavernn.bits"), bits);
-  problems.take(file.get_bool("wavernn.mu_law"), c.mu_law);
+  read_mel_config(problems, c);
+  c.normalized = problems.flag("pyvoc.features.normalized");
+  c.mode = problems.choice("wavernn.mode", kModes) == 0 ? Mode::kMol : Mode::kRaw;
+  const int bits = problems.integer("wavernn.bits", 1, kMaxBits);
+  c.mu_law = problems.flag("wavernn.mu_law");
   if (!problems.none()) return problems.status();
-
-  if (layout != "mel") problems.add("the features are \"" + layout + "\", expected \"mel\"");
-  if (rate < 1000 || rate > 384000) problems.add("the sample rate is " + text(rate));
-  if (hop < 1 || hop > kMaxHop) problems.add("the hop length is " + text(hop));
-  if (bands < 1 || bands > kMaxBands) problems.add("there are " + text(bands) + " bands");
-  if (mode != "mol" && mode != "raw") {
-    problems.add("wavernn.mode is \"" + mode + "\", expected mol or raw");
-  }
-  if (bits < 1 || bits > kMaxBits) problems.add("wavernn.bits is " + text(bits));
-  if (!problems.none()) return problems.status();
-  c.sample_rate = static_cast<int>(rate);
-  c.hop_length = static_cast<int>(hop);
-  c.bands = static_cast<int>(bands);
-  c.mode = mode == "mol" ? Mode::kMol : Mode::kRaw;
   read_shapes(file, c, problems);
   if (!problems.none()) return problems.status();
   if (c.mode == Mode::kMol && (c.outputs % 3 != 0 || c.outputs > 3 * kMaxMixtures)) {
@@ -112,7 +89,7 @@ Result<Config> read_config(const io::Gguf& file) {
   }
   if (c.mode == Mode::kRaw && c.outputs != 1 << bits) {
     problems.add("fc3 has " + std::to_string(c.outputs) + " outputs, expected " +
-                 std::to_string(1 << bits) + " for labels of " + text(bits) + " bits");
+                 std::to_string(1 << bits) + " for labels of " + std::to_string(bits) + " bits");
   }
   if (c.mode == Mode::kMol && c.mu_law) {
     problems.add("wavernn.mu_law is true, expected false for mode mol");

@@ -2,10 +2,9 @@
 #ifndef PYVOC_MODELS_WAVERNN_CONFIG_H_
 #define PYVOC_MODELS_WAVERNN_CONFIG_H_
 
-#include <string>
 #include <vector>
 
-#include "io/gguf.h"
+#include "models/mel_features.h"
 
 namespace pyvoc::models::wavernn {
 
@@ -14,9 +13,7 @@ enum class Mode {
   kRaw,  // logits of labels
 };
 
-struct Config {
-  std::string precision;
-  int sample_rate = 0, hop_length = 0, bands = 0;
+struct Config : MelConfig {
   bool normalized = false;  // mel values are 0..1
   Mode mode = Mode::kMol;
   bool mu_law = false;  // labels are mu-law codes

@@ -195,6 +195,11 @@ const float* Synthesis::step(int phase, float x) PYVOC_RT {
   return outputs_;
 }
 
+void Synthesis::run(int at, float* samples, int count) PYVOC_RT {
+  Synthesis* self = this;
+  run(&self, &at, &samples, count, 1);
+}
+
 void Synthesis::run(Synthesis* const* sessions, const int* at, float* const* samples, int count,
                     int n) PYVOC_RT {
   for (int t = 0; t < count; ++t) {

@@ -20,7 +20,11 @@ class Synthesis final : public Session {
 
   void reset(std::uint64_t seed) PYVOC_RT override;
   void set_draws(Span<const float> draws) PYVOC_RT override { draws_.give(draws); }
-  bool begin_hop(const float* frame) PYVOC_RT override { return conditioning_.process(frame); }
+  int begin(const float* frames, int /*n: blocks are one frame*/) PYVOC_RT override {
+    return conditioning_.process(frames) ? 1 : 0;
+  }
+  int finish(int /*ahead*/) PYVOC_RT override { return conditioning_.process(nullptr) ? 1 : 0; }
+  void run(int at, float* samples, int count) PYVOC_RT override;
 
   // As Vocoder::run, for n <= kLockstep sessions, on the threads of the one that has the most.
   static void run(Synthesis* const* sessions, const int* at, float* const* samples, int count,

@@ -7,33 +7,25 @@
 namespace pyvoc::models::wavernn {
 namespace {
 
-constexpr float kAbsurd = 1000.0f;  // beyond any log mel, in decibels too
 // A normalised mel is 0..1; networks that predict it go a little beyond.
 constexpr float kLeast = -0.5f, kMost = 1.5f;
 
-}  // namespace
-
-Result<std::unique_ptr<Vocoder>> Wavernn::load(const io::Gguf& file,
-                                               const kernels::KernelTable& kernels) {
-  Result<Config> config = read_config(file);
-  if (!config.ok()) return config.status();
-  std::unique_ptr<Wavernn> model(new Wavernn(kernels));
-  model->config_ = config.value();
-  const Config& c = model->config_;
-  Status status = load_weights(file, c, kernels, model->weights_);
-  if (!status.ok()) return status;
-  VocoderInfo& info = model->info_;
-  info.architecture = "wavernn";
-  info.precision = c.precision;
-  info.feature_layout = "mel";
-  info.layout_dims = info.feature_dims = c.bands;
-  info.sample_rate = c.sample_rate;
-  info.hop_length = c.hop_length;
-  info.lookahead_frames = c.pad;
-  info.sample_by_sample = true;
+VocoderInfo describe(const Config& c) {
+  VocoderInfo info = describe_mel("wavernn", c, c.pad);
+  if (c.normalized) {
+    info.least_feature = kLeast;
+    info.most_feature = kMost;
+  }
   info.draws_per_sample = c.mixtures() + 1;
   info.distribution_size = c.outputs;
-  return std::unique_ptr<Vocoder>(std::move(model));
+  info.foldable = true;
+  return info;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Vocoder>> load(const io::Gguf& file, const kernels::KernelTable& kernels) {
+  return load_model<Wavernn>(file, kernels, read_config, load_weights, describe);
 }
 
 void Wavernn::run(Session* const* sessions, const int* at, float* const* samples, int count,
@@ -45,15 +37,6 @@ void Wavernn::run(Session* const* sessions, const int* at, float* const* samples
     for (std::size_t i = 0; i < size; ++i) group[i] = static_cast<Synthesis*>(sessions[first + i]);
     Synthesis::run(group, at + first, samples + first, count, static_cast<int>(size));
   }
-}
-
-bool Wavernn::valid_frame(const float* frame) const PYVOC_RT {
-  const float least = config_.normalized ? kLeast : -kAbsurd;
-  const float most = config_.normalized ? kMost : kAbsurd;
-  for (int i = 0; i < config_.bands; ++i) {
-    if (!(frame[i] >= least && frame[i] <= most)) return false;  // NaN too
-  }
-  return true;
 }
 
 // What the network hears of a sample (-1..1): labels are the nearest ones, as in training.
@@ -76,9 +59,9 @@ void Wavernn::teacher_force(Matrix<const float> features, std::size_t first, Spa
   std::size_t next = 0, heard = 0;  // frames
   for (std::size_t i = 0; i < fed.size(); ++i) {
     while (i % hop == 0 && heard <= first + i / hop) {
-      const float* frame = next < features.rows() ? features[next].data() : nullptr;
+      heard += static_cast<std::size_t>(
+          next < features.rows() ? session->begin(features[next].data(), 1) : session->finish(0));
       ++next;
-      if (session->begin_hop(frame)) ++heard;
     }
     visit(i, *session, session->step(static_cast<int>(i % hop), fed[i]));
   }

@@ -6,28 +6,20 @@
 #include <functional>
 #include <memory>
 
-#include "io/gguf.h"
-#include "kernels/table.h"
-#include "models/vocoder.h"
+#include "models/loaded.h"
 #include "models/wavernn/synthesis.h"
 
 namespace pyvoc::models::wavernn {
 
-class Wavernn final : public Vocoder {
+class Wavernn final : public Loaded<Config, Weights> {
  public:
-  // Checks everything before anything is packed. `file` is not needed afterwards.
-  static Result<std::unique_ptr<Vocoder>> load(const io::Gguf& file,
-                                               const kernels::KernelTable& kernels);
+  using Loaded::Loaded;
 
-  const VocoderInfo& info() const override { return info_; }
-  const std::vector<PlanEntry>& plan() const override { return weights_.plan; }
-  std::size_t packed_bytes() const override { return weights_.arena.bytes(); }
-  std::unique_ptr<Session> open(std::uint64_t seed, int threads) const override {
-    return start(seed, threads);
+  std::unique_ptr<Session> open(const SessionSettings& settings) const override {
+    return start(settings.seed, settings.threads);
   }
   void run(Session* const* sessions, const int* at, float* const* samples, int count,
            std::size_t n) const PYVOC_RT override;
-  bool valid_frame(const float* frame) const PYVOC_RT override;
 
   // The last layer's outputs: logits of labels, or the mixture's weights (logits), means and
   // logarithms of scales.
@@ -40,20 +32,12 @@ class Wavernn final : public Vocoder {
   void teacher_force(Matrix<const float> features, std::size_t first, Span<const float> fed,
                      const Visit& visit) const;
 
-  const Config& config() const { return config_; }
-  const Weights& weights() const { return weights_; }
   std::unique_ptr<Synthesis> start(std::uint64_t seed, int threads = 1) const {
     return std::make_unique<Synthesis>(config_, weights_, kernels_, seed, threads);
   }
 
  private:
-  explicit Wavernn(const kernels::KernelTable& kernels) : kernels_(kernels) {}
   float fed_back(float sample) const;
-
-  const kernels::KernelTable& kernels_;
-  Config config_;
-  Weights weights_;
-  VocoderInfo info_;
 };
 
 }  // namespace pyvoc::models::wavernn

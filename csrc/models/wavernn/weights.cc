@@ -3,52 +3,24 @@
 #include <cmath>
 #include <cstring>
 
-#include "models/tensors.h"
+#include "models/weight_loader.h"
 
 namespace pyvoc::models::wavernn {
 namespace {
 
-using Type = backends::Weights;
 using nn::padded;
 
 constexpr float kNever = -1e30f;  // a logit
 
-std::size_t size(int n) { return static_cast<std::size_t>(n); }
-
-// Validates first, packs second: nothing is packed unless every tensor is as it should be.
-class Loader {
+class Loader final : public LoaderOf<Config, Weights> {
  public:
-  Loader(const io::Gguf& file, const Config& config, const kernels::KernelTable& kernels,
-         Weights& weights)
-      : c_(config), kernels_(kernels), w_(weights), tensors_(file) {}
-
-  Status run() {
-    gather();
-    Status status = tensors_.finish();
-    if (!status.ok()) return status;
-    pack();
-    return status_;
-  }
+  using LoaderOf::LoaderOf;
 
  private:
-  struct Dense {
-    nn::LinearSource matrix;
-    const float* bias = nullptr;
-  };
   struct Input {  // what of a layer's inputs is known per frame, and the sample's column
     nn::LinearSource mel, aux;
     const float *sample = nullptr, *bias = nullptr;
   };
-
-  // A convolution over `taps` frames; taps of 1 are a matrix as it is.
-  Dense conv(const std::string& name, int out, int in, int taps) {
-    Dense dense;
-    dense.matrix.rows = out;
-    dense.matrix.cols = in * taps;
-    dense.matrix.data = tensors_.f32(name + ".weight", {size(out), size(in), size(taps)});
-    dense.bias = tensors_.f32(name + ".bias", {size(out)});
-    return dense;
-  }
 
   nn::LinearSource float_matrix(const std::string& name, int rows, int cols, int gates) {
     nn::LinearSource source;
@@ -69,21 +41,19 @@ class Loader {
   nn::LinearSource loop(const std::string& name, int rows, int cols, int gates, bool sparse = true,
                         bool int8 = true) {
     const nn::LinearSource source = tensors_.matrix(name, rows, cols, gates, sparse, int8);
-    if (int8 && source.data != nullptr) {
-      ++layers_;
-      if (source.type == Type::kI8) ++integers_;
-    }
+    if (int8) count(source);
     return source;
   }
 
-  void gather() {
+  void gather() override {
     const int r = c_.rnn, f = c_.fc, d = c_.hidden, a = c_.aux;
-    resnet_in_ = conv("resnet.in", d, c_.bands, c_.taps());
+    resnet_in_ = conv("resnet.in", d, c_.bands, c_.taps(), kFloat32);
     for (int k = 0; k < c_.blocks; ++k) {
       const std::string name = "resnet." + std::to_string(k);
-      blocks_.push_back({conv(name + ".a", d, d, 1), conv(name + ".b", d, d, 1)});
+      blocks_.push_back(
+          {conv(name + ".a", d, d, 1, kFloat32), conv(name + ".b", d, d, 1, kFloat32)});
     }
-    resnet_out_ = conv("resnet.out", 4 * a, d, 1);
+    resnet_out_ = conv("resnet.out", 4 * a, d, 1, kFloat32);
     for (std::size_t k = 0; k < c_.stretches.size(); ++k) {
       stretches_.push_back(tensors_.f32("upsample." + std::to_string(k) + ".weight",
                                         {size(2 * c_.stretches[k] + 1)}));
@@ -105,58 +75,7 @@ class Loader {
     const bool labels = c_.mode == Mode::kRaw;
     fc3_ = loop("fc3.weight", c_.outputs, f, 1, labels, labels);
     fc3_bias_ = tensors_.f32("fc3.bias", {size(c_.outputs)});
-    if (integers_ != 0 && integers_ != layers_) {
-      tensors_.problem(std::to_string(integers_) + " of " + std::to_string(layers_) +
-                       " layers of the sample loop are I8, expected all or none");
-    }
-  }
-
-  nn::Linear pack_linear(const std::string& name, const nn::LinearSource& source) {
-    Result<nn::Linear> linear = nn::Linear::pack(source, kernels_, w_.arena);
-    if (!linear.ok()) {
-      if (status_.ok()) status_ = linear.status();
-      return nn::Linear();
-    }
-    describe(name, linear.value());
-    return linear.value();
-  }
-
-  void describe(const std::string& name, const nn::Linear& linear) {
-    const backends::MatVec& d = linear.description();
-    w_.plan.push_back({name, backends::op_name(d.op), backends::weights_name(d.weights),
-                       linear.backend(), d.rows, d.cols});
-  }
-
-  nn::Gru pack_gru(const std::string& name, const nn::GruSource& source) {
-    Result<nn::Gru> gru = nn::Gru::pack(source, kernels_, w_.arena);
-    if (!gru.ok()) {
-      if (status_.ok()) status_ = gru.status();
-      return nn::Gru();
-    }
-    describe(name, gru.value().recurrent());
-    return gru.value();
-  }
-
-  float* pack_floats(const float* from, int n) {
-    float* to = w_.arena.allocate<float>(size(padded(n)));
-    std::memcpy(to, from, sizeof(float) * size(n));
-    return to;
-  }
-
-  // [out, in, taps] becomes a matrix over `taps` rows of inputs, oldest first.
-  DenseLayer pack_dense(const std::string& name, Dense dense, int taps) {
-    std::vector<float> unrolled;
-    if (taps > 1) {
-      const int in = dense.matrix.cols / taps;
-      const float* from = static_cast<const float*>(dense.matrix.data);
-      unrolled.resize(size(dense.matrix.rows) * size(dense.matrix.cols));
-      for (std::size_t i = 0; i < unrolled.size(); ++i) {
-        const std::size_t tap = i % size(taps), row = i / size(taps);
-        unrolled[(row / size(in) * size(taps) + tap) * size(in) + row % size(in)] = from[i];
-      }
-      dense.matrix.data = unrolled.data();
-    }
-    return {pack_linear(name, dense.matrix), pack_floats(dense.bias, dense.matrix.rows)};
+    count_int8("of the sample loop");
   }
 
   // Three gates, each padded, from the file's.
@@ -177,13 +96,13 @@ class Loader {
     w_.rnn2_aux = pack_linear("rnn2.input.aux", rnn2_.aux);
     w_.fc1_aux = pack_linear("fc1.input.aux", fc1_.aux);
     w_.fc2_aux = pack_linear("fc2.input.aux", fc2_aux_);
-    float* sample = w_.arena.allocate<float>(size(w_.inputs));
+    float* sample = arena_.allocate<float>(size(w_.inputs));
     put_gates(rnn1_.sample, sample);
     put_gates(rnn2_.sample, sample + w_.rnn2_at);
     std::memcpy(sample + w_.fc1_at, fc1_.sample, sizeof(float) * size(c_.fc));
     w_.sample = sample;
 
-    float* constant = w_.arena.allocate<float>(size(w_.inputs));
+    float* constant = arena_.allocate<float>(size(w_.inputs));
     std::memcpy(constant, w_.rnn1.input_bias(), sizeof(float) * size(w_.rnn2_at));
     for (int i = 0; i < w_.rnn2_at; ++i) {
       constant[w_.rnn2_at + i] = w_.rnn2.input_bias()[i] + offset(w_.rnn2_input, i);
@@ -208,7 +127,7 @@ class Loader {
     }
     for (int i = c_.outputs; i < padded(c_.outputs); ++i) bias[i] = kNever;
     w_.fc3_bias = bias;
-    float* amplitudes = w_.arena.allocate<float>(size(c_.outputs));
+    float* amplitudes = arena_.allocate<float>(size(c_.outputs));
     const double most = c_.outputs - 1;
     for (int i = 0; i < c_.outputs; ++i) {
       const double x = 2.0 * i / most - 1.0;
@@ -218,14 +137,14 @@ class Loader {
     w_.amplitudes = amplitudes;
   }
 
-  void pack() {
-    w_.resnet_in = pack_dense("resnet.in", resnet_in_, c_.taps());
+  void pack() override {
+    w_.resnet_in = pack_dense("resnet.in", resnet_in_);
     for (std::size_t k = 0; k < blocks_.size(); ++k) {
       const std::string name = "resnet." + std::to_string(k);
-      const DenseLayer a = pack_dense(name + ".a", blocks_[k][0], 1);
-      w_.blocks.push_back({a, pack_dense(name + ".b", blocks_[k][1], 1)});
+      const DenseLayer a = pack_dense(name + ".a", blocks_[k][0]);
+      w_.blocks.push_back({a, pack_dense(name + ".b", blocks_[k][1])});
     }
-    w_.resnet_out = pack_dense("resnet.out", resnet_out_, 1);
+    w_.resnet_out = pack_dense("resnet.out", resnet_out_);
     w_.rnn1 = pack_gru("rnn1.hidden", gru1_);
     w_.rnn2_input = pack_linear("rnn2.input", rnn2_input_);
     w_.rnn2 = pack_gru("rnn2.hidden", gru2_);
@@ -241,19 +160,13 @@ class Loader {
     pack_inputs();
     pack_outputs();
     const std::vector<double> exact = interpolation(stretches_, c_.stretches, c_.pad);
-    float* phases = w_.arena.allocate<float>(exact.size());
+    float* phases = arena_.allocate<float>(exact.size());
     for (std::size_t i = 0; i < exact.size(); ++i) phases[i] = static_cast<float>(exact[i]);
     w_.phases = phases;
   }
 
-  const Config& c_;
-  const kernels::KernelTable& kernels_;
-  Weights& w_;
-  Tensors tensors_;
-  Status status_;
-  int layers_ = 0, integers_ = 0;
-  Dense resnet_in_, resnet_out_;
-  std::vector<std::vector<Dense>> blocks_;  // a, b
+  nn::ConvSource resnet_in_, resnet_out_;
+  std::vector<std::vector<nn::ConvSource>> blocks_;  // a, b
   std::vector<const float*> stretches_;
   Input rnn1_, rnn2_, fc1_;
   nn::LinearSource fc2_aux_, rnn2_input_, fc1_loop_, fc2_loop_, fc3_;

@@ -7,28 +7,17 @@
 
 #include <vector>
 
-#include "base/arena.h"
-#include "io/gguf.h"
-#include "models/vocoder.h"
+#include "models/packed_weights.h"
 #include "models/wavernn/config.h"
 #include "nn/gru.h"
-#include "nn/linear.h"
 
 namespace pyvoc::models::wavernn {
-
-struct DenseLayer {
-  nn::Linear matrix;
-  const float* bias = nullptr;  // [outputs]
-};
 
 struct Block {
   DenseLayer a, b;
 };
 
-struct Weights {
-  Arena arena;
-  std::vector<PlanEntry> plan;
-
+struct Weights : PackedWeights {
   DenseLayer resnet_in, resnet_out;  // in: [taps][bands] of frames, oldest first
   std::vector<Block> blocks;
 
