@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pyvoc.container.tensors import AnyArray, Scalar
+from pyvoc.container.tensors import AnyArray
 from pyvoc.families.lpcnet import tables
 from pyvoc.families.lpcnet.spec import LEVELS
 from pyvoc.families.lpcnet.train import native
@@ -26,6 +26,7 @@ from pyvoc.families.lpcnet.train.quantized import straight_through
 from pyvoc.families.lpcnet.train.settings import LpcnetModel
 from pyvoc.families.lpcnet.train.sparsify import blocks
 from pyvoc.train import weights
+from pyvoc.train.network import SpecNetwork
 from pyvoc.train.recurrent import gru
 
 PITCH_RANGE = (33, 255)
@@ -49,7 +50,7 @@ class RecurrentCell(nn.Module):
             nn.init.orthogonal_(gate)
 
 
-class Lpcnet(nn.Module):
+class Lpcnet(SpecNetwork):
     """The network and its loss.
 
     Parameters
@@ -65,6 +66,7 @@ class Lpcnet(nn.Module):
         Whether any block is not in use; whether int8 matrices are rounded in the forward pass.
     """
 
+    shape_of = staticmethod(LpcnetModel.of)
     mask: Tensor
 
     def __init__(self, config: LpcnetModel) -> None:
@@ -113,28 +115,8 @@ class Lpcnet(nn.Module):
         nn.init.zeros_(self.cond_b.bias)
         nn.init.xavier_uniform_(self.dual_fc)
 
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, AnyArray], metadata: Mapping[str, Scalar]) -> Lpcnet:
-        """The network of a valid model file, in evaluation mode.
-
-        Parameters
-        ----------
-        arrays
-            Every tensor of the spec, decoded.
-        metadata
-            Of the file.
-
-        Raises
-        ------
-        ValueError
-            It is an end-to-end model, which this network is not.
-        """
-        network = cls(LpcnetModel.of(arrays, metadata))
-        network.fill(arrays)
-        return network.eval()
-
     def fill(self, arrays: Mapping[str, AnyArray]) -> None:
-        """Take weights from the spec's tensors.
+        """As `SpecNetwork.fill`.
 
         GRU A's three tables become one embedding and three kernels (`tables.factor`), and what is
         zero in its recurrent matrix, outside the diagonals, stays zero.
@@ -156,7 +138,7 @@ class Lpcnet(nn.Module):
             self._take_mask()
 
     def to_arrays(self) -> dict[str, AnyArray]:
-        """Every tensor of the spec, float32, dense, as the network computes with it."""
+        """With GRU A's tables made of the embedding and the kernels."""
         arrays: dict[str, AnyArray] = {
             name: weights.array_of(target) for name, target in self._direct().items()
         }

@@ -3,60 +3,32 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from pyvoc.convert import naming
 from pyvoc.convert.layers import layer_of
+from pyvoc.convert.naming import Naming
 from pyvoc.families.melgan.spec import MAX_BLOCKS, MAX_STAGES
-
-MAX_NAME = 300
 
 
 @dataclass(frozen=True)
-class Naming:
-    """One upstream's names.
+class MelganNaming(Naming):
+    """One upstream's names; `Naming.sure` is about layers, to their end.
 
     Parameters
     ----------
-    upstream
-        Name of the upstream, for ``pyvoc.source.format``.
-    pattern
-        Of a layer, from the generator's beginning on.
-    sure
-        Of the layers that only this upstream has; a checkpoint with one of them is this one's.
     count
         Stages and blocks from the layers' names.
     layers
         From our layers to theirs, for so many stages and blocks.
     """
 
-    upstream: str
-    pattern: re.Pattern[str]
-    sure: re.Pattern[str]
     count: Callable[[Iterable[str]], tuple[int, int]]
     layers: Callable[[int, int], dict[str, str]]
 
 
-@dataclass(frozen=True)
-class Named:
-    """A generator within a state dict.
-
-    Parameters
-    ----------
-    naming
-        Whose names.
-    prefix
-        What precedes them.
-    names
-        Entries of the state dict from our point of view: without the prefix, to the full name.
-    others
-        Number of entries that belong to something else.
-    """
-
-    naming: Naming
-    prefix: str
-    names: Mapping[str, str]
-    others: int
+Named = naming.Named[MelganNaming]
 
 
 def _ours(stages: int, blocks: int, theirs: Callable[[str, int, int], str]) -> dict[str, str]:
@@ -153,58 +125,33 @@ def _mindspore(stages: int, blocks: int) -> dict[str, str]:
 
 
 NAMINGS = (
-    Naming(
+    MelganNaming(
         "seungwonpark",
         re.compile(r"generator\.\d+(?:\..+)?"),
-        re.compile(r"generator\.\d+\.(?:blocks\.\d+\.[24]|shortcuts\.\d+)"),
+        re.compile(r"generator\.\d+\.(?:blocks\.\d+\.[24]|shortcuts\.\d+)$"),
         _seungwonpark_count,
         _seungwonpark,
     ),
-    Naming(
+    MelganNaming(
         "descript",
         re.compile(r"model\.\d+(?:\..+)?"),
-        re.compile(r"model\.\d+\.(?:block\.[24]|shortcut)"),
+        re.compile(r"model\.\d+\.(?:block\.[24]|shortcut)$"),
         _descript_count,
         _descript,
     ),
-    Naming(
+    MelganNaming(
         "mindspore",
         re.compile(r"(?:conv1d_|conv1dtran_|rses_)\d+(?:\..+)?"),
-        re.compile(r"rses_\d+\.(?:block\d+\.[24]|shortcut\d+)\.conv"),
+        re.compile(r"rses_\d+\.(?:block\d+\.[24]|shortcut\d+)\.conv$"),
         _mindspore_count,
         _mindspore,
     ),
 )
-_OPTIMISER = re.compile(r"(?:^|[._])(?:moment\d*|adam\w*|accum\w*|ema|optim\w*)(?:[._]|$)", re.I)
 
 
 def find_generator(names: Iterable[str]) -> Named | None:
     """The generator that the names of a state dict speak of, or None.
 
-    A prefix (``module.``, ``generator.``, ``netG.``) is cut off. Where several generators are there
-    (an optimiser's moments have the names of what they belong to), the one with the shortest prefix
-    is taken, and none whose prefix is an optimiser's.
+    None whose prefix is an optimiser's: its moments have the names of what they belong to.
     """
-    names = [name for name in names if type(name) is str and len(name) <= MAX_NAME]
-    best: tuple[int, str, Naming] | None = None
-    for naming in NAMINGS:
-        for name in names:
-            layer = layer_of(name)
-            match = re.search(rf"(?:^|\.){naming.sure.pattern}$", layer) if layer else None
-            if match is None or layer is None:
-                continue
-            start = match.start() + layer[match.start()].count(".")
-            prefix = layer[:start]
-            if _OPTIMISER.search(prefix):
-                continue
-            if best is None or len(prefix) < best[0]:
-                best = (len(prefix), prefix, naming)
-    if best is None:
-        return None
-    _, prefix, naming = best
-    mine = {
-        name[len(prefix) :]: name
-        for name in names
-        if name.startswith(prefix) and naming.pattern.fullmatch(name[len(prefix) :])
-    }
-    return Named(naming, prefix, mine, len(names) - len(mine))
+    return naming.find_named(names, NAMINGS, look_at=layer_of, avoid=naming.OPTIMISER)

@@ -24,6 +24,7 @@ from pyvoc.container.layout import (
 )
 from pyvoc.container.mel import METADATA as MEL_METADATA
 from pyvoc.container.mel import NVIDIA, MelRecipe, reading_problems
+from pyvoc.container.settings import MelSettings
 from pyvoc.container.tensors import Container, Scalar
 
 MAX_STAGES = 8
@@ -51,13 +52,11 @@ METADATA = (
 
 
 @dataclass(frozen=True)
-class MelganSettings:
+class MelganSettings(MelSettings):
     """What the tensors do not say about a MelGAN.
 
     Parameters
     ----------
-    recipe
-        Of the mel spectrogram that it reads.
     padding
         Of the convolutions at the two true ends of an utterance: ``reflect`` or ``zero``.
     input_scale, input_shift
@@ -68,35 +67,13 @@ class MelganSettings:
         Block J of a stage has the dilation ``dilation_base ** J``.
     """
 
+    prefix = "melgan."
     recipe: MelRecipe = NVIDIA
     padding: str = "reflect"
     input_scale: float = 1.0
     input_shift: float = 0.0
     leak: float = 0.2
     dilation_base: int = 3
-
-    @classmethod
-    def from_metadata(cls, metadata: Mapping[str, Scalar]) -> MelganSettings:
-        """Those of a valid model file."""
-        return cls(
-            MelRecipe.from_metadata(metadata),
-            str(metadata["melgan.padding"]),
-            float(metadata["melgan.input_scale"]),
-            float(metadata["melgan.input_shift"]),
-            float(metadata["melgan.leak"]),
-            int(metadata["melgan.dilation_base"]),
-        )
-
-    def metadata(self) -> dict[str, Scalar]:
-        """The model's own metadata and the feature recipe."""
-        return {
-            **self.recipe.metadata(),
-            "melgan.padding": self.padding,
-            "melgan.input_scale": float(self.input_scale),
-            "melgan.input_shift": float(self.input_shift),
-            "melgan.leak": float(self.leak),
-            "melgan.dilation_base": self.dilation_base,
-        }
 
 
 def tensors(stages: int, blocks: int) -> tuple[TensorSpec, ...]:
@@ -191,7 +168,7 @@ def _extra(container: Container, layout: Layout) -> list[str]:
 MELGAN = ModelSpec(
     architecture="pyvoc.melgan",
     revision=1,
-    prefix="melgan.",
+    prefix=MelganSettings.prefix,
     metadata=METADATA,
     layout=_layout,
     extra=_extra,

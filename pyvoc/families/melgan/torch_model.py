@@ -7,19 +7,17 @@ Modules have the names of the spec's layers, so that `pyvoc.train.weights` is th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pyvoc.container.tensors import AnyArray, Scalar
 from pyvoc.families.melgan.shape import MelganShape
 from pyvoc.families.melgan.spec import BLOCK_KERNEL, ENDS_KERNEL
 from pyvoc.train import weights
+from pyvoc.train.network import SpecNetwork
 
 
-class Melgan(nn.Module):
+class Melgan(SpecNetwork):
     """The generator.
 
     Parameters
@@ -30,6 +28,8 @@ class Melgan(nn.Module):
         Whether weights are a direction and a magnitude (weight norm), as upstream trains them; in
         a model file they are always folded.
     """
+
+    shape_of = staticmethod(MelganShape.of)
 
     def __init__(self, shape: MelganShape, *, normed: bool = False) -> None:
         super().__init__()
@@ -43,43 +43,6 @@ class Melgan(nn.Module):
         self.conv_out = _conv(shape, channels[-1], 1, ENDS_KERNEL)
         if normed:
             weights.add_norm(self)
-
-    @classmethod
-    def from_arrays(
-        cls,
-        arrays: Mapping[str, AnyArray],
-        metadata: Mapping[str, Scalar],
-        *,
-        normed: bool = False,
-    ) -> Melgan:
-        """The network of a valid model file, in evaluation mode.
-
-        Parameters
-        ----------
-        arrays
-            Every tensor of the spec, decoded.
-        metadata
-            Of the file.
-        normed
-            As above.
-        """
-        network = cls(MelganShape.of(arrays, metadata), normed=normed)
-        network.fill(arrays)
-        return network.eval()
-
-    def fill(self, arrays: Mapping[str, AnyArray]) -> None:
-        """Take weights from the spec's tensors.
-
-        Raises
-        ------
-        ValueError
-            They are another model's; names the first ones that do not fit.
-        """
-        weights.fill(self, arrays)
-
-    def to_arrays(self) -> dict[str, AnyArray]:
-        """Every tensor of the spec, float32, weight norm folded."""
-        return weights.to_arrays(self)
 
     def forward(self, mel: Tensor) -> Tensor:
         """Samples of mel spectrograms.

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pyvoc.convert.layers import layer_of
+from pyvoc.convert.naming import OPTIMISER
 from pyvoc.convert.tree import MAX_NAME, Level, levels
 from pyvoc.pickles.stubs import Inert
 
 _SURE = re.compile(r"(?:^|.*\.)(?=WN\.\d{1,3}\.in_layers\.\d{1,3}$)")
 _OURS = re.compile(r"(?:upsample|WN\.\d+|convinv\.\d+)\..+")
-_OPTIMISER = re.compile(r"(?:^|[._])(?:moment\d*|adam\w*|accum\w*|ema|optim\w*)(?:[._]|$)", re.I)
 _CLASSES = ("WaveGlow", "WN", "Invertible1x1Conv")
 _TORCH = {
     ("torch.nn.modules.container", "ModuleList"),
@@ -106,7 +106,7 @@ def _prefix(names: list[str]) -> str | None:
     for name in names:
         layer = layer_of(name)
         match = _SURE.match(layer) if layer else None
-        if match is not None and not _OPTIMISER.search(match[0]):
+        if match is not None and not OPTIMISER.search(match[0]):
             found.add(match[0])
     return min(found, key=lambda p: (len(p), p), default=None)
 

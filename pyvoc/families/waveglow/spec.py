@@ -27,6 +27,7 @@ from pyvoc.container.layout import (
 )
 from pyvoc.container.mel import METADATA as MEL_METADATA
 from pyvoc.container.mel import NVIDIA, MelRecipe, reading_problems
+from pyvoc.container.settings import MelSettings
 from pyvoc.container.tensors import AnyArray, Container, Scalar
 
 MAX_FLOWS = 64
@@ -55,13 +56,11 @@ METADATA = (
 
 
 @dataclass(frozen=True)
-class WaveglowSettings:
+class WaveglowSettings(MelSettings):
     """What the tensors do not say about a WaveGlow.
 
     Parameters
     ----------
-    recipe
-        Of the mel spectrogram that it reads.
     groups
         Samples that are one step of the flows: channels of the first one.
     early_every, early_size
@@ -73,35 +72,13 @@ class WaveglowSettings:
         Standard deviation of the noise that synthesis starts from, unless told otherwise.
     """
 
+    prefix = "waveglow."
     recipe: MelRecipe = NVIDIA
     groups: int = 8
     early_every: int = 4
     early_size: int = 2
     alternate: bool = False
     sigma: float = DEFAULT_SIGMA
-
-    @classmethod
-    def from_metadata(cls, metadata: Mapping[str, Scalar]) -> WaveglowSettings:
-        """Those of a valid model file."""
-        return cls(
-            MelRecipe.from_metadata(metadata),
-            int(metadata["waveglow.groups"]),
-            int(metadata["waveglow.early_every"]),
-            int(metadata["waveglow.early_size"]),
-            bool(metadata["waveglow.alternate"]),
-            float(metadata["waveglow.sigma"]),
-        )
-
-    def metadata(self) -> dict[str, Scalar]:
-        """The model's own metadata and the feature recipe."""
-        return {
-            **self.recipe.metadata(),
-            "waveglow.groups": self.groups,
-            "waveglow.early_every": self.early_every,
-            "waveglow.early_size": self.early_size,
-            "waveglow.alternate": self.alternate,
-            "waveglow.sigma": float(self.sigma),
-        }
 
     def channels(self, flows: int) -> list[int]:
         """Channels of each flow, flow 0 first."""
@@ -240,7 +217,7 @@ def _mix_problems(container: Container, flow: int, channels: int | None) -> list
 WAVEGLOW = ModelSpec(
     architecture="pyvoc.waveglow",
     revision=1,
-    prefix="waveglow.",
+    prefix=WaveglowSettings.prefix,
     metadata=METADATA,
     layout=_layout,
     extra=_extra,

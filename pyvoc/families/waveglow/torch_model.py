@@ -8,7 +8,6 @@ undoes a 1x1 convolution (``unmix``) is computed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -16,10 +15,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pyvoc.container.tensors import AnyArray, Scalar
+from pyvoc.container.tensors import AnyArray
 from pyvoc.families.waveglow.shape import WaveglowShape
 from pyvoc.families.waveglow.spec import KERNEL
 from pyvoc.train import weights
+from pyvoc.train.network import SpecNetwork
 
 
 class Noise(NamedTuple):
@@ -40,7 +40,7 @@ class Noise(NamedTuple):
     log_det: Tensor
 
 
-class Waveglow(nn.Module):
+class Waveglow(SpecNetwork):
     """The flows and the upsampling of the mel.
 
     Parameters
@@ -52,48 +52,17 @@ class Waveglow(nn.Module):
         trains them; in a model file they are always folded.
     """
 
+    shape_of = staticmethod(WaveglowShape.of)
+
     def __init__(self, shape: WaveglowShape, *, normed: bool = False) -> None:
         super().__init__()
         self.shape = shape
         self.upsample = nn.ConvTranspose1d(shape.bands, shape.bands, shape.taps, stride=shape.hop)
         self.flow = nn.ModuleList(Flow(shape, k, normed=normed) for k in range(shape.flows))
 
-    @classmethod
-    def from_arrays(
-        cls,
-        arrays: Mapping[str, AnyArray],
-        metadata: Mapping[str, Scalar],
-        *,
-        normed: bool = False,
-    ) -> Waveglow:
-        """The network of a valid model file, in evaluation mode.
-
-        Parameters
-        ----------
-        arrays
-            Every tensor of the spec, decoded.
-        metadata
-            Of the file.
-        normed
-            As above.
-        """
-        network = cls(WaveglowShape.of(arrays, metadata), normed=normed)
-        network.fill(arrays)
-        return network.eval()
-
-    def fill(self, arrays: Mapping[str, AnyArray]) -> None:
-        """Take weights from the spec's tensors.
-
-        Raises
-        ------
-        ValueError
-            They are another model's; names the first ones that do not fit.
-        """
-        weights.fill(self, arrays)
-
     def to_arrays(self) -> dict[str, AnyArray]:
-        """Every tensor of the spec, float32 (the inverses float64), weight norm folded."""
-        arrays = weights.to_arrays(self)
+        """With the inverses, float64."""
+        arrays = super().to_arrays()
         for k in range(self.shape.flows):
             mix = arrays[f"flow.{k}.mix.weight"].astype(np.float64)
             arrays[f"flow.{k}.unmix.weight"] = np.linalg.inv(mix)

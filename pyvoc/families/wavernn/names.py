@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from pyvoc.convert import naming
+from pyvoc.convert.naming import Naming
+from pyvoc.convert.tree import MAX_NAME
 from pyvoc.families.wavernn.spec import MAX_BLOCKS, MAX_STRETCHES
-
-MAX_NAME = 300
 
 
 @dataclass(frozen=True)
-class Naming:
+class WavernnNaming(Naming):
     """One upstream's names.
 
     Parameters
     ----------
-    upstream
-        Name of the upstream, for ``pyvoc.source.format``.
-    pattern
-        Of an entry of the network.
-    sure
-        Of the entries that only this upstream has.
     block, stretch
         Of an entry of a residual block or a stretch; the group is its place in a list.
     first_block
@@ -31,9 +26,6 @@ class Naming:
         A layer's name, from what it is, its number, and the number of blocks.
     """
 
-    upstream: str
-    pattern: re.Pattern[str]
-    sure: re.Pattern[str]
     block: re.Pattern[str]
     stretch: re.Pattern[str]
     first_block: int
@@ -51,26 +43,7 @@ class Naming:
         )
 
 
-@dataclass(frozen=True)
-class Named:
-    """A network within a state dict.
-
-    Parameters
-    ----------
-    naming
-        Whose names.
-    prefix
-        What precedes them.
-    names
-        Entries of the state dict from our point of view: without the prefix, to the full name.
-    others
-        Number of entries that belong to something else.
-    """
-
-    naming: Naming
-    prefix: str
-    names: Mapping[str, str]
-    others: int
+Named = naming.Named[WavernnNaming]
 
 
 def _fatchord(kind: str, k: int, blocks: int) -> str:
@@ -105,7 +78,7 @@ def _torchaudio(kind: str, k: int, blocks: int) -> str:
 
 
 NAMINGS = (
-    Naming(
+    WavernnNaming(
         "fatchord",
         re.compile(r"(?:upsample|I|rnn\d|fc\d)\..+"),
         re.compile(r"upsample\.resnet\.(?:conv_in|batch_norm|layers\.\d+|conv_out)\."),
@@ -114,7 +87,7 @@ NAMINGS = (
         0,
         _fatchord,
     ),
-    Naming(
+    WavernnNaming(
         "torchaudio",
         re.compile(r"(?:upsample|fc|rnn\d|fc\d)\..+"),
         re.compile(r"upsample\.resnet\.melresnet_model\.\d+\."),
@@ -140,26 +113,9 @@ _STRANGERS = (
 def find_network(names: Iterable[str]) -> Named | None:
     """The network that the names of a state dict speak of, or None.
 
-    A prefix (``module.``) is cut off; of several networks, the one with the shortest prefix is
-    taken. What training counts (``step``, ``num_batches_tracked``) belongs to nothing.
+    What training counts (``step``, ``num_batches_tracked``) belongs to nothing.
     """
-    names = [name for name in names if type(name) is str and len(name) <= MAX_NAME]
-    best: tuple[int, str, Naming] | None = None
-    for naming in NAMINGS:
-        for name in names:
-            match = re.search(rf"(?:^|\.)(?={naming.sure.pattern})", name)
-            if match is not None and (best is None or match.end() < best[0]):
-                best = (match.end(), name[: match.end()], naming)
-    if best is None:
-        return None
-    _, prefix, naming = best
-    names = [name for name in names if not _BOOKKEEPING.fullmatch(name)]
-    mine = {
-        name[len(prefix) :]: name
-        for name in names
-        if name.startswith(prefix) and naming.pattern.fullmatch(name[len(prefix) :])
-    }
-    return Named(naming, prefix, mine, len(names) - len(mine))
+    return naming.find_named(names, NAMINGS, ignore=_BOOKKEEPING)
 
 
 def find_stranger(names: Iterable[str]) -> str | None:

@@ -16,6 +16,7 @@ from pyvoc.container.checks import precision_problems
 from pyvoc.container.layout import BF16, F32, I8, Dims, Layout, Shapes, TensorSpec, read_dims
 from pyvoc.container.mel import FATCHORD, MelRecipe, reading_problems
 from pyvoc.container.mel import METADATA as MEL_METADATA
+from pyvoc.container.settings import MelSettings
 from pyvoc.container.tensors import Container, Scalar
 
 MAX_BLOCKS = 64
@@ -46,13 +47,11 @@ METADATA = (
 
 
 @dataclass(frozen=True)
-class WavernnSettings:
+class WavernnSettings(MelSettings):
     """What the tensors do not say about a WaveRNN.
 
     Parameters
     ----------
-    recipe
-        Of the mel spectrogram that it reads.
     mode
         ``mol``: the outputs are a mixture of logistics (all weights' logits, then all means, then
         all logarithms of scales); ``raw``: logits of ``2 ** bits`` labels.
@@ -62,29 +61,11 @@ class WavernnSettings:
         Labels are mu-law codes, to be expanded after synthesis; False for ``mol``.
     """
 
+    prefix = "wavernn."
     recipe: MelRecipe = FATCHORD
     mode: str = "mol"
     bits: int = MOL_BITS
     mu_law: bool = False
-
-    @classmethod
-    def from_metadata(cls, metadata: Mapping[str, Scalar]) -> WavernnSettings:
-        """Those of a valid model file."""
-        return cls(
-            MelRecipe.from_metadata(metadata),
-            str(metadata["wavernn.mode"]),
-            int(metadata["wavernn.bits"]),
-            bool(metadata["wavernn.mu_law"]),
-        )
-
-    def metadata(self) -> dict[str, Scalar]:
-        """The model's own metadata and the feature recipe."""
-        return {
-            **self.recipe.metadata(),
-            "wavernn.mode": self.mode,
-            "wavernn.bits": self.bits,
-            "wavernn.mu_law": self.mu_law,
-        }
 
 
 def tensors(blocks: int, stretches: int, *, raw: bool) -> tuple[TensorSpec, ...]:
@@ -269,7 +250,7 @@ def _extra(container: Container, layout: Layout) -> list[str]:
 WAVERNN = ModelSpec(
     architecture="pyvoc.wavernn",
     revision=1,
-    prefix="wavernn.",
+    prefix=WavernnSettings.prefix,
     metadata=METADATA,
     layout=_layout,
     extra=_extra,

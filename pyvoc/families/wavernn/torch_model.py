@@ -19,10 +19,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from pyvoc.container.tensors import AnyArray, Scalar
+from pyvoc.container.tensors import AnyArray
 from pyvoc.families.wavernn.hoist import EPSILON, fold_batch_norm
 from pyvoc.families.wavernn.shape import WavernnShape
 from pyvoc.train import weights
+from pyvoc.train.network import SpecNetwork
 from pyvoc.train.recurrent import gru
 
 ALONE = {
@@ -62,7 +63,7 @@ def joined(shape: WavernnShape) -> dict[str, dict[str, int]]:
     }
 
 
-class Wavernn(nn.Module):
+class Wavernn(SpecNetwork):
     """The residual network, the upsampling, and the network of the sample loop.
 
     Parameters
@@ -73,6 +74,8 @@ class Wavernn(nn.Module):
         Whether batch norm follows the residual network's convolutions, as upstream trains it; in a
         model file it is always folded.
     """
+
+    shape_of = staticmethod(WavernnShape.of)
 
     def __init__(self, shape: WavernnShape, *, normed: bool = False) -> None:
         super().__init__()
@@ -86,37 +89,8 @@ class Wavernn(nn.Module):
         self.fc2 = nn.Linear(inputs["fc2.weight"], shape.fc)
         self.fc3 = nn.Linear(shape.fc, shape.outputs)
 
-    @classmethod
-    def from_arrays(
-        cls,
-        arrays: Mapping[str, AnyArray],
-        metadata: Mapping[str, Scalar],
-        *,
-        normed: bool = False,
-    ) -> Wavernn:
-        """The network of a valid model file, in evaluation mode.
-
-        Parameters
-        ----------
-        arrays
-            Every tensor of the spec, decoded.
-        metadata
-            Of the file.
-        normed
-            As above.
-        """
-        network = cls(WavernnShape.of(arrays, metadata), normed=normed)
-        network.fill(arrays)
-        return network.eval()
-
     def fill(self, arrays: Mapping[str, AnyArray]) -> None:
-        """Take weights from the spec's tensors; batch norm then changes nothing in evaluation.
-
-        Raises
-        ------
-        ValueError
-            They are another model's; names the first ones that do not fit.
-        """
+        """As `SpecNetwork.fill`; batch norm then changes nothing in evaluation."""
         expected = {name: array.shape for name, array in self.to_arrays().items()}
         weights.check_shapes(expected, arrays)
         self.resnet.fill(_below("resnet", arrays))
@@ -131,7 +105,7 @@ class Wavernn(nn.Module):
                 parameters[name].copy_(torch.from_numpy(array))
 
     def to_arrays(self) -> dict[str, AnyArray]:
-        """Every tensor of the spec, float32 (float64 where batch norm is folded)."""
+        """Cut apart where parameters are several tensors; float64 where batch norm is folded."""
         found = _above("resnet", self.resnet.to_arrays())
         found |= _above("upsample", weights.to_arrays(self.upsample))
         parameters = dict(self.named_parameters())

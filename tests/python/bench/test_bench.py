@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import importlib.util
 import json
 import math
 import os
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+from bench_files import table_module
 
 pytest.importorskip("pyvoc._pyvoc")
 
@@ -35,15 +34,6 @@ native: Any = _pyvoc
 
 linux_only = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
 posix_only = pytest.mark.skipif(os.name != "posix", reason="needs a shell script as peer")
-
-
-def table_module() -> ModuleType:
-    """benchmarks/table.py, which is no package."""
-    spec = importlib.util.spec_from_file_location("table", ROOT / "benchmarks" / "table.py")
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def script(path: Path, body: str) -> Path:

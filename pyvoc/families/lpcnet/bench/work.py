@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
-from pyvoc.bench.work import ITEM_BYTES, Work
+from pyvoc.bench.work import Tensors, Work
 
 _TREE_LEVELS = 8
 _SUBTREE_LANES = 16
@@ -26,25 +25,13 @@ def lpcnet_work(description: Mapping[str, Any]) -> Work:
         The frame network's share is its work divided by the hop length. Activations and the state
         of GRU A are not counted: they stay in L1.
     """
-    tensors = {t["name"]: t for t in description["tensors"]}
-    hop = int(description["hop_length"])
-
-    def count(name: str) -> int:
-        return math.prod(tensors[name]["shape"])
-
-    def size(name: str) -> int:
-        return count(name) * ITEM_BYTES[tensors[name]["type"].upper()]
-
-    def matrix(name: str) -> int:
-        # Packed sparse weights carry four bytes of input offsets per pair of 8 x 4 blocks.
-        blocks = tensors[name]["shape"][0] if len(tensors[name]["shape"]) == 3 else 0
-        return size(name) + 2 * blocks
-
+    tensors, hop = Tensors(description), int(description["hop_length"])
+    count, size, packed = tensors.count, tensors.size, tensors.packed
     three_n, three_m = count("gru_a.bias_hh"), count("gru_b.bias_hh")
     m = three_m // 3
     frame = ["conv1", "conv2", "dense1", "dense2", "gru_a.cond", "gru_b.cond"]
     diagonal = count("gru_a.diag") if "gru_a.diag" in tensors else 0
-    integer = tensors["gru_a.weight_hh"]["type"].upper() == "I8"
+    integer = tensors.kind("gru_a.weight_hh") == "I8"
     tables = ("gru_a.embed_sig", "gru_a.embed_pred", "gru_a.embed_exc")
     tree = description["metadata"]["lpcnet.sampling"] == "tree"
     macs: dict[str, float] = {
@@ -56,12 +43,12 @@ def lpcnet_work(description: Mapping[str, Any]) -> Work:
     }
     lanes = 2 * _SUBTREE_LANES * (m + 2)
     read: dict[str, float] = {
-        "gru_a.weight_hh": matrix("gru_a.weight_hh") + 4 * diagonal,
-        "gru_a.embed_*": sum(size(name) / tensors[name]["shape"][0] for name in tables),
+        "gru_a.weight_hh": packed("gru_a.weight_hh") + 4 * diagonal,
+        "gru_a.embed_*": sum(size(name) / tensors.shape(name)[0] for name in tables),
         # Conditioning, sums, and (int8) scales: one value per gate and unit each.
         "gru_a gates": 4 * three_n * (3 if integer else 2),
-        "gru_b.weight_ih": matrix("gru_b.weight_ih"),
-        "gru_b.weight_hh": matrix("gru_b.weight_hh"),
+        "gru_b.weight_ih": packed("gru_b.weight_ih"),
+        "gru_b.weight_hh": packed("gru_b.weight_hh"),
         "dual_fc": 4 * (2 * lanes if tree else count("dual_fc.weight")),
         "frame network": sum(size(f"{name}.weight") for name in frame) / hop,
     }

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
+
+from pyvoc.bench.work import Tensors
 
 
 def melgan_macs(description: Mapping[str, Any]) -> dict[str, int]:
@@ -22,14 +23,14 @@ def melgan_macs(description: Mapping[str, Any]) -> dict[str, int]:
         For ``conv_in``, ``up K`` and ``stage K`` of each stage, ``conv_out``: those of direct
         convolution, whatever algorithm computes it. Over the hop length: those per sample.
     """
-    sizes = {t["name"]: math.prod(t["shape"]) for t in description["tensors"]}
-    shapes = {t["name"]: t["shape"] for t in description["tensors"]}
-    macs, rate, stage = {"conv_in": sizes["conv_in.weight"]}, 1, 0
-    while (up := f"stage.{stage}.up.weight") in sizes:
-        macs[f"up {stage}"] = rate * sizes[up]  # each input meets every tap
-        rate *= shapes[up][2] // 2
+    tensors = Tensors(description)
+    count = tensors.count
+    macs, rate, stage = {"conv_in": count("conv_in.weight")}, 1, 0
+    while (up := f"stage.{stage}.up.weight") in tensors:
+        macs[f"up {stage}"] = rate * count(up)  # each input meets every tap
+        rate *= tensors.shape(up)[2] // 2
         block = re.compile(rf"stage\.{stage}\.block\..*\.weight")
-        macs[f"stage {stage}"] = rate * sum(n for k, n in sizes.items() if block.fullmatch(k))
+        macs[f"stage {stage}"] = rate * sum(map(count, filter(block.fullmatch, tensors.names())))
         stage += 1
-    macs["conv_out"] = rate * sizes["conv_out.weight"]
+    macs["conv_out"] = rate * count("conv_out.weight")
     return macs

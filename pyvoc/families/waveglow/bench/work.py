@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from typing import Any
+
+from pyvoc.bench.work import Tensors
 
 
 def waveglow_macs(description: Mapping[str, Any]) -> dict[str, int]:
@@ -23,20 +24,19 @@ def waveglow_macs(description: Mapping[str, Any]) -> dict[str, int]:
         dilated convolutions with the conditioning, what is added to the stream, the skip sums with
         ``end``, the 1x1 convolutions. What we fold beforehand is counted as the network has it.
     """
-    sizes = {t["name"]: math.prod(t["shape"]) for t in description["tensors"]}
-    shapes = {t["name"]: t["shape"] for t in description["tensors"]}
-    hidden = shapes["flow.0.start.weight"][0]
+    tensors = Tensors(description)
+    hidden = tensors.shape("flow.0.start.weight")[0]
     steps: int = description["hop_length"] // description["metadata"]["waveglow.groups"]
 
     def total(pattern: str) -> int:
         names = re.compile(rf"flow\.\d+\.{pattern}\.weight")
-        return steps * sum(int(n) for name, n in sizes.items() if names.fullmatch(name))
+        return steps * sum(map(tensors.count, filter(names.fullmatch, tensors.names())))
 
     out = total(r"layer\.\d+\.out")
-    layers = sum(name.endswith(".conv.weight") for name in sizes)
+    layers = sum(name.endswith(".conv.weight") for name in tensors.names())
     skip = steps * layers * hidden * hidden
     return {
-        "upsample": sizes["upsample.weight"],
+        "upsample": tensors.count("upsample.weight"),
         "start": total("start"),
         "conv+cond": total(r"layer\.\d+\.(conv|cond)"),
         "out": out - skip,

@@ -1,0 +1,71 @@
+"""A PyTorch network that a model file's tensors fill, and that gives them back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from torch import nn
+
+from pyvoc.container.tensors import AnyArray, Scalar
+from pyvoc.train import weights
+
+__all__ = ["SpecNetwork"]
+
+N = TypeVar("N", bound="SpecNetwork")
+
+
+class SpecNetwork(nn.Module):
+    """The network of a family (`Family.network`); made with its shape.
+
+    Where modules have the names of the spec's layers, nothing but `shape_of` is left to say.
+    """
+
+    @staticmethod
+    def shape_of(arrays: Mapping[str, AnyArray], metadata: Mapping[str, Scalar]) -> Any:
+        """The shape that a valid model's tensors and metadata tell."""
+        raise NotImplementedError
+
+    @classmethod
+    def from_arrays(
+        cls: type[N],
+        arrays: Mapping[str, AnyArray],
+        metadata: Mapping[str, Scalar],
+        **choices: bool,
+    ) -> N:
+        """The network of a valid model file, in evaluation mode.
+
+        Parameters
+        ----------
+        arrays
+            Every tensor of the spec, decoded.
+        metadata
+            Of the file.
+        choices
+            What else the class is made with, as `normed`.
+
+        Raises
+        ------
+        ValueError
+            It is a kind of model that the family has no such network of.
+        """
+        network = cls(cls.shape_of(arrays, metadata), **choices)
+        network.fill(arrays)
+        return network.eval()
+
+    def fill(self, arrays: Mapping[str, AnyArray]) -> None:
+        """Take weights from the spec's tensors.
+
+        Raises
+        ------
+        ValueError
+            They are another model's; names the first ones that do not fit. Nothing is filled.
+        """
+        weights.fill(self, arrays)
+
+    def to_arrays(self) -> dict[str, AnyArray]:
+        """Every tensor of the spec, dense, as the network computes with it; norms are folded.
+
+        float32, and float64 where something was computed.
+        """
+        return weights.to_arrays(self)
