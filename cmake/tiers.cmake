@@ -8,6 +8,9 @@ if(PYVOC_SANITIZE)
   # address sanitizer's doubles the time again: every vector is reached through a reference.
   set(PYVOC_TIER_OPTIMIZE -O1 -fno-sanitize=null,alignment,object-size)
 endif()
+set(PYVOC_TIERS "" CACHE STRING
+  "Kernel tiers to build besides scalar, e.g. avx2,neon; empty: all that the compiler knows")
+string(REPLACE "," ";" PYVOC_WANTED_TIERS "${PYVOC_TIERS}")
 set(PYVOC_TIER_OBJECTS "")
 set(PYVOC_TIER_DEFINITIONS "")
 
@@ -29,6 +32,9 @@ function(pyvoc_add_tier name)
 endfunction()
 
 function(pyvoc_add_tier_if name)
+  if(PYVOC_WANTED_TIERS AND NOT name IN_LIST PYVOC_WANTED_TIERS)
+    return()
+  endif()
   string(MAKE_C_IDENTIFIER "PYVOC_CXX_${name}" var)
   string(REPLACE ";" " " flags "${ARGN}")
   set(CMAKE_REQUIRED_FLAGS "${flags}")

@@ -52,12 +52,15 @@ skip() {
   [[ -z ${PYVOC_REQUIRE_ALL:-} ]]
 }
 
-# configure BUILD OPTION ...: a CMake build of the tests; its output is shown when it fails.
+# configure BUILD OPTION ...: a CMake build of the tests, through ccache where that is there; its
+# output is shown when it fails.
 configure() {
-  local build=$1
+  local build=$1 launcher=
   shift
+  if command -v ccache >/dev/null; then launcher=-DCMAKE_CXX_COMPILER_LAUNCHER=ccache; fi
   # -Wno-deprecated: GoogleTest 1.12 asks for an old CMake.
-  cmake -S . -B "$build" -G Ninja -Wno-deprecated -DPYVOC_BUILD_TESTS=ON "$@" >"$build.log" 2>&1 ||
+  cmake -S . -B "$build" -G Ninja -Wno-deprecated -DPYVOC_BUILD_TESTS=ON \
+    ${launcher:+"$launcher"} "$@" >"$build.log" 2>&1 ||
     { cat "$build.log"; return 1; }
 }
 

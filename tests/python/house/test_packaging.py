@@ -32,6 +32,7 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     quick = [  # what is packed is tested here, not its speed
         "-Ccmake.define.CMAKE_CXX_FLAGS_RELEASE=-O1",
         "-Ccmake.define.PYVOC_TIER_OPTIMIZE=-O1",
+        "-Ccmake.define.PYVOC_TIERS=scalar",
     ]
     call([sys.executable, "-m", "build", *quick, "--outdir", out, ROOT], cwd=out)
     return out
