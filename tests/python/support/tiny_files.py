@@ -77,7 +77,11 @@ class TinyFiles:
         """Save a model of other sizes, or with changed tensors."""
         arrays = self.made(tiny)
         change(arrays)
-        metadata = entries("made", tiny.settings)
+        self.save(path, arrays, tiny.settings, precision)
+
+    def save(self, path: Path, arrays: Arrays, settings: Any, precision: str = "f32") -> None:
+        """Save float tensors as a model."""
+        metadata = entries("made", settings)
         container = encode(self.spec, arrays, metadata=metadata, precision=precision)
         write_container(path, container, spec=self.spec)
 

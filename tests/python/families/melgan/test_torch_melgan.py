@@ -11,15 +11,15 @@ pytest.importorskip("torch")
 pytest.importorskip("gguf")
 
 import torch
-from melgan_files import TINY, arrays, metadata
+from melgan_files import FILES, TINY, arrays, metadata
 from voices import MELGAN as MODELS
 from voices import features_for, voice
 
-from pyvoc.container import Container, read_container, write_container
+from pyvoc.container import Container, read_container
 from pyvoc.families.melgan.shape import MelganShape
 from pyvoc.families.melgan.spec import MELGAN
 from pyvoc.families.melgan.torch_model import Melgan
-from pyvoc.quant import decode, encode
+from pyvoc.quant import decode
 
 TOLERANCE = 1e-5
 """Of samples in -1..1: float32 here and there."""
@@ -82,9 +82,7 @@ def test_a_trained_network_leaves_as_a_model_file(tmp_path: Path, normed: bool) 
         losses.append(loss.item())
     assert losses[-1] < 0.95 * losses[0]
     path = tmp_path / "trained.gguf"
-    entries = metadata("zero.f32") | shape.settings.metadata()
-    container = encode(MELGAN, model.to_arrays(), metadata=entries, precision="f32")
-    write_container(path, container, spec=MELGAN)
+    FILES.save(path, model.to_arrays(), shape.settings)
     expected = samples(model, mel[0].numpy().T)
     found = voice(path).synthesize(mel[0].numpy().T.copy())
     np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE)

@@ -13,13 +13,13 @@ pytest.importorskip("gguf")
 import torch
 from voices import WAVEGLOW as MODELS
 from voices import features_for, voice
-from waveglow_files import arrays, metadata
+from waveglow_files import FILES, arrays, metadata
 
-from pyvoc.container import Container, read_container, write_container
+from pyvoc.container import Container, read_container
 from pyvoc.families.waveglow.shape import WaveglowShape
 from pyvoc.families.waveglow.spec import WAVEGLOW
 from pyvoc.families.waveglow.torch_model import Waveglow
-from pyvoc.quant import decode, encode
+from pyvoc.quant import decode
 
 TOLERANCE = 1e-5
 """Of samples and of noise, both about 1 at most: float32 here and there."""
@@ -122,9 +122,7 @@ def test_a_trained_network_leaves_as_a_model_file(tmp_path: Path, normed: bool) 
                 parameter -= 0.1 * parameter.grad
     assert loss().item() < first - 0.1
     path = tmp_path / "trained.gguf"
-    entries = metadata(name) | shape.settings.metadata()
-    container = encode(WAVEGLOW, model.to_arrays(), metadata=entries, precision="f32")
-    write_container(path, container, spec=WAVEGLOW)
+    FILES.save(path, model.to_arrays(), shape.settings)
     with torch.inference_mode():
         z = model(audio, mel).z
         expected = model.infer(mel, z)[0].numpy()

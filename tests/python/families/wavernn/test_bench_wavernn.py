@@ -122,8 +122,8 @@ def test_a_whole_run_with_peers() -> None:
         assert 0 < result.p50_ms <= result.p99_ms and result.first_sample_ms is not None
         assert result.bound_xrt is not None and result.read_gbytes is not None
         assert result.bytes_per_sample is not None
-        read = 1e9 * result.read_gbytes / result.bytes_per_sample / 22050
-        assert result.bound_xrt <= read * (1 + 1e-6)
+        least = result.bytes_per_sample - 0.5  # whole bytes are reported
+        assert result.bound_xrt <= 1e9 * result.read_gbytes / least / 22050
         found = {(peer.name.split()[0], peer.weights): peer for peer in result.peers}
         assert set(found) == {(n, p) for n in ("onnxruntime", "torch") for p in ("f32", "int8")}
         assert result.peer in (found["onnxruntime", "int8"], found["torch", "int8"])

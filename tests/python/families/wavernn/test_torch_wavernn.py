@@ -15,15 +15,15 @@ import torch
 from torch.nn import functional
 from voices import WAVERNN as MODELS
 from voices import features_for, voice
-from wavernn_files import GOLDEN, arrays, metadata, upstream
+from wavernn_files import FILES, GOLDEN, arrays, metadata, upstream
 
-from pyvoc.container import Container, read_container, write_container
+from pyvoc.container import Container, read_container
 from pyvoc.convert.detect import detect
 from pyvoc.families.wavernn.likelihood import expected_of
 from pyvoc.families.wavernn.shape import WavernnShape
 from pyvoc.families.wavernn.spec import WAVERNN
 from pyvoc.families.wavernn.torch_model import Wavernn
-from pyvoc.quant import decode, encode
+from pyvoc.quant import decode
 
 FLOAT = [path for path in MODELS if not path.stem.endswith("int8")]
 """What float arithmetic computes; int8 rounds activations too."""
@@ -167,9 +167,7 @@ def test_a_trained_network_leaves_as_a_model_file(tmp_path: Path, name: str, nor
     model.eval()
     assert loss().item() < 0.98 * first
     path = tmp_path / "trained.gguf"
-    entries = metadata(name) | shape.settings.metadata()
-    container = encode(WAVERNN, model.to_arrays(), metadata=entries, precision="f32")
-    write_container(path, container, spec=WAVERNN)
+    FILES.save(path, model.to_arrays(), shape.settings)
     row = np.zeros((1, shape.bands), np.float32) + 0.5
     pcm, fed = signal(shape, shape.hop)
     before = torch.from_numpy(np.concatenate([[np.float32(0)], fed[:-1]])[None])
