@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,14 +33,10 @@ class NamedTensors:
     convert
         From what was picked, its tensors read, to a `Checkpoint`; also given ``path``,
         ``container``, and the family's options of ``convert`` by name.
-    classes
-        Says of a module and a class whether its pickled instances are wanted as
-        `pyvoc.pickles.Inert`.
     """
 
     pick: Callable[[Any], tuple[Any, ...] | None]
     convert: Callable[..., Checkpoint]
-    classes: Callable[[str, str], bool] = lambda module, name: False
 
 
 LOADERS: tuple[tuple[str, Callable[[bytes, int], bool], Callable[..., Any]], ...] = (
@@ -105,10 +100,6 @@ def read_tensors(
         expected = " or ".join(known)
         raise ModelError(f"{path}: holds no {expected} model that is known: {_contents(tree)}")
 
-    if load is load_torch:
-        load = partial(
-            load_torch, classes=lambda m, n: any(t.classes(m, n) for t in known.values())
-        )
     arrays = load(path, select=select)
     name, more = chosen[0]
     checked = families.options_of(name, options or {}, what=str(path), command="convert")

@@ -15,11 +15,13 @@ MAX_NAME = 300
 LIKELY = ("model_g", "generator", "netG", "net_g", "g", "state_dict", "model", "params")
 """Entries that are looked into before others."""
 _DEPTH = 3
+_PARTS = ("_parameters", "_buffers", "_modules")
+"""What a pickled module keeps its tensors and its parts in."""
 
 
 @dataclass(frozen=True)
 class Level:
-    """A dict of a tree, or a pickled module as the dict that its ``state_dict()`` would be.
+    """A dict of a tree, or what stands for one; or a pickled module as its ``state_dict()``.
 
     Parameters
     ----------
@@ -55,12 +57,13 @@ def levels(tree: Any) -> list[Level]:
             if type(value) not in (dict, Inert) or id(value) in seen:
                 continue
             seen.add(id(value))
-            if type(value) is Inert:
+            if type(value) is Inert and any(part in value.state for part in _PARTS):
                 module, budget = _module(value, budget)
                 found.append(module)
             else:
-                found.append(Level(value, {}))
-                inner += [value[k] for k in sorted(value, key=lambda k: k not in LIKELY)]
+                table = value if type(value) is dict else value.state
+                found.append(Level(table, {}))
+                inner += [table[k] for k in sorted(table, key=lambda k: k not in LIKELY)]
         level = inner
     return found
 
@@ -78,7 +81,7 @@ def _module(module: Inert, budget: int) -> tuple[Level, int]:
         seen.add(id(current))
         modules[path] = current
         prefix = f"{path}." if path else ""
-        for kind in ("_parameters", "_buffers", "_modules"):
+        for kind in _PARTS:
             children = current.state.get(kind)
             if type(children) is not dict:
                 continue

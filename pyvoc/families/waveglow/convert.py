@@ -20,7 +20,7 @@ from pyvoc.container.tensors import AnyArray
 from pyvoc.convert.checkpoint import Checkpoint
 from pyvoc.convert.layers import Layers
 from pyvoc.convert.tensors import NamedTensors
-from pyvoc.families.waveglow.names import Found, pick_waveglow, wanted_class
+from pyvoc.families.waveglow.names import Found, pick_waveglow
 from pyvoc.families.waveglow.settings import settings_of
 from pyvoc.families.waveglow.spec import (
     MAX_FLOWS,
@@ -227,4 +227,4 @@ def _add_inverses(tensors: dict[str, AnyArray], flows: int) -> list[str]:
     return found
 
 
-TENSORS = NamedTensors(pick_waveglow, convert_waveglow, wanted_class)
+TENSORS = NamedTensors(pick_waveglow, convert_waveglow)
