@@ -2,12 +2,39 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pyvoc.container import ModelSpec
 from pyvoc.container.tensors import AnyArray, Scalar
 from pyvoc.quant import Quantized
+
+PLAIN = "plain"
+"""The weights that are trained, as opposed to their average over training."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the user says of a checkpoint of named tensors, of whatever family.
+
+    Parameters
+    ----------
+    rate
+        Sample rate in Hz.
+    recipe
+        Name of a mel recipe, or a file of its settings.
+    weights
+        ``plain``, ``ema``, or the name of one of several averaged sets; None: plain, with a note
+        where there are others.
+    """
+
+    rate: int | None = None
+    recipe: str | os.PathLike[str] | None = None
+    weights: str | None = None
+
+
+UNTOLD = Told()
 
 
 @dataclass(frozen=True)
@@ -28,6 +55,10 @@ class Checkpoint:
         Matrices that are int8 in the checkpoint.
     notes
         Sentences that the user should read.
+    rate_from
+        Who says the sample rate; empty where nobody does and it is assumed.
+    weights
+        ``plain``, or the name of the averaged ones that were taken.
     sparsity
         The fraction of blocks that the user wants to be zero; None prunes nothing.
     """
@@ -38,4 +69,6 @@ class Checkpoint:
     format: str
     kept: Mapping[str, Quantized] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    rate_from: str = ""
+    weights: str = PLAIN
     sparsity: float | None = None

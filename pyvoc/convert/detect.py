@@ -8,9 +8,9 @@ from functools import partial
 from typing import Any
 
 from pyvoc import families
-from pyvoc.convert.checkpoint import Checkpoint
+from pyvoc.convert.checkpoint import UNTOLD, Checkpoint, Told
 from pyvoc.convert.tensors import find_loader, read_tensors
-from pyvoc.errors import Error, ModelError
+from pyvoc.errors import Error, ModelError, OptionError
 from pyvoc.families import options_of
 from pyvoc.pickles import HEAD
 
@@ -22,6 +22,7 @@ def detect(
     arch: str = "auto",
     *,
     options: Mapping[str, Any] | None = None,
+    told: Told = UNTOLD,
 ) -> Reader:
     """The reader for a checkpoint.
 
@@ -33,13 +34,15 @@ def detect(
         ``auto``, or the family that it must be of.
     options
         What the reader is told beyond what the file says: the family's options of ``convert``.
+    told
+        The same for every family whose checkpoints are named tensors.
 
     Raises
     ------
     ModelError
         The content is of no known format, or of none that `arch` comes in.
     OptionError
-        The format has no such option.
+        The format has no such option, or has its rate and its weights by definition.
     Error
         The operating system refused to read.
     """
@@ -57,6 +60,11 @@ def detect(
                     f"{path}: is {kind.what} of {family.title}, expected a {arch} checkpoint"
                 )
             options_of(family.name, options or {}, what=str(path), command="convert")
+            if told != UNTOLD:
+                raise OptionError(
+                    f"{path}: is {kind.what} of {family.title}, whose rate, features and weights "
+                    "leave no choice"
+                )
             reader: Reader = family.resolve(kind.reader)
             return reader
     if head.startswith(b"GGUF"):
@@ -73,4 +81,6 @@ def detect(
     if arch != "auto" and families.get(arch).tensors is None:
         expected = " or ".join(kind.what for kind in families.get(arch).files)
         raise ModelError(f"{path}: is a {container} file, expected {expected}")
-    return partial(read_tensors, container=container, load=load, arch=arch, options=options)
+    return partial(
+        read_tensors, container=container, load=load, arch=arch, options=options, told=told
+    )

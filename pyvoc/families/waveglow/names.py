@@ -19,7 +19,7 @@ _CONFIGS = ("config", "waveglow_config", "hparams", "args", "model_config")
 _WN = "WN_config"
 _NUMBERS = ("n_mel_channels", "n_flows", "n_group", "n_early_every", "n_early_size")
 _WN_NUMBERS = ("n_layers", "n_channels", "kernel_size")
-_DATA = ("sampling_rate", "filter_length", "hop_length", "win_length", "mel_fmin", "mel_fmax")
+_DATA = ("hop_length",)
 _KINDS = ("model", "model_name", "arch", "architecture", "class", "module")
 _OLD = re.compile(r"(?:^|\W)glow_old(?:$|\W)")
 _IN_TURNS = re.compile(r"\bk\s*%\s*2\s*==\s*0\b")

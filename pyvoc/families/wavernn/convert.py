@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pyvoc.container.base import raise_problems
-from pyvoc.container.mel import FATCHORD, MelRecipe
+from pyvoc.container.mel import FATCHORD
 from pyvoc.container.tensors import AnyArray
 from pyvoc.convert.checkpoint import Checkpoint
 from pyvoc.convert.layers import Layers
+from pyvoc.convert.settings import NO_SETTINGS, Settings
 from pyvoc.convert.tensors import NamedTensors
 from pyvoc.convert.tree import levels
 from pyvoc.families.wavernn.hoist import fold_batch_norm, hoist
@@ -65,6 +65,7 @@ def convert_wavernn(
     *,
     path: Path,
     container: str,
+    settings: Settings = NO_SETTINGS,
     mode: str | None = None,
     sparsity: float | None = None,
 ) -> Checkpoint:
@@ -78,6 +79,8 @@ def convert_wavernn(
         Of the checkpoint.
     container
         Name of the file's format, for ``pyvoc.source.format``.
+    settings
+        What is said of the model besides.
     mode
         ``mol``, ``raw`` or ``linear``; None: told from the number of outputs, labels being mu-law.
     sparsity
@@ -101,13 +104,20 @@ def convert_wavernn(
     notes: list[str] = []
     if named.others:
         notes.append(f"{named.others} tensors that are not the network's were left out")
-    recipe = _recipe(dims, notes)
-    settings = (
+    recipe, rate_from = settings.recipe(
+        FATCHORD,
+        bands=dims["mels"],
+        hop=dims["hop"],
+        notes=notes,
+        problems=problems,
+        hops_per_window=4,
+    )
+    model = (
         WavernnSettings(recipe)
         if mode == "mol"
         else WavernnSettings(recipe, "raw", min(max(bits, 1), MAX_BITS), mode == "raw")
     )
-    metadata = settings.metadata()
+    metadata = model.metadata()
     layout = WAVERNN.layout({name: a.shape for name, a in found.items()}, metadata)
     problems += size_problems(layout.dims) + output_problems(metadata, layout.dims)
     problems += [f"the mel recipe: {problem}" for problem in recipe.problems()]
@@ -120,6 +130,7 @@ def convert_wavernn(
         metadata,
         f"{upstream}.{container}",
         notes=tuple(notes),
+        rate_from=rate_from,
         sparsity=sparsity,
     )
 
@@ -259,21 +270,6 @@ class _Reader:
         if any(e is not None and e != n for e, n in zip(expected, array.shape, strict=True)):
             layer, leaf = name.rsplit(".", 1)
             self._layers.misshapen(f"{self._theirs(layer)}.{leaf}", array.shape, expected)
-
-
-def _recipe(dims: Mapping[str, int], notes: list[str]) -> MelRecipe:
-    """fatchord's recipe, of the bands and the hop that the tensors say."""
-    recipe = replace(FATCHORD, bands=dims["mels"])
-    hop = dims["hop"]
-    if hop != recipe.hop_length:
-        recipe = replace(recipe, hop_length=hop, window_length=4 * hop)
-        while recipe.fft_length < recipe.window_length <= 1 << 14:
-            recipe = replace(recipe, fft_length=2 * recipe.fft_length, pad=recipe.fft_length)
-        notes.append(
-            f"the hop is {hop} samples: the mel recipe of fatchord with it and a window of "
-            f"{4 * hop} is assumed"
-        )
-    return recipe if recipe.same_numbers(FATCHORD) else replace(recipe, name="custom")
 
 
 TENSORS = NamedTensors(pick_wavernn, convert_wavernn)
