@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pyvoc.container import ModelSpec
+from pyvoc.container.mel import LAYOUT as MEL
 from pyvoc.container.tensors import AnyArray, Scalar
 from pyvoc.quant import Quantized
 
@@ -72,3 +73,19 @@ class Checkpoint:
     rate_from: str = ""
     weights: str = PLAIN
     sparsity: float | None = None
+
+    @property
+    def sample_rate(self) -> int:
+        """Hz, of the model's audio."""
+        return int(self.metadata["pyvoc.features.sample_rate"])
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """The notes, and that a rate is assumed where one is."""
+        if self.rate_from or self.metadata["pyvoc.features.layout"] != MEL:
+            return self.notes
+        return (
+            *self.notes,
+            f"nothing in or beside the checkpoint says the sample rate: {self.sample_rate} Hz is "
+            "assumed; --rate and --recipe tell another",
+        )

@@ -12,6 +12,7 @@ from pyvoc.convert.checkpoint import UNTOLD, Checkpoint, Told
 from pyvoc.convert.tensors import find_loader, read_tensors
 from pyvoc.errors import Error, ModelError, OptionError
 from pyvoc.families import options_of
+from pyvoc.files.kinds import instead_of, kind_of
 from pyvoc.pickles import HEAD
 
 Reader = Callable[[str | os.PathLike[str]], Checkpoint]
@@ -53,6 +54,13 @@ def detect(
     except OSError as error:
         raise Error(f"{path}: cannot be read: {error.strerror}") from error
     formats = [(family, kind) for family in families.everyone() for kind in family.files]
+    whats = ", ".join(kind.what for _, kind in formats)
+    expected = f"{whats}, or a checkpoint of PyTorch, safetensors or MindSpore"
+    found = find_loader(head, size)
+    if found is None or found[0] == "torch":
+        other = kind_of(path)
+        if other is not None and not other.checkpoint:
+            raise ModelError(f"{path}: {instead_of(expected, path)}")
     for family, kind in formats:
         if head.startswith(kind.magic):
             if arch not in ("auto", family.name):
@@ -67,16 +75,8 @@ def detect(
                 )
             reader: Reader = family.resolve(kind.reader)
             return reader
-    if head.startswith(b"GGUF"):
-        raise ModelError(f"{path}: is a model file already (GGUF), expected an upstream checkpoint")
-    if not head:
-        raise ModelError(f"{path}: the file is empty")
-    found = find_loader(head, size)
     if found is None:
-        raise ModelError(
-            f"{path}: begins with {head[:8]!r}, expected {', '.join(k.what for _, k in formats)}, "
-            "or a checkpoint of PyTorch, safetensors or MindSpore"
-        )
+        raise ModelError(f"{path}: begins with {head[:8]!r}, expected {expected}")
     container, load = found
     if arch != "auto" and families.get(arch).tensors is None:
         expected = " or ".join(kind.what for kind in families.get(arch).files)

@@ -147,14 +147,7 @@ def convert(
     )
     pruned = replace(checkpoint, arrays=arrays)
     container = _encode(pruned, Path(source).stem, digest, precision, str(source))
-    report, notes = None, checkpoint.notes
-    rate = int(checkpoint.metadata["pyvoc.features.sample_rate"])
-    if not checkpoint.rate_from and checkpoint.metadata["pyvoc.features.layout"] == MEL:
-        notes = (
-            *notes,
-            f"nothing in or beside the checkpoint says the sample rate: {rate} Hz is assumed; "
-            "--rate and --recipe tell another",
-        )
+    report, notes = None, checkpoint.remarks
     folder = Path(target).parent
     if not folder.is_dir():
         raise Error(f"{target}: cannot be written: its folder does not exist")
@@ -185,7 +178,7 @@ def convert(
         precision=precision,
         bytes=Path(target).stat().st_size,
         notes=notes,
-        sample_rate=rate,
+        sample_rate=checkpoint.sample_rate,
         rate_from=checkpoint.rate_from,
         weights=checkpoint.weights,
         report=report,

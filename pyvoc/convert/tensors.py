@@ -17,10 +17,11 @@ from pyvoc.convert.checkpoint import PLAIN, UNTOLD, Checkpoint, Told
 from pyvoc.convert.mindspore import is_mindspore, load_mindspore
 from pyvoc.convert.safetensors import is_safetensors, load_safetensors
 from pyvoc.convert.settings import Settings
-from pyvoc.convert.tree import averaged, instead
+from pyvoc.convert.tree import averaged, instead, levels
 from pyvoc.errors import ModelError
+from pyvoc.families.strangers import whose
 from pyvoc.pickles import Inert, is_torch, load_torch
-from pyvoc.pickles.tensors import LazyTensor
+from pyvoc.pickles.tensors import LazyTensor, NumpyArray
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,22 @@ def find_loader(head: bytes, size: int) -> tuple[str, Callable[..., Any]] | None
         if fits(head, size):
             return name, load
     return None
+
+
+class UnknownNetwork(ModelError):
+    """A sound file of tensors that no family reads.
+
+    Parameters
+    ----------
+    path, expected
+        The file, and which families were looked for.
+    contents
+        What is in it instead: ``it is HiFi-GAN``.
+    """
+
+    def __init__(self, path: Any, expected: str, contents: str) -> None:
+        super().__init__(f"{path}: holds no {expected} model that is known: {contents}")
+        self.contents = contents
 
 
 def read_tensors(
@@ -136,7 +153,9 @@ def _choose(
     }
     if plain is None and not averages:
         expected = " or ".join(known)
-        raise ModelError(f"{path}: holds no {expected} model that is known: {_contents(tree)}")
+        stranger = next((s for level in levels(tree) if (s := whose(level.names()))), None)
+        contents = f"it is {stranger}" if stranger else _contents(tree)
+        raise UnknownNetwork(path, expected, contents)
     names = ", ".join(f"'{name}'" for name in averages)
     if weights in (None, PLAIN) and plain is not None:
         if weights is None and averages:
@@ -165,6 +184,8 @@ def _contents(tree: Any) -> str:
     """What there is instead, in a few words."""
     if isinstance(tree, LazyTensor):
         return f"it is one tensor {list(tree.shape)}"
+    if isinstance(tree, NumpyArray):
+        return f"it is one NumPy array {list(tree.array().shape)}"
     if isinstance(tree, Inert):
         return f"it is an instance of {tree.kind[:100]}"
     if not isinstance(tree, Mapping):

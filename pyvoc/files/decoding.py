@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyvoc.errors import AudioError
+from pyvoc.files.kinds import kind_of
 
 __all__ = ["Sound", "decode", "decode_raw", "header_of"]
 
@@ -93,7 +94,8 @@ def decode(data: bytes, name: str) -> Sound:
                 _missing(file.frames, len(samples), file.samplerate, file.extra_info),
             )
     except soundfile.LibsndfileError as error:
-        reason = error.error_string
+        kind = kind_of(data)
+        reason = error.error_string if kind is None else f"it is {kind}"
         raise AudioError(f"{name} is no audio file that libsndfile reads: {reason}") from error
     except (OSError, RuntimeError, TypeError, ValueError) as error:
         raise AudioError(f"{name} is no audio file that libsndfile reads: {error}") from error
