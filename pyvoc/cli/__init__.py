@@ -22,7 +22,7 @@ COMMANDS = {
     "check-mel": "could this mel spectrogram be what a model reads?",
     "convert": "convert an upstream checkpoint to a model file",
     "quantize": "make a model int8 after listening to speech",
-    "info": "what this machine does; what is in a model, feature or audio file",
+    "info": "what this machine does; what is in a model, checkpoint, feature or audio file",
     "train": "train, fine-tune or continue training a model",
     "evaluate": "compare speech with its original; likelihood of speech under a model",
     "export": "write a model as an ONNX graph",

@@ -9,8 +9,10 @@ import sys
 from typing import Any
 
 from pyvoc import families
+from pyvoc.cli.arguments import whole
 from pyvoc.cli.options import add_options, given
 from pyvoc.container.layout import PRECISIONS
+from pyvoc.container.mel import MAX_RATE, RECIPES
 from pyvoc.convert.run import Conversion, convert
 
 
@@ -35,6 +37,25 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         "--arch", choices=("auto", *families.names()), default="auto", help="default: auto"
     )
     parser.add_argument(
+        "--rate",
+        type=whole(1000, MAX_RATE),
+        metavar="HZ",
+        help="sample rate of a model that reads mels (default: what the checkpoint or a settings "
+        "file beside it says, else its upstream's usual one, and it says so)",
+    )
+    parser.add_argument(
+        "--recipe",
+        metavar="NAME|FILE",
+        help=f"what the mels are: {', '.join(RECIPES)}, or a file of settings such as upstream's "
+        "config.yaml (default: as for --rate)",
+    )
+    parser.add_argument(
+        "--weights",
+        metavar="plain|ema|NAME",
+        help="where the checkpoint also holds weights averaged over training, which to take "
+        "(default: plain)",
+    )
+    parser.add_argument(
         "--mel",
         metavar="MEL",
         help="measure on this mel spectrogram (.npy, .pt) instead of a synthetic one",
@@ -55,8 +76,13 @@ def run(args: argparse.Namespace) -> int:
         arch=args.arch,
         load=pyvoc.load,
         mel=args.mel,
+        rate=args.rate,
+        recipe=args.recipe,
+        weights=args.weights,
         **given(args, "convert"),
     )
+    for note in result.notes:
+        print(f"pyvoc: note: {note}", file=sys.stderr)
     if args.json:
         json.dump(dataclasses.asdict(result), sys.stdout, indent=2)
         sys.stdout.write("\n")
@@ -70,7 +96,7 @@ def summary(result: Conversion) -> list[str]:
     lines = [
         f"{result.source} ({result.format}) -> {result.target}",
         f"{result.architecture}, {result.precision}, {result.bytes / 1e6:.2f} MB",
-        *(f"note: {note}" for note in result.notes),
+        f"{result.sample_rate} Hz" + (f" (from {result.rate_from})" if result.rate_from else ""),
     ]
     sparse = result.sparsity
     if sparse is not None and (sparse.zero_before or sparse.pruned):

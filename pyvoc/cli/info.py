@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
+from pathlib import Path
 from typing import Any
 
 from pyvoc import voices
@@ -19,7 +21,7 @@ def add_parser(subparsers: Any) -> None:
     """Add the sub-command to argparse's sub-parsers."""
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "info",
-        help="what this machine does; what is in a model, feature or audio file",
+        help="what this machine does; what is in a model, checkpoint, feature or audio file",
         description="Without files: version, processor, kernel tiers, the kernel table slot by "
         "slot, backends, bundled voices. With files: what is in them.",
     )
@@ -27,7 +29,8 @@ def add_parser(subparsers: Any) -> None:
         "files",
         nargs="*",
         metavar="FILE",
-        help="a bundled voice by name, model (.gguf), features (.f32, .npy), audio",
+        help="a bundled voice by name, model (.gguf), checkpoint that `pyvoc convert` reads, "
+        "features (.f32, .npy), audio",
     )
     parser.add_argument("--tensors", action="store_true", help="list a model's tensors")
     parser.add_argument(
@@ -76,8 +79,38 @@ def _system_lines(system: dict[str, Any]) -> list[str]:
 
 
 def _lines(report: dict[str, Any]) -> list[str]:
-    kinds = {"model": _model_lines, "features": _feature_lines, "audio": _audio_lines}
+    kinds = {
+        "model": _model_lines,
+        "checkpoint": _checkpoint_lines,
+        "features": _feature_lines,
+        "audio": _audio_lines,
+        "other": _other_lines,
+    }
     return kinds[report["kind"]](report)
+
+
+def _other_lines(report: dict[str, Any]) -> list[str]:
+    advice = f" ({report['advice']})" if report["advice"] else ""
+    return [f"{report['path']}: {report['what']}{advice}"]
+
+
+def _checkpoint_lines(report: dict[str, Any]) -> list[str]:
+    target = shlex.quote(f"{Path(report['path']).stem}.gguf")
+    sizes = ", ".join(f"{symbol} {size}" for symbol, size in report["sizes"].items())
+    width = max(len(key) for key in report["settings"])
+    return [
+        f"{report['path']}: checkpoint, {report['family']} ({report['format']}), "
+        f"{report['bytes'] / 1e6:.2f} MB",
+        f"  {report['sample_rate']} Hz ({report['rate_from'] or 'the usual rate'}), "
+        f"{report['tensors']} tensors, {report['parameters'] / 1e6:.2f} M parameters, "
+        f"{report['weights']} weights",
+        f"  sizes: {sizes}",
+        "  settings",
+        *(f"    {key:<{width}}  {value}" for key, value in report["settings"].items()),
+        *(f"  note: {note}" for note in report["notes"]),
+        f"  pyvoc convert {shlex.quote(report['path'])} -o {target}  makes a model of it "
+        f"(--precision {', '.join(report['precisions'])})",
+    ]
 
 
 def _audio_lines(report: dict[str, Any]) -> list[str]:

@@ -1,4 +1,4 @@
-"""What is in a file: models, features, audio. What ``pyvoc info FILE`` shows."""
+"""What is in a file: models, checkpoints, features, audio. What ``pyvoc info FILE`` shows."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from typing import Any
 import numpy as np
 
 from pyvoc import voices
+from pyvoc.convert.describe import describe
+from pyvoc.convert.tensors import UnknownNetwork, find_loader
 from pyvoc.errors import Error
 from pyvoc.files import audio, features
 from pyvoc.files.doubts import collect
+from pyvoc.files.kinds import kind_of
+from pyvoc.pickles import HEAD
 from pyvoc.runtime.model import load
 
 __all__ = ["inspect"]
@@ -26,34 +30,42 @@ def inspect(path: str | os.PathLike[str], *, layout: str | None = None) -> dict[
     Parameters
     ----------
     path
-        A bundled voice by name, a model (GGUF), an audio file, or a feature file.
+        A bundled voice by name, a model (GGUF), a checkpoint, an audio file, or a feature file.
     layout
         Of a feature file; None recognises it.
 
     Returns
     -------
     dict
-        `kind` is ``model``, ``audio`` or ``features``; `path`, `bytes`; the rest goes with the
-        kind.
+        `kind` is ``model``, ``checkpoint``, ``audio``, ``features``, or ``other``: a file that
+        pyvoc does not read and can name; `path`, `bytes`; the rest goes with the kind.
 
     Raises
     ------
     Error
-        The file cannot be read, or is none of these.
+        The file cannot be read, is damaged, or is nothing that is known.
     """
     source = Path(voices.resolve(path) if path in voices.names() else path)
     try:
         with open(source, "rb") as stream:
-            magic = stream.read(4)
+            head = stream.read(HEAD)
         size = source.stat().st_size
     except OSError as error:
         raise Error(f"cannot read '{source}': {error.strerror}") from error
-    if magic == b"GGUF":
+    suffix = source.suffix.lower()
+    if head[:4] == b"GGUF":
         found = _model(source)
-    elif magic in _AUDIO_MAGIC or source.suffix.lower() in audio.AUDIO_SUFFIXES:
+    elif head[:4] in _AUDIO_MAGIC or suffix in audio.AUDIO_SUFFIXES:
         found = _audio(source)
     else:
-        found = _features(source, layout)
+        rows = suffix in (".f32", ".npy") or not head
+        other = None if rows else kind_of(source)
+        if rows or (other is None and find_loader(head, size) is None):
+            found = _features(source, layout)
+        elif other is None or other.checkpoint:
+            found = _checkpoint(source, "tensors" if other is None else other.what)
+        else:
+            found = {"kind": "other", "what": other.what, "advice": other.advice}
     return {"path": str(source), "bytes": size, **found}
 
 
@@ -63,6 +75,14 @@ def _model(source: Path) -> dict[str, Any]:
     facts = {k: v for k, v in asdict(model.info).items() if k != "path"}
     kept = ("packed_bytes", "metadata", "plan", "tensors")
     return {"kind": "model", **facts, **{key: described[key] for key in kept}}
+
+
+def _checkpoint(source: Path, what: str) -> dict[str, Any]:
+    try:
+        return {"kind": "checkpoint", **describe(source)}
+    except UnknownNetwork as error:
+        what = f"{what}, no model that pyvoc reads: {error.contents}"
+        return {"kind": "other", "what": what, "advice": ""}
 
 
 def _audio(source: Path) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from pyvoc.container.tensors import Container, ElementType, Scalar, Tensor
 from pyvoc.errors import Error, ModelError
+from pyvoc.files.kinds import kind_of
 
 VERSION = 3
 MAX_NAME = 63
@@ -127,10 +128,18 @@ class _Parser:
             return self.text(MAX_STRING, where)
         self.fail(f"{where} has type {kind}, expected a number, a bool or a string")
 
+    def instead(self) -> str:
+        """What the file is that does not begin as a model does."""
+        try:
+            found = kind_of(self.source)
+        except Error:  # the bytes are from elsewhere
+            found = None
+        return "it does not begin with 'GGUF'" if found is None else f"it is {found}"
+
     def header(self) -> int:
         """Read the metadata; the number of tensors."""
         if self.data[:4] != b"GGUF":
-            self.fail("not a pyvoc model: it does not begin with 'GGUF'")
+            self.fail(f"not a pyvoc model: {self.instead()}")
         self.at = 4
         version = self.take("I", "the header")
         if version != VERSION:

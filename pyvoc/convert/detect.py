@@ -8,10 +8,11 @@ from functools import partial
 from typing import Any
 
 from pyvoc import families
-from pyvoc.convert.checkpoint import Checkpoint
+from pyvoc.convert.checkpoint import UNTOLD, Checkpoint, Told
 from pyvoc.convert.tensors import find_loader, read_tensors
-from pyvoc.errors import Error, ModelError
+from pyvoc.errors import Error, ModelError, OptionError
 from pyvoc.families import options_of
+from pyvoc.files.kinds import instead_of, kind_of
 from pyvoc.pickles import HEAD
 
 Reader = Callable[[str | os.PathLike[str]], Checkpoint]
@@ -22,6 +23,7 @@ def detect(
     arch: str = "auto",
     *,
     options: Mapping[str, Any] | None = None,
+    told: Told = UNTOLD,
 ) -> Reader:
     """The reader for a checkpoint.
 
@@ -33,13 +35,15 @@ def detect(
         ``auto``, or the family that it must be of.
     options
         What the reader is told beyond what the file says: the family's options of ``convert``.
+    told
+        The same for every family whose checkpoints are named tensors.
 
     Raises
     ------
     ModelError
         The content is of no known format, or of none that `arch` comes in.
     OptionError
-        The format has no such option.
+        The format has no such option, or has its rate and its weights by definition.
     Error
         The operating system refused to read.
     """
@@ -50,6 +54,13 @@ def detect(
     except OSError as error:
         raise Error(f"{path}: cannot be read: {error.strerror}") from error
     formats = [(family, kind) for family in families.everyone() for kind in family.files]
+    whats = ", ".join(kind.what for _, kind in formats)
+    expected = f"{whats}, or a checkpoint of PyTorch, safetensors or MindSpore"
+    found = find_loader(head, size)
+    if found is None or found[0] == "torch":
+        other = kind_of(path)
+        if other is not None and not other.checkpoint:
+            raise ModelError(f"{path}: {instead_of(expected, path)}")
     for family, kind in formats:
         if head.startswith(kind.magic):
             if arch not in ("auto", family.name):
@@ -57,20 +68,19 @@ def detect(
                     f"{path}: is {kind.what} of {family.title}, expected a {arch} checkpoint"
                 )
             options_of(family.name, options or {}, what=str(path), command="convert")
+            if told != UNTOLD:
+                raise OptionError(
+                    f"{path}: is {kind.what} of {family.title}, whose rate, features and weights "
+                    "leave no choice"
+                )
             reader: Reader = family.resolve(kind.reader)
             return reader
-    if head.startswith(b"GGUF"):
-        raise ModelError(f"{path}: is a model file already (GGUF), expected an upstream checkpoint")
-    if not head:
-        raise ModelError(f"{path}: the file is empty")
-    found = find_loader(head, size)
     if found is None:
-        raise ModelError(
-            f"{path}: begins with {head[:8]!r}, expected {', '.join(k.what for _, k in formats)}, "
-            "or a checkpoint of PyTorch, safetensors or MindSpore"
-        )
+        raise ModelError(f"{path}: begins with {head[:8]!r}, expected {expected}")
     container, load = found
     if arch != "auto" and families.get(arch).tensors is None:
         expected = " or ".join(kind.what for kind in families.get(arch).files)
         raise ModelError(f"{path}: is a {container} file, expected {expected}")
-    return partial(read_tensors, container=container, load=load, arch=arch, options=options)
+    return partial(
+        read_tensors, container=container, load=load, arch=arch, options=options, told=told
+    )

@@ -15,7 +15,7 @@ from pyvoc.container import Container, write_container
 from pyvoc.container.layout import PRECISIONS
 from pyvoc.container.mel import LAYOUT as MEL
 from pyvoc.container.tensors import Scalar
-from pyvoc.convert.checkpoint import Checkpoint
+from pyvoc.convert.checkpoint import Checkpoint, Told
 from pyvoc.convert.detect import detect
 from pyvoc.errors import Error, ModelError, UnsupportedError
 from pyvoc.files import mels
@@ -42,6 +42,13 @@ class Conversion:
         Size of the model file.
     notes
         Sentences that the user should read.
+    sample_rate
+        Hz, of the model's audio.
+    rate_from
+        Who says it: the checkpoint, a file beside it, the user; empty where nobody does, and
+        it is what its upstream usually has.
+    weights
+        ``plain``, or the name of those averaged over training that were taken.
     report
         Error of the precision, and of what was pruned, against the checkpoint's float form; None
         when it was not measured.
@@ -56,6 +63,9 @@ class Conversion:
     precision: str
     bytes: int
     notes: tuple[str, ...]
+    sample_rate: int
+    rate_from: str
+    weights: str
     report: Report | None
     sparsity: SparsityReport | None = None
 
@@ -68,6 +78,9 @@ def convert(
     arch: str = "auto",
     load: Callable[[str], Any] | None = None,
     mel: str | os.PathLike[str] | None = None,
+    rate: int | None = None,
+    recipe: str | os.PathLike[str] | None = None,
+    weights: str | None = None,
     **options: Any,
 ) -> Conversion:
     """Convert an upstream checkpoint to a model file.
@@ -88,6 +101,15 @@ def convert(
         None leaves the measurement out.
     mel
         File of a mel spectrogram that a mel-driven model is measured on; None: a synthetic one.
+    rate
+        Sample rate in Hz of a mel-driven model. None: what the checkpoint or a file of settings
+        beside it says, else what its upstream usually has (`Conversion.rate_from` tells).
+    recipe
+        Of a mel-driven model's mels: a preset's name, or a file (YAML, JSON) of settings as
+        upstream programs have them. None: as for `rate`.
+    weights
+        ``plain``, or ``ema`` for those averaged over training, where a checkpoint has both, or the
+        name of one of several. None: plain, with a note where there are others.
     options
         What a checkpoint cannot say: the family's options of ``convert``
         (`pyvoc.families.options_for`), such as ``halves`` or ``mode``; and ``sparsity``, the
@@ -117,14 +139,15 @@ def convert(
         raise Error(f"architecture '{arch}' is unknown, expected auto, {known}")
     check_outputs([target], inputs=[source, mel])
     digest = _sha256(source)
-    checkpoint = detect(source, arch, options=options)(source)
+    told = Told(rate, recipe, weights)
+    checkpoint = detect(source, arch, options=options, told=told)(source)
     sparsity = checkpoint.sparsity
     arrays, sparse = prune(
         checkpoint.spec, checkpoint.arrays, metadata=checkpoint.metadata, sparsity=sparsity
     )
     pruned = replace(checkpoint, arrays=arrays)
     container = _encode(pruned, Path(source).stem, digest, precision, str(source))
-    report, notes = None, checkpoint.notes
+    report, notes = None, checkpoint.remarks
     folder = Path(target).parent
     if not folder.is_dir():
         raise Error(f"{target}: cannot be written: its folder does not exist")
@@ -155,6 +178,9 @@ def convert(
         precision=precision,
         bytes=Path(target).stat().st_size,
         notes=notes,
+        sample_rate=checkpoint.sample_rate,
+        rate_from=checkpoint.rate_from,
+        weights=checkpoint.weights,
         report=report,
         sparsity=sparse,
     )

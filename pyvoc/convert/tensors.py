@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from pyvoc import families
-from pyvoc.convert.checkpoint import Checkpoint
+from pyvoc.convert.checkpoint import PLAIN, UNTOLD, Checkpoint, Told
 from pyvoc.convert.mindspore import is_mindspore, load_mindspore
 from pyvoc.convert.safetensors import is_safetensors, load_safetensors
+from pyvoc.convert.settings import Settings
+from pyvoc.convert.tree import averaged, instead, levels
 from pyvoc.errors import ModelError
+from pyvoc.families.strangers import whose
 from pyvoc.pickles import Inert, is_torch, load_torch
-from pyvoc.pickles.tensors import LazyTensor
+from pyvoc.pickles.tensors import LazyTensor, NumpyArray
 
 
 @dataclass(frozen=True)
@@ -33,15 +35,12 @@ class NamedTensors:
         whatever `convert` needs besides; or None.
     convert
         From what was picked, its tensors read, to a `Checkpoint`; also given ``path``,
-        ``container``, and the family's options of ``convert`` by name.
-    classes
-        Says of a module and a class whether its pickled instances are wanted as
-        `pyvoc.pickles.Inert`.
+        ``container``, ``settings`` (`pyvoc.convert.settings.Settings`), and the family's options of
+        ``convert`` by name.
     """
 
     pick: Callable[[Any], tuple[Any, ...] | None]
     convert: Callable[..., Checkpoint]
-    classes: Callable[[str, str], bool] = lambda module, name: False
 
 
 LOADERS: tuple[tuple[str, Callable[[bytes, int], bool], Callable[..., Any]], ...] = (
@@ -59,6 +58,22 @@ def find_loader(head: bytes, size: int) -> tuple[str, Callable[..., Any]] | None
     return None
 
 
+class UnknownNetwork(ModelError):
+    """A sound file of tensors that no family reads.
+
+    Parameters
+    ----------
+    path, expected
+        The file, and which families were looked for.
+    contents
+        What is in it instead: ``it is HiFi-GAN``.
+    """
+
+    def __init__(self, path: Any, expected: str, contents: str) -> None:
+        super().__init__(f"{path}: holds no {expected} model that is known: {contents}")
+        self.contents = contents
+
+
 def read_tensors(
     path: str | os.PathLike[str],
     *,
@@ -66,6 +81,7 @@ def read_tensors(
     load: Callable[..., Any],
     arch: str = "auto",
     options: Mapping[str, Any] | None = None,
+    told: Told = UNTOLD,
 ) -> Checkpoint:
     """Read a checkpoint of named tensors.
 
@@ -79,11 +95,13 @@ def read_tensors(
         ``auto``, or the only family to look for.
     options
         Of the family, for ``convert``.
+    told
+        What the user says besides.
 
     Raises
     ------
     ModelError
-        The file is damaged, of no known family, or not a valid model of it.
+        The file is damaged, of no known family, not a valid model of it, or has no such weights.
     OptionError
         An option is not one of the family's.
     Error
@@ -94,31 +112,80 @@ def read_tensors(
         for family in families.everyone()
         if family.tensors is not None and arch in ("auto", family.name)
     }
-    chosen: list[tuple[str, tuple[Any, ...]]] = []
+    chosen: list[tuple[_Picked, Settings]] = []
 
     def select(tree: Any) -> Any:
-        for name, tensors in known.items():
-            picked = tensors.pick(tree)
-            if picked is not None:
-                chosen.append((name, picked[1:]))
-                return picked[0]
-        expected = " or ".join(known)
-        raise ModelError(f"{path}: holds no {expected} model that is known: {_contents(tree)}")
+        picked = _choose(known, tree, told.weights, path)
+        settings = Settings.of(tree, Path(path), rate=told.rate, recipe=told.recipe)
+        chosen.append((picked, settings))
+        return picked.arrays
 
-    if load is load_torch:
-        load = partial(
-            load_torch, classes=lambda m, n: any(t.classes(m, n) for t in known.values())
-        )
     arrays = load(path, select=select)
-    name, more = chosen[0]
+    picked, settings = chosen[0]
+    name = picked.family
     checked = families.options_of(name, options or {}, what=str(path), command="convert")
-    return known[name].convert(arrays, *more, path=Path(path), container=container, **checked)
+    checkpoint = known[name].convert(
+        arrays, *picked.more, path=Path(path), container=container, settings=settings, **checked
+    )
+    return replace(checkpoint, weights=picked.weights, notes=(*checkpoint.notes, *picked.notes))
+
+
+@dataclass(frozen=True)
+class _Picked:
+    """One set of weights of a family's model within a tree."""
+
+    family: str
+    arrays: Any
+    more: tuple[Any, ...]
+    weights: str = PLAIN
+    notes: tuple[str, ...] = ()
+
+
+def _choose(
+    known: Mapping[str, NamedTensors], tree: Any, weights: str | None, path: Any
+) -> _Picked:
+    """The weights that the user wants, or the plain ones; says which others there are."""
+    plain = _pick(known, tree)
+    averages = {
+        name: found
+        for name, part in averaged(tree).items()
+        if (found := _pick(known, instead(tree, part))) is not None
+    }
+    if plain is None and not averages:
+        expected = " or ".join(known)
+        stranger = next((s for level in levels(tree) if (s := whose(level.names()))), None)
+        contents = f"it is {stranger}" if stranger else _contents(tree)
+        raise UnknownNetwork(path, expected, contents)
+    names = ", ".join(f"'{name}'" for name in averages)
+    if weights in (None, PLAIN) and plain is not None:
+        if weights is None and averages:
+            note = f"it also holds weights averaged over training ({names}): --weights ema"
+            return replace(plain, notes=(note,))
+        return plain
+    name = weights if weights in averages else next(iter(averages), "")
+    several = weights == "ema" and len(averages) > 1
+    if several or (weights is not None and name != weights and weights != "ema") or not averages:
+        there = " and ".join(f"{what}" for what in ("plain ones" if plain else "", names) if what)
+        raise ModelError(f"{path}: asked for the weights '{weights}', but it holds {there}")
+    note = f"its weights averaged over training ('{name}') were taken"
+    only = "" if plain else ": it has no others"
+    return replace(averages[name], weights=name, notes=(note + only,))
+
+
+def _pick(known: Mapping[str, NamedTensors], tree: Any) -> _Picked | None:
+    for name, tensors in known.items():
+        picked = tensors.pick(tree)
+        if picked is not None:
+            return _Picked(name, picked[0], picked[1:])
+    return None
 
 
 def _contents(tree: Any) -> str:
     """What there is instead, in a few words."""
     if isinstance(tree, LazyTensor):
         return f"it is one tensor {list(tree.shape)}"
+    if isinstance(tree, NumpyArray):
+        return f"it is one NumPy array {list(tree.array().shape)}"
     if isinstance(tree, Inert):
         return f"it is an instance of {tree.kind[:100]}"
     if not isinstance(tree, Mapping):

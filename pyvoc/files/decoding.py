@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyvoc.errors import AudioError
+from pyvoc.files.kinds import kind_of
 
 __all__ = ["Sound", "check_header", "check_size", "decode", "decode_raw", "header_of"]
 
@@ -94,7 +95,7 @@ def decode(data: bytes, name: str) -> Sound:
                 _missing(file.frames, len(samples), file.samplerate, file.extra_info),
             )
     except soundfile.LibsndfileError as error:
-        raise AudioError(_refused(name, error.error_string)) from error
+        raise AudioError(_refused(name, error.error_string, data)) from error
     except (OSError, RuntimeError, TypeError, ValueError) as error:
         raise AudioError(_refused(name, error)) from error
 
@@ -113,12 +114,15 @@ def check_header(file: BinaryIO, name: str) -> None:
         with soundfile.SoundFile(file):
             pass
     except soundfile.LibsndfileError as error:
-        raise AudioError(_refused(name, error.error_string)) from error
+        file.seek(0)
+        raise AudioError(_refused(name, error.error_string, file.read())) from error
     except (OSError, RuntimeError, TypeError, ValueError) as error:
         raise AudioError(_refused(name, error)) from error
 
 
-def _refused(name: str, reason: object) -> str:
+def _refused(name: str, reason: object, data: bytes = b"") -> str:
+    kind = kind_of(data) if data else None
+    reason = reason if kind is None else f"it is {kind}"
     return f"{name} is no audio file that libsndfile reads: {reason}"
 
 

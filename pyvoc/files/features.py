@@ -32,6 +32,7 @@ from pyvoc.container.mel import MelRecipe
 from pyvoc.errors import AudioError, Error, FeatureError
 from pyvoc.files import audio, mels
 from pyvoc.files.atomic import atomic_open
+from pyvoc.files.kinds import instead_of
 from pyvoc.files.layouts import LAYOUTS, Layout, check, find_layout, layout_of, objection
 
 if TYPE_CHECKING:
@@ -348,16 +349,18 @@ def _parse_npy(data: bytes, source: Path) -> Float32:
     try:
         array = np.load(io.BytesIO(data), allow_pickle=False)
     except (ValueError, OSError, EOFError) as error:
-        raise FeatureError(f"'{source}' is no readable .npy file: {error}") from error
+        instead = None if data.startswith(b"\x93NUMPY") else instead_of("a .npy file", data)
+        instead = instead or f"is no readable .npy file: {error}"
+        raise FeatureError(f"'{source}' {instead}") from error
     if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
         raise FeatureError(f"'{source}' holds no float array; expected float32 [frames, dims]")
     return np.ascontiguousarray(array, dtype=np.float32)
 
 
 def _parse_raw(data: bytes, source: Path, wanted: Layout | None) -> Float32:
-    if data[:4] in (b"RIFF", b"fLaC", b"OggS", b"GGUF") or data[:6] == b"\x93NUMPY":
-        kind = data[:4].decode("latin-1").strip("\x93")
-        raise FeatureError(f"'{source}' starts like a {kind} file; expected raw float32 features")
+    instead = instead_of("raw float32 features", data)
+    if instead is not None:
+        raise FeatureError(f"'{source}' {instead}")
     if len(data) % 4:
         raise FeatureError(f"'{source}' has {len(data)} bytes, no whole number of float32 values")
     flat = np.frombuffer(data, dtype="<f4").astype(np.float32)

@@ -26,7 +26,10 @@ from pyvoc.container.reader import read_metadata
 from pyvoc.container.tensors import Scalar
 from pyvoc.errors import Error, FeatureError, ModelError
 from pyvoc.files.atomic import atomic_open
+from pyvoc.files.kinds import instead_of, kind_of
 from pyvoc.pickles import LazyTensor, is_torch, load_torch
+from pyvoc.pickles.stubs import describe as described
+from pyvoc.pickles.tensors import NumpyArray
 
 if TYPE_CHECKING:
     from pyvoc.runtime.model import Model
@@ -175,6 +178,9 @@ def read_array(path: str | os.PathLike[str]) -> Array:
         raise FeatureError(f"'{source}' is empty")
     tensor = is_torch(data[:16])
     if tensor:
+        kind = kind_of(data)
+        if kind is not None and not kind.checkpoint:
+            raise FeatureError(f"'{source}' {instead_of('a mel tensor or a .npy file', data)}")
         try:
             array = _read_tensor(source)
         except FeatureError as error:
@@ -198,9 +204,11 @@ def _read_npy(data: bytes, source: Path) -> npt.NDArray[Any]:
     try:
         array = np.load(io.BytesIO(data), allow_pickle=False)
     except (ValueError, OSError, EOFError, MemoryError) as error:
-        raise FeatureError(f"'{source}' is no readable .npy file: {error}") from error
+        instead = None if data.startswith(b"\x93NUMPY") else instead_of("a .npy file", data)
+        instead = instead or f"is no readable .npy file: {error}"
+        raise FeatureError(f"'{source}' {instead}") from error
     if not isinstance(array, np.ndarray):
-        raise FeatureError(f"'{source}' holds several arrays (.npz); expected one, as .npy")
+        raise FeatureError(f"'{source}' {instead_of('a .npy file', data)}")
     return array
 
 
@@ -222,8 +230,10 @@ def _only_tensor(tree: Any) -> Any:
                 f"the file holds a {type(tree).__name__} of {len(items)} things, expected one mel"
             )
         tree = items[0]
-    if not isinstance(tree, LazyTensor | np.ndarray):
-        raise FeatureError(f"the file holds a {type(tree).__name__}, expected a mel tensor")
+    if isinstance(tree, NumpyArray):
+        return tree
+    if not isinstance(tree, LazyTensor):
+        raise FeatureError(f"the file holds {described(tree)}, expected a mel tensor")
     if math.prod(tree.shape) > MAX_VALUES:
         raise FeatureError(f"the file's tensor {tuple(tree.shape)} is too large for a mel")
     return tree
@@ -361,9 +371,9 @@ def load(path: str | os.PathLike[str], *, bands: int) -> Float32:
         raise Error(f"cannot read '{source}': {error.strerror}") from error
     if not data:
         raise FeatureError(f"'{source}' is empty")
-    if data[:4] in (b"RIFF", b"fLaC", b"OggS", b"GGUF") or data[:6] == b"\x93NUMPY":
-        kind = data[:4].decode("latin-1").strip("\x93")
-        raise FeatureError(f"'{source}' starts like a {kind} file; expected raw float32 mel frames")
+    instead = instead_of("raw float32 mel frames", data)
+    if instead is not None:
+        raise FeatureError(f"'{source}' {instead}")
     if len(data) % (4 * bands):
         raise FeatureError(
             f"'{source}' has {len(data)} bytes, no whole number of frames of {bands} floats"

@@ -1,9 +1,9 @@
 """PyTorch's files read without PyTorch and without executing anything.
 
 A pickle is a program. `machine.py` interprets the part of its language that data needs, on our own
-stack; the names that it may mention (`names.py`) stand for inert stubs, everything else is refused
-by name. Nothing is imported because a file says so, and sizes, depths and offsets are bounded
-before memory is asked for.
+stack; the names that tensors and plain data are made of (`names.py`) stand for functions of ours,
+all others for inert placeholders. Nothing is imported or called because a file says so, and sizes,
+depths and offsets are bounded before memory is asked for.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Pickle's language, cut down to data: a stack machine that knows no import and no call.
 
 Values are Python's plain ones and our stubs. Protocols 2 to 5; the text opcodes of protocol 0 and
-1, the extension registry, out-of-band buffers and the opcodes that make instances by other ways are
-refused by name.
+1, the extension registry and out-of-band buffers are refused by name.
 """
 
 from __future__ import annotations
@@ -13,12 +12,22 @@ from pickletools import opcodes
 from typing import Any, NoReturn
 
 from pyvoc.errors import ModelError
-from pyvoc.pickles.stubs import Buildable, Call, Class, Inert, Refused, describe, fill
+from pyvoc.pickles.stubs import (
+    Buildable,
+    Call,
+    Class,
+    Inert,
+    Refused,
+    describe,
+    fill,
+    made_by,
+)
 
 MAX_STEPS = 1_000_000
 MAX_MEMO = 300_000
 MAX_MARKS = 1000
-MAX_INTEGER_BYTES = 16
+MAX_INTEGER_BYTES = 64
+MAX_GLOBAL = 512
 
 Lookup = Callable[[str, str], Any]
 
@@ -70,9 +79,6 @@ class Machine:
         """
         self._stack, self._marks, self._memo = [], [], {}
         while True:
-            self._steps += 1
-            if self._steps > MAX_STEPS:
-                self.fail(f"the pickle has more than {MAX_STEPS} steps")
             code = self._take(1)[0]
             if code == 0x2E:  # STOP
                 return self._pop()
@@ -82,9 +88,15 @@ class Machine:
                 what = what or f"byte {code:#04x}"
                 self.fail(f"the pickle's {what} is refused: data has no need of it")
             try:
+                self._charge(1)
                 action(self)
             except Refused as error:
                 self.fail(str(error))
+
+    def _charge(self, steps: int) -> None:
+        self._steps += steps
+        if self._steps > MAX_STEPS:
+            raise Refused(f"the pickle has more than {MAX_STEPS} steps")
 
     def _take(self, size: int) -> bytes:
         if size > len(self.data) - self.at:
@@ -175,17 +187,16 @@ class Machine:
         del self._stack[len(self._stack) - size :]
         self._stack.append(items)
 
-    def _append(self) -> None:
-        value = self._pop()
-        self._top(list).append(value)
-
-    def _appends(self) -> None:
-        items = self._items()
-        self._top(list).extend(items)
+    def _extend(self, items: list[Any]) -> None:
+        if not self._is_inert():  # the items of a deque, say: nothing that we need
+            self._top(list).extend(items)
 
     def _set_items(self, items: list[Any]) -> None:
-        target = self._top(dict)
+        target = self._top(Inert).state if self._is_inert() else self._top(dict)
         fill(target, items)
+
+    def _is_inert(self) -> bool:
+        return bool(self._stack) and type(self._stack[-1]) is Inert
 
     def _set_item(self) -> None:
         value, key = self._pop(), self._pop()
@@ -199,7 +210,7 @@ class Machine:
     def _global(self) -> None:
         lines = []
         for _ in range(2):
-            end = self.data.find(b"\n", self.at, self.at + 512)
+            end = self.data.find(b"\n", self.at, self.at + MAX_GLOBAL)
             if end < 0:
                 raise Refused("damaged pickle: a global's name does not end")
             lines.append(self.data[self.at : end].decode("utf-8", "replace"))
@@ -210,23 +221,38 @@ class Machine:
         name, module = self._pop(), self._pop()
         if type(name) is not str or type(module) is not str:
             raise Refused("damaged pickle: a global's name is not text")
+        if len(module) + len(name) > 2 * MAX_GLOBAL:
+            raise Refused(f"a global's name is longer than {2 * MAX_GLOBAL}")
         self._stack.append(self._lookup(module, name))
 
     def _reduce(self) -> None:
         arguments, function = self._pop(), self._pop()
-        if type(function) is not Call:
+        if type(function) is Inert:  # a class or function that was got by a call
+            function = Class(function.kind)
+        if type(function) not in (Call, Class):
             raise Refused(f"the pickle calls {describe(function)}, which is refused")
         if type(arguments) is not tuple:
             raise Refused(f"damaged pickle: {function.text} is called with no tuple of arguments")
+        if type(function) is Class:
+            self._stack.append(made_by(function, arguments))
+            return
+        # Arguments may be copied, and be the same ones every time.
+        self._charge(sum(len(a) for a in arguments if type(a) in (list, tuple, dict)))
+        self._charge(sum(len(a) for a in arguments if type(a) in (str, bytes)) // 64)
         self._stack.append(function.apply(arguments))
 
     def _new_object(self) -> None:
         arguments, kind = self._pop(), self._pop()
         if type(kind) is not Class:
             raise Refused(f"the pickle makes an instance of {describe(kind)}, which is refused")
-        if type(arguments) is not tuple or arguments:
-            raise Refused(f"an instance of {kind.text} is made with arguments, which is refused")
+        if type(arguments) is not tuple:
+            raise Refused(f"damaged pickle: an instance of {kind.text} is made of no tuple")
         self._stack.append(Inert(kind.text, source=kind.source))
+
+    def _new_object_with_names(self) -> None:
+        self._top(dict)
+        self._pop()
+        self._new_object()
 
     def _build(self) -> None:
         state = self._pop()
@@ -236,14 +262,12 @@ class Machine:
         if type(target) is dict:  # attributes of an OrderedDict: nothing that we need
             return
         if type(target) is Inert:
-            parts = state if type(state) is tuple and len(state) == 2 else (state,)
-            for part in parts:
-                if type(part) is dict and all(type(key) is str for key in part):
+            # Attributes are a dict, or that and a dict of slots; what else a state may be is the
+            # class's own affair.
+            for part in state if type(state) is tuple and len(state) == 2 else (state,):
+                if type(part) is dict:
+                    self._charge(len(part))
                     target.state.update(part)
-                elif part is not None:
-                    raise Refused(
-                        f"an instance of {target.kind} gets {describe(part)} as its state"
-                    )
             return
         if not isinstance(target, Buildable):
             raise Refused(f"the pickle sets the state of {describe(target)}, which is refused")
@@ -309,8 +333,8 @@ _ACTIONS: dict[int, Callable[[Machine], None]] = {
     0x8E: _sized("<Q", _bytes),
     0x96: _sized("<Q", _bytes),
     ord("]"): _push(list),
-    ord("a"): Machine._append,
-    ord("e"): Machine._appends,
+    ord("a"): lambda m: m._extend([m._pop()]),
+    ord("e"): lambda m: m._extend(m._items()),
     ord("l"): lambda m: m._stack.append(m._items()),
     ord(")"): _push(tuple),
     ord("t"): lambda m: m._stack.append(tuple(m._items())),
@@ -322,7 +346,7 @@ _ACTIONS: dict[int, Callable[[Machine], None]] = {
     ord("s"): Machine._set_item,
     ord("u"): lambda m: m._set_items(m._items()),
     0x8F: _push(list),  # sets are lists here
-    0x90: Machine._appends,
+    0x90: lambda m: m._extend(m._items()),
     0x91: lambda m: m._stack.append(m._items()),
     ord("h"): lambda m: m._get(m._number("<B")),
     ord("j"): lambda m: m._get(m._number("<I")),
@@ -333,6 +357,7 @@ _ACTIONS: dict[int, Callable[[Machine], None]] = {
     0x93: Machine._stack_global,
     ord("R"): Machine._reduce,
     0x81: Machine._new_object,
+    0x92: Machine._new_object_with_names,
     ord("b"): Machine._build,
     ord("Q"): Machine._persistent_id,
 }

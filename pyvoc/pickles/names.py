@@ -1,12 +1,15 @@
-"""The globals that a file may mention, and what stands in for each. Everything else is refused."""
+"""The globals that tensors and plain data are made of, and what stands in for each.
+
+All others are `Class`: placeholders that keep the name. Some of those no checkpoint has any use
+for: nothing would run, but the file is refused, as whoever made it meant harm to another reader.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from pyvoc.pickles.machine import Lookup
-from pyvoc.pickles.stubs import Call, Class, Name, Refused, fill
+from pyvoc.pickles.stubs import Call, Class, Inert, Name, Refused, fill
 from pyvoc.pickles.tensors import (
     STORAGES,
     NumpyArray,
@@ -16,7 +19,9 @@ from pyvoc.pickles.tensors import (
     rebuild_tensor,
 )
 
-Classes = Callable[[str, str], bool]
+_BUILTINS = ("builtins", "__builtin__")
+_HARMFUL_MODULES = {"os", "posix", "nt", "subprocess", "pty", "ctypes", "importlib", "runpy"}
+_HARMFUL_BUILTINS = {"__import__", "eval", "exec", "compile", "open", "breakpoint"}
 _TYPES = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8")
 
 
@@ -35,13 +40,13 @@ def _mapping(arguments: tuple[Any, ...]) -> dict[Any, Any]:
 
 def _default_mapping(arguments: tuple[Any, ...]) -> dict[Any, Any]:
     """``defaultdict(kind)``: an ordinary dictionary."""
-    if len(arguments) > 1 or any(type(a) not in (Call, Name) for a in arguments):
+    if len(arguments) > 1 or any(type(a) not in (Call, Name, Class, Inert) for a in arguments):
         raise Refused("a defaultdict is made of unexpected arguments")
     return {}
 
 
 def _sequence(arguments: tuple[Any, ...]) -> list[Any]:
-    """``set([...])`` and ``list([...])``: a list."""
+    """``set([...])``, ``frozenset([...])`` and ``list([...])``: a list."""
     if len(arguments) > 1 or any(type(a) not in (list, tuple) for a in arguments):
         raise Refused("a set or a list is made of unexpected arguments")
     return list(arguments[0]) if arguments else []
@@ -99,9 +104,10 @@ def _table() -> dict[tuple[str, str], Any]:
         "_codecs encode": _latin1,
         "numpy dtype": NumpyType,
     }
-    for builtins in ("builtins", "__builtin__"):
+    for builtins in _BUILTINS:
         calls[f"{builtins} dict"] = _mapping
-        calls[f"{builtins} list"] = calls[f"{builtins} set"] = _sequence
+        for name in ("list", "set", "frozenset"):
+            calls[f"{builtins} {name}"] = _sequence
         calls[f"{builtins} bytes"] = _empty_bytes
     for core in ("numpy.core", "numpy._core"):
         calls[f"{core}.multiarray _reconstruct"] = NumpyArray
@@ -122,25 +128,20 @@ def _table() -> dict[tuple[str, str], Any]:
 _ALLOWED = _table()
 
 
-def lookup(classes: Classes | None = None) -> Lookup:
-    """What stands for a global.
+def lookup(module: str, name: str) -> Any:
+    """What stands for a global; nothing is imported.
 
-    Parameters
-    ----------
-    classes
-        Says of a module and a class whether a reader wants its instances, which then become
-        `Inert`; None wants none. Nothing of the class is imported either way.
+    Raises
+    ------
+    Refused
+        It could only do harm.
     """
-
-    def find(module: str, name: str) -> Any:
-        found = _ALLOWED.get((module, name))
-        if found is not None:
-            return found
-        plain = name.isidentifier() and all(part.isidentifier() for part in module.split("."))
-        if plain and classes is not None and classes(module, name):
-            return Class(f"{module}.{name}")
-        text = f"{module}.{name}"
-        shown = ascii(text if len(text) <= 100 else text[:97] + "...")
-        raise Refused(f"the pickle mentions {shown}, which is refused: it is not data")
-
-    return find
+    found = _ALLOWED.get((module, name))
+    if found is not None:
+        return found
+    text = f"{module}.{name}"
+    text = text if len(text) <= 100 else text[:97] + "..."
+    parts = {*module.split("."), *name.split(".")}
+    if parts & _HARMFUL_MODULES or (module in _BUILTINS and parts & _HARMFUL_BUILTINS):
+        raise Refused(f"the pickle mentions {text!a}, which is refused: it is not data")
+    return Class(text)

@@ -8,6 +8,8 @@ from typing import Any
 
 MAX_KEY = 1 << 53
 """Integers as dictionary keys: beyond, their hashes can be made to collide."""
+MAX_ARGUMENTS = 20
+"""Of a call, that are searched for tensors."""
 
 
 class Refused(Exception):
@@ -39,14 +41,14 @@ class Call:
 
 @dataclass(frozen=True)
 class Class:
-    """A class whose instances a reader asked for: they become `Inert`.
+    """A global that nothing of ours stands for; what would be made of it is `Inert`.
 
     Parameters
     ----------
     text
-        The class's full name.
+        Its full name.
     source
-        Its source, where the file holds it: text like any other.
+        The class's source, where the file holds it: text like any other.
     """
 
     text: str
@@ -55,20 +57,20 @@ class Class:
 
 @dataclass(eq=False)
 class Inert:
-    """An instance of a class that was never imported.
+    """What a class or function that was never imported would have made.
 
     Parameters
     ----------
     kind
-        The class's full name.
+        The full name of that class or function.
     state
-        What would have become its attributes.
+        What would have become its attributes and, of a kind of dictionary, its items.
     source
         The class's source, where the file holds it.
     """
 
     kind: str
-    state: dict[str, Any] = field(default_factory=dict)
+    state: dict[Any, Any] = field(default_factory=dict)
     source: str = ""
 
 
@@ -78,6 +80,38 @@ class Buildable:
     def build(self, state: Any) -> None:
         """Take the state; raises `Refused`."""
         raise NotImplementedError
+
+
+class Unread(Buildable):
+    """A tensor, or an array, that only a call of something in the file could make.
+
+    It is in nobody's way beside a model; who wants its values gets `Refused`.
+
+    Parameters
+    ----------
+    why
+        A sentence.
+    """
+
+    shape: tuple[int, ...] = ()
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+
+    def build(self, state: Any) -> None:
+        """Take any state, and forget it."""
+
+    def array(self) -> Any:
+        """Raise `Refused`."""
+        raise Refused(self.why)
+
+
+def made_by(kind: Class, arguments: tuple[Any, ...]) -> Inert | Unread:
+    """What stands for a call of something that is not called."""
+    rebuilds = kind.text.startswith("torch.") and "._rebuild" in kind.text
+    if rebuilds or any(hasattr(value, "array") for value in arguments[:MAX_ARGUMENTS]):
+        return Unread(f"a tensor is made by '{kind.text}', which is not called")
+    return Inert(kind.text, source=kind.source)
 
 
 def describe(value: Any) -> str:
@@ -90,12 +124,18 @@ def describe(value: Any) -> str:
 
 
 def fill(target: dict[Any, Any], items: list[Any]) -> None:
-    """Add keys and values, in turns; keys are short of what could be made to collide."""
+    """Add keys and values, in turns.
+
+    A key whose hash could be made to collide (tuples, floats, great integers) or is not known here
+    (paths, enumerations) gets a placeholder: its value is kept and cannot be asked for.
+    """
     if len(items) % 2:
         raise Refused("damaged pickle: a dictionary's key has no value")
     for i in range(0, len(items), 2):
         key = items[i]
+        if type(key) in (list, dict):
+            raise Refused(f"damaged pickle: {describe(key)} is a dictionary's key")
         plain = type(key) in (str, bool, type(None), bytes)
         if not plain and not (type(key) is int and abs(key) < MAX_KEY):
-            raise Refused(f"{describe(key)} is a dictionary's key, expected text or an integer")
+            key = Inert(type(key).__name__)
         target[key] = items[i + 1]

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pyvoc.pickles.stubs import Buildable, Call, Class, Inert, Name, Refused, describe
+from pyvoc.pickles.stubs import Buildable, Call, Class, Inert, Name, Refused, Unread, describe
 
 MAX_DIMS = 16
 MAX_ELEMENTS = 1 << 40
@@ -136,11 +136,13 @@ class LazyTensor(Buildable):
         return np.array(view, order="C")
 
 
-def rebuild_tensor(arguments: tuple[Any, ...]) -> LazyTensor:
+def rebuild_tensor(arguments: tuple[Any, ...]) -> LazyTensor | Unread:
     """``torch._utils._rebuild_tensor(_v2)``: storage, offset, shape, strides, and more."""
     if not 4 <= len(arguments) <= 7:
         raise Refused(f"a tensor is made of {len(arguments)} arguments, expected 4 to 7")
     storage, first, shape, strides = arguments[:4]
+    if type(storage) is Unread:
+        return storage
     if type(storage) is not Storage:
         raise Refused(f"a tensor lies in {describe(storage)}, expected a storage")
     if type(shape) is not tuple or type(strides) is not tuple:
@@ -148,33 +150,34 @@ def rebuild_tensor(arguments: tuple[Any, ...]) -> LazyTensor:
     return LazyTensor(storage, first, shape, strides)
 
 
-def rebuild_parameter(arguments: tuple[Any, ...]) -> LazyTensor:
+def rebuild_parameter(arguments: tuple[Any, ...]) -> LazyTensor | Unread:
     """``torch._utils._rebuild_parameter``: a tensor, and how it was trained."""
-    if not 1 <= len(arguments) <= 4 or type(arguments[0]) is not LazyTensor:
+    if not 1 <= len(arguments) <= 4 or type(arguments[0]) not in (LazyTensor, Unread):
         raise Refused("a parameter is made of something that is not a tensor")
-    tensor: LazyTensor = arguments[0]
+    tensor: LazyTensor | Unread = arguments[0]
     return tensor
 
 
 _NUMPY_TYPES = ("f8", "f4", "f2", "i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1", "b1")
+_NOT_PLAIN = "a numpy array has elements that are not plain numbers, or not little-endian ones"
 
 
 class NumpyType(Buildable):
-    """``numpy.dtype``: plain numbers only."""
+    """``numpy.dtype``: plain numbers can be read, other elements only be passed over."""
 
     def __init__(self, arguments: tuple[Any, ...]) -> None:
-        if not arguments or arguments[0] not in _NUMPY_TYPES:
-            raise Refused("a numpy array has elements that are not plain numbers")
-        self.text: str = arguments[0]
+        self.text = arguments[0] if arguments and type(arguments[0]) is str else ""
+        self.plain = self.text in _NUMPY_TYPES
 
     def build(self, state: Any) -> None:
         """Byte order, and nothing else."""
         plain = type(state) is tuple and len(state) == 8 and state[2:5] == (None, None, None)
-        if not plain or state[1] not in ("<", "|", "="):
-            raise Refused("a numpy array has elements that are not little-endian plain numbers")
+        self.plain &= plain and state[1] in ("<", "|", "=")
 
     def values(self, data: Any, count: int) -> AnyArray:
         """Numbers of raw bytes that must be `count` elements."""
+        if not self.plain:
+            raise Refused(_NOT_PLAIN)
         data = data.encode("latin-1", "replace") if type(data) is str else data
         if type(data) is not bytes or len(data) != count * item_size(self.text):
             raise Refused("a numpy array has more or fewer bytes than its shape needs")
@@ -185,9 +188,16 @@ class NumpyArray(Buildable):
     """``numpy.ndarray``, empty until its state comes."""
 
     def __init__(self, arguments: tuple[Any, ...]) -> None:
-        if len(arguments) != 3 or type(arguments[0]) is not Name:
+        if len(arguments) != 3 or type(arguments[0]) not in (Name, Class):
             raise Refused("a numpy array is made of unexpected arguments")
-        self.values: AnyArray | None = None
+        self._values: AnyArray | None = None
+        self._why = "damaged pickle: a numpy array has no contents"
+
+    def array(self) -> AnyArray:
+        """The values; raises `Refused` where they are no plain numbers."""
+        if self._values is None:
+            raise Refused(self._why)
+        return self._values
 
     def build(self, state: Any) -> None:
         """Version, shape, type, order and bytes."""
@@ -199,14 +209,19 @@ class NumpyArray(Buildable):
             raise Refused("a numpy array has a shape that no array has")
         if math.prod(max(n, 1) for n in shape) > MAX_ELEMENTS:
             raise Refused(f"a numpy array has the shape {list(shape)}")
+        if not state[2].plain:
+            self._why = _NOT_PLAIN
+            return
         flat = state[2].values(state[4], math.prod(shape))
-        self.values = flat.reshape(shape, order="F" if state[3] is True else "C")
+        self._values = flat.reshape(shape, order="F" if state[3] is True else "C")
 
 
 def numpy_scalar(arguments: tuple[Any, ...]) -> Any:
     """``numpy.core.multiarray.scalar``: a Python number."""
     if len(arguments) != 2 or type(arguments[0]) is not NumpyType:
         raise Refused("a numpy number is made of unexpected arguments")
+    if not arguments[0].plain:
+        return Inert("numpy.generic")
     return arguments[0].values(arguments[1], 1)[0].item()
 
 
@@ -249,12 +264,8 @@ def _plain(value: Any, done: dict[int, tuple[Any, Any]], depth: int) -> Any:
         return result
     if kind is tuple:
         result = tuple(_plain(item, done, depth + 1) for item in value)
-    elif kind in (LazyTensor, Storage):
+    elif kind in (LazyTensor, Storage, NumpyArray, Unread):
         result = value.array()
-    elif kind is NumpyArray:
-        if value.values is None:
-            raise Refused("damaged pickle: a numpy array has no contents")
-        result = value.values
     elif kind is NumpyType or kind in (Name, Call, Class):
         result = value.text
     else:

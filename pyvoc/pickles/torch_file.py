@@ -10,9 +10,9 @@ from typing import Any
 from pyvoc.errors import ModelError
 from pyvoc.pickles.archive import Archive
 from pyvoc.pickles.machine import Machine
-from pyvoc.pickles.names import Classes, lookup
+from pyvoc.pickles.names import lookup
 from pyvoc.pickles.source import Source
-from pyvoc.pickles.stubs import Class, Name, Refused
+from pyvoc.pickles.stubs import Class, Name, Refused, Unread
 from pyvoc.pickles.tensors import STORAGES, Storage, item_size, materialise
 
 MAX_PICKLE = 1 << 24
@@ -36,7 +36,6 @@ def _is_legacy(head: bytes) -> bool:
 def load_torch(
     path: str | os.PathLike[str],
     *,
-    classes: Classes | None = None,
     select: Callable[[Any], Any] | None = None,
 ) -> Any:
     """Read what ``torch.save`` wrote, without PyTorch.
@@ -45,9 +44,6 @@ def load_torch(
     ----------
     path
         A zip archive or an older file.
-    classes
-        Says of a module and a class whether its instances are wanted, as `Inert`; see
-        `pyvoc.pickles.names.lookup`.
     select
         Picks the wanted part of the contents, in which tensors are `LazyTensor`: values of tensors
         that are not picked are never read. It may raise `ModelError`. None takes everything.
@@ -55,7 +51,8 @@ def load_torch(
     Returns
     -------
     object
-        Dicts, lists, tuples, numbers, text and numpy arrays (half and bf16 as float32).
+        Dicts, lists, tuples, numbers, text and numpy arrays (half and bf16 as float32). What a
+        class or function of the writer's would have made is `Inert`.
 
     Raises
     ------
@@ -68,9 +65,9 @@ def load_torch(
         head = source.read(0, min(HEAD, source.size), "the head")
         try:
             if head.startswith(_ZIP_HEAD):
-                tree = _load_zip(source, classes)
+                tree = _load_zip(source)
             elif _is_legacy(head):
-                tree = _load_legacy(source, classes)
+                tree = _load_legacy(source)
             else:
                 source.fail(f"begins with {head[:8]!r}, expected a file that torch.save wrote")
             return materialise(select(tree) if select is not None else tree)
@@ -80,7 +77,7 @@ def load_torch(
             raise ModelError(f"{source.name}: damaged: {type(error).__name__}") from None
 
 
-def _load_zip(source: Source, classes: Classes | None) -> Any:
+def _load_zip(source: Source) -> Any:
     archive = Archive(source)
     tops = [name[: -len("data.pkl")] for name in archive.members if name.endswith("/data.pkl")]
     if len(tops) != 1:
@@ -98,7 +95,9 @@ def _load_zip(source: Source, classes: Classes | None) -> Any:
         source.fail(f"its data.pkl is larger than {MAX_PICKLE} bytes")
     storages: dict[str, Storage] = {}
 
-    def persistent(identity: Any) -> Storage:
+    def persistent(identity: Any) -> Storage | Unread:
+        if _is_strange(identity):  # complex numbers, quantised ones
+            return Unread(f"a tensor has elements of type '{identity[1].text}', which is not read")
         dtype, key, count = _storage_id(identity, 5)
         known = storages.get(key)
         if known is None:
@@ -117,7 +116,18 @@ def _load_zip(source: Source, classes: Classes | None) -> Any:
         return known
 
     data = archive.read(f"{top}data.pkl")
-    return Machine(data, source.name, lookup=lookup(classes), persistent=persistent).run()
+    return Machine(data, source.name, lookup=lookup, persistent=persistent).run()
+
+
+def _is_strange(identity: Any) -> bool:
+    """Whether a persistent id describes a storage of a type that we do not read."""
+    return (
+        type(identity) is tuple
+        and len(identity) == 5
+        and identity[0] == "storage"
+        and type(identity[1]) is Class
+        and identity[1].text.startswith("torch.")
+    )
 
 
 def _storage_id(identity: Any, size: int) -> tuple[str, str, int]:
@@ -132,7 +142,7 @@ def _storage_id(identity: Any, size: int) -> tuple[str, str, int]:
     return STORAGES[kind.text.removeprefix("torch.")], key, count
 
 
-def _load_legacy(source: Source, classes: Classes | None) -> Any:
+def _load_legacy(source: Source) -> Any:
     data = source.read(0, min(source.size, MAX_PICKLE), "the pickles")
     storages: dict[str, Storage] = {}
     places: dict[str, int] = {}
@@ -145,7 +155,7 @@ def _load_legacy(source: Source, classes: Classes | None) -> Any:
     def persistent(identity: Any) -> Any:
         if type(identity) is tuple and len(identity) == 4 and identity[0] == "module":
             if type(identity[1]) is not Class:
-                raise Refused("a persistent id describes a class that was not asked for")
+                raise Refused("a persistent id describes something that is no class")
             kind, text = identity[1], identity[3]
             return Class(kind.text, text) if type(text) is str else kind
         dtype, key, count = _storage_id(identity, 6)
@@ -157,7 +167,7 @@ def _load_legacy(source: Source, classes: Classes | None) -> Any:
             raise Refused(f"the storage {key[:80]!a} is described in two ways")
         return known if identity[5] is None else _view(known, identity[5])
 
-    machine = Machine(data, source.name, lookup=lookup(classes), persistent=persistent)
+    machine = Machine(data, source.name, lookup=lookup, persistent=persistent)
     if machine.run() != LEGACY_MAGIC:
         source.fail("does not begin with PyTorch's magic number")
     if machine.run() != LEGACY_PROTOCOL:

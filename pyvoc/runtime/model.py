@@ -16,8 +16,9 @@ import numpy.typing as npt
 
 from pyvoc import _pyvoc, families, voices
 from pyvoc.container.mel import LAYOUT, MelRecipe
-from pyvoc.errors import Error, FeatureError, UnsupportedError
+from pyvoc.errors import Error, FeatureError, ModelError, UnsupportedError
 from pyvoc.files import mels
+from pyvoc.files.kinds import kind_of
 from pyvoc.runtime.folds import Folds, folded
 from pyvoc.runtime.info import ModelInfo
 from pyvoc.runtime.inputs import as_draws, as_frames, as_pcm, as_seed
@@ -301,6 +302,7 @@ def load(
         raise Error(f"precision '{precision}' is unknown, expected auto, {', '.join(_PRECISIONS)}")
     if not 1 <= threads <= 64:
         raise Error(f"threads is {threads}, expected 1 to 64")
+    _refuse_others(name)
     native = _pyvoc.Model(os.fsencode(name))
     if precision not in ("auto", native.precision):
         raise UnsupportedError(
@@ -308,3 +310,15 @@ def load(
             f"again with `pyvoc convert --precision {precision}`"
         )
     return Model(native, name, threads)
+
+
+def _refuse_others(name: str) -> None:
+    """Say of a file that is no model what it is, where that is known."""
+    try:
+        with open(name, "rb") as file:
+            other = file.read(4) != b"GGUF"
+        kind = kind_of(name) if other else None
+    except (OSError, Error):
+        return  # the native reader says why
+    if kind is not None:
+        raise ModelError(f"{name}: not a pyvoc model: it is {kind}")

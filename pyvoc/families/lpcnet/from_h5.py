@@ -95,6 +95,11 @@ def read_lpcnet_h5(path: str | os.PathLike[str]) -> Checkpoint:
         raise ModelError(f"{path}: not a readable HDF5 file: {error}") from error
     except (RuntimeError, KeyError, ValueError, TypeError, MemoryError, OverflowError) as error:
         raise ModelError(f"{path}: damaged HDF5 file: {error}") from error
+    if found.layers and not found.arrays:
+        layers = ", ".join(repr(layer[:60]) for layer in sorted(found.layers)[:5])
+        raise ModelError(
+            f"{path}: is of another network, with {layers}; expected an LPCNet's layers"
+        )
     return _convert(found, str(path))
 
 

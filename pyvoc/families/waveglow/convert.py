@@ -19,8 +19,9 @@ from pyvoc.container.layout import Layout
 from pyvoc.container.tensors import AnyArray
 from pyvoc.convert.checkpoint import Checkpoint
 from pyvoc.convert.layers import Layers
+from pyvoc.convert.settings import NO_SETTINGS, Settings
 from pyvoc.convert.tensors import NamedTensors
-from pyvoc.families.waveglow.names import Found, pick_waveglow, wanted_class
+from pyvoc.families.waveglow.names import Found, pick_waveglow
 from pyvoc.families.waveglow.settings import settings_of
 from pyvoc.families.waveglow.spec import (
     MAX_FLOWS,
@@ -39,6 +40,7 @@ def convert_waveglow(
     *,
     path: Path,
     container: str,
+    settings: Settings = NO_SETTINGS,
     halves: str = "auto",
 ) -> Checkpoint:
     """Bring a WaveGlow to the terms of our spec.
@@ -48,9 +50,11 @@ def convert_waveglow(
     arrays, found
         What `pick_waveglow` found, the tensors read.
     path
-        Of the checkpoint; ``config.json`` is looked for beside it.
+        Of the checkpoint.
     container
         Name of the file's format, for ``pyvoc.source.format``.
+    settings
+        What is said of the model besides.
     halves
         ``auto``: what the file says, else ``first``; ``first`` or ``alternate``.
 
@@ -69,22 +73,28 @@ def convert_waveglow(
     if found.others:
         notes.append(f"{found.others} tensors that are not the model's were left out")
     old = any(_OLD_LAYERS.fullmatch(name) for name in arrays)
-    settings = settings_of(
-        tensors, found, path=path, halves=halves, old=old, notes=notes, problems=problems
+    model = settings_of(
+        tensors, found, settings=settings, halves=halves, old=old, notes=notes, problems=problems
     )
-    if settings is None:
+    if model is None:
         raise_problems(str(path), problems)
-    assert settings is not None
-    layout = WAVEGLOW.layout({n: a.shape for n, a in tensors.items()}, settings.metadata())
+    assert model is not None
+    metadata, recipe = model[0].metadata(), model[0].recipe
+    layout = WAVEGLOW.layout({n: a.shape for n, a in tensors.items()}, metadata)
     taker.check_shapes(tensors, layout)
     problems += taker.layers.problems
-    problems += size_problems(layout.dims, settings.recipe.hop_length)
+    problems += size_problems(layout.dims, recipe.hop_length)
     if not problems:
         problems += _add_inverses(tensors, layout.dims["flows"])
     if problems:
         raise_problems(str(path), problems)
     return Checkpoint(
-        WAVEGLOW, tensors, settings.metadata(), f"nvidia.{container}", notes=tuple(notes)
+        WAVEGLOW,
+        tensors,
+        metadata,
+        f"nvidia.{container}",
+        notes=tuple(notes),
+        rate_from=model[1],
     )
 
 
@@ -227,4 +237,4 @@ def _add_inverses(tensors: dict[str, AnyArray], flows: int) -> list[str]:
     return found
 
 
-TENSORS = NamedTensors(pick_waveglow, convert_waveglow, wanted_class)
+TENSORS = NamedTensors(pick_waveglow, convert_waveglow)

@@ -15,20 +15,11 @@ from pyvoc.pickles.stubs import Inert
 
 _SURE = re.compile(r"(?:^|.*\.)(?=WN\.\d{1,3}\.in_layers\.\d{1,3}$)")
 _OURS = re.compile(r"(?:upsample|WN\.\d+|convinv\.\d+)\..+")
-_CLASSES = ("WaveGlow", "WN", "Invertible1x1Conv")
-_TORCH = {
-    ("torch.nn.modules.container", "ModuleList"),
-    ("torch.nn.modules.conv", "Conv1d"),
-    ("torch.nn.modules.conv", "ConvTranspose1d"),
-    ("torch.nn.parallel.data_parallel", "DataParallel"),
-    ("torch.nn.utils.weight_norm", "WeightNorm"),
-    ("argparse", "Namespace"),
-}
 _CONFIGS = ("config", "waveglow_config", "hparams", "args", "model_config")
 _WN = "WN_config"
 _NUMBERS = ("n_mel_channels", "n_flows", "n_group", "n_early_every", "n_early_size")
 _WN_NUMBERS = ("n_layers", "n_channels", "kernel_size")
-_DATA = ("sampling_rate", "filter_length", "hop_length", "win_length", "mel_fmin", "mel_fmax")
+_DATA = ("hop_length",)
 _KINDS = ("model", "model_name", "arch", "architecture", "class", "module")
 _OLD = re.compile(r"(?:^|\W)glow_old(?:$|\W)")
 _IN_TURNS = re.compile(r"\bk\s*%\s*2\s*==\s*0\b")
@@ -71,11 +62,6 @@ class Found:
     prefix: str
     others: int
     said: Said
-
-
-def wanted_class(module: str, name: str) -> bool:
-    """Whether instances of a class are part of a pickled WaveGlow."""
-    return name in _CLASSES or (module, name) in _TORCH
 
 
 def pick_waveglow(tree: Any) -> tuple[dict[str, Any], Found] | None:

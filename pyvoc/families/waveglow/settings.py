@@ -2,41 +2,30 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
-from pyvoc.container.mel import NVIDIA, MelRecipe
+from pyvoc.container.mel import NVIDIA
 from pyvoc.container.tensors import AnyArray
-from pyvoc.convert.settings_text import MAX_TEXT
+from pyvoc.convert.settings import Settings
 from pyvoc.families.waveglow.names import Found
 from pyvoc.families.waveglow.spec import MAX_GROUPS, WaveglowSettings, count
 
+_MODEL = ("n_mel_channels", "n_flows", "n_group")
 TAPS_PER_HOP = 4
 """Upstream's upsampling has 1024 taps for a hop of 256."""
-
-_FIELDS = (
-    ("sample_rate", "sampling_rate"),
-    ("fft_length", "filter_length"),
-    ("hop_length", "hop_length"),
-    ("window_length", "win_length"),
-)
-_EDGES = (("fmin", "mel_fmin"), ("fmax", "mel_fmax"))
 
 
 def settings_of(
     tensors: Mapping[str, AnyArray],
     found: Found,
     *,
-    path: Path,
+    settings: Settings,
     halves: str,
     old: bool,
     notes: list[str],
     problems: list[str],
-) -> WaveglowSettings | None:
-    """Settings of a model.
+) -> tuple[WaveglowSettings, str] | None:
+    """Settings of a model, and who says the sample rate.
 
     Parameters
     ----------
@@ -44,8 +33,8 @@ def settings_of(
         By their names in the spec, weights three-dimensional and ``mix`` a matrix, unchecked.
     found
         What the file says.
-    path
-        Of the checkpoint; ``config.json`` is looked for beside it.
+    settings
+        What is said besides, also by files beside the checkpoint.
     halves
         ``auto``, ``first`` or ``alternate``.
     old
@@ -82,20 +71,30 @@ def settings_of(
     }
     said = found.said.numbers
     problems += _contradictions(said, tensors_say, channels)
-    data = dict(said)
-    beside = _read_config(path)
-    if beside is not None:
-        differences = _contradictions(beside, tensors_say, channels)
-        if differences:
-            notes.append(f"config.json belongs to another model: {differences[0]}")
-        else:
-            data = {**beside, **data}
-    recipe = _recipe(data, mels, taps, notes)
+    hop = int(said.get("hop_length") or settings.whole("hop_length") or 0)
+    if hop <= 0:
+        hop = max(taps // TAPS_PER_HOP, 1)
+        if hop != NVIDIA.hop_length:
+            notes.append(
+                f"'upsample' has {taps} taps and nothing says the hop: {hop} samples are assumed"
+            )
+    recipe, rate_from = settings.recipe(
+        NVIDIA,
+        bands=mels,
+        hop=hop,
+        notes=notes,
+        problems=problems,
+        hop_said=True,
+        sizes={
+            name if name in _MODEL else f"WN_config.{name}": n for name, n in tensors_say.items()
+        },
+    )
     problems += [f"the mel recipe: {problem}" for problem in recipe.problems()]
     if problems or early is None:
         return None
     every, size = early
-    return WaveglowSettings(recipe, groups, every, size, _alternate(found, halves, old, notes))
+    alternate = _alternate(found, halves, old, notes)
+    return WaveglowSettings(recipe, groups, every, size, alternate), rate_from
 
 
 def _early(channels: list[int]) -> tuple[int, int] | None:
@@ -153,43 +152,3 @@ def _alternate(found: Found, halves: str, old: bool, notes: list[str]) -> bool:
             "which this file does not say; should it give noise, convert it with --halves alternate"
         )
     return found.said.alternate
-
-
-def _recipe(data: Mapping[str, float], mels: int, taps: int, notes: list[str]) -> MelRecipe:
-    """NVIDIA's recipe, with the numbers that are known."""
-    changes: dict[str, Any] = {"bands": mels}
-    for field, name in _FIELDS:
-        value = data.get(name)
-        if value is not None and value == int(value):
-            changes[field] = int(value)
-    for field, name in _EDGES:
-        if name in data:
-            changes[field] = float(data[name])
-    if "fft_length" in changes:
-        changes["pad"] = changes["fft_length"] // 2
-    if "hop_length" not in changes and taps != TAPS_PER_HOP * NVIDIA.hop_length:
-        hop = max(taps // TAPS_PER_HOP, 1)
-        changes["hop_length"] = hop
-        notes.append(
-            f"'upsample' has {taps} taps and nothing says the hop: {hop} samples are assumed"
-        )
-    recipe = replace(NVIDIA, **changes)
-    return recipe if recipe.same_numbers(NVIDIA) else replace(recipe, name="custom")
-
-
-def _read_config(path: Path) -> dict[str, float] | None:
-    """Numbers of upstream's ``config.json`` beside a checkpoint; None where there is none."""
-    try:
-        with open(path.with_name("config.json"), "rb") as file:
-            tree = json.loads(file.read(MAX_TEXT))
-    except (OSError, ValueError, RecursionError):
-        return None
-    found: dict[str, float] = {}
-    for config in ("waveglow_config", "data_config"):
-        table = tree.get(config) if isinstance(tree, dict) else None
-        for part in (table, table.get("WN_config") if isinstance(table, dict) else None):
-            if isinstance(part, dict):
-                for name, value in part.items():
-                    if type(value) in (int, float) and abs(value) < 1e9:
-                        found.setdefault(name, value)
-    return found or None

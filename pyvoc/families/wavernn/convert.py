@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pyvoc.container.base import raise_problems
-from pyvoc.container.mel import FATCHORD, MelRecipe
+from pyvoc.container.mel import FATCHORD
 from pyvoc.container.tensors import AnyArray
 from pyvoc.convert.checkpoint import Checkpoint
 from pyvoc.convert.layers import Layers
+from pyvoc.convert.settings import NO_SETTINGS, Settings
 from pyvoc.convert.tensors import NamedTensors
 from pyvoc.convert.tree import levels
 from pyvoc.families.wavernn.hoist import fold_batch_norm, hoist
@@ -67,6 +67,7 @@ def convert_wavernn(
     *,
     path: Path,
     container: str,
+    settings: Settings = NO_SETTINGS,
     mode: str | None = None,
     sparsity: float | None = None,
 ) -> Checkpoint:
@@ -80,6 +81,8 @@ def convert_wavernn(
         Of the checkpoint.
     container
         Name of the file's format, for ``pyvoc.source.format``.
+    settings
+        What is said of the model besides.
     mode
         ``mol``, ``raw`` or ``linear``; None: told from the number of outputs, labels being mu-law,
         but linear of a network with a single GRU.
@@ -113,13 +116,20 @@ def convert_wavernn(
             "are (m + 4) / 8 of upstream's in -4..4; upstream makes them of speech with a "
             "pre-emphasis of 0.97, which no recipe here has"
         )
-    recipe = _recipe(SINGLE_GRU if reader.single else FATCHORD, dims, notes)
-    settings = (
+    recipe, rate_from = settings.recipe(
+        SINGLE_GRU if reader.single else FATCHORD,
+        bands=dims["mels"],
+        hop=dims["hop"],
+        notes=notes,
+        problems=problems,
+        hops_per_window=4,
+    )
+    model = (
         WavernnSettings(recipe)
         if mode == "mol"
         else WavernnSettings(recipe, "raw", min(max(bits, 1), MAX_BITS), mode == "raw")
     )
-    metadata = settings.metadata()
+    metadata = model.metadata()
     layout = WAVERNN.layout({name: a.shape for name, a in found.items()}, metadata)
     problems += size_problems(layout.dims) + output_problems(metadata, layout.dims)
     problems += [f"the mel recipe: {problem}" for problem in recipe.problems()]
@@ -132,6 +142,7 @@ def convert_wavernn(
         metadata,
         f"{upstream}.{container}",
         notes=tuple(notes),
+        rate_from=rate_from,
         sparsity=sparsity,
     )
 
@@ -277,21 +288,6 @@ class _Reader:
         if any(e is not None and e != n for e, n in zip(expected, array.shape, strict=True)):
             layer, leaf = name.rsplit(".", 1)
             self._layers.misshapen(f"{self._theirs(layer)}.{leaf}", array.shape, expected)
-
-
-def _recipe(usual: MelRecipe, dims: Mapping[str, int], notes: list[str]) -> MelRecipe:
-    """Upstream's usual recipe, of the bands and the hop that the tensors say."""
-    recipe = replace(usual, bands=dims["mels"])
-    hop = dims["hop"]
-    if hop != recipe.hop_length:
-        recipe = replace(recipe, hop_length=hop, window_length=4 * hop)
-        while recipe.fft_length < recipe.window_length <= 1 << 14:
-            recipe = replace(recipe, fft_length=2 * recipe.fft_length, pad=recipe.fft_length)
-        notes.append(
-            f"the hop is {hop} samples: the mel recipe of {usual.name} with it and a window of "
-            f"{4 * hop} is assumed"
-        )
-    return recipe if recipe.same_numbers(usual) else replace(recipe, name="custom")
 
 
 TENSORS = NamedTensors(pick_wavernn, convert_wavernn)

@@ -12,6 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from melgan_checkpoints import state_dict
+from melgan_files import arrays
+from torch_files import save_zip
 from voices import SOFTMAX, TREE, make_features
 
 import pyvoc
@@ -198,6 +201,54 @@ def test_info_of_what_is_neither(tmp_path: Path, capfd: pytest.CaptureFixture[st
         err = capfd.readouterr().err
         assert str(tmp_path) in err
         assert err.count("\n") == 1
+
+
+def test_info_of_checkpoints(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    net = state_dict({k: v.astype("<f4") for k, v in arrays("zero.f32").items()}, "descript")
+    averages = {name: array + np.float32(1) for name, array in net.items()}
+    path = save_zip(tmp_path / "x y.pt", {"g": net, "g_ema": averages, "sample_rate": 16000})
+    text = output(capfd, "info", str(path))
+    assert f"{path}: checkpoint, MelGAN (descript.torch)" in text
+    assert "16000 Hz (the checkpoint)" in text and "mels 80" in text and "plain weights" in text
+    assert "note: it also holds weights averaged over training ('g_ema')" in text
+    assert f"pyvoc convert '{path}' -o 'x y.gguf'" in text and "--precision f32, bf16)" in text
+    (report,) = json.loads(output(capfd, "info", "--json", str(path)))
+    assert report["kind"] == "checkpoint" and report["family"] == "MelGAN"
+    assert report["parameters"] == sum(a.size for a in net.values())
+    assert report["settings"]["pyvoc.features.hop_length"] == 256
+    assert report["rate_from"] == "the checkpoint" and report["sample_rate"] == 16000
+    assert not list(tmp_path.glob("*.gguf"))
+    path.write_bytes(path.read_bytes()[:-100])
+    assert main(["info", str(path)]) == 3
+    assert "no end record" in capfd.readouterr().err
+
+
+def test_info_of_other_programs_files(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    np.savez(tmp_path / "mel.npz", mel=np.zeros((80, 30), np.float32))
+    hifigan = {"conv_pre.bias": np.ones(3, "<f4"), "resblocks.0.convs1.0.bias": np.ones(3, "<f4")}
+    save_zip(tmp_path / "g_02500000", {"generator": hifigan})
+    text = output(capfd, "info", str(tmp_path / "mel.npz"), str(tmp_path / "g_02500000"))
+    assert "a NumPy archive (.npz) of 'mel' [80, 30]" in text
+    assert "a PyTorch file, no model that pyvoc reads: it is HiFi-GAN" in text
+    reports = json.loads(output(capfd, "info", "--json", str(tmp_path / "mel.npz")))
+    assert reports[0]["kind"] == "other" and "save one array" in reports[0]["advice"]
+
+
+@pytest.mark.parametrize("command", ["synth", "features", "export"])
+def test_a_checkpoint_is_no_model(
+    command: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    path = save_zip(tmp_path / "net.pt", {"generator": {"a": np.ones(3, "<f4")}})
+    (tmp_path / "x.f32").write_bytes(bytes(3600))
+    out = str(tmp_path / "out")
+    arguments = {
+        "synth": ["synth", str(tmp_path / "x.f32"), "-m", str(path), "-o", f"{out}.wav"],
+        "features": ["features", str(tmp_path / "x.f32"), "-m", str(path), "-o", f"{out}.npy"],
+        "export": ["export", str(path), "--onnx", f"{out}.onnx"],
+    }
+    assert main(arguments[command]) == 3
+    err = capfd.readouterr().err
+    assert f"{path}: not a pyvoc model: it is a PyTorch file" in err and "pyvoc convert" in err
 
 
 def test_doctor(capfd: pytest.CaptureFixture[str]) -> None:

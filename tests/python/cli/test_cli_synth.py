@@ -308,7 +308,7 @@ BAD_FILES = {
     "nan.f32": (np.where(np.arange(36) == 5, np.nan, ROWS).astype("<f4").tobytes(), "NaN"),
     "inf.f32": (np.where(np.arange(36) == 5, np.inf, ROWS).astype("<f4").tobytes(), "infinite"),
     "absurd.f32": ((ROWS * 1e6).astype("<f4").tobytes(), "no LPCNet features"),
-    "sound.f32": (b"RIFF" + bytes(140), "RIFF"),
+    "sound.f32": (b"RIFF" + bytes(140), "audio (wav)"),
     "broken.npy": (b"\x93NUMPY\x01\x00", ".npy"),
     "text.wav": (b"no sound at all", "audio"),
     "odd.s16": (b"123", "odd"),

@@ -81,9 +81,9 @@ def test_recognised_by_content(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (b"", "the file is empty"),
+        (b"", "is an empty file; expected a Keras HDF5 checkpoint"),
         (b"RIFF....WAVE", "expected a Keras HDF5 checkpoint, a DNNw weight blob, or"),
-        (b"GGUF\3\0\0\0", "is a model file already"),
+        (b"GGUF\3\0\0\0", "is a GGUF file; expected a Keras"),
         (b"\x89HDF\r\n\x1a\n" + bytes(100), "not a readable HDF5 file"),
         (b"DNNw", "of a header's 64 bytes are left"),
     ],

@@ -185,8 +185,8 @@ def bad_files(rows: Float32) -> dict[str, tuple[bytes, str]]:
         "nan": (nan.tobytes(), "NaN"),
         "pitch in hertz": (pitch.tobytes(), "pitch"),
         "absurd": (loud.tobytes(), "cepstrum"),
-        "wav": (b"RIFF" + bytes(1436), "RIFF"),
-        "text": (b"hello, world" * 120, "no LPCNet features|no whole number"),
+        "wav": (b"RIFF" + bytes(1436), r"is audio \(wav\)"),
+        "text": (b"hello, world" * 120, "is a text file"),
     }
 
 

@@ -97,9 +97,9 @@ def test_older_files(tmp_path: Path, changes: dict[str, Any], match: str) -> Non
 def test_older_files_with_classes(tmp_path: Path) -> None:
     path = tmp_path / "x.pt"
     path.write_bytes(legacy_bytes([pid("module", glob("glow", "WaveGlow"), "glow.py", "source")]))
-    refused(path, r"'glow\.WaveGlow', which is refused")
+    assert load_torch(path) == ["glow.WaveGlow"]
     path.write_bytes(legacy_bytes([pid("module", "glow", "glow.py", "source")]))
-    refused(path, "not asked for")
+    refused(path, "something that is no class")
     view = pid("storage", FLOAT, "0", "cpu", 4, ("v", 3, 2))
     writer = Writer(legacy=True)
     tensor = writer.tensor(np.ones(4, "<f4"), key="0", storage=view)

@@ -299,7 +299,7 @@ def test_files_that_are_no_model(tmp_path: Path) -> None:
     for name, content, kind, match in (
         ("empty", b"", pyvoc.ModelError, "empty|GGUF|short|bytes"),
         ("truncated", data[: len(data) // 2], pyvoc.ModelError, "truncated"),
-        ("text", b"not a model at all, but long enough", pyvoc.ModelError, "GGUF"),
+        ("text", b"not a model at all, but long enough", pyvoc.ModelError, "it is a text file"),
         ("other", other, pyvoc.UnsupportedError, "fargan"),
         ("newer", newer, pyvoc.UnsupportedError, "version 2|newer"),
         ("revised", revised, pyvoc.UnsupportedError, "revision 9|newer"),

@@ -170,6 +170,12 @@ def test_another_hdf5_file_lists_what_is_missing(tmp_path: Path) -> None:
         pass
     with pytest.raises(ModelError, match="19 problems"):
         read_lpcnet_h5(path)
+    with h5py.File(path, "w") as file:
+        file["model_weights/conv1d/kernel:0"] = np.zeros(3)
+    with pytest.raises(
+        ModelError, match=r"m\.h5: is of another network, with 'conv1d'; expected an"
+    ):
+        read_lpcnet_h5(path)
 
 
 def test_damaged_files_never_escape(tmp_path: Path) -> None:

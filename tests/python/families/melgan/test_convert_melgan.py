@@ -19,7 +19,7 @@ from pyvoc.container import read_container
 from pyvoc.container.mel import DESCRIPT, NVIDIA, MelRecipe
 from pyvoc.convert import convert
 from pyvoc.convert.detect import detect
-from pyvoc.convert.settings_text import number, scalars, whole
+from pyvoc.convert.settings import number, scalars, whole
 from pyvoc.errors import Error, ModelError, UnsupportedError
 from pyvoc.families.melgan.names import find_generator
 from pyvoc.families.melgan.spec import MELGAN
@@ -135,7 +135,7 @@ def test_seungwonpark_settings_decide(tmp_path: Path) -> None:
     recipe = MelRecipe.from_metadata(read(save_zip(tmp_path / "x.pt", value)).metadata)
     assert recipe.name == "custom" and recipe.sample_rate == 24000 and recipe.fmax == 12000
     wrong = HP.format(rate=22050, fmax=8000).replace("256", "200")
-    with pytest.raises(ModelError, match="80 bands and a hop of 200, but its tensors 80 and 256"):
+    with pytest.raises(ModelError, match="its settings say hop_length 200, but its tensors 256"):
         read(save_zip(tmp_path / "x.pt", {"model_g": state, "hp_str": wrong}))
     with pytest.raises(ModelError, match="the mel recipe: the bands go from 0 to 20000 Hz"):
         value["hp_str"] = HP.format(rate=22050, fmax=20000)
@@ -156,7 +156,9 @@ def test_descript_reads_what_lies_beside(tmp_path: Path) -> None:
     (tmp_path / "args.yml").write_text(text.format(1))
     assert not read(path).notes
     (tmp_path / "args.yml").write_text(text.format(32))
-    assert read(path).notes == ("args.yml says ngf 32, the tensors 1: it belongs to another model",)
+    assert read(path).notes == (
+        "args.yml belongs to another model: its settings say ngf 32, but its tensors 1",
+    )
     assert not Path("pwned").exists()
 
 

@@ -42,27 +42,27 @@ def inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 OBJECTS = {
-    "a class is called": (call(MODEL, 80), r"calls 'glow\.WaveGlow', which is refused"),
-    "a layer is called": (call(CONV, 1, 1, 1), r"calls 'torch\.nn\.modules\.conv\.Conv1d', which"),
-    "made with arguments": (Raw(encode(MODEL) + encode((1,)) + b"\x81"), "made with arguments"),
+    "a class is called": (call(MODEL, 80), NONE),
+    "a layer is called": (call(CONV, 1, 1, 1), NONE),
+    "made with arguments": (Raw(encode(MODEL) + encode((1,)) + b"\x81"), NONE),
     "a class gets a state": (build(MODEL, {"infer": 1}), r"sets the state of 'glow\.WaveGlow'"),
     "a state that runs": (instance(MODEL, {"_modules": RUN}), r"mentions 'os\.system'"),
     "a hook that runs": (
         instance(MODEL, {"_forward_pre_hooks": {1: glob("builtins", "exec")}}),
         r"mentions 'builtins\.exec'",
     ),
-    "a state that is text": (instance(MODEL, "x"), "gets a value of type str as its state"),
-    "a state with odd keys": (instance(MODEL, {1: 2}), "gets a value of type dict as its state"),
-    "attributes of a class": (glob("glow", "WaveGlow.infer"), "refused"),
-    "another class of the file": (instance(glob("glow", "Helper"), {}), r"'glow\.Helper'"),
-    "another class of PyTorch": (glob("torch.nn.modules.module", "Module"), "which is refused"),
-    "a function of PyTorch": (glob("torch.nn.utils.weight_norm", "weight_norm"), "is refused"),
-    "a program of PyTorch": (glob("torch.jit", "ScriptModule"), r"'torch\.jit\.ScriptModule'"),
+    "a state that is text": (instance(MODEL, "x"), NONE),
+    "a state with odd keys": (instance(MODEL, {1: 2}), NONE),
+    "attributes of a class": (glob("glow", "WaveGlow.infer"), NONE),
+    "another class of the file": (instance(glob("glow", "Helper"), {}), NONE),
+    "another class of PyTorch": (glob("torch.nn.modules.module", "Module"), NONE),
+    "a function of PyTorch": (glob("torch.nn.utils.weight_norm", "weight_norm"), NONE),
+    "a program of PyTorch": (glob("torch.jit", "ScriptModule"), NONE),
     "a backend with arguments": (
         call(glob("torch.nn.backends.thnn", "_get_thnn_function_backend"), 1),
         "backend is made of unexpected arguments",
     ),
-    "another backend": (glob("torch.nn.backends.thnn", "system"), "which is refused"),
+    "another backend": (glob("torch.nn.backends.thnn", "system"), NONE),
     "a parameter of text": (
         call(glob("torch.nn.parameter", "Parameter"), "x"),
         "not a tensor",
@@ -84,7 +84,7 @@ OBJECTS = {
         instance(MODEL, {"_modules": [1], "_parameters": "x", "_buffers": 7}),
         NONE,
     ),
-    "another class's name": (instance(glob("os", "WN"), {}), NONE),
+    "a class of a harmful module": (instance(glob("os", "WN"), {}), r"mentions 'os\.WN'"),
 }
 
 

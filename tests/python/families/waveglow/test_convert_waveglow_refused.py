@@ -123,7 +123,7 @@ def test_arch_forces(tmp_path: Path) -> None:
     same(read(path, "waveglow"), weights())
     with pytest.raises(ModelError, match="holds no melgan model that is known"):
         read(path, "melgan")
-    with pytest.raises(ModelError, match=r"mentions 'glow\.WaveGlow', which is refused"):
+    with pytest.raises(ModelError, match="holds no melgan model that is known"):
         read(module_file(tmp_path / "y.pt", "early.f32"), "melgan")
     with pytest.raises(Error, match="option halves is 'second', expected first or alternate"):
         read(path, halves="second")
