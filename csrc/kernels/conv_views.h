@@ -67,24 +67,41 @@ struct GatedRows {
   std::ptrdiff_t sums_stride = 0;
 };
 
-// Four rows of outputs, a dilation apart, of a three-tap convolution.
+// The points at which weights and inputs are evaluated are these, their opposites, and infinity.
+// Taps are divided into as few parts as can be, of four or three each, the last perhaps of fewer;
+// infinity is for those of four, which come first. A panel's columns are [6 points][parts]
+// [channels], then infinity [fours][channels].
+constexpr float kWinogradPoints[3] = {0.375f, 0.875f, 2.0f};
+constexpr int kWinogradEvaluations = 7;
+
+constexpr std::int32_t winograd_parts(std::int32_t taps) { return (taps + 3) / 4; }
+constexpr std::int32_t winograd_fours(std::int32_t taps) {
+  return taps > 3 * winograd_parts(taps) ? taps - 3 * winograd_parts(taps) : 0;
+}
+// The first tap of a part.
+constexpr std::int32_t winograd_tap(std::int32_t taps, std::int32_t part) {
+  return 3 * part + (part < winograd_fours(taps) ? part : winograd_fours(taps));
+}
+constexpr std::int32_t winograd_columns(std::int32_t taps, std::int32_t channels) {
+  return (6 * winograd_parts(taps) + winograd_fours(taps)) * channels;
+}
+
+// Four rows of outputs, a dilation apart.
 struct WinogradTile {
   std::int32_t row;   // the first
   std::int32_t skip;  // how many of the first are not wanted
 };
 
 // Row r of the inputs, [channels] in use, lies at base + r * stride; all rows that a tile's outputs
-// need are there.
+// need are there. The taps, an odd number, are a dilation apart; the middle one is at the output.
 struct WinogradInput {
   const float* base = nullptr;
   std::ptrdiff_t stride = 0;
   std::int32_t channels = 0;  // a multiple of 16
   std::int32_t dilation = 1;
+  std::int32_t taps = 3;
   const WinogradTile* tiles = nullptr;
 };
-
-// The points at which weights and inputs are evaluated: 0, +-near, +-far and infinity.
-constexpr float kWinogradNear = 0.75f, kWinogradFar = 1.5f;
 
 }  // namespace pyvoc::kernels
 #endif  // PYVOC_KERNELS_CONV_VIEWS_H_

@@ -10,36 +10,41 @@ using kernels::WinogradTile;
 
 namespace {
 
-constexpr int kPoints = 6, kTileRows = 4;
+constexpr int kTileRows = 4;
 constexpr int kBatch = 24;  // tiles that a kernel gets at a time
 
 // Multiply-adds of a tile and of a row, for every channel of outputs. What the transformations
 // cost besides was measured with 32 to 256 channels.
-std::int64_t tile_cost(int channels) { return std::int64_t{kPoints} * channels + 95; }
-std::int64_t row_cost(int channels) { return std::int64_t{DilatedConv::kTaps} * channels; }
+std::int64_t tile_cost(int taps, int channels) {
+  return kernels::winograd_columns(taps, channels) + 95 * kernels::winograd_parts(taps);
+}
+std::int64_t row_cost(int taps, int channels) { return std::int64_t{taps} * channels; }
 
 // Weights at the points of evaluation, with the factors that undo the inputs' evaluation.
 class Transform {
  public:
   Transform() {
     for (int p = 0; p < kFinite; ++p) {
+      points_[p] = static_cast<double>(kernels::kWinogradPoints[p / 2]) * (p % 2 == 0 ? 1.0 : -1.0);
+    }
+    for (int p = 0; p < kFinite; ++p) {
       for (int q = 0; q < kFinite; ++q) {
         if (q != p) scales_[p] *= points_[p] - points_[q];
       }
     }
   }
-  void operator()(const double (&g)[3], double (&u)[kPoints]) const {
+  void operator()(const double (&g)[4], double (&u)[kernels::kWinogradEvaluations]) const {
     for (int p = 0; p < kFinite; ++p) {
-      u[p] = (g[0] + points_[p] * (g[1] + points_[p] * g[2])) / scales_[p];
+      const double x = points_[p];
+      u[p] = (g[0] + x * (g[1] + x * (g[2] + x * g[3]))) / scales_[p];
     }
-    u[kFinite] = g[2];
+    u[kFinite] = g[3];
   }
 
  private:
-  static constexpr int kFinite = kPoints - 1;
-  static constexpr double kNear = kernels::kWinogradNear, kFar = kernels::kWinogradFar;
-  const double points_[kFinite] = {0.0, kNear, -kNear, kFar, -kFar};
-  double scales_[kFinite] = {1.0, 1.0, 1.0, 1.0, 1.0};
+  static constexpr int kFinite = kernels::kWinogradEvaluations - 1;
+  double points_[kFinite];
+  double scales_[kFinite] = {1.0, 1.0, 1.0, 1.0, 1.0, 1.0};
 };
 
 }  // namespace
@@ -51,6 +56,7 @@ Result<DilatedConv> DilatedConv::pack(const ConvSource& source, int dilation, co
   DilatedConv conv;
   conv.kernels_ = &kernels;
   conv.direct_ = direct.value();
+  conv.taps_ = source.taps;
   conv.dilation_ = dilation;
   conv.grid_ = grid;
   const bool real = source.type != backends::Weights::kI8;
@@ -62,18 +68,26 @@ Result<DilatedConv> DilatedConv::pack(const ConvSource& source, int dilation, co
 
 void DilatedConv::pack_tiles(const ConvSource& source, Arena& arena) {
   const int channels = direct_.outputs();
-  const std::size_t columns = std::size_t{kPoints} * static_cast<std::size_t>(channels);
+  const int parts = kernels::winograd_parts(taps_), fours = kernels::winograd_fours(taps_);
+  const std::size_t columns = static_cast<std::size_t>(kernels::winograd_columns(taps_, channels));
   float* weights = arena.allocate<float>(columns * static_cast<std::size_t>(channels));
   const Transform transform;
   for (int o = 0; o < source.outputs; ++o) {
+    float* row = weights + static_cast<std::size_t>(o / kVector) * kVector * columns + o % kVector;
     for (int i = 0; i < source.inputs; ++i) {
-      double g[3], u[kPoints];
-      for (int tap = 0; tap < kTaps; ++tap) g[tap] = static_cast<double>(source.at(o, i, tap));
-      transform(g, u);
-      for (int p = 0; p < kPoints; ++p) {
-        const std::size_t column = static_cast<std::size_t>(p) * channels + i;
-        weights[static_cast<std::size_t>(o / kVector) * kVector * columns + column * kVector +
-                o % kVector] = static_cast<float>(u[p]);
+      for (int part = 0; part < parts; ++part) {
+        double g[4], u[kernels::kWinogradEvaluations];
+        const int first = kernels::winograd_tap(taps_, part);
+        const int end = part + 1 < parts ? kernels::winograd_tap(taps_, part + 1) : taps_;
+        for (int j = 0; j < 4; ++j) {
+          g[j] = first + j < end ? static_cast<double>(source.at(o, i, first + j)) : 0.0;
+        }
+        transform(g, u);
+        for (int p = 0; p < kernels::kWinogradEvaluations; ++p) {
+          if (p == kernels::kWinogradEvaluations - 1 && part >= fours) continue;
+          const int column = (p * parts + part) * channels + i;
+          row[static_cast<std::size_t>(column) * kVector] = static_cast<float>(u[p]);
+        }
       }
     }
   }
@@ -83,11 +97,12 @@ void DilatedConv::pack_tiles(const ConvSource& source, Arena& arena) {
 DilatedConv::Division DilatedConv::divide(std::int64_t rows) const PYVOC_RT {
   const int channels = direct_.outputs();
   Division d;
-  if (tile_cost(channels) < kTileRows * row_cost(channels)) {
+  if (tile_cost(taps_, channels) < kTileRows * row_cost(taps_, channels)) {
     d.groups = rows / (kTileRows * dilation_);
   }
   const std::int64_t rest = rows - d.groups * kTileRows * dilation_;
-  d.overlap = d.groups > 0 && dilation_ * tile_cost(channels) < rest * row_cost(channels);
+  d.overlap =
+      d.groups > 0 && dilation_ * tile_cost(taps_, channels) < rest * row_cost(taps_, channels);
   d.direct = d.overlap ? 0 : rest;
   return d;
 }
@@ -114,9 +129,9 @@ void DilatedConv::for_blocks(std::int64_t from, std::int64_t until,
 template <typename X>
 ConvInput<X> DilatedConv::taps(const Rows<X>& in, std::int64_t row) const PYVOC_RT {
   ConvInput<X> taps;
-  taps.segments = kTaps;
-  for (int tap = 0; tap < kTaps; ++tap) {
-    taps.base[tap] = in.row(row + (tap - kTaps / 2) * dilation_);
+  taps.segments = taps_;
+  for (int tap = 0; tap < taps_; ++tap) {
+    taps.base[tap] = in.row(row + (tap - taps_ / 2) * dilation_);
     taps.stride[tap] = taps.cols[tap] = direct_.outputs();
   }
   return taps;
@@ -139,6 +154,7 @@ void DilatedConv::run_piece(int piece, int pieces, Team::Range range, const Rows
     tiles.base = in.row(from);
     tiles.stride = tiles.channels = direct_.outputs();
     tiles.dilation = dilation_;
+    tiles.taps = taps_;
     tiles.tiles = batch;
     kernels_->winograd_f32(tiles_, tiles, count,
                            scratch + std::size_t{kBatch} * static_cast<std::size_t>(tiles_.cols) *

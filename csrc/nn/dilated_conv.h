@@ -1,8 +1,8 @@
-// A three-tap dilated convolution over the rows of a stream, with as many outputs as inputs. Float
-// weights are multiplied tile by tile (kernels/winograd.inl) where that is cheaper, which rounds
-// otherwise than the plain sum. So that samples do not depend on how a stream was cut, a fixed grid
-// says which rows form tiles: its blocks are the rows that one frame completes. Immutable once
-// packed; run() is real-time safe and may be called from any thread.
+// A dilated convolution over the rows of a stream: an odd number of taps, as many outputs as
+// inputs. Float weights are multiplied tile by tile (kernels/winograd.inl) where that is cheaper,
+// which rounds otherwise than the plain sum. So that samples do not depend on how a stream was cut,
+// a fixed grid says which rows form tiles: its blocks are the rows that one frame completes.
+// Immutable once packed; run() is real-time safe and may be called from any thread.
 #ifndef PYVOC_NN_DILATED_CONV_H_
 #define PYVOC_NN_DILATED_CONV_H_
 
@@ -22,15 +22,16 @@ struct RowGrid {
 
 class DilatedConv {
  public:
-  static constexpr int kTaps = 3;
+  static constexpr int kMostTaps = 15;
 
   DilatedConv() = default;
 
-  // `source` has three taps. Throws std::bad_alloc.
+  // `source` has an odd number of taps, at most kMostTaps. Throws std::bad_alloc.
   static Result<DilatedConv> pack(const ConvSource& source, int dilation, const RowGrid& grid,
                                   const kernels::KernelTable& kernels, Arena& arena);
 
   const Conv& direct() const { return direct_; }
+  int reach() const PYVOC_RT { return taps_ / 2 * dilation_; }  // rows on each side of an output
   bool tiled() const PYVOC_RT { return tiles_.weights != nullptr; }
 
   // Up to which row a run may go when inputs for all rows before `ready` are there: up to the end
@@ -75,7 +76,7 @@ class DilatedConv {
 
   const kernels::KernelTable* kernels_ = nullptr;
   Conv direct_;
-  int dilation_ = 1;
+  int taps_ = 3, dilation_ = 1;
   RowGrid grid_;
   kernels::Dense<float> tiles_;
 };

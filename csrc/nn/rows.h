@@ -36,7 +36,8 @@ class Rows {
   void reset() PYVOC_RT {
     first_ = -lead_;
     end_ = 0;
-    padded_left_ = padded_right_ = false;
+    padded_left_ = 0;
+    padded_right_ = false;
   }
 
   // Becomes what `from` is, of the same channels and capacity.
@@ -56,20 +57,21 @@ class Rows {
   // What the producer wrote behind the last row, up to t (exclusive), is part of the rows.
   void extend_to(std::int64_t t) PYVOC_RT { end_ = t; }
 
-  // Up to which row (exclusive) all neighbours within `pad` are there; fills in the padding that
-  // those before it need. `ended`: no row follows.
-  std::int64_t ready(bool ended) PYVOC_RT {
-    const std::int64_t until = ended ? end_ : end_ - pad_;
+  // Up to which row (exclusive) all neighbours within `reach` <= pad are there; fills in the
+  // padding that those before it need. `ended`: no row follows.
+  std::int64_t ready(bool ended, int reach) PYVOC_RT {
+    const std::int64_t until = ended ? end_ : end_ - reach;
     if (until <= 0) return 0;
-    fill_padding(ended);
+    fill_padding(ended, reach);
     return until;
   }
+  std::int64_t ready(bool ended) PYVOC_RT { return ready(ended, pad_); }
 
-  // The same for pairs (row - 1, row) of rows and, beyond the ends, padding.
-  std::int64_t ready_pairs(bool ended) PYVOC_RT {
+  // The same for windows (row - pad .. row) of rows and, beyond the ends, padding; not mirrored.
+  std::int64_t ready_windows(bool ended) PYVOC_RT {
     if (end_ == 0) return 0;
-    fill_padding(ended);
-    return end_ + (ended ? 1 : 0);
+    fill_padding(ended, pad_);
+    return end_ + (ended ? pad_ : 0);
   }
 
   // Rows before t are not needed any more.
@@ -83,11 +85,8 @@ class Rows {
  private:
   static constexpr std::int64_t kSlack = 32;
 
-  void fill_padding(bool ended) PYVOC_RT {
-    if (!padded_left_) {
-      padded_left_ = true;
-      for (int i = 1; i <= pad_; ++i) fill(-i);
-    }
+  void fill_padding(bool ended, int reach) PYVOC_RT {
+    while (padded_left_ < reach) fill(-++padded_left_);
     if (ended && !padded_right_) {
       padded_right_ = true;
       for (int i = 0; i < pad_; ++i) fill(end_ + i);
@@ -119,7 +118,8 @@ class Rows {
   Padding padding_ = Padding::kZero;
   int lead_ = 0;
   const T* zero_ = nullptr;
-  bool padded_left_ = false, padded_right_ = false;
+  int padded_left_ = 0;  // rows of padding that are filled in
+  bool padded_right_ = false;
 };
 
 }  // namespace pyvoc::nn

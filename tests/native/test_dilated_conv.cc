@@ -12,14 +12,16 @@ using kernels::testing::Random;
 constexpr int kChannels = 48;
 
 struct Case {
+  int taps;
   int dilation;
   RowGrid grid;
   bool tiled;
 };
 
 std::string name_of(const ::testing::TestParamInfo<Case>& info) {
-  return "dilation" + std::to_string(info.param.dilation) + "_rows" +
-         std::to_string(info.param.grid.rows) + "_delay" + std::to_string(info.param.grid.delay);
+  return "taps" + std::to_string(info.param.taps) + "_dilation" +
+         std::to_string(info.param.dilation) + "_rows" + std::to_string(info.param.grid.rows) +
+         "_delay" + std::to_string(info.param.grid.delay);
 }
 
 class DilatedConvTest : public ::testing::TestWithParam<Case> {
@@ -34,7 +36,7 @@ class DilatedConvTest : public ::testing::TestWithParam<Case> {
     ConvSource source;
     source.data = weights_.data();
     source.outputs = source.inputs = kChannels;
-    source.taps = DilatedConv::kTaps;
+    source.taps = c.taps;
     source.bias = bias_.data();
     const auto conv = DilatedConv::pack(source, c.dilation, c.grid, *table.value(), arena_);
     ASSERT_TRUE(conv.ok()) << conv.status().message();
@@ -47,8 +49,8 @@ class DilatedConvTest : public ::testing::TestWithParam<Case> {
     const Case& c = GetParam();
     Team team(threads);
     Arena arena;
-    Rows<float> in(arena, kChannels, c.dilation, Padding::kReflect, 0, rows_ + 2 * c.dilation,
-                   nullptr);
+    const int reach = conv_.reach();
+    Rows<float> in(arena, kChannels, reach, Padding::kReflect, 0, rows_ + 2 * reach, nullptr);
     float* scratch = arena.allocate<float>(conv_.scratch(threads));
     std::vector<float> out(static_cast<std::size_t>(rows_) * kChannels);
     std::int64_t done = 0;
@@ -56,7 +58,7 @@ class DilatedConvTest : public ::testing::TestWithParam<Case> {
       const bool ended = frames > kFrames + 64;
       const std::int64_t arrived =
           ended ? rows_
-                : std::min<std::int64_t>(rows_, c.grid.rows * frames - c.grid.delay + c.dilation);
+                : std::min<std::int64_t>(rows_, c.grid.rows * frames - c.grid.delay + reach);
       if (arrived > in.end()) {
         std::memcpy(in.row(in.end()), x_.data() + in.end() * kChannels,
                     sizeof(float) * static_cast<std::size_t>((arrived - in.end()) * kChannels));
@@ -68,14 +70,14 @@ class DilatedConvTest : public ::testing::TestWithParam<Case> {
       what.value = out.data() + done * kChannels;
       conv_.run(team, in, done, until, what, scratch);
       done = until;
-      in.drop_before(done - c.dilation);
+      in.drop_before(done - reach);
     }
     return out;
   }
 
   Random random_{11};
   Buffer<float> weights_ = kernels::testing::random_buffer(
-      std::size_t{kChannels} * kChannels * DilatedConv::kTaps, random_);
+      std::size_t{kChannels} * kChannels * GetParam().taps, random_);
   Buffer<float> bias_ = kernels::testing::random_buffer(kChannels, random_);
   Buffer<float> x_{0};
   Arena arena_;
@@ -95,10 +97,10 @@ TEST_P(DilatedConvTest, IsThePlainSum) {
     for (int o = 0; o < kChannels; ++o) {
       kernels::testing::Sum sum;
       sum.add(bias_[o]);
-      for (int tap = 0; tap < DilatedConv::kTaps; ++tap) {
-        const std::int64_t row = mirrored(t + (tap - 1) * c.dilation);
+      for (int tap = 0; tap < c.taps; ++tap) {
+        const std::int64_t row = mirrored(t + (tap - c.taps / 2) * c.dilation);
         for (int i = 0; i < kChannels; ++i) {
-          sum.add(double{weights_[static_cast<std::size_t>(o * kChannels + i) * 3 + tap]} *
+          sum.add(double{weights_[static_cast<std::size_t>(o * kChannels + i) * c.taps + tap]} *
                   double{x_[static_cast<std::size_t>(row) * kChannels + i]});
         }
       }
@@ -119,10 +121,15 @@ TEST_P(DilatedConvTest, CutsAndThreadsChangeNoBit) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Grids, DilatedConvTest,
-                         ::testing::Values(Case{1, {8, 37}, true}, Case{3, {8, 40}, false},
-                                           Case{1, {64, 300}, true}, Case{3, {64, 303}, true},
-                                           Case{9, {64, 312}, true}, Case{9, {128, 650}, true},
-                                           Case{3, {256, 1281}, true}, Case{9, {256, 1290}, true}),
+                         ::testing::Values(Case{3, 1, {8, 37}, true}, Case{3, 3, {8, 40}, false},
+                                           Case{3, 1, {64, 300}, true}, Case{3, 3, {64, 303}, true},
+                                           Case{3, 9, {64, 312}, true},
+                                           Case{3, 9, {128, 650}, true},
+                                           Case{3, 3, {256, 1281}, true},
+                                           Case{3, 9, {256, 1290}, true},
+                                           Case{5, 3, {64, 320}, true}, Case{7, 1, {64, 310}, true},
+                                           Case{7, 3, {128, 640}, true}, Case{11, 1, {8, 40}, true},
+                                           Case{11, 5, {256, 1301}, true}),
                          name_of);
 
 }  // namespace

@@ -175,7 +175,7 @@ template <typename X>
 void Generator<X>::upsample(std::size_t k, std::int64_t rows, bool ended) PYVOC_RT {
   StageState& s = stages_[k];
   const Stage& stage = c_.stages[k];
-  const std::int64_t ready = s.input.ready_pairs(ended);
+  const std::int64_t ready = s.input.ready_windows(ended);
   const std::int64_t pairs = std::min(ready - s.pairs, rows + (ended ? 1 : 0));
   if (pairs <= 0) return;
   const Timed timed(groups_, 1 + 2 * k);

@@ -1,0 +1,405 @@
+#include "models/hifigan/generator.h"
+
+#include <algorithm>
+#include <cstring>
+#include <type_traits>
+
+namespace pyvoc::models::hifigan {
+namespace {
+
+using kernels::ConvInput;
+using kernels::ConvOutput;
+
+constexpr std::int64_t kSliceBytes = 192 << 10;  // of one layer's activations in a slice
+
+void to_active(ConvOutput& out, float* rows, const Quantization&) { out.active = rows; }
+void to_active(ConvOutput& out, std::uint8_t* rows, const Quantization& q) {
+  out.active_u8 = rows;
+  out.active_inverse = q.inverse;
+  out.active_offset = q.offset;
+}
+
+const float* zero_of(const Quantization&, float) { return nullptr; }
+const std::uint8_t* zero_of(const Quantization& q, std::uint8_t) { return q.zero; }
+
+}  // namespace
+
+template <typename X>
+Generator<X>::Generator(const Config& config, const Weights& weights,
+                        const kernels::KernelTable& kernels, int threads)
+    : c_(config), w_(weights), kernels_(kernels), team_(threads) {
+  const int edge = kEdgeTaps / 2;
+  mel_ = nn::Rows<float>(arena_, nn::padded(c_.bands), edge, c_.padding, 0, kBlockFrames + 3 * edge,
+                         nullptr);
+  std::size_t scratch = 0;
+  std::int64_t arriving = kBlockFrames + edge;  // rows that may be appended at a time
+  int most = 0;                                 // channels
+  stages_.resize(c_.stages.size());
+  for (std::size_t k = 0; k < stages_.size(); ++k) {
+    make_stage(k, arriving);
+    arriving = rows_of(k);
+    most = std::max(most, nn::padded(c_.stages[k].outputs));
+    for (const std::vector<Block>& chain : w_.stages[k].chains) {
+      for (const Block& block : chain) {
+        scratch = std::max(scratch, block.first.conv.scratch(team_.threads()));
+        if (c_.paired) scratch = std::max(scratch, block.second.conv.scratch(team_.threads()));
+      }
+    }
+  }
+  scratch_ = arena_.allocate<float>(scratch);
+  share_ = arena_.allocate<float>(static_cast<std::size_t>(most));
+  nothing_ = arena_.allocate<float>(static_cast<std::size_t>(most));
+  std::fill(share_, share_ + most, 1.0f / static_cast<float>(c_.chains.size()));
+  std::fill(nothing_, nothing_ + most, 0.0f);
+  const int channels = nn::padded(c_.stages.back().outputs);
+  last_ = nn::Rows<float>(arena_, channels, edge, c_.padding, 0, arriving + 3 * edge, nullptr);
+  // Look-ahead is in whole frames: up to a frame more than what is due may be there.
+  const std::int64_t hops = kBlockFrames + c_.lookahead_frames() + 2;
+  samples_ = arena_.allocate<float>(static_cast<std::size_t>(hops * c_.hop_length + 64));
+}
+
+// Rows that a layer of stage k may hold at a time, but for its own reach: a slice's, those that
+// the layers before it held back until the end, and what waits for the rest of its frame.
+template <typename X>
+std::int64_t Generator<X>::rows_of(std::size_t k) const {
+  const Stage& stage = c_.stages[k];
+  std::int64_t held = 0, layers = 0;
+  for (std::size_t j = 0; j < c_.chains.size(); ++j) {
+    const std::size_t blocks = c_.chains[j].dilations.size();
+    held = std::max<std::int64_t>(held,
+                                  c_.grid(k, j, blocks - 1, c_.paired).delay - c_.up_grid(k).delay);
+    layers =
+        std::max<std::int64_t>(layers, static_cast<std::int64_t>(blocks) * (c_.paired ? 2 : 1));
+  }
+  return stage.ratio * (stages_[k].slice + stage.neighbours()) + held + layers * c_.up_grid(k).rows;
+}
+
+template <typename X>
+void Generator<X>::make_stage(std::size_t k, std::int64_t arriving) {
+  constexpr bool kBytes = std::is_same_v<X, std::uint8_t>;
+  const Stage& stage = c_.stages[k];
+  const StageWeights& weights = w_.stages[k];
+  StageState& s = stages_[k];
+  const int channels = nn::padded(stage.outputs);
+  const std::int64_t bytes = static_cast<std::int64_t>(sizeof(float)) * channels * stage.ratio;
+  s.slice = std::min(std::max<std::int64_t>(kSliceBytes / bytes, 1), arriving);
+  const int before = stage.neighbours() - 1;
+  s.input = nn::Rows<X>(arena_, nn::padded(stage.inputs), before, nn::Padding::kZero, 0,
+                        arriving + 2 * before, zero_of(weights.up_input, X{}));
+  const std::int64_t rows = rows_of(k);
+  int reach = 0;
+  for (const auto& chain : weights.chains) reach = std::max(reach, chain[0].first.conv.reach());
+  s.value = nn::Rows<float>(arena_, channels, 0, c_.padding, stage.cut, rows + 2 * reach, nullptr);
+  s.entries.resize(kBytes ? c_.chains.size() : 1);
+  for (std::size_t j = 0; j < s.entries.size(); ++j) {
+    const Layer& first = weights.chains[j][0].first;
+    s.entries[j] = nn::Rows<X>(arena_, channels, kBytes ? first.conv.reach() : reach, c_.padding,
+                               stage.cut, rows + 4 * reach, zero_of(first.input, X{}));
+  }
+  s.chains.resize(c_.chains.size());
+  for (std::size_t j = 0; j < s.chains.size(); ++j) {
+    ChainState& chain = s.chains[j];
+    chain.blocks.resize(c_.chains[j].dilations.size());
+    for (std::size_t i = 0; i < chain.blocks.size(); ++i) {
+      const Block& block = weights.chains[j][i];
+      BlockState& state = chain.blocks[i];
+      const int first = block.first.conv.reach();
+      int second = 0;
+      if (c_.paired) {
+        second = block.second.conv.reach();
+        state.hidden = nn::Rows<X>(arena_, channels, second, c_.padding, 0, rows + 2 * second,
+                                   zero_of(block.second.input, X{}));
+      }
+      if (i == 0) continue;
+      state.value =
+          nn::Rows<float>(arena_, channels, 0, c_.padding, 0, rows + first + second, nullptr);
+      state.active = nn::Rows<X>(arena_, channels, first, c_.padding, 0, rows + 2 * first,
+                                 zero_of(block.first.input, X{}));
+    }
+    // Chains of less reach are ahead of the others.
+    chain.result = nn::Rows<float>(arena_, channels, 0, c_.padding, 0, 2 * rows, nullptr);
+  }
+}
+
+template <typename X>
+void Generator<X>::reset() PYVOC_RT {
+  mel_.reset();
+  last_.reset();
+  frames_done_ = last_done_ = count_ = 0;
+  for (StageState& stage : stages_) {
+    stage.input.reset();
+    stage.value.reset();
+    stage.windows = stage.averaged = 0;
+    for (nn::Rows<X>& entry : stage.entries) entry.reset();
+    for (ChainState& chain : stage.chains) {
+      chain.result.reset();
+      for (BlockState& block : chain.blocks) {
+        block.value.reset();
+        block.active.reset();
+        block.hidden.reset();
+        block.first_done = block.done = 0;
+      }
+    }
+  }
+}
+
+template <typename X>
+ConvOutput Generator<X>::output() const PYVOC_RT {
+  ConvOutput out;
+  out.leak = c_.leak;
+  return out;
+}
+
+template <typename X>
+void Generator<X>::note(const nn::Rows<X>& rows, std::int64_t from, std::int64_t until,
+                        int channels, Activations* seen) PYVOC_RT {
+  if (until > from) add_rows(rows.row(from), until - from, nn::padded(channels), channels, seen);
+}
+
+template <typename X>
+void Generator<X>::push(const float* frames, int n, bool ended) PYVOC_RT {
+  const int stride = nn::padded(c_.bands);
+  for (int i = 0; i < n; ++i) {
+    float* row = mel_.row(mel_.end());
+    for (int b = 0; b < c_.bands; ++b) {
+      row[b] = (frames[i * c_.bands + b] - w_.mean[b]) * w_.scale[b];
+    }
+    std::fill(row + c_.bands, row + stride, 0.0f);
+    mel_.extend_to(mel_.end() + 1);
+  }
+  const std::int64_t rows = mel_.ready(ended) - frames_done_;
+  if (rows > 0) {
+    const Timed timed(groups_, 0);
+    ConvInput<float> in;
+    in.segments = 1;  // taps lie side by side
+    in.base[0] = mel_.row(frames_done_ - kEdgeTaps / 2);
+    in.stride[0] = stride;
+    in.cols[0] = kEdgeTaps * stride;
+    nn::Rows<X>& next = stages_[0].input;
+    ConvOutput out = output();
+    to_active(out, next.row(next.end()), w_.stages[0].up_input);
+    w_.conv_in.run(team_, in, static_cast<int>(rows), out);
+    next.extend_to(next.end() + rows);
+    if (seen_ != nullptr) note(next, next.end() - rows, next.end(), c_.channels, (*seen_)[0].up);
+    frames_done_ += rows;
+    mel_.drop_before(frames_done_ - kEdgeTaps / 2);
+  }
+  run_stage(0, ended);
+}
+
+template <typename X>
+void Generator<X>::run_stage(std::size_t k, bool ended) PYVOC_RT {
+  StageState& s = stages_[k];
+  for (;;) {
+    const std::int64_t rows = s.input.end() - s.windows;
+    const std::int64_t slice = std::min(rows, s.slice);
+    const bool last = ended && slice == rows;
+    upsample(k, slice, last);
+    for (std::size_t j = 0; j < s.chains.size(); ++j) run_chain(k, j, last);
+    average(k);
+    if (k + 1 < stages_.size()) {
+      run_stage(k + 1, last);
+    } else {
+      finish_samples(last);
+    }
+    if (slice == rows) return;
+  }
+}
+
+// Every window of neighbouring rows gives `ratio` rows; the first `cut` are lost, and what the
+// windows behind the last row give completes the length.
+template <typename X>
+void Generator<X>::upsample(std::size_t k, std::int64_t rows, bool ended) PYVOC_RT {
+  StageState& s = stages_[k];
+  const Stage& stage = c_.stages[k];
+  const int before = stage.neighbours() - 1;
+  const std::int64_t ready = s.input.ready_windows(ended);
+  const std::int64_t windows = std::min(ready - s.windows, rows + (ended ? before : 0));
+  if (windows <= 0) return;
+  const Timed timed(groups_, 1 + 2 * k);
+  ConvInput<X> in;
+  in.segments = 1;
+  in.base[0] = s.input.row(s.windows - before);
+  in.stride[0] = nn::padded(stage.inputs);
+  in.cols[0] = stage.neighbours() * nn::padded(stage.inputs);
+  const std::int64_t from = stage.ratio * s.windows - stage.cut;
+  const std::int64_t first = std::max<std::int64_t>(from, 0);
+  ConvOutput out = output();
+  out.value = s.value.row(from);
+  if constexpr (std::is_same_v<X, float>) out.active = s.entries[0].row(from);
+  w_.stages[k].up.run(team_, in, static_cast<int>(windows), out);
+  s.windows += windows;
+  const std::int64_t until =
+      std::max(std::min(stage.ratio * s.windows - stage.cut, stage.ratio * s.input.end()), first);
+  s.value.extend_to(until);
+  const int channels = nn::padded(stage.outputs);
+  for (std::size_t j = 0; j < s.entries.size(); ++j) {
+    if constexpr (!std::is_same_v<X, float>) {
+      ConvOutput bytes = output();
+      bytes.stride = channels;
+      bytes.bias = nothing_;
+      to_active(bytes, s.entries[j].row(first), w_.stages[k].chains[j][0].first.input);
+      kernels_.conv_finish_f32(s.value.row(first), channels / nn::kVector,
+                               static_cast<std::int32_t>(until - first), bytes);
+    }
+    s.entries[j].extend_to(until);
+  }
+  if (seen_ != nullptr) {
+    for (std::size_t j = 0; j < s.chains.size(); ++j) {
+      note(s.entry(j), first, until, stage.outputs, (*seen_)[k].chains[j][0].first);
+    }
+  }
+  s.input.drop_before(s.windows - before);
+}
+
+template <typename X>
+void Generator<X>::run_chain(std::size_t k, std::size_t j, bool ended) PYVOC_RT {
+  const Timed timed(groups_, 2 + 2 * k);
+  for (std::size_t i = 0; i < c_.chains[j].dilations.size(); ++i) run_block(k, j, i, ended);
+}
+
+template <typename X>
+void Generator<X>::run_block(std::size_t k, std::size_t j, std::size_t i, bool ended) PYVOC_RT {
+  StageState& s = stages_[k];
+  BlockState& state = s.chains[j].blocks[i];
+  const Block& block = w_.stages[k].chains[j][i];
+  nn::Rows<X>& in = i == 0 ? s.entry(j) : state.active;
+  const nn::DilatedConv& first = block.first.conv;
+  const std::int64_t until = first.until(in.ready(ended, first.reach()), ended);
+  if (!c_.paired) {
+    if (until > state.done) close_block(k, j, i, block.first, in, until);
+    if (i > 0) in.drop_before(state.done - first.reach());
+    return;
+  }
+  if (until > state.first_done) {
+    ConvOutput hidden = output();
+    to_active(hidden, state.hidden.row(state.first_done), block.second.input);
+    first.run(team_, in, state.first_done, until, hidden, scratch_);
+    state.hidden.extend_to(until);
+    if (seen_ != nullptr) {
+      note(state.hidden, state.first_done, until, c_.stages[k].outputs,
+           (*seen_)[k].chains[j][i].second);
+    }
+    state.first_done = until;
+    if (i > 0) in.drop_before(until - first.reach());
+  }
+  const nn::DilatedConv& second = block.second.conv;
+  const std::int64_t end = second.until(state.hidden.ready(ended, second.reach()), ended);
+  if (end <= state.done) return;
+  close_block(k, j, i, block.second, state.hidden, end);
+  state.hidden.drop_before(state.done - second.reach());
+}
+
+template <typename X>
+void Generator<X>::close_block(std::size_t k, std::size_t j, std::size_t i, const Layer& layer,
+                               const nn::Rows<X>& in, std::int64_t until) PYVOC_RT {
+  StageState& s = stages_[k];
+  ChainState& chain = s.chains[j];
+  BlockState& state = chain.blocks[i];
+  nn::Rows<float>& residual = i == 0 ? s.value : state.value;
+  ConvOutput out = output();
+  out.add = residual.row(state.done);
+  if (i + 1 == chain.blocks.size()) {
+    out.value = chain.result.row(state.done);
+    layer.conv.run(team_, in, state.done, until, out, scratch_);
+    chain.result.extend_to(until);
+  } else {
+    BlockState& next = chain.blocks[i + 1];
+    out.value = next.value.row(state.done);
+    to_active(out, next.active.row(state.done), w_.stages[k].chains[j][i + 1].first.input);
+    layer.conv.run(team_, in, state.done, until, out, scratch_);
+    next.value.extend_to(until);
+    next.active.extend_to(until);
+    if (seen_ != nullptr) {
+      note(next.active, state.done, until, c_.stages[k].outputs,
+           (*seen_)[k].chains[j][i + 1].first);
+    }
+  }
+  state.done = until;
+  if (i > 0) residual.drop_before(until);
+}
+
+// The mean of the chains as far as all have come, and what no chain needs any more is dropped.
+template <typename X>
+void Generator<X>::average(std::size_t k) PYVOC_RT {
+  const Timed timed(groups_, 2 + 2 * k);
+  StageState& s = stages_[k];
+  std::int64_t until = s.chains[0].result.end();
+  for (const ChainState& chain : s.chains) until = std::min(until, chain.result.end());
+  const std::int64_t from = s.averaged;
+  if (until > from) {
+    const int channels = nn::padded(c_.stages[k].outputs);
+    float* sum = s.chains[0].result.row(from);
+    for (std::size_t j = 0; j < s.chains.size(); ++j) {
+      ConvOutput out = output();
+      out.stride = channels;
+      out.bias = nothing_;
+      out.scale = share_;
+      out.add = j == 0 ? nullptr : sum;
+      if (j + 1 < s.chains.size()) {
+        out.value = sum;
+      } else if (k + 1 < stages_.size()) {
+        to_active(out, stages_[k + 1].input.row(from), w_.stages[k + 1].up_input);
+      } else {
+        out.leak = c_.last_leak;
+        out.active = last_.row(from);
+      }
+      kernels_.conv_finish_f32(s.chains[j].result.row(from), channels / nn::kVector,
+                               static_cast<std::int32_t>(until - from), out);
+    }
+    if (k + 1 < stages_.size()) {
+      nn::Rows<X>& next = stages_[k + 1].input;
+      next.extend_to(until);
+      if (seen_ != nullptr) note(next, from, until, c_.stages[k].outputs, (*seen_)[k + 1].up);
+    } else {
+      last_.extend_to(until);
+    }
+    s.averaged = until;
+    for (ChainState& chain : s.chains) chain.result.drop_before(until);
+  }
+  std::int64_t summed = s.value.end();
+  for (const ChainState& chain : s.chains) summed = std::min(summed, chain.blocks[0].done);
+  s.value.drop_before(summed);
+  for (std::size_t e = 0; e < s.entries.size(); ++e) {
+    std::int64_t needed = s.entries[e].end();
+    for (std::size_t j = 0; j < s.chains.size(); ++j) {
+      if (s.entries.size() > 1 && j != e) continue;
+      const BlockState& first = s.chains[j].blocks[0];
+      needed = std::min(needed, (c_.paired ? first.first_done : first.done) -
+                                    w_.stages[k].chains[j][0].first.conv.reach());
+    }
+    s.entries[e].drop_before(needed);
+  }
+}
+
+template <typename X>
+void Generator<X>::finish_samples(bool ended) PYVOC_RT {
+  const std::int64_t rows = last_.ready(ended) - last_done_;
+  if (rows <= 0) return;
+  const Timed timed(groups_, 1 + 2 * stages_.size());
+  const int channels = nn::padded(c_.stages.back().outputs);
+  float* y = samples_ + count_;
+  constexpr std::int64_t kPiece = 512;  // rows
+  team_.run(static_cast<int>((rows + kPiece - 1) / kPiece), [&](int piece) {
+    const std::int64_t first = kPiece * piece;
+    const int n = static_cast<int>(std::min(kPiece, rows - first));
+    kernels_.row_dots_f32(w_.conv_out, kEdgeTaps * channels,
+                          last_.row(last_done_ + first - kEdgeTaps / 2), channels, n,
+                          w_.conv_out_bias, y + first);
+    kernels_.tanh_f32(y + first, nn::padded(n));
+  });
+  count_ += rows;
+  last_done_ += rows;
+  last_.drop_before(last_done_ - kEdgeTaps / 2);
+}
+
+template <typename X>
+void Generator<X>::drop(std::int64_t n) PYVOC_RT {
+  count_ -= n;
+  std::memmove(samples_, samples_ + n, sizeof(float) * static_cast<std::size_t>(count_));
+}
+
+template class Generator<float>;
+template class Generator<std::uint8_t>;
+
+}  // namespace pyvoc::models::hifigan

@@ -1,0 +1,115 @@
+// HiFi-GAN's generator as a stream: mel frames in, samples out, every layer with its own history,
+// so that any division of the frames gives the same samples. Long pushes go through the network
+// depth first, in slices whose activations stay in the cache. X: what convolutions between the
+// first and the last read, float or uint8; the residual sums are float. Called by one thread; each
+// convolution is shared with the team. Allocates in the constructor only.
+#ifndef PYVOC_MODELS_HIFIGAN_GENERATOR_H_
+#define PYVOC_MODELS_HIFIGAN_GENERATOR_H_
+
+#include <vector>
+
+#include "base/arena.h"
+#include "models/hifigan/weights.h"
+#include "nn/rows.h"
+
+namespace pyvoc::models::hifigan {
+
+constexpr int kBlockFrames = 24;  // the most frames taken at a time
+
+// What the inputs of a stage's layers were, [channels] each; borrowed.
+struct BlockActivations {
+  Activations *first = nullptr, *second = nullptr;
+};
+struct StageActivations {
+  Activations* up = nullptr;
+  std::vector<std::vector<BlockActivations>> chains;
+};
+
+template <typename X>
+class Generator {
+ public:
+  Generator(const Config& config, const Weights& weights, const kernels::KernelTable& kernels,
+            int threads);
+
+  void reset() PYVOC_RT;
+
+  // From now on, seconds are added to groups: conv_in, up and stage of each stage, conv_out.
+  void time(GroupTime* groups) { groups_ = groups; }
+
+  // From now on, what layers get is added to seen [stages].
+  void observe(const std::vector<StageActivations>* seen) { seen_ = seen; }
+
+  // Takes n <= kBlockFrames frames [n][bands] and computes all samples that they complete; with
+  // `ended`, those behind the last frame too.
+  void push(const float* frames, int n, bool ended) PYVOC_RT;
+
+  // Samples that are ready, oldest first, and how to drop the oldest n.
+  const float* samples() const PYVOC_RT { return samples_; }
+  std::int64_t count() const PYVOC_RT { return count_; }
+  void drop(std::int64_t n) PYVOC_RT;
+
+ private:
+  struct BlockState {
+    // The input and, rectified, what the first convolution reads: a chain's first block has those
+    // of its stage. `hidden`: between two convolutions, rectified.
+    nn::Rows<float> value;
+    nn::Rows<X> active, hidden;
+    std::int64_t first_done = 0, done = 0;
+  };
+  struct ChainState {
+    std::vector<BlockState> blocks;
+    nn::Rows<float> result;
+  };
+  struct StageState {
+    nn::Rows<X> input;  // rectified
+    std::int64_t windows = 0;
+    std::int64_t slice = 1;  // rows of input taken at a time
+    nn::Rows<float> value;   // upsampled
+    // The same rectified: floats serve all chains, bytes one each.
+    std::vector<nn::Rows<X>> entries;
+    std::vector<ChainState> chains;
+    std::int64_t averaged = 0;
+
+    nn::Rows<X>& entry(std::size_t chain) PYVOC_RT {
+      return entries[entries.size() == 1 ? 0 : chain];
+    }
+  };
+
+  std::int64_t rows_of(std::size_t k) const;
+  void make_stage(std::size_t k, std::int64_t arriving);
+  void run_stage(std::size_t k, bool ended) PYVOC_RT;
+  void upsample(std::size_t k, std::int64_t rows, bool ended) PYVOC_RT;
+  void run_chain(std::size_t k, std::size_t j, bool ended) PYVOC_RT;
+  void run_block(std::size_t k, std::size_t j, std::size_t i, bool ended) PYVOC_RT;
+  // A convolution that ends a block: `in` with the block's input added becomes the next's input.
+  void close_block(std::size_t k, std::size_t j, std::size_t i, const Layer& layer,
+                   const nn::Rows<X>& in, std::int64_t until) PYVOC_RT;
+  void average(std::size_t k) PYVOC_RT;
+  void finish_samples(bool ended) PYVOC_RT;
+  kernels::ConvOutput output() const PYVOC_RT;
+  void note(const nn::Rows<X>& rows, std::int64_t from, std::int64_t until, int channels,
+            Activations* seen) PYVOC_RT;
+
+  const Config& c_;
+  const Weights& w_;
+  const kernels::KernelTable& kernels_;
+  Arena arena_;
+  Team team_;
+  nn::Rows<float> mel_;
+  std::int64_t frames_done_ = 0;
+  std::vector<StageState> stages_;
+  nn::Rows<float> last_;  // the last stage's output, rectified
+  std::int64_t last_done_ = 0;
+  float* scratch_ = nullptr;                     // of the convolutions
+  float *share_ = nullptr, *nothing_ = nullptr;  // [most channels] 1 / chains, 0
+  float* samples_ = nullptr;
+  std::int64_t count_ = 0;
+  const std::vector<StageActivations>* seen_ = nullptr;
+  GroupTime* groups_ = nullptr;
+};
+
+extern template class Generator<float>;
+extern template class Generator<std::uint8_t>;
+
+}  // namespace pyvoc::models::hifigan
+#endif  // PYVOC_MODELS_HIFIGAN_GENERATOR_H_
