@@ -41,12 +41,14 @@ void check_winograd_f32(const KernelTable& table) {
       for (int i = 0; i < channels; ++i) {
         for (int part = 0; part < parts; ++part) {
           double g[4], u[kPoints];
+          const int first = winograd_tap(taps, part);
+          const int end = part + 1 < parts ? winograd_tap(taps, part + 1) : taps;
           for (int j = 0; j < 4; ++j) {
-            const int tap = 4 * part + j;
-            g[j] = tap < taps ? double{plain[(std::size_t(o) * channels + i) * taps + tap]} : 0.0;
+            const std::size_t from = (std::size_t(o) * channels + i) * taps + first + j;
+            g[j] = first + j < end ? double{plain[from]} : 0.0;
           }
           transform(g, u);
-          for (int p = 0; p < kPoints - (part == parts - 1 ? 1 : 0); ++p) {
+          for (int p = 0; p < kPoints - (part < winograd_fours(taps) ? 0 : 1); ++p) {
             const std::size_t column = std::size_t(p * parts + part) * channels + i;
             weights[(std::size_t(o / 16) * cols + column) * 16 + o % 16] = static_cast<float>(u[p]);
           }
