@@ -4,12 +4,11 @@
 
 #include <vector>
 
+#include "models/conv_vocoder.h"
 #include "models/mel_features.h"
 #include "nn/dilated_conv.h"
 
 namespace pyvoc::models::hifigan {
-
-constexpr int kEdgeTaps = 7;  // of the first and the last convolution
 
 // Upsampling by `ratio` with a transposed convolution, then chains side by side whose mean is the
 // stage's output.

@@ -51,11 +51,8 @@ Generator<X>::Generator(const Config& config, const Weights& weights,
   nothing_ = arena_.allocate<float>(static_cast<std::size_t>(most));
   std::fill(share_, share_ + most, 1.0f / static_cast<float>(c_.chains.size()));
   std::fill(nothing_, nothing_ + most, 0.0f);
-  const int channels = nn::padded(c_.stages.back().outputs);
-  last_ = nn::Rows<float>(arena_, channels, edge, c_.padding, 0, arriving + 3 * edge, nullptr);
-  // Look-ahead is in whole frames: up to a frame more than what is due may be there.
-  const std::int64_t hops = kBlockFrames + c_.lookahead_frames() + 2;
-  samples_ = arena_.allocate<float>(static_cast<std::size_t>(hops * c_.hop_length + 64));
+  end_ = SampleEnd(arena_, c_.stages.back().outputs, c_.padding, arriving, c_.lookahead_frames(),
+                   c_.hop_length);
 }
 
 // Rows that a layer of stage k may hold at a time, but for its own reach: a slice's, those that
@@ -124,8 +121,8 @@ void Generator<X>::make_stage(std::size_t k, std::int64_t arriving) {
 template <typename X>
 void Generator<X>::reset() PYVOC_RT {
   mel_.reset();
-  last_.reset();
-  frames_done_ = last_done_ = count_ = 0;
+  end_.reset();
+  frames_done_ = 0;
   for (StageState& stage : stages_) {
     stage.input.reset();
     stage.value.reset();
@@ -200,7 +197,8 @@ void Generator<X>::run_stage(std::size_t k, bool ended) PYVOC_RT {
     if (k + 1 < stages_.size()) {
       run_stage(k + 1, last);
     } else {
-      finish_samples(last);
+      const Timed timed(groups_, 1 + 2 * stages_.size());
+      end_.run(w_.conv_out, kernels_, team_, last);
     }
     if (slice == rows) return;
   }
@@ -342,7 +340,7 @@ void Generator<X>::average(std::size_t k) PYVOC_RT {
         to_active(out, stages_[k + 1].input.row(from), w_.stages[k + 1].up_input);
       } else {
         out.leak = c_.last_leak;
-        out.active = last_.row(from);
+        out.active = end_.input().row(from);
       }
       kernels_.conv_finish_f32(s.chains[j].result.row(from), channels / nn::kVector,
                                static_cast<std::int32_t>(until - from), out);
@@ -352,7 +350,7 @@ void Generator<X>::average(std::size_t k) PYVOC_RT {
       next.extend_to(until);
       if (seen_ != nullptr) note(next, from, until, c_.stages[k].outputs, (*seen_)[k + 1].up);
     } else {
-      last_.extend_to(until);
+      end_.input().extend_to(until);
     }
     s.averaged = until;
     for (ChainState& chain : s.chains) chain.result.drop_before(until);
@@ -370,33 +368,6 @@ void Generator<X>::average(std::size_t k) PYVOC_RT {
     }
     s.entries[e].drop_before(needed);
   }
-}
-
-template <typename X>
-void Generator<X>::finish_samples(bool ended) PYVOC_RT {
-  const std::int64_t rows = last_.ready(ended) - last_done_;
-  if (rows <= 0) return;
-  const Timed timed(groups_, 1 + 2 * stages_.size());
-  const int channels = nn::padded(c_.stages.back().outputs);
-  float* y = samples_ + count_;
-  constexpr std::int64_t kPiece = 512;  // rows
-  team_.run(static_cast<int>((rows + kPiece - 1) / kPiece), [&](int piece) {
-    const std::int64_t first = kPiece * piece;
-    const int n = static_cast<int>(std::min(kPiece, rows - first));
-    kernels_.row_dots_f32(w_.conv_out, kEdgeTaps * channels,
-                          last_.row(last_done_ + first - kEdgeTaps / 2), channels, n,
-                          w_.conv_out_bias, y + first);
-    kernels_.tanh_f32(y + first, nn::padded(n));
-  });
-  count_ += rows;
-  last_done_ += rows;
-  last_.drop_before(last_done_ - kEdgeTaps / 2);
-}
-
-template <typename X>
-void Generator<X>::drop(std::int64_t n) PYVOC_RT {
-  count_ -= n;
-  std::memmove(samples_, samples_ + n, sizeof(float) * static_cast<std::size_t>(count_));
 }
 
 template class Generator<float>;

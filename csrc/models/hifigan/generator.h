@@ -14,8 +14,6 @@
 
 namespace pyvoc::models::hifigan {
 
-constexpr int kBlockFrames = 24;  // the most frames taken at a time
-
 // What the inputs of a stage's layers were, [channels] each; borrowed.
 struct BlockActivations {
   Activations *first = nullptr, *second = nullptr;
@@ -44,9 +42,9 @@ class Generator {
   void push(const float* frames, int n, bool ended) PYVOC_RT;
 
   // Samples that are ready, oldest first, and how to drop the oldest n.
-  const float* samples() const PYVOC_RT { return samples_; }
-  std::int64_t count() const PYVOC_RT { return count_; }
-  void drop(std::int64_t n) PYVOC_RT;
+  const float* samples() const PYVOC_RT { return end_.samples(); }
+  std::int64_t count() const PYVOC_RT { return end_.count(); }
+  void drop(std::int64_t n) PYVOC_RT { end_.drop(n); }
 
  private:
   struct BlockState {
@@ -85,7 +83,6 @@ class Generator {
   void close_block(std::size_t k, std::size_t j, std::size_t i, const Layer& layer,
                    const nn::Rows<X>& in, std::int64_t until) PYVOC_RT;
   void average(std::size_t k) PYVOC_RT;
-  void finish_samples(bool ended) PYVOC_RT;
   kernels::ConvOutput output() const PYVOC_RT;
   void note(const nn::Rows<X>& rows, std::int64_t from, std::int64_t until, int channels,
             Activations* seen) PYVOC_RT;
@@ -98,12 +95,9 @@ class Generator {
   nn::Rows<float> mel_;
   std::int64_t frames_done_ = 0;
   std::vector<StageState> stages_;
-  nn::Rows<float> last_;  // the last stage's output, rectified
-  std::int64_t last_done_ = 0;
+  SampleEnd end_;
   float* scratch_ = nullptr;                     // of the convolutions
   float *share_ = nullptr, *nothing_ = nullptr;  // [most channels] 1 / chains, 0
-  float* samples_ = nullptr;
-  std::int64_t count_ = 0;
   const std::vector<StageActivations>* seen_ = nullptr;
   GroupTime* groups_ = nullptr;
 };

@@ -86,7 +86,10 @@ class Loader final : public LoaderOf<Config, Weights> {
       w_.stages.push_back(std::move(stage));
       tensors_.release();
     }
-    pack_conv_out();
+    w_.conv_out = pack_last(conv_out_, arena_);
+    plan_.push_back({"conv_out", backends::op_name(backends::Op::kConv),
+                     backends::weights_name(conv_out_.type), "native", 1,
+                     kEdgeTaps * nn::padded(conv_out_.inputs)});
   }
 
   void pack_layer(const std::string& name, const nn::ConvSource& source, int dilation,
@@ -94,20 +97,6 @@ class Loader final : public LoaderOf<Config, Weights> {
     layer.conv = take(nn::DilatedConv::pack(source, dilation, grid, kernels_, arena_));
     list(name, layer.conv.direct(), layer.conv.tiled() ? "conv_winograd" : nullptr);
     layer.input = make_quantization(source, repeats, arena_);
-  }
-
-  void pack_conv_out() {
-    const int channels = nn::padded(conv_out_.inputs);
-    float* weights = arena_.allocate<float>(size(kEdgeTaps) * size(channels));
-    for (int i = 0; i < conv_out_.inputs; ++i) {
-      for (int tap = 0; tap < kEdgeTaps; ++tap) {
-        weights[tap * channels + i] = conv_out_.at(0, i, tap);
-      }
-    }
-    w_.conv_out = weights;
-    w_.conv_out_bias = conv_out_.bias[0];
-    plan_.push_back({"conv_out", backends::op_name(backends::Op::kConv),
-                     backends::weights_name(conv_out_.type), "native", 1, kEdgeTaps * channels});
   }
 
   const float *mean_ = nullptr, *scale_ = nullptr;

@@ -30,8 +30,7 @@ struct Weights : PackedWeights {
   const float *mean = nullptr, *scale = nullptr;  // [bands] input = (mel - mean) * scale
   nn::Conv conv_in;
   std::vector<StageWeights> stages;
-  const float* conv_out = nullptr;  // [kEdgeTaps][channels padded to nn::kVector]
-  float conv_out_bias = 0.0f;
+  LastConv conv_out;
   bool integer = false;  // bytes go into the layers between the first and the last convolution
 };
 

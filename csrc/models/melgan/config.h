@@ -4,12 +4,12 @@
 
 #include <vector>
 
+#include "models/conv_vocoder.h"
 #include "models/mel_features.h"
 #include "nn/dilated_conv.h"
 
 namespace pyvoc::models::melgan {
 
-constexpr int kEdgeTaps = 7;   // of the first and the last convolution
 constexpr int kBlockTaps = 3;  // of a residual block's dilated convolution
 
 // Upsampling by `ratio`, then residual blocks with `outputs` channels.

@@ -69,18 +69,15 @@ Generator<X>::Generator(const Config& config, const Weights& weights,
     arriving = rows;
   }
   scratch_ = arena_.allocate<float>(scratch);
-  const int channels = nn::padded(c_.stages.back().outputs);
-  last_ = nn::Rows<float>(arena_, channels, edge, c_.padding, 0, arriving + 3 * edge, nullptr);
-  // Look-ahead is in whole frames: up to a frame more than what is due may be there.
-  const std::int64_t hops = kBlockFrames + c_.lookahead_frames() + 2;
-  samples_ = arena_.allocate<float>(static_cast<std::size_t>(hops * c_.hop_length + 64));
+  end_ = SampleEnd(arena_, c_.stages.back().outputs, c_.padding, arriving, c_.lookahead_frames(),
+                   c_.hop_length);
 }
 
 template <typename X>
 void Generator<X>::reset() PYVOC_RT {
   mel_.reset();
-  last_.reset();
-  frames_done_ = last_done_ = count_ = 0;
+  end_.reset();
+  frames_done_ = 0;
   for (StageState& stage : stages_) {
     stage.input.reset();
     stage.pairs = 0;
@@ -163,7 +160,8 @@ void Generator<X>::run_stage(std::size_t k, bool ended) PYVOC_RT {
     if (k + 1 < stages_.size()) {
       run_stage(k + 1, last);
     } else {
-      finish_samples(last);
+      const Timed timed(groups_, 1 + 2 * stages_.size());
+      end_.run(w_.conv_out, kernels_, team_, last);
     }
     if (slice == rows) return;
   }
@@ -240,40 +238,13 @@ void Generator<X>::run_block(std::size_t k, std::size_t j, bool ended) PYVOC_RT 
     note_input(k + 1, rows);
     next.extend_to(state.done + rows);
   } else {
-    out.active = last_.row(state.done);
+    out.active = end_.input().row(state.done);
     block.mix.run(team_, sum, static_cast<int>(rows), out);
-    last_.extend_to(state.done + rows);
+    end_.input().extend_to(state.done + rows);
   }
   state.done += rows;
   state.active.drop_before(state.done - c_.dilations[j]);
   state.value.drop_before(state.done);
-}
-
-template <typename X>
-void Generator<X>::finish_samples(bool ended) PYVOC_RT {
-  const std::int64_t rows = last_.ready(ended) - last_done_;
-  if (rows <= 0) return;
-  const Timed timed(groups_, 1 + 2 * stages_.size());
-  const int channels = nn::padded(c_.stages.back().outputs);
-  float* y = samples_ + count_;
-  constexpr std::int64_t kPiece = 512;  // rows
-  team_.run(static_cast<int>((rows + kPiece - 1) / kPiece), [&](int piece) {
-    const std::int64_t first = kPiece * piece;
-    const int n = static_cast<int>(std::min(kPiece, rows - first));
-    kernels_.row_dots_f32(w_.conv_out, kEdgeTaps * channels,
-                          last_.row(last_done_ + first - kEdgeTaps / 2), channels, n,
-                          w_.conv_out_bias, y + first);
-    kernels_.tanh_f32(y + first, nn::padded(n));
-  });
-  count_ += rows;
-  last_done_ += rows;
-  last_.drop_before(last_done_ - kEdgeTaps / 2);
-}
-
-template <typename X>
-void Generator<X>::drop(std::int64_t n) PYVOC_RT {
-  count_ -= n;
-  std::memmove(samples_, samples_ + n, sizeof(float) * static_cast<std::size_t>(count_));
 }
 
 template class Generator<float>;

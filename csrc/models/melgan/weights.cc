@@ -91,25 +91,10 @@ class Loader final : public LoaderOf<Config, Weights> {
       w_.stages.push_back(std::move(stage));
       tensors_.release();
     }
-    pack_conv_out();
-  }
-
-  void pack_conv_out() {
-    const int channels = nn::padded(conv_out_.inputs);
-    float* weights = arena_.allocate<float>(size(kEdgeTaps) * size(channels));
-    for (int i = 0; i < conv_out_.inputs; ++i) {
-      for (int tap = 0; tap < kEdgeTaps; ++tap) {
-        const std::size_t from = size(i) * kEdgeTaps + size(tap);
-        weights[tap * channels + i] =
-            conv_out_.type == Type::kF32
-                ? static_cast<const float*>(conv_out_.data)[from]
-                : kernels::bf16_to_float(static_cast<const std::uint16_t*>(conv_out_.data)[from]);
-      }
-    }
-    w_.conv_out = weights;
-    w_.conv_out_bias = conv_out_.bias[0];
+    w_.conv_out = pack_last(conv_out_, arena_);
     plan_.push_back({"conv_out", backends::op_name(backends::Op::kConv),
-                     backends::weights_name(conv_out_.type), "native", 1, kEdgeTaps * channels});
+                     backends::weights_name(conv_out_.type), "native", 1,
+                     kEdgeTaps * nn::padded(conv_out_.inputs)});
   }
 
   nn::ConvSource conv_in_, conv_out_;

@@ -26,8 +26,7 @@ struct StageWeights {
 struct Weights : PackedWeights {
   nn::Conv conv_in;
   std::vector<StageWeights> stages;
-  const float* conv_out = nullptr;  // [kEdgeTaps][channels padded to nn::kVector]
-  float conv_out_bias = 0.0f;
+  LastConv conv_out;
   bool integer = false;  // bytes between the first and the last convolution
 };
 

@@ -1,0 +1,63 @@
+// HiFi-GAN (Kong, Kim, Bae, 2020, arXiv:2010.05646): the generators of jik876/hifi-gan and of what
+// descends from it.
+#include "models/hifigan/generator.h"
+
+namespace pyvoc::models::hifigan {
+namespace {
+
+class Hifigan final : public ConvVocoder<Config, Weights, Generator> {
+ public:
+  using ConvVocoder::ConvVocoder;
+
+  Status observe(Matrix<const float> features, std::vector<Activations>& seen) const override;
+};
+
+Status Hifigan::observe(Matrix<const float> features, std::vector<Activations>& seen) const {
+  if (weights_.integer) {
+    return Status(Code::kUnsupported, "the model is int8 already: calibrate the float one");
+  }
+  int convolutions = 0;
+  for (const Chain& chain : config_.chains) {
+    convolutions += static_cast<int>(chain.dilations.size()) * (config_.paired ? 2 : 1);
+  }
+  int total = 0;
+  for (const Stage& stage : config_.stages) total += stage.inputs + convolutions * stage.outputs;
+  ActivationList list(seen, total);
+  std::vector<StageActivations> stages;
+  for (std::size_t k = 0; k < config_.stages.size(); ++k) {
+    const std::string name = "stage." + std::to_string(k);
+    const int channels = config_.stages[k].outputs;
+    StageActivations stage{list.layer(name + ".up", config_.stages[k].inputs), {}};
+    for (std::size_t j = 0; j < config_.chains.size(); ++j) {
+      const std::string chain = name + ".chain." + std::to_string(j) + ".block.";
+      std::vector<BlockActivations> blocks;
+      for (std::size_t i = 0; i < config_.chains[j].dilations.size(); ++i) {
+        const std::string block = chain + std::to_string(i);
+        BlockActivations layers;
+        layers.first = list.layer(block + ".first", channels);
+        if (config_.paired) layers.second = list.layer(block + ".second", channels);
+        blocks.push_back(layers);
+      }
+      stage.chains.push_back(std::move(blocks));
+    }
+    stages.push_back(std::move(stage));
+  }
+  Generator<float> generator(config_, weights_, kernels_, 1);
+  generator.observe(&stages);
+  speak(generator, features);
+  return Status();
+}
+
+VocoderInfo describe(const Config& c) {
+  VocoderInfo info = describe_mel("hifigan", c, c.lookahead_frames());
+  info.block_frames = kBlockFrames;
+  return info;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Vocoder>> load(const io::Gguf& file, const kernels::KernelTable& kernels) {
+  return load_model<Hifigan>(file, kernels, read_config, load_weights, describe);
+}
+
+}  // namespace pyvoc::models::hifigan
