@@ -252,5 +252,7 @@ FATCHORD = MelRecipe(
 )
 """fatchord/WaveRNN: ``(20 log10(max(mel, 1e-5)) + 100) / 100`` in 0..1."""
 
+HIFIGAN = MelRecipe(name="hifigan", pad=384)
+
 RECIPES = {recipe.name: recipe for recipe in (NVIDIA, DESCRIPT, FATCHORD)}
 """The presets by name."""

@@ -7,6 +7,7 @@ tensors (bands, hop) is compared with them, and nobody's word is taken against t
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -25,6 +26,12 @@ MAX_VISITED = 20_000
 """Entries of a checkpoint that are looked at for settings."""
 _DEPTH = 5
 _LINE = re.compile(r"\s*([A-Za-z_]\w{0,63})\s*[:=]\s*([^\s#'\",]{1,64})\s*,?\s*(?:#.*)?")
+_BRACKETS = re.compile(
+    r"(?m)^\s*[\"']?([A-Za-z_]\w{0,63})[\"']?\s*[:=]\s*([\[(][\[\](),\s\d]{1,999}[\])])"
+)
+_ITEMS = re.compile(
+    r"(?m)^\s*([A-Za-z_]\w{0,63}):[ \t]*\n((?:\s*(?:- +){1,2}\d{1,9}[ \t]*(?:\n|$))+)"
+)
 _NOTHING = ("null", "None", "~")
 _SPELLINGS = {
     "sample_rate": ("sampling_rate", "sample_rate", "samplerate", "sr", "fs"),
@@ -127,8 +134,21 @@ class Settings:
 
     def whole(self, name: str) -> int | None:
         """A whole number that the first source which has the name says, or None."""
-        value = next((s.values[name] for s in self.sources if name in s.values), None)
+        value = self.text(name)
         return None if value is None else whole({name: value}, name)
+
+    def text(self, name: str) -> str | None:
+        """What the first source that has the name says, as text, or None."""
+        return next((s.values[name] for s in self.sources if name in s.values), None)
+
+    def numbers(self, *names: str) -> Any | None:
+        """A list of whole numbers, or of such lists, that the first source says; or None."""
+        for source in self.sources:
+            for name in names:
+                text = source.values.get(name, "")
+                if text.startswith("["):
+                    return json.loads(text)
+        return None
 
     def recipe(
         self,
@@ -249,9 +269,44 @@ def scalars(text: str) -> dict[str, str]:
     found: dict[str, str] = {}
     for line in text[:MAX_TEXT].splitlines():
         match = _LINE.fullmatch(line)
-        if match:
+        if match and not match[2].startswith("["):
             found.setdefault(match[1], match[2])
-    return found
+    return _lists(text[:MAX_TEXT]) | found
+
+
+def _lists(text: str) -> dict[str, str]:
+    """Lists of whole numbers, and lists of those, in brackets or item by item, as JSON."""
+    found: dict[str, str] = {}
+    for match in _BRACKETS.finditer(text):
+        values = re.sub(r",(\s*\])", r"\1", match[2].replace("(", "[").replace(")", "]"))
+        with contextlib.suppress(ValueError, RecursionError):
+            found.setdefault(match[1], _listed(json.loads(values)) or "")
+    for match in _ITEMS.finditer(text):
+        items: list[Any] = []
+        for dashes, value in re.findall(r"((?:- +)+)(\d{1,9})", match[2]):
+            if dashes.count("-") > 1:
+                items.append([int(value)])
+            elif items and isinstance(items[-1], list):
+                items[-1].append(int(value))
+            else:
+                items.append(int(value))
+        found.setdefault(match[1], _listed(items) or "")
+    return {name: value for name, value in found.items() if value}
+
+
+def _listed(values: Any) -> str | None:
+    """A list of whole numbers, or of such lists, as JSON; None where a value is something else."""
+    if type(values) not in (list, tuple) or not 0 < len(values) <= 64:
+        return None
+    inner = [
+        value if type(value) is int and abs(value) < 1 << 30 else _listed(value) for value in values
+    ]
+    if None in inner:
+        return None
+    nested = [type(value) is str for value in inner]
+    if any(nested) and not all(nested):
+        return None
+    return "[" + ", ".join(str(value) for value in inner) + "]"
 
 
 def number(settings: Mapping[str, str], name: str) -> float | None:
@@ -314,6 +369,9 @@ def _flat(tree: Any) -> dict[str, str]:
                     continue
                 if type(item) in (dict, Inert):
                     inner.append((name, item))
+                elif type(item) in (list, tuple):
+                    if text := _listed(item):
+                        found.setdefault(name, text)
                 elif type(item) is str and "\n" in item:
                     left -= len(item[:MAX_TEXT]) // 64
                     found = scalars(item) | found

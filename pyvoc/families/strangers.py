@@ -12,8 +12,6 @@ _NETWORKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("BigVGAN", (r"resblocks\.\d+\.activations\.",)),
     ("NSF-HiFiGAN (with a source of harmonics)", (r"m_source\.l_linear\.", r"conv_pre\.")),
     ("VITS (a text-to-speech model with a vocoder inside)", (r"dec\.conv_pre\.", r"enc_p\.")),
-    ("HiFi-GAN", (r"(?:conv_pre|upsampler\.\d+|ups\.\d+)\.", r"resblocks\.\d+\.")),
-    ("HiFi-GAN of ParallelWaveGAN", (r"input_conv\.", r"upsamples\.\d+\.", r"output_conv\.")),
     ("MelGAN of ParallelWaveGAN", (r"melgan\.\d+\.",)),
     ("StyleMelGAN of ParallelWaveGAN", (r"noise_upsample\.", r"blocks\.\d+\.")),
     (

@@ -1,35 +1,53 @@
 #include "models/hifigan/config.h"
 
 #include <algorithm>
+#include <sstream>
 
 namespace pyvoc::models::hifigan {
 namespace {
 
 constexpr std::uint64_t kSpecRevision = 1;
 constexpr std::size_t kMaxChannels = 4096;
-constexpr int kMaxStages = 8, kMaxChains = 8, kMaxBlocks = 8, kMaxRatio = 64, kMaxDilation = 1024;
+constexpr std::size_t kMaxStages = 8, kMaxChains = 8, kMaxBlocks = 8;
+constexpr int kMaxRatio = 64, kMaxDilation = 1024;
 constexpr const char* kPaddings[] = {"reflect", "zero"};
 
-std::string stage_name(int k) { return "stage." + std::to_string(k); }
+// Whole numbers with spaces between; none where the text is something else.
+std::vector<int> numbers(const std::string& text) {
+  std::vector<int> found;
+  std::istringstream words(text);
+  std::string word;
+  while (words >> word) {
+    const bool digits = word.find_first_not_of("0123456789") == std::string::npos;
+    if (!digits || word.size() > 5 || found.size() >= 64) return {};
+    found.push_back(std::stoi(word));
+  }
+  return found;
+}
 
 void read_stages(const io::Gguf& file, Config& c, Problems& problems) {
+  const std::vector<int> ratios = numbers(problems.text("hifigan.ratios"));
+  const std::vector<int> cuts = numbers(problems.text("hifigan.cuts"));
+  if (ratios.empty() || ratios.size() > kMaxStages || cuts.size() != ratios.size()) {
+    problems.add("hifigan.ratios and hifigan.cuts are not as many numbers, 1 to 8");
+    return;
+  }
   long long hop = 1;
   int inputs = c.channels;
-  for (int k = 0; k < kMaxStages && file.find_tensor(stage_name(k) + ".up.weight") != nullptr;
-       ++k) {
-    const std::string name = stage_name(k) + ".up.weight";
-    const std::string ratio = "hifigan.stage." + std::to_string(k) + ".ratio";
-    const std::string cut = "hifigan.stage." + std::to_string(k) + ".cut";
+  for (std::size_t k = 0; k < ratios.size(); ++k) {
+    const std::string name = "stage." + std::to_string(k) + ".up.weight";
     Stage stage;
     stage.inputs = inputs;
     stage.outputs = problems.dimension(name, 1, 3, kMaxChannels);
     stage.taps = problems.dimension(name, 2, 3, 4 * kMaxRatio);
-    stage.ratio = problems.integer(ratio.c_str(), 1, kMaxRatio);
-    stage.cut = problems.integer(cut.c_str(), 0, kMaxRatio);
+    stage.ratio = ratios[k];
+    stage.cut = cuts[k];
     if (!problems.none()) return;
-    if (stage.taps < stage.ratio || stage.cut > stage.taps - stage.ratio) {
-      problems.add(name + " has " + std::to_string(stage.taps) + " taps, too few for " + ratio +
-                   " and " + cut);
+    if (stage.outputs < 1 || stage.ratio < 1 || stage.ratio > kMaxRatio ||
+        stage.taps < stage.ratio + stage.cut) {
+      problems.add("tensor " + name + " has " + std::to_string(stage.taps) +
+                   " taps, too few for a ratio of " + std::to_string(stage.ratio) + " and " +
+                   std::to_string(stage.cut) + " samples that are cut");
       return;
     }
     inputs = stage.outputs;
@@ -37,33 +55,34 @@ void read_stages(const io::Gguf& file, Config& c, Problems& problems) {
     c.stages.push_back(stage);
     if (hop > kMaxHop) break;
   }
-  if (c.stages.empty()) problems.add("tensor stage.0.up.weight is missing");
   if (hop != c.hop_length) {
     problems.add("the stages upsample by " + std::to_string(hop) +
                  ", which is not pyvoc.features.hop_length, " + std::to_string(c.hop_length));
   }
+  if (file.find_tensor("stage." + std::to_string(ratios.size()) + ".up.weight") != nullptr) {
+    problems.add("there are more stages than hifigan.ratios has");
+  }
 }
 
-void read_chains(const io::Gguf& file, Config& c, Problems& problems) {
-  for (int j = 0; j < kMaxChains; ++j) {
-    const std::string chain = ".chain." + std::to_string(j) + ".block.";
-    const std::string first = "stage.0" + chain + "0.first.weight";
-    if (file.find_tensor(first) == nullptr) break;
+void read_chains(Config& c, Problems& problems) {
+  std::istringstream chains(problems.text("hifigan.dilations"));
+  std::string chain;
+  for (std::size_t j = 0; std::getline(chains, chain, ','); ++j) {
     Chain found;
-    found.taps = problems.dimension(first, 2, 3, nn::DilatedConv::kMostTaps);
-    if (problems.none() && found.taps % 2 == 0) {
-      problems.add("tensor " + first + " has an even number of taps");
+    found.dilations = numbers(chain);
+    const auto wrong = [](int d) { return d < 1 || d > kMaxDilation; };
+    if (j >= kMaxChains || found.dilations.empty() || found.dilations.size() > kMaxBlocks ||
+        std::any_of(found.dilations.begin(), found.dilations.end(), wrong)) {
+      problems.add("hifigan.dilations are not up to 8 chains of up to 8 numbers");
+      return;
     }
-    const std::string key = "hifigan.chain." + std::to_string(j) + ".dilation.";
-    for (int i = 0; i < kMaxBlocks; ++i) {
-      const std::string block = "stage.0" + chain + std::to_string(i) + ".first.weight";
-      if (file.find_tensor(block) == nullptr) break;
-      found.dilations.push_back(
-          problems.integer((key + std::to_string(i)).c_str(), 1, kMaxDilation));
-    }
+    const std::string name = "stage.0.chain." + std::to_string(j) + ".block.0.first.weight";
+    found.taps = problems.dimension(name, 2, 3, nn::DilatedConv::kMostTaps);
+    if (!problems.none()) return;
+    if (found.taps % 2 == 0) problems.add("tensor " + name + " has an even number of taps");
     c.chains.push_back(found);
   }
-  if (c.chains.empty()) problems.add("tensor stage.0.chain.0.block.0.first.weight is missing");
+  if (c.chains.empty()) problems.add("hifigan.dilations is empty");
 }
 
 }  // namespace
@@ -124,7 +143,7 @@ Result<Config> read_config(const io::Gguf& file) {
   if (!problems.none()) return problems.status();
   c.channels = problems.dimension("conv_in.weight", 0, 3, kMaxChannels);
   if (problems.none()) read_stages(file, c, problems);
-  if (problems.none()) read_chains(file, c, problems);
+  if (problems.none()) read_chains(c, problems);
   if (!problems.none()) return problems.status();
   return c;
 }

@@ -1,0 +1,16 @@
+"""HiFi-GAN (Kong et al. 2020): transposed convolutions with residual chains side by side."""
+
+from pyvoc.families.family import Family
+
+FAMILY = Family(
+    name="hifigan",
+    title="HiFi-GAN",
+    spec="spec:HIFIGAN",
+    checkpoints="PyTorch g_*, .pt, .pkl, .safetensors",
+    tensors="convert:TENSORS",
+    draws="",
+    calibrated=True,
+    network="torch_model:Hifigan",
+    exporter="export:EXPORTER",
+    benchmarks={"hifigan": "bench.case:Hifigan"},
+)
