@@ -217,15 +217,17 @@ def _settings(
     dilations = settings.numbers("resblock_dilation_sizes", "resblock_dilations")
     if dilations is None:
         usual = [_PAIRED if paired else _SINGLE.get(tap, [1, 3]) for tap in taps]
-        dilations = [[*chain, *range(len(chain), 99)][:n] for chain, n in zip(usual, blocks)]
+        dilations = [
+            [*chain, *range(len(chain), 99)][:n] for chain, n in zip(usual, blocks, strict=True)
+        ]
         notes.append(
             "nothing says the dilations (no config beside the checkpoint): they are taken for the "
             f"published networks', {', '.join(map(written, dilations))}"
         )
     if not _fits(ratios, dilations, stages, blocks):
         problems.append(
-            f"its settings say upsampling rates {ratios} and dilations {dilations}, but its tensors "
-            f"have {stages} stages and chains of {list(blocks)} blocks"
+            f"its settings say upsampling rates {ratios} and dilations {dilations}, but its "
+            f"tensors have {stages} stages and chains of {list(blocks)} blocks"
         )
         return HifiganSettings(), ""
     cuts = []

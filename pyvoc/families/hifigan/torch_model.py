@@ -7,14 +7,20 @@ conversion.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from pyvoc.container.tensors import AnyArray
 from pyvoc.families.hifigan.shape import HifiganShape
 from pyvoc.families.hifigan.spec import ENDS_KERNEL
 from pyvoc.train import weights
 from pyvoc.train.network import SpecNetwork
+
+_STATISTICS = ("mean", "scale")
 
 
 class Hifigan(SpecNetwork):
@@ -63,6 +69,21 @@ class Hifigan(SpecNetwork):
 
     infer = forward
     """Under the name that networks from mel to audio share."""
+
+    def fill(self, arrays: Mapping[str, AnyArray]) -> None:
+        """Take weights and, where there are, the mel's statistics."""
+        super().fill(arrays)
+        if self.input is not None:
+            for name in _STATISTICS:
+                values = torch.from_numpy(np.array(arrays[f"input.{name}"], np.float32))
+                getattr(self.input, name).data.copy_(values)
+
+    def to_arrays(self) -> dict[str, AnyArray]:
+        """Every tensor of the spec, dense; norms are folded."""
+        found = super().to_arrays()
+        if self.input is not None:
+            found |= {f"input.{n}": weights.array_of(getattr(self.input, n)) for n in _STATISTICS}
+        return found
 
 
 class _Normalisation(nn.Module):
