@@ -186,7 +186,7 @@ Result<Conv> Conv::pack_gated(const std::vector<ConvSource>& sources,
 Result<Conv> Conv::pack_transposed(const ConvSource& source, int stride,
                                    const kernels::KernelTable& kernels, Arena& arena) {
   const int inputs = padded(source.inputs), outputs = padded(source.outputs);
-  const int neighbours = source.taps / stride;
+  const int neighbours = (source.taps + stride - 1) / stride;
   Conv conv;
   const Status begun = conv.begin(Op::kConvTransposed, source.type, stride * outputs,
                                   neighbours * inputs, kernels, arena);
@@ -195,7 +195,8 @@ Result<Conv> Conv::pack_transposed(const ConvSource& source, int stride,
     for (int o = 0; o < source.outputs; ++o) {
       const int row = j * outputs + o;
       for (int n = 0; n < neighbours; ++n) {
-        conv.put(source, o, j + (neighbours - 1 - n) * stride, row, n * inputs);
+        const int tap = j + (neighbours - 1 - n) * stride;
+        if (tap < source.taps) conv.put(source, o, tap, row, n * inputs);
       }
       conv.finish(source, o, row, 0, neighbours * inputs);
     }
