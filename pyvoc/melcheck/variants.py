@@ -1,13 +1,13 @@
 """Mels of a recording as other programs make them: what a mel is that is nearly the recipe's.
 
 Only beside the recording can pre-emphasis and the scale of the bands be told apart from the
-loudness of a voice.
+loudness of a voice, and half a hop of padding from nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from pyvoc.container.mel import MelRecipe
 from pyvoc.melcheck.scales import Scale
 
-__all__ = ["Match", "Variant", "match"]
+__all__ = ["Match", "Variant", "framing", "match"]
 
 Float64 = npt.NDArray[np.float64]
 
@@ -66,6 +66,8 @@ def match(
 ) -> Match | None:
     """The scale and the variant with which a mel is that of a recording, or None.
 
+    The mel may end before the recording does.
+
     Parameters
     ----------
     values
@@ -80,24 +82,39 @@ def match(
     found: list[Match] = []
     signal = np.asarray(pcm, dtype=np.float64)
     readings = [(s, s.to_amplitude(values)) for s in scales if s.power == recipe.power == 1]
-    if len(values) != recipe.frames(len(signal)) or not readings:
-        return None
-    for variant in _variants(signal, recipe):
-        heard = variant.mel > _FLOORED * recipe.floor
+    for variant in _variants(signal, recipe, len(values)):
+        mel = variant.mel[: len(values)]
+        heard = mel > _FLOORED * recipe.floor
         if heard.sum() < _LEAST_VALUES:
-            return None
-        truth = np.log(variant.mel[heard])
+            continue
+        truth = np.log(mel[heard])
         found += [
             Match(scale, variant, float(np.median(np.abs(logs[heard] - truth))))
             for scale, logs in readings
         ]
-    best = min(found, key=lambda one: one.error)
-    return best if best.error < _ERROR else None
+    best = min(found, key=lambda one: one.error, default=None)
+    return best if best is not None and best.error < _ERROR else None
 
 
-def _variants(signal: Float64, recipe: MelRecipe) -> Iterator[Variant]:
-    plain = _magnitudes(signal, recipe)
+def framing(recipe: MelRecipe) -> str:
+    """Where the frames are, in words."""
+    after = recipe.fft_length // 2 - recipe.pad
+    start = f" {'+' if after > 0 else '-'} {abs(after)}" if after else ""
+    return f"frame t is centred at sample {recipe.hop_length} t{start}"
+
+
+def _variants(signal: Float64, recipe: MelRecipe, frames: int) -> Iterator[Variant]:
+    """Those that give at least so many frames."""
     filters = _filters(recipe, htk=False, area=True)
+    fft, hop = recipe.fft_length, recipe.hop_length
+    for pad in sorted({fft // 2, (fft - hop) // 2, 0} - {recipe.pad}):
+        other = replace(recipe, pad=pad)
+        if other.frames(len(signal)) >= frames:
+            found, expected = (f"{r.pad} samples: {framing(r)}" for r in (other, recipe))
+            yield Variant("pad", found, expected, _magnitudes(signal, other) @ filters.T)
+    if recipe.frames(len(signal)) < frames:
+        return
+    plain = _magnitudes(signal, recipe)
     yield Variant("", "", "", plain @ filters.T)
     for htk, area in ((True, True), (True, False), (False, False)):
         names = [
@@ -122,8 +139,8 @@ def _magnitudes(signal: Float64, recipe: MelRecipe) -> Float64:
     window[start : start + recipe.window_length] = 0.5 - 0.5 * np.cos(turn)
     windows = np.lib.stride_tricks.sliding_window_view(padded, recipe.fft_length)
     frames = windows[:: recipe.hop_length][: recipe.frames(len(signal))]
-    spectrum: Float64 = np.abs(np.fft.rfft(frames * window, axis=1))
-    return spectrum
+    bins = np.abs(np.fft.rfft(frames * window, axis=1))
+    return np.sqrt(bins**2 + recipe.epsilon)
 
 
 def _filters(recipe: MelRecipe, *, htk: bool, area: bool) -> Float64:
