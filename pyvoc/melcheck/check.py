@@ -23,7 +23,7 @@ from pyvoc.melcheck.resolution import Resolution, resolution_of
 from pyvoc.melcheck.scales import Floor, Scale, Score, find_floor, rank, scale_of
 from pyvoc.melcheck.statistics import standardized
 from pyvoc.melcheck.timing import hops_for, timing
-from pyvoc.melcheck.variants import Match, framing, match
+from pyvoc.melcheck.variants import Match, centre, match
 
 __all__ = ["DECISIVE", "SIGMAS", "check_array", "check_file", "check_rows"]
 
@@ -366,9 +366,9 @@ def _framing_notes(recipe: MelRecipe, notes: list[str]) -> None:
         differing = set(recipe.differences(other))
         if "pad" in differing and differing <= _FRAMING:
             notes.append(
-                f"a {other.name} mel looks the same: {framing(other)} there, and "
-                f"{framing(recipe)} here; a mel alone does not tell them apart: give the recording "
-                "(--audio)"
+                f"it could as well be {other.name}: there frame t is centred at sample "
+                f"{centre(other)}, here at {centre(recipe)}, which a mel alone does not tell; give "
+                "the recording (--audio)"
             )
 
 

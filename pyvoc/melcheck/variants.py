@@ -15,7 +15,7 @@ import numpy.typing as npt
 from pyvoc.container.mel import MelRecipe
 from pyvoc.melcheck.scales import Scale
 
-__all__ = ["Match", "Variant", "framing", "match"]
+__all__ = ["Match", "Variant", "centre", "match"]
 
 Float64 = npt.NDArray[np.float64]
 
@@ -96,11 +96,11 @@ def match(
     return best if best is not None and best.error < _ERROR else None
 
 
-def framing(recipe: MelRecipe) -> str:
-    """Where the frames are, in words."""
-    after = recipe.fft_length // 2 - recipe.pad
-    start = f" {'+' if after > 0 else '-'} {abs(after)}" if after else ""
-    return f"frame t is centred at sample {recipe.hop_length} t{start}"
+def centre(recipe: MelRecipe) -> str:
+    """The sample at which frame t is centred, as a formula."""
+    start = recipe.fft_length // 2 - recipe.pad
+    hops = f"{recipe.hop_length} t"
+    return f"{hops} {'+' if start > 0 else '-'} {abs(start)}" if start else hops
 
 
 def _variants(signal: Float64, recipe: MelRecipe, frames: int) -> Iterator[Variant]:
@@ -110,7 +110,10 @@ def _variants(signal: Float64, recipe: MelRecipe, frames: int) -> Iterator[Varia
     for pad in sorted({fft // 2, (fft - hop) // 2, 0} - {recipe.pad}):
         other = replace(recipe, pad=pad)
         if other.frames(len(signal)) >= frames:
-            found, expected = (f"{r.pad} samples: {framing(r)}" for r in (other, recipe))
+            found, expected = (
+                f"{r.pad} samples: frame t is centred at sample {centre(r)}"
+                for r in (other, recipe)
+            )
             yield Variant("pad", found, expected, _magnitudes(signal, other) @ filters.T)
     if recipe.frames(len(signal)) < frames:
         return

@@ -136,6 +136,15 @@ def test_any_recipe_and_length_agree_with_the_oracle(
         np.testing.assert_array_equal(rows, features.extract(pcm, recipe=recipe))
 
 
+def test_hifigan_is_nvidia_half_a_hop_later() -> None:
+    pcm = voice(1.0)
+    later = features.extract(pcm, recipe=replace(HIFIGAN, epsilon=0.0))
+    assert len(later) == len(pcm) // 256
+    centred = features.extract(pcm[128:], recipe=NVIDIA)
+    inside = slice(3, -3)  # the ends are padded otherwise
+    np.testing.assert_array_equal(later[inside], centred[: len(later)][inside])
+
+
 def test_nothing_comes_after_the_end() -> None:
     extractor = features.Extractor(recipe="nvidia")
     pcm = voice(0.5)
