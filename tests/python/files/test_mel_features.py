@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from lpcnet_files import ROOT
 from mel_sounds import GOLDEN, RATE, oracle, recording, voice
 
-from pyvoc import AudioError, Error, FeatureError, ModelError, audio, features, mels
+import pyvoc
+from pyvoc import AudioError, Error, FeatureError, ModelError, audio, families, features, mels
 from pyvoc.cli import main
+from pyvoc.container import read_container, write_container
 from pyvoc.container.mel import (
     DESCRIPT,
     FATCHORD,
@@ -227,6 +229,27 @@ def test_a_file_of_the_model_gives_the_model_its_mel(tmp_path: Path) -> None:
     )
     found = np.load(tmp_path / "v.npy")
     np.testing.assert_array_equal(found, features.extract(pcm, recipe=recipe))
+
+
+def test_a_model_carries_its_epsilon(tmp_path: Path) -> None:
+    family = families.get("melgan")
+    spec = family.resolve(family.spec)
+    model = read_container(MELGAN)
+    assert "pyvoc.features.epsilon" not in model.metadata  # 0: as files without the entry
+    recipe = replace(mels.recipe_of(MELGAN), epsilon=1e-6, floor=1e-8)
+    other = replace(model, metadata=model.metadata | recipe.metadata())
+    path = tmp_path / "m.gguf"
+    write_container(path, other, spec=spec)
+    assert mels.recipe_of(path) == recipe
+    pcm = 0.01 * voice(0.5)
+    loaded = pyvoc.load(path)
+    assert loaded.info.mel == recipe
+    rows = features.extract(pcm, model=loaded)
+    np.testing.assert_array_equal(rows, features.extract(pcm, recipe=recipe))
+    assert np.abs(rows - features.extract(pcm, recipe=replace(recipe, epsilon=0.0))).max() > 0.1
+    wrong = replace(other, metadata=other.metadata | {"pyvoc.features.epsilon": -1.0})
+    with pytest.raises(ModelError, match="epsilon"):
+        write_container(path, wrong, spec=spec)
 
 
 @pytest.mark.parametrize("suffix", ["npy", "f32"])
