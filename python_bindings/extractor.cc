@@ -79,13 +79,13 @@ std::unique_ptr<Extractor> open_for_model(const Model& model) {
   return std::make_unique<Extractor>(opened);
 }
 
-// Names and values as in pyvoc.specs.mel.MelRecipe.
+// Names and values as in pyvoc.container.mel.MelRecipe.
 std::unique_ptr<Extractor> open_mel(std::uint32_t sample_rate, std::uint32_t hop_length,
                                     std::uint32_t window_length, std::uint32_t fft_length,
                                     std::uint32_t bands, float fmin, float fmax,
                                     const std::string& log, float floor, std::uint32_t power,
                                     const std::string& padding, std::uint32_t pad, bool normalized,
-                                    float ref_db, float min_db) {
+                                    float ref_db, float min_db, float epsilon) {
   pyvoc_mel_recipe r{};
   r.struct_size = sizeof r;
   r.sample_rate = sample_rate;
@@ -103,6 +103,7 @@ std::unique_ptr<Extractor> open_mel(std::uint32_t sample_rate, std::uint32_t hop
   r.normalized = normalized ? 1 : 0;
   r.ref_db = ref_db;
   r.min_db = min_db;
+  r.epsilon = epsilon;
   pyvoc_extractor* opened = nullptr;
   check(pyvoc_extractor_open_mel(&r, &opened));
   return std::make_unique<Extractor>(opened);
@@ -165,7 +166,7 @@ void bind_extractor(py::module_& module) {
                   py::arg("window_length"), py::arg("fft_length"), py::arg("bands"),
                   py::arg("fmin"), py::arg("fmax"), py::arg("log"), py::arg("floor"),
                   py::arg("power"), py::arg("padding"), py::arg("pad"), py::arg("normalized"),
-                  py::arg("ref_db"), py::arg("min_db"))
+                  py::arg("ref_db"), py::arg("min_db"), py::arg("epsilon"))
       .def("push", &Extractor::push, py::arg("pcm").noconvert())
       .def("flush", &Extractor::flush)
       .def("reset", &Extractor::reset)

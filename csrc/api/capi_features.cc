@@ -53,10 +53,10 @@ pyvoc_status open_extractor(const Source& source, pyvoc_extractor** extractor) {
 }
 
 // Numbers from a caller's struct; the enums' values are those of MelLog and MelPadding.
-pyvoc_status read_recipe(const pyvoc_mel_recipe& from, MelRecipe* recipe) {
-  if (from.struct_size < sizeof from) {
-    return fail(Code::kArgument, "struct_size is not set: use sizeof the struct");
-  }
+pyvoc_status read_recipe(const pyvoc_mel_recipe& given, MelRecipe* recipe) {
+  pyvoc_mel_recipe from{};  // what an older caller does not know is 0
+  const pyvoc_status copied = pyvoc::api::copy_struct(given, &from, given.struct_size);
+  if (copied != PYVOC_OK) return copied;
   if (from.log > PYVOC_MEL_DB || from.padding > PYVOC_MEL_ZERO || from.power > 2 ||
       from.normalized > 1) {
     return fail(Code::kArgument, "the mel recipe's log, padding, power or normalized is unknown");
@@ -77,6 +77,7 @@ pyvoc_status read_recipe(const pyvoc_mel_recipe& from, MelRecipe* recipe) {
   r.normalized = from.normalized != 0;
   r.ref_db = from.ref_db;
   r.min_db = from.min_db;
+  r.epsilon = from.epsilon;
   const std::string problems = pyvoc::dsp::mel_recipe_problems(r);
   if (problems.empty()) return PYVOC_OK;
   return fail(Status(Code::kArgument, "impossible mel recipe: " + problems));

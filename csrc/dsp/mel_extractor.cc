@@ -69,13 +69,12 @@ void MelExtractor::compute(const float* window, float* out) PYVOC_RT {
   double* in = input_.data() + (recipe_.fft_length - recipe_.window_length) / 2;
   for (std::size_t i = 0; i < window_.size(); ++i) in[i] = window[i] * window_[i];
   fft_.power(input_.data(), spectrum_.data());
-  if (recipe_.power == 1) {
-    double* spectrum = spectrum_.data();
-    for (std::size_t k = filters_.first_bin(); k < filters_.end_bin(); ++k) {
-      spectrum[k] = std::sqrt(spectrum[k]);
-    }
+  double* spectrum = spectrum_.data();
+  for (std::size_t k = filters_.first_bin(); k < filters_.end_bin(); ++k) {
+    const double power = spectrum[k] + recipe_.epsilon;
+    spectrum[k] = recipe_.power == 1 ? std::sqrt(power) : power;
   }
-  filters_.apply(spectrum_.data(), mel_.data());
+  filters_.apply(spectrum, mel_.data());
   const double floor = recipe_.floor, ref = recipe_.ref_db, min = recipe_.min_db;
   for (std::size_t b = 0; b < recipe_.bands; ++b) {
     const double mel = std::max(mel_[b], floor);

@@ -33,6 +33,13 @@ MelRecipe fatchord() {
   return r;
 }
 
+MelRecipe hifigan() {
+  MelRecipe r;
+  r.pad = 384;
+  r.epsilon = 1e-9f;
+  return r;
+}
+
 class Problems {
  public:
   void add(const std::string& sentence) { text_ += (text_.empty() ? "" : "; ") + sentence; }
@@ -77,12 +84,15 @@ std::string mel_recipe_problems(const MelRecipe& r) {
   if (r.normalized && r.log != MelLog::kDb) problems.add("only decibels can be normalised");
   problems.range("ref_db", r.ref_db, -1000.0f, 1000.0f);
   problems.range("min_db", r.min_db, -1000.0f, -1.0f);
+  problems.range("epsilon", r.epsilon, 0.0f, 1.0f);
   return problems.take();
 }
 
 const MelRecipe* find_mel_preset(std::string_view name) {
-  static const Preset kPresets[] = {
-      {"mel-nvidia", MelRecipe()}, {"mel-descript", descript()}, {"mel-fatchord", fatchord()}};
+  static const Preset kPresets[] = {{"mel-nvidia", MelRecipe()},
+                                    {"mel-descript", descript()},
+                                    {"mel-fatchord", fatchord()},
+                                    {"mel-hifigan", hifigan()}};
   for (const Preset& preset : kPresets) {
     if (name == preset.name) return &preset.recipe;
   }

@@ -2,8 +2,8 @@
 // a model's own recipe comes from its file (models/mel_features.h).
 //
 // Every recipe is the same chain: pad, frames, periodic Hann window centred in the transform,
-// magnitude to the power `power`, area-normalised Slaney mel filters, clamp at `floor`, logarithm,
-// and for normalised recipes decibels mapped to 0..1.
+// magnitude sqrt(re^2 + im^2 + epsilon) to the power `power`, area-normalised Slaney mel filters,
+// clamp at `floor`, logarithm, and for normalised recipes decibels mapped to 0..1.
 #ifndef PYVOC_DSP_MEL_RECIPE_H_
 #define PYVOC_DSP_MEL_RECIPE_H_
 
@@ -32,6 +32,7 @@ struct MelRecipe {
   std::size_t pad = 512;    // samples added at each end
   bool normalized = false;  // (dB - ref_db - min_db) / -min_db, clipped to 0..1
   float ref_db = 0.0f, min_db = -100.0f;
+  float epsilon = 0.0f;  // added to the power of every bin before the root
 
   // How many frames a whole signal gives.
   std::size_t frames(std::size_t samples) const noexcept {
@@ -43,9 +44,9 @@ struct MelRecipe {
 // What makes a recipe impossible, as sentences joined by "; ", or "".
 std::string mel_recipe_problems(const MelRecipe& recipe);
 
-// "mel-nvidia", "mel-descript", "mel-fatchord"; nullptr for other names.
+// One of kMelPresetNames; nullptr for other names.
 const MelRecipe* find_mel_preset(std::string_view name);
-constexpr const char* kMelPresetNames = "mel-nvidia, mel-descript, mel-fatchord";
+constexpr const char* kMelPresetNames = "mel-nvidia, mel-descript, mel-fatchord, mel-hifigan";
 
 }  // namespace pyvoc::dsp
 #endif  // PYVOC_DSP_MEL_RECIPE_H_

@@ -41,10 +41,8 @@ Result<dsp::MelRecipe> read_mel_recipe(const io::Gguf& file) {
   // What is possible, dsp::mel_recipe_problems knows.
   const auto integer = [&](const char* key) { return problems.integer(key, 0, kMaxInteger); };
   const auto size = [&](const char* key) { return static_cast<std::size_t>(integer(key)); };
-  const auto number = [&](const char* key) {
-    constexpr double kMost = std::numeric_limits<float>::max();
-    return problems.number(key, -kMost, kMost);
-  };
+  constexpr double kMost = std::numeric_limits<float>::max();
+  const auto number = [&](const char* key) { return problems.number(key, -kMost, kMost); };
   dsp::MelRecipe r;
   problems.choice("pyvoc.features.layout", kLayouts);
   r.sample_rate = size("pyvoc.features.sample_rate");
@@ -62,6 +60,7 @@ Result<dsp::MelRecipe> read_mel_recipe(const io::Gguf& file) {
   r.normalized = problems.flag("pyvoc.features.normalized");
   r.ref_db = number("pyvoc.features.ref_db");
   r.min_db = number("pyvoc.features.min_db");
+  r.epsilon = problems.number_or(0.0f, "pyvoc.features.epsilon", -kMost, kMost);
   if (problems.none()) problems.add(dsp::mel_recipe_problems(r));
   if (!problems.none()) return problems.status("no valid mel recipe: ");
   return r;

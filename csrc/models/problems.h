@@ -17,6 +17,10 @@ class Problems {
   // is a problem, and the value is 0, false or empty.
   int integer(const char* key, int least, int most);
   float number(const char* key, double least, double most);
+  // `absent` where the file has no such entry.
+  float number_or(float absent, const char* key, double least, double most) {
+    return file_.find(key) == nullptr ? absent : number(key, least, most);
+  }
   bool flag(const char* key);
   std::string text(const char* key);
 

@@ -23,17 +23,23 @@ FORMAT_VERSION = 1
 
 @dataclass(frozen=True)
 class MetadataSpec:
-    """One metadata entry: its Python type and, if given, the values that are accepted."""
+    """One metadata entry: its Python type and, if given, the values that are accepted.
+
+    A file may lack an entry that is not `required`.
+    """
 
     key: str
     kind: type
     values: tuple[Scalar, ...] = ()
     least: float | None = None
     most: float | None = None
+    required: bool = True
 
     def problem(self, metadata: Mapping[str, Scalar]) -> str | None:
         """A sentence, or None when the entry is as it should be."""
         if self.key not in metadata:
+            if not self.required:
+                return None
             return f"metadata '{self.key}' ({self.kind.__name__}) is missing"
         value = metadata[self.key]
         if type(value) is not self.kind:
@@ -72,7 +78,7 @@ class ModelSpec:
     prefix
         Prefix of the model's own metadata keys, with the dot.
     metadata
-        Required entries, besides those of every model.
+        Its entries, besides those of every model.
     layout
         The tensors that belong to a model, given the shapes of those that it has (as stored, or
         dense) and its metadata. Both are hostile: sizes are bounded here, complaints are `extra`'s.

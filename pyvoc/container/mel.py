@@ -1,10 +1,10 @@
 """Mel recipes as data: how a mel-driven model's features come from PCM.
 
 Every recipe is the same chain with other numbers: pad, cut into frames, periodic Hann window,
-discrete Fourier transform, magnitude to the power `power`, area-normalised mel filters on the
-Slaney scale (librosa's ``htk=False, norm="slaney"``), clamp from below at `floor`, logarithm and,
-for `normalized` recipes, decibels mapped to 0..1. A model file carries its recipe as metadata
-(``pyvoc.features.*``), so nothing has to be guessed from a name.
+discrete Fourier transform, magnitude ``sqrt(re^2 + im^2 + epsilon)`` to the power `power`,
+area-normalised mel filters on the Slaney scale (librosa's ``htk=False, norm="slaney"``), clamp from
+below at `floor`, logarithm and, for `normalized` recipes, decibels mapped to 0..1. A model file
+carries its recipe as metadata (``pyvoc.features.*``), so nothing has to be guessed from a name.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pyvoc.errors import ModelError
 __all__ = [
     "DESCRIPT",
     "FATCHORD",
+    "HIFIGAN",
     "LAYOUT",
     "METADATA",
     "NVIDIA",
@@ -56,8 +57,9 @@ METADATA = (
     MetadataSpec(f"{_PREFIX}normalized", bool),
     MetadataSpec(f"{_PREFIX}ref_db", float, least=-1000.0, most=1000.0),
     MetadataSpec(f"{_PREFIX}min_db", float, least=-1000.0, most=-1.0),
+    MetadataSpec(f"{_PREFIX}epsilon", float, least=0.0, most=1.0, required=False),
 )
-"""Required entries of every mel-driven model. `recipe_problems` checks how they go together."""
+"""Entries of every mel-driven model. `recipe_problems` checks how they go together."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ class MelRecipe:
     Parameters
     ----------
     name
-        ``nvidia``, ``descript``, ``fatchord`` or ``custom``: for people, the numbers count.
+        ``nvidia``, ``descript``, ``fatchord``, ``hifigan`` or ``custom``: for people, the numbers
+        count.
     sample_rate
         Hz.
     hop_length, window_length, fft_length
@@ -89,6 +92,8 @@ class MelRecipe:
         ``db`` only: ``(dB - ref_db - min_db) / -min_db``, clipped to 0..1.
     ref_db, min_db
         dB; of normalised recipes (otherwise not used).
+    epsilon
+        Added to the power of every bin before the root that makes it a magnitude.
     """
 
     name: str = "custom"
@@ -107,13 +112,19 @@ class MelRecipe:
     normalized: bool = False
     ref_db: float = 0.0
     min_db: float = -100.0
+    epsilon: float = 0.0
 
     def metadata(self) -> dict[str, Scalar]:
-        """The recipe as a model file's ``pyvoc.features.*`` entries, those of `METADATA`."""
+        """The recipe as a model file's ``pyvoc.features.*`` entries, those of `METADATA`.
+
+        An `epsilon` of 0 is left out, as in files that are older than the entry.
+        """
         entries: dict[str, Scalar] = {f"{_PREFIX}layout": LAYOUT, f"{_PREFIX}recipe": self.name}
         for field in fields(self):
             if field.name != "name":
                 entries[f"{_PREFIX}{field.name}"] = getattr(self, field.name)
+        if self.epsilon == 0.0:
+            del entries[f"{_PREFIX}epsilon"]
         return entries
 
     @classmethod
@@ -134,7 +145,7 @@ class MelRecipe:
             raise ModelError(f"{source}: no valid mel recipe: " + "; ".join(found))
         settings: dict[str, Scalar] = {"name": metadata[f"{_PREFIX}recipe"]}
         for field in fields(cls):
-            if field.name != "name":
+            if field.name != "name" and f"{_PREFIX}{field.name}" in metadata:
                 value = metadata[f"{_PREFIX}{field.name}"]
                 settings[field.name] = float(f"{value:.7g}") if type(value) is float else value
         return cls(**settings)  # type: ignore[arg-type]
@@ -252,7 +263,8 @@ FATCHORD = MelRecipe(
 )
 """fatchord/WaveRNN: ``(20 log10(max(mel, 1e-5)) + 100) / 100`` in 0..1."""
 
-HIFIGAN = MelRecipe(name="hifigan", pad=384)
+HIFIGAN = MelRecipe(name="hifigan", pad=384, epsilon=1e-9)
+"""jik876/hifi-gan: NVIDIA's numbers, but frame t is centred half a hop later, as DESCRIPT's is."""
 
-RECIPES = {recipe.name: recipe for recipe in (NVIDIA, DESCRIPT, FATCHORD)}
+RECIPES = {recipe.name: recipe for recipe in (NVIDIA, DESCRIPT, FATCHORD, HIFIGAN)}
 """The presets by name."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from pyvoc.container.mel import MelRecipe
+from pyvoc.container.mel import RECIPES, MelRecipe
 from pyvoc.errors import FeatureError
 from pyvoc.files import audio, features, mels
 from pyvoc.melcheck.bands import EdgeTest, centres, compare_edges
@@ -22,7 +23,7 @@ from pyvoc.melcheck.resolution import Resolution, resolution_of
 from pyvoc.melcheck.scales import Floor, Scale, Score, find_floor, rank, scale_of
 from pyvoc.melcheck.statistics import standardized
 from pyvoc.melcheck.timing import hops_for, timing
-from pyvoc.melcheck.variants import Match, match
+from pyvoc.melcheck.variants import Match, centre, match
 
 __all__ = ["DECISIVE", "SIGMAS", "check_array", "check_file", "check_rows"]
 
@@ -36,6 +37,8 @@ SIGMAS = 3.0
 _EDGE_GAIN = 0.008  # and by how much correlation
 _UNLIKELY = -12.0  # the best reading of something that is no mel of speech
 _AUDIO_ERROR = 1e-3  # of the model's own range
+_EPSILONS = (0.0, 1e-9, 1e-6)  # in use
+_FRAMING = {"pad", "padding", "epsilon"}  # what no value of a mel tells
 _LN10 = float(np.log(10.0))
 
 
@@ -187,6 +190,8 @@ def check_rows(
         fixed = fixed if all(finding.exact for finding in findings) else None
     else:
         _hop_notes(time.hop_over_window, time.error, recipe, notes)
+        if fixed is not None:
+            _framing_notes(recipe, notes)
     evidence = _evidence(values, floor, edges)
     evidence["neighbour_correlation"] = round(time.correlation, 4)
     evidence["hop_over_window"] = round(time.hop_over_window, 4)
@@ -355,6 +360,18 @@ def _hop_notes(ratio: float, error: float, recipe: MelRecipe, notes: list[str]) 
     notes.append(text)
 
 
+def _framing_notes(recipe: MelRecipe, notes: list[str]) -> None:
+    """Presets that differ from the recipe in what only the recording tells."""
+    for other in RECIPES.values():
+        differing = set(recipe.differences(other))
+        if "pad" in differing and differing <= _FRAMING:
+            notes.append(
+                f"it could as well be {other.name}: there frame t is centred at sample "
+                f"{centre(other)}, here at {centre(recipe)}, which a mel alone does not tell; give "
+                "the recording (--audio)"
+            )
+
+
 def _audio_findings(
     fixed: Float32 | None,
     frames: int,
@@ -364,25 +381,32 @@ def _audio_findings(
 ) -> list[Finding]:
     """What the recording proves: the number of frames, and every value."""
     own = features.extract(pcm, recipe=recipe)
+    counted = f"{len(pcm)} samples give {len(own)} frames; the mel has {frames}"
+    if proof is not None and (proof.variant.setting or len(own) != frames):
+        made = proof.variant
+        evidence = f"so made of the recording, it differs by {proof.error:.2g} ln in the median"
+        if len(own) != frames:
+            evidence = f"{evidence}; {counted}"
+        if made.setting:
+            return [Finding(made.setting, made.found, made.expected, evidence, False)]
+        return [Finding("frames", f"the first {frames}", f"{len(own)}", evidence, False)]
     if len(own) != frames:
         hops = hops_for(frames, len(pcm), recipe)
         what = f"hop about {hops[0]}..{hops[-1]}" if hops else "no hop fits"
         if hops and abs(hops[len(hops) // 2] - recipe.hop_length) <= 1:
             what = "the same hop, padded or cut otherwise"
-        evidence = f"{len(pcm)} samples give {len(own)} frames; the mel has {frames}"
-        return [Finding("hop_length", what, f"{recipe.hop_length}", evidence, False)]
-    if proof is not None and proof.variant.setting:
-        made = proof.variant
-        evidence = f"so made of the recording, it differs by {proof.error:.2g} ln in the median"
-        return [Finding(made.setting, made.found, made.expected, evidence, False)]
+        return [Finding("hop_length", what, f"{recipe.hop_length}", counted, False)]
     if fixed is None:
         return []
-    error = float(np.abs(own.astype(np.float64) - fixed).max())
+    error = np.abs(own.astype(np.float64) - fixed)
     limit = _AUDIO_ERROR * float(np.ptp(own)) + 1e-6
-    if error <= limit:
+    if error.max() <= limit:
         return []
-    typical = float(np.median(np.abs(own.astype(np.float64) - fixed)))
-    evidence = f"largest difference {error:.3g}, median {typical:.3g}"
+    evidence = f"largest difference {error.max():.3g}, median {np.median(error):.3g}"
+    for epsilon in _EPSILONS:
+        other = features.extract(pcm, recipe=replace(recipe, epsilon=epsilon))
+        if np.abs(other.astype(np.float64) - fixed).max() <= limit:
+            return [Finding("epsilon", f"{epsilon:g}", f"{recipe.epsilon:g}", evidence, False)]
     return [Finding("audio", "another mel", "the recording's", evidence, False)]
 
 

@@ -21,7 +21,8 @@ class Finding:
     ----------
     setting
         ``transposed``, ``bands``, ``values``, ``log``, ``power``, ``normalized``, ``floor``,
-        ``fmin``, ``fmax``, ``hop_length`` or ``audio``.
+        ``fmin``, ``fmax``, ``hop_length``, ``frames``, ``pad``, ``epsilon``, ``mel_scale``,
+        ``preemphasis`` or ``audio``.
     found, expected
         In words.
     evidence

@@ -1,13 +1,13 @@
 """Mels of a recording as other programs make them: what a mel is that is nearly the recipe's.
 
 Only beside the recording can pre-emphasis and the scale of the bands be told apart from the
-loudness of a voice.
+loudness of a voice, and half a hop of padding from nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +15,14 @@ import numpy.typing as npt
 from pyvoc.container.mel import MelRecipe
 from pyvoc.melcheck.scales import Scale
 
-__all__ = ["Match", "Variant", "match"]
+__all__ = ["Match", "Variant", "centre", "match"]
 
 Float64 = npt.NDArray[np.float64]
 
 _PREEMPHASIS = (0.97, 0.95, 0.9, 0.85)
 _ERROR = 0.02
 """ln, in the median: of the same mel by another program."""
+_CLEARLY = 2.0  # times less error: in a steady sound all frames are alike
 _LEAST_VALUES = 100
 _FLOORED = 3.0  # times the clamp: below, values say little
 
@@ -66,6 +67,8 @@ def match(
 ) -> Match | None:
     """The scale and the variant with which a mel is that of a recording, or None.
 
+    The mel may end before the recording does.
+
     Parameters
     ----------
     values
@@ -80,24 +83,50 @@ def match(
     found: list[Match] = []
     signal = np.asarray(pcm, dtype=np.float64)
     readings = [(s, s.to_amplitude(values)) for s in scales if s.power == recipe.power == 1]
-    if len(values) != recipe.frames(len(signal)) or not readings:
+    if not readings:
         return None
-    for variant in _variants(signal, recipe):
-        heard = variant.mel > _FLOORED * recipe.floor
+    for variant in _variants(signal, recipe, len(values)):
+        mel = variant.mel[: len(values)]
+        heard = mel > _FLOORED * recipe.floor
         if heard.sum() < _LEAST_VALUES:
-            return None
-        truth = np.log(variant.mel[heard])
+            continue
+        truth = np.log(mel[heard])
         found += [
             Match(scale, variant, float(np.median(np.abs(logs[heard] - truth))))
             for scale, logs in readings
         ]
-    best = min(found, key=lambda one: one.error)
-    return best if best.error < _ERROR else None
+    found = sorted((one for one in found if one.error < _ERROR), key=lambda one: one.error)
+    own = next((one for one in found if not one.variant.setting), None)
+    if own is not None and own.error < _CLEARLY * found[0].error:
+        return own
+    return found[0] if found else None
 
 
-def _variants(signal: Float64, recipe: MelRecipe) -> Iterator[Variant]:
-    plain = _magnitudes(signal, recipe)
+def centre(recipe: MelRecipe) -> str:
+    """The sample at which frame t is centred, as a formula."""
+    start = recipe.fft_length // 2 - recipe.pad
+    hops = f"{recipe.hop_length} t"
+    return f"{hops} {'+' if start > 0 else '-'} {abs(start)}" if start else hops
+
+
+def _variants(signal: Float64, recipe: MelRecipe, frames: int) -> Iterator[Variant]:
+    """Those that give at least so many frames, the recipe's own way first."""
     filters = _filters(recipe, htk=False, area=True)
+    if recipe.frames(len(signal)) >= frames:
+        yield from _same_padding(signal, recipe, filters)
+    fft, hop = recipe.fft_length, recipe.hop_length
+    for pad in sorted({fft // 2, (fft - hop) // 2, 0} - {recipe.pad}):
+        other = replace(recipe, pad=pad)
+        if other.frames(len(signal)) >= frames:
+            found, expected = (
+                f"{r.pad} samples: frame t is centred at sample {centre(r)}"
+                for r in (other, recipe)
+            )
+            yield Variant("pad", found, expected, _magnitudes(signal, other) @ filters.T)
+
+
+def _same_padding(signal: Float64, recipe: MelRecipe, filters: Float64) -> Iterator[Variant]:
+    plain = _magnitudes(signal, recipe)
     yield Variant("", "", "", plain @ filters.T)
     for htk, area in ((True, True), (True, False), (False, False)):
         names = [
@@ -122,8 +151,8 @@ def _magnitudes(signal: Float64, recipe: MelRecipe) -> Float64:
     window[start : start + recipe.window_length] = 0.5 - 0.5 * np.cos(turn)
     windows = np.lib.stride_tricks.sliding_window_view(padded, recipe.fft_length)
     frames = windows[:: recipe.hop_length][: recipe.frames(len(signal))]
-    spectrum: Float64 = np.abs(np.fft.rfft(frames * window, axis=1))
-    return spectrum
+    bins = np.abs(np.fft.rfft(frames * window, axis=1))
+    return np.sqrt(bins**2 + recipe.epsilon)
 
 
 def _filters(recipe: MelRecipe, *, htk: bool, area: bool) -> Float64:

@@ -277,7 +277,7 @@ TEST_P(RealtimeExtractor, DoesNotAllocate) {
 
 INSTANTIATE_TEST_SUITE_P(Layouts, RealtimeExtractor,
                          ::testing::Values("lpcnet36", "lpcnet20", "lpcnet55", "mel-nvidia",
-                                           "mel-descript", "mel-fatchord"),
+                                           "mel-descript", "mel-fatchord", "mel-hifigan"),
                          [](const auto& info) {
                            std::string name = info.param;
                            name.erase(std::remove(name.begin(), name.end(), '-'), name.end());

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <complex>
+#include <cstddef>
 #include <cstring>
 #include <limits>
 #include <random>
@@ -154,7 +155,8 @@ TEST_P(Presets, SilenceIsTheFloorAndLoudStaysFinite) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Mel, Presets,
-                         ::testing::Values("mel-nvidia", "mel-descript", "mel-fatchord"),
+                         ::testing::Values("mel-nvidia", "mel-descript", "mel-fatchord",
+                                           "mel-hifigan"),
                          [](const auto& info) { return std::string(info.param).substr(4); });
 
 TEST(MelExtractor, ZeroPaddingAndShortWindowsKeepTheirFrames) {
@@ -170,6 +172,26 @@ TEST(MelExtractor, ZeroPaddingAndShortWindowsKeepTheirFrames) {
     EXPECT_EQ(whole.size(), r.frames(4000) * r.bands) << pad;
     e.reset();
     EXPECT_EQ(run(e, x, {97}), whole) << pad;
+  }
+}
+
+TEST(MelExtractor, EpsilonIsUnderTheRootOfSilence) {
+  MelRecipe r;
+  r.floor = 1e-30f;
+  r.epsilon = 1e-6f;
+  const MelFilters filters(r);
+  const std::vector<float> silence(3000);
+  for (int power : {1, 2}) {
+    r.power = power;
+    const double bin = power == 1 ? std::sqrt(static_cast<double>(r.epsilon)) : r.epsilon;
+    std::vector<double> flat(r.fft_length / 2 + 1, bin), mel(r.bands);
+    filters.apply(flat.data(), mel.data());
+    MelExtractor e(r);
+    const std::vector<float> rows = run(e, silence, {3000});
+    ASSERT_EQ(rows.size(), 12u * r.bands);
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      ASSERT_NEAR(rows[i], std::log(mel[i % r.bands]), 2e-6) << "power " << power;
+    }
   }
 }
 
@@ -199,6 +221,8 @@ TEST(MelRecipe, ImpossibleOnesAreNamed) {
   EXPECT_NE(problem([](MelRecipe& r) { r.pad = 5000; }), "");
   EXPECT_NE(problem([](MelRecipe& r) { r.normalized = true; }), "");
   EXPECT_NE(problem([](MelRecipe& r) { r.min_db = 0.0f; }), "");
+  EXPECT_NE(problem([](MelRecipe& r) { r.epsilon = -1e-9f; }), "");
+  EXPECT_NE(problem([&](MelRecipe& r) { r.epsilon = nan; }), "");
 }
 
 enum Type : std::uint32_t { kUint32 = 4, kFloat32 = 6, kBool = 7, kString = 8 };
@@ -248,6 +272,23 @@ TEST(MelFeatures, AFileGivesThePresetBack) {
   MelExtractor a(found.value()), b(*find_mel_preset("mel-fatchord"));
   const std::vector<float> x = noise(9000, 2);
   EXPECT_EQ(run(a, x, {9000}), run(b, x, {9000}));
+}
+
+TEST(MelFeatures, EpsilonIsZeroWhereAFileSaysNothing) {
+  EXPECT_EQ(read(fatchord_file()).value().epsilon, 0.0f);
+  test::GgufBuilder file = fatchord_file();
+  file.entry("pyvoc.features.epsilon", kFloat32, test::Bytes().number(1e-9f));
+  EXPECT_EQ(read(file).value().epsilon, 1e-9f);
+  for (float bad : {-1.0f, 2.0f, std::numeric_limits<float>::quiet_NaN()}) {
+    file = fatchord_file();
+    file.entry("pyvoc.features.epsilon", kFloat32, test::Bytes().number(bad));
+    const Result<MelRecipe> found = read(file);
+    ASSERT_FALSE(found.ok()) << bad;
+    EXPECT_NE(found.status().message().find("epsilon"), std::string::npos);
+  }
+  file = fatchord_file();
+  file.entry("pyvoc.features.epsilon", kString, test::Bytes().text("1e-9"));
+  EXPECT_FALSE(read(file).ok());
 }
 
 TEST(MelFeatures, MissingAndHostileEntriesAreNamed) {
@@ -330,6 +371,28 @@ TEST(MelAbi, PresetsAndRecipesGiveTheSame) {
   EXPECT_EQ(rows[0], rows[1]);
 }
 
+std::vector<float> extracted(const pyvoc_mel_recipe& recipe, const std::vector<float>& x) {
+  Closer c;
+  EXPECT_EQ(pyvoc_extractor_open_mel(&recipe, &c.e), PYVOC_OK) << pyvoc_last_error();
+  std::vector<float> rows(pyvoc_extractor_frames_after(c.e, x.size()) * 80);
+  std::size_t written = 0;
+  EXPECT_EQ(pyvoc_extractor_push(c.e, x.data(), x.size(), rows.data(), rows.size() / 80, &written),
+            PYVOC_OK);
+  return rows;
+}
+
+TEST(MelAbi, ACallerThatIsOlderThanEpsilonIsServed) {
+  const std::vector<float> x(3000);
+  pyvoc_mel_recipe r = nvidia();
+  r.floor = 1e-10f;
+  const std::vector<float> without = extracted(r, x);
+  r.epsilon = 1e-9f;
+  const std::vector<float> with = extracted(r, x);
+  r.struct_size = offsetof(pyvoc_mel_recipe, epsilon);
+  EXPECT_EQ(extracted(r, x), without);
+  EXPECT_NE(with, without);
+}
+
 TEST(MelAbi, RefusesImpossibleRecipesAndSamples) {
   pyvoc_extractor* none = nullptr;
   EXPECT_EQ(pyvoc_extractor_open_mel(nullptr, &none), PYVOC_ERROR_ARGUMENT);
@@ -343,6 +406,8 @@ TEST(MelAbi, RefusesImpossibleRecipesAndSamples) {
            [](pyvoc_mel_recipe& x) { x.log = 3; }, [](pyvoc_mel_recipe& x) { x.padding = 2; },
            [](pyvoc_mel_recipe& x) { x.power = 0x80000001u; },
            [](pyvoc_mel_recipe& x) { x.normalized = 2; },
+           [](pyvoc_mel_recipe& x) { x.epsilon = -1.0f; },
+           [](pyvoc_mel_recipe& x) { x.struct_size = offsetof(pyvoc_mel_recipe, min_db); },
            [](pyvoc_mel_recipe& x) { x.hop_length = 0xFFFFFFFFu; },
            [](pyvoc_mel_recipe& x) { x.fft_length = 1023; }}) {
     r = nvidia();

@@ -49,7 +49,8 @@ def linear_mel(pcm: npt.ArrayLike, recipe: MelRecipe) -> Float64:
     window[start : start + recipe.window_length] = 0.5 - 0.5 * np.cos(turn)
     at = recipe.hop_length * np.arange(recipe.frames(x.size))[:, None]
     frames = padded[at + np.arange(recipe.fft_length)] * window
-    spectrum = np.abs(np.fft.rfft(frames)) ** recipe.power
+    bins = np.fft.rfft(frames)
+    spectrum = np.sqrt(bins.real**2 + bins.imag**2 + recipe.epsilon) ** recipe.power
     return np.asarray(spectrum @ filters(recipe).T)
 
 

@@ -273,8 +273,9 @@ typedef struct pyvoc_extractor_info {
 
 /* layout: "lpcnet36" (xiph/LPCNet latest, 36 floats), "lpcnet20" (its first 20), "lpcnet55"
  * (2019), or the mel frames of "mel-nvidia" (Tacotron 2, WaveGlow, MelGAN: 22050 Hz, 80 bands,
- * natural logarithm), "mel-descript" (melgan-neurips: log10, up to 11025 Hz) or "mel-fatchord"
- * (WaveRNN: hop 275, decibels mapped to 0..1). */
+ * natural logarithm), "mel-descript" (melgan-neurips: log10, up to 11025 Hz), "mel-fatchord"
+ * (WaveRNN: hop 275, decibels mapped to 0..1) or "mel-hifigan" (HiFi-GAN: as "mel-nvidia", but
+ * each frame's centre is half a hop later). */
 PYVOC_API pyvoc_status pyvoc_extractor_open(const char* layout, pyvoc_extractor** extractor);
 
 /* The extractor of a model's own features: what pyvoc_stream_push wants. The model may be released
@@ -312,7 +313,8 @@ typedef struct pyvoc_mel_recipe {
   uint32_t pad;        /* samples added at each end */
   uint32_t normalized; /* decibels only: (dB - ref_db - min_db) / -min_db, clipped to 0..1 */
   float ref_db;
-  float min_db; /* < 0 */
+  float min_db;  /* < 0 */
+  float epsilon; /* >= 0: magnitudes are sqrt(re^2 + im^2 + epsilon) */
 } pyvoc_mel_recipe;
 
 /* The extractor of any mel recipe. */

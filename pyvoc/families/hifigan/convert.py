@@ -29,7 +29,7 @@ from pyvoc.families.hifigan.spec import HIFIGAN, HifiganSettings, size_problems,
 _PAIRED, _SINGLE = [1, 3, 5], {3: [1, 2], 5: [2, 6], 7: [3, 12]}
 """Dilations of the published networks: with pairs of convolutions, and without by the kernel."""
 PARALLEL_WAVEGAN = replace(
-    RECIPE, name="custom", pad=512, fmin=80.0, fmax=7600.0, log="log10", floor=1e-10
+    RECIPE, name="custom", pad=512, epsilon=0.0, fmin=80.0, fmax=7600.0, log="log10", floor=1e-10
 )
 
 

@@ -12,11 +12,12 @@ from mel_sounds import RATE, recordings, variants, voice
 
 from pyvoc import FeatureError, audio, features, mels
 from pyvoc.cli import main
-from pyvoc.container.mel import DESCRIPT, FATCHORD, NVIDIA, RECIPES, MelRecipe
+from pyvoc.container.mel import DESCRIPT, FATCHORD, HIFIGAN, NVIDIA, RECIPES, MelRecipe
 from pyvoc.melcheck import Report, check_array, check_rows
 
 TOLD = {"log", "power", "normalized", "floor", "fmin", "fmax"}
-"""Settings that a mel alone tells; the hop, the window and the transform it does not."""
+"""Settings that a mel alone tells; the hop, the window, the transform and the padding it does not:
+`NVIDIA` and `HIFIGAN` are each other's likeness."""
 
 
 def expected(recipe: MelRecipe, target: MelRecipe, rows: np.ndarray) -> set[str]:
@@ -167,6 +168,70 @@ def test_the_recording_settles_it() -> None:
     assert named(other) == {"audio"}
 
 
+@pytest.mark.parametrize("sound", sounds())
+def test_half_a_hop_is_told_by_the_recording_alone(sound: object) -> None:
+    pcm = signal(sound)[: 2 * RATE]
+    for made, target in ((NVIDIA, HIFIGAN), (HIFIGAN, NVIDIA)):
+        rows = features.extract(pcm, recipe=made)
+        alone = check(rows, target)
+        assert alone.fits
+        (note,) = (note for note in alone.notes if f"could as well be {made.name}" in note)
+        assert "256 t + 128" in note and "--audio" in note
+        proven = check(rows, made, pcm=pcm)
+        assert proven.fits and not any("as well be" in note for note in proven.notes)
+        # One frame fewer is the other's number, or less than either; half of them, and rounded.
+        for mel in (rows[:-1], rows[: len(rows) // 2].astype(np.float16)):
+            report = check(mel, target, pcm=pcm)
+            (finding,) = report.findings
+            assert finding.setting == "pad" and not report.fixable
+            assert finding.found.startswith(f"{made.pad} samples: frame t is centred at sample 256")
+            assert ("256 t + 128" in finding.found) == (made is HIFIGAN)
+            assert ("256 t + 128" in finding.expected) == (made is NVIDIA)
+        report = check(rows / np.float32(np.log(10)), target, pcm=pcm)
+        assert named(report) == {"log", "pad"} and not report.fixable
+        cut = check(rows[:-1], made, pcm=pcm)
+        (finding,) = cut.findings
+        assert finding.setting == "frames" and not cut.fixable
+        assert finding.found == f"the first {len(rows) - 1}" and finding.expected == f"{len(rows)}"
+
+
+def test_a_steady_sound_is_not_accused_of_another_padding() -> None:
+    """Half a hop is two periods of it: every padding gives the same frames, but for the ends."""
+    pcm = np.convolve(np.arange(2 * RATE) % 64 == 0, np.hanning(9))[: 2 * RATE].astype(np.float32)
+    for made, target in ((NVIDIA, HIFIGAN), (HIFIGAN, NVIDIA)):
+        rows = features.extract(pcm, recipe=made)
+        assert not named(check(rows, made, pcm=pcm)) & {"pad", "frames", "audio"}
+        # One padding is nearer by a hair, which proves nothing: the ends do not fit.
+        report = check(rows[:-1], target, pcm=pcm)
+        assert named(report) & {"frames", "audio"} and "pad" not in named(report)
+        assert not report.fixable
+
+
+def test_no_other_preset_has_a_likeness() -> None:
+    for recipe in (DESCRIPT, FATCHORD):
+        report = check(features.extract(voice(2.0), recipe=recipe), recipe)
+        assert report.fits and not any("as well be" in note for note in report.notes)
+    wrong = check(features.extract(voice(2.0), recipe=replace(NVIDIA, power=2)), NVIDIA)
+    assert not wrong.fits and not any("as well be" in note for note in wrong.notes)
+    # Unpadded frames begin two hops later.
+    pcm = voice(2.0)
+    report = check(features.extract(pcm, recipe=replace(NVIDIA, pad=0)), NVIDIA, pcm=pcm)
+    (finding,) = report.findings
+    assert finding.found == "0 samples: frame t is centred at sample 256 t + 512"
+
+
+def test_the_number_under_the_root_is_named() -> None:
+    """It shows near the clamp only, and only beside the recording."""
+    pcm = 0.05 * voice(4.0)
+    for made, target in ((0.0, 1e-9), (1e-9, 0.0), (1e-6, 1e-9)):
+        rows = features.extract(pcm, recipe=replace(HIFIGAN, epsilon=made))
+        report = check(rows, replace(HIFIGAN, epsilon=target), pcm=pcm)
+        (finding,) = report.findings
+        assert finding.setting == "epsilon" and not report.fixable
+        assert (finding.found, finding.expected) == (f"{made:g}", f"{target:g}")
+        assert check(rows, replace(HIFIGAN, epsilon=made), pcm=pcm).fits
+
+
 def test_wrong_bands_and_bad_values() -> None:
     rows = features.extract(voice(2.0), recipe=NVIDIA)
     assert named(check(rows[:, :79], NVIDIA)) == {"bands"}
@@ -311,6 +376,10 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     )
     assert "could be" in capsys.readouterr().out
     assert main([*base, "descript", "--fix", "-o", str(tmp_path / "c.npy")]) == 1
+    assert not (tmp_path / "c.npy").exists()
+    recording = ["--audio", str(tmp_path / "a.wav")]
+    assert main([*base, "hifigan", *recording, "--fix", "-o", str(tmp_path / "c.npy")]) == 1
+    assert "expected 384 samples: frame t is centred at" in capsys.readouterr().out
     assert not (tmp_path / "c.npy").exists()
     np.save(tmp_path / "nan.npy", rows * np.float32("nan"))
     assert main(["check-mel", str(tmp_path / "nan.npy"), "--recipe", "nvidia"]) == 3

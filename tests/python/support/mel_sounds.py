@@ -81,5 +81,7 @@ def variants() -> dict[str, MelRecipe]:
             **{f"hop{hop}": {"hop_length": hop} for hop in (256, 275, 300)},
         }
         for name, change in changes.items():
-            found[f"{preset.name}-{name}"] = replace(preset, name="custom", **change)  # type: ignore[arg-type]
+            recipe = replace(preset, name="custom", **change)  # type: ignore[arg-type]
+            if not recipe.same_numbers(preset):
+                found[f"{preset.name}-{name}"] = recipe
     return found
