@@ -355,6 +355,7 @@ void Generator<X>::average(std::size_t k) PYVOC_RT {
     s.averaged = until;
     for (ChainState& chain : s.chains) chain.result.drop_before(until);
   }
+  if (s.value.end() == 0) return;  // rows that are cut may still be written
   std::int64_t summed = s.value.end();
   for (const ChainState& chain : s.chains) summed = std::min(summed, chain.blocks[0].done);
   s.value.drop_before(summed);

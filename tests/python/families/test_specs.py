@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import hifigan_files
 import melgan_files
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from pyvoc.errors import UnsupportedError
 from pyvoc.families import get, spec_of
 from pyvoc.quant import encode
 
-FAMILIES = (melgan_files.FILES, waveglow_files.FILES, wavernn_files.FILES)
+FAMILIES = (hifigan_files.FILES, melgan_files.FILES, waveglow_files.FILES, wavernn_files.FILES)
 MODELS = [(files, path) for files in FAMILIES for path in sorted(files.folder.glob("*.gguf"))]
 EVERY = pytest.mark.parametrize("files", FAMILIES, ids=lambda files: files.family)
 MOST_BYTES = 600_000

@@ -13,6 +13,7 @@ from pyvoc import _pyvoc
 ROOT = Path(__file__).resolve().parents[3]
 TINY = sorted((ROOT / "tests" / "golden").glob("*.gguf"))
 WAVERNN = sorted((ROOT / "tests" / "golden" / "wavernn").glob("*.gguf"))
+HIFIGAN = sorted((ROOT / "tests" / "golden" / "hifigan").glob("*.gguf"))
 MELGAN = sorted((ROOT / "tests" / "golden" / "melgan").glob("*.gguf"))
 WAVEGLOW = sorted((ROOT / "tests" / "golden" / "waveglow").glob("*.gguf"))
 TREE = ROOT / "tests" / "golden" / "tree_sparse.int8.gguf"
