@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,7 +11,7 @@ from pyvoc import families
 from pyvoc.convert.checkpoint import UNTOLD, Checkpoint, Told
 from pyvoc.convert.tensors import find_loader, read_tensors
 from pyvoc.errors import Error, ModelError, OptionError
-from pyvoc.families import options_of
+from pyvoc.families import Family, FileFormat, options_of
 from pyvoc.files.kinds import instead_of, kind_of
 from pyvoc.pickles import HEAD
 
@@ -61,20 +61,21 @@ def detect(
         other = kind_of(path)
         if other is not None and not other.checkpoint:
             raise ModelError(f"{path}: {instead_of(expected, path)}")
-    for family, kind in formats:
-        if head.startswith(kind.magic):
-            if arch not in ("auto", family.name):
-                raise ModelError(
-                    f"{path}: is {kind.what} of {family.title}, expected a {arch} checkpoint"
-                )
-            options_of(family.name, options or {}, what=str(path), command="convert")
-            if told != UNTOLD:
-                raise OptionError(
-                    f"{path}: is {kind.what} of {family.title}, whose rate, features and weights "
-                    "leave no choice"
-                )
-            reader: Reader = family.resolve(kind.reader)
-            return reader
+    format_found = _find_format(formats, head, path)
+    if format_found is not None:
+        family, kind = format_found
+        if arch not in ("auto", family.name):
+            raise ModelError(
+                f"{path}: is {kind.what} of {family.title}, expected a {arch} checkpoint"
+            )
+        options_of(family.name, options or {}, what=str(path), command="convert")
+        if told != UNTOLD:
+            raise OptionError(
+                f"{path}: is {kind.what} of {family.title}, whose rate, features and weights "
+                "leave no choice"
+            )
+        reader: Reader = family.resolve(kind.reader)
+        return reader
     if found is None:
         raise ModelError(f"{path}: begins with {head[:8]!r}, expected {expected}")
     container, load = found
@@ -84,3 +85,14 @@ def detect(
     return partial(
         read_tensors, container=container, load=load, arch=arch, options=options, told=told
     )
+
+
+def _find_format(
+    formats: Sequence[tuple[Family, FileFormat]], head: bytes, path: str | os.PathLike[str]
+) -> tuple[Family, FileFormat] | None:
+    """Whose file it is: where several begin alike, theirs that knows it, then anyone's."""
+    alike = [(family, kind) for family, kind in formats if head.startswith(kind.magic)]
+    for family, kind in alike:
+        if kind.holds is not None and family.resolve(kind.holds)(path):
+            return family, kind
+    return next(((family, kind) for family, kind in alike if kind.holds is None), None)

@@ -26,6 +26,9 @@ class Layout:
         Columns.
     lpc
         First of the 16 LPC columns, or None.
+    octaves
+        The pitch of a period of T samples is log2(256 / T) - 1.5, otherwise (T - 100) / 50. A file
+        does not tell one from the other: a layout of octaves is recognised by its name only.
     """
 
     name: str
@@ -33,6 +36,7 @@ class Layout:
     pitch: int
     correlation: int
     lpc: int | None
+    octaves: bool = False
 
 
 LAYOUTS = {
@@ -41,9 +45,12 @@ LAYOUTS = {
         Layout("lpcnet36", 36, 18, 19, 20),
         Layout("lpcnet20", 20, 18, 19, None),
         Layout("lpcnet55", 55, 36, 37, 39),
+        Layout("opus20", 20, 18, 19, None, octaves=True),
     )
 }
-_BY_DIMS = {layout.dims: layout for layout in LAYOUTS.values()}
+RECOGNISED = tuple(layout for layout in LAYOUTS.values() if not layout.octaves)
+"""Those that a file's width and values tell."""
+_BY_DIMS = {layout.dims: layout for layout in RECOGNISED}
 
 # What extraction can yield, with a margin for features that a network predicted.
 _PITCH_RANGE = (-1.6, 3.4)

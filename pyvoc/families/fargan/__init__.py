@@ -1,0 +1,16 @@
+"""FARGAN (Valin, Mustafa & Buethe 2024): GRUs that write 2.5 ms at a time, with the pitch in mind."""
+
+from pyvoc.families.family import Family, FileFormat
+
+FAMILY = Family(
+    name="fargan",
+    title="FARGAN",
+    spec="spec:FARGAN",
+    checkpoints="DNNw weight blob, PyTorch .pth",
+    files=(
+        FileFormat(b"DNNw", "a DNNw weight blob", "from_dnnw:read_dnnw", holds="from_dnnw:holds"),
+    ),
+    tensors="convert:TENSORS",
+    draws="none: the same features always give the same samples",
+    not_exported="its network runs every 40 samples, and reads those before",
+)
