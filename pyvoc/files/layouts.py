@@ -54,6 +54,7 @@ _BY_DIMS = {layout.dims: layout for layout in RECOGNISED}
 
 # What extraction can yield, with a margin for features that a network predicted.
 _PITCH_RANGE = (-1.6, 3.4)
+_OCTAVE_RANGE = (-1.6, 1.6)
 _CORRELATION_RANGE = (-1.6, 0.8)
 _CEPSTRUM_LIMIT = 40.0
 _LPC_LIMIT = 1000.0
@@ -110,10 +111,10 @@ def relaid(rows: npt.NDArray[np.floating], layout: str) -> Float32 | None:
     -------
     float32 [frames, dims] or None
         All columns but the twenty are zero, the LPC too. None: one of the two is no layout of
-        LPCNet.
+        LPCNet, or its pitch has another unit.
     """
     source, target = _BY_DIMS.get(rows.shape[1]), LAYOUTS.get(layout)
-    if source is None or target is None:
+    if source is None or target is None or source.octaves != target.octaves:
         return None
     out = np.zeros((len(rows), target.dims), dtype=np.float32)
     out[:, :18] = rows[:, :18]
@@ -128,7 +129,7 @@ def objection(rows: Float32, layout: Layout) -> str | None:
     if cepstrum > _CEPSTRUM_LIMIT:
         return f"the cepstrum reaches {cepstrum:.4g}, beyond +-{_CEPSTRUM_LIMIT:g}"
     for name, column, (low, high) in (
-        ("pitch", layout.pitch, _PITCH_RANGE),
+        ("pitch", layout.pitch, _OCTAVE_RANGE if layout.octaves else _PITCH_RANGE),
         ("correlation", layout.correlation, _CORRELATION_RANGE),
     ):
         values = rows[:, column]
@@ -146,7 +147,12 @@ def objection(rows: Float32, layout: Layout) -> str | None:
     return None
 
 
-def check(features: npt.NDArray[np.floating], *, name: str = "the features") -> Layout:
+def check(
+    features: npt.NDArray[np.floating],
+    *,
+    name: str = "the features",
+    wanted: Layout | None = None,
+) -> Layout:
     """Check values and shape of features [frames, dims].
 
     Parameters
@@ -155,6 +161,8 @@ def check(features: npt.NDArray[np.floating], *, name: str = "the features") -> 
         Array to check.
     name
         What to call it in an error.
+    wanted
+        The layout that it is said to be, where that is of its width; otherwise the width tells.
 
     Returns
     -------
@@ -165,7 +173,8 @@ def check(features: npt.NDArray[np.floating], *, name: str = "the features") -> 
     FeatureError
         No frames, NaN or Inf, values that no extraction yields, unknown width, transposed.
     """
-    layout = layout_of(features)
+    said = wanted is not None and features.ndim == 2 and features.shape[1] == wanted.dims
+    layout = wanted if said and wanted is not None else layout_of(features)
     if not len(features):
         raise FeatureError(f"{name} hold no frames")
     rows = np.asarray(features, dtype=np.float32)

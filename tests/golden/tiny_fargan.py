@@ -24,7 +24,10 @@ class TinyFargan:
 
     seed: int
     sizes: tuple[tuple[str, int], ...]
-    settings: FarganSettings = FarganSettings()
+
+    @property
+    def settings(self) -> FarganSettings:
+        return FarganSettings()
 
 
 SYMBOLS = ("P", "C", "D", "S", "A", "N1", "N2", "N3", "K")

@@ -1,4 +1,4 @@
-"""FARGAN (Valin, Mustafa & Buethe 2024): GRUs that write 2.5 ms at a time, with the pitch in mind."""
+"""FARGAN (Valin, Mustafa & Buethe 2024): GRUs that write 2.5 ms at a time."""
 
 from pyvoc.families.family import Family, FileFormat
 

@@ -6,6 +6,7 @@ scales or biases.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -101,14 +102,14 @@ class _Reader:
         return self._ordered(layer, inputs_first.T)
 
     def _outputs(self, layer: Layer, flat: AnyArray) -> int | None:
-        """How many outputs a float layer has: its bias or scale tells; a GRU's, the other matrix."""
+        """How many outputs a float layer has, from its bias or scale; a GRU's, from its size."""
         for leaf in ("bias", "scale", "subias"):
             if (array := self._arrays.get(f"{layer.exported}_{leaf}")) is not None and len(array):
                 return len(array)
         if layer.gates:
             net = layer.exported.rpartition("_")[0]
             recurrent = self._arrays.get(f"{net}_recurrent_weights_float")
-            size = round((0 if recurrent is None else len(recurrent) / 3) ** 0.5)
+            size = math.isqrt(0 if recurrent is None else len(recurrent) // 3)
             if recurrent is not None and size and 3 * size * size == len(recurrent):
                 return 3 * size
         self.problems.append(

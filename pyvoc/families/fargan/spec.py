@@ -22,7 +22,6 @@ from pyvoc.container.layout import (
     TensorSpec,
     read_dims,
 )
-
 from pyvoc.container.tensors import Container, Scalar
 
 FEATURES = 20
