@@ -47,21 +47,19 @@ def detect(
     Error
         The operating system refused to read.
     """
-    try:
-        with open(path, "rb") as file:
-            head = file.read(HEAD)
-            size = os.fstat(file.fileno()).st_size
-    except OSError as error:
-        raise Error(f"{path}: cannot be read: {error.strerror}") from error
+    folder = os.path.isdir(path)
+    head, size = (b"", 0) if folder else _head(path)
     formats = [(family, kind) for family in families.everyone() for kind in family.files]
     whats = ", ".join(kind.what for _, kind in formats)
     expected = f"{whats}, or a checkpoint of PyTorch, safetensors or MindSpore"
     found = find_loader(head, size)
-    if found is None or found[0] == "torch":
+    format_found = _find_format(formats, head, path)
+    if format_found is None and folder:
+        raise ModelError(f"{path}: is a folder, expected {expected}")
+    if format_found is None and (found is None or found[0] == "torch"):
         other = kind_of(path)
         if other is not None and not other.checkpoint:
             raise ModelError(f"{path}: {instead_of(expected, path)}")
-    format_found = _find_format(formats, head, path)
     if format_found is not None:
         family, kind = format_found
         if arch not in ("auto", family.name):
@@ -85,6 +83,14 @@ def detect(
     return partial(
         read_tensors, container=container, load=load, arch=arch, options=options, told=told
     )
+
+
+def _head(path: str | os.PathLike[str]) -> tuple[bytes, int]:
+    try:
+        with open(path, "rb") as file:
+            return file.read(HEAD), os.fstat(file.fileno()).st_size
+    except OSError as error:
+        raise Error(f"{path}: cannot be read: {error.strerror}") from error
 
 
 def _find_format(

@@ -118,7 +118,7 @@ class FileFormat:
     Parameters
     ----------
     magic
-        The first bytes.
+        The first bytes; empty: `holds` alone tells, also of a folder.
     what
         For people: ``a Keras HDF5 checkpoint``.
     reader

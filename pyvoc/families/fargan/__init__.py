@@ -6,9 +6,16 @@ FAMILY = Family(
     name="fargan",
     title="FARGAN",
     spec="spec:FARGAN",
-    checkpoints="DNNw weight blob, PyTorch .pth",
+    checkpoints="Opus's sources (a folder, .tar.gz, dnn/fargan_data.c), DNNw weight blob, PyTorch "
+    ".pth",
     files=(
         FileFormat(b"DNNw", "a DNNw weight blob", "from_dnnw:read_dnnw", holds="from_dnnw:holds"),
+        FileFormat(
+            b"",
+            "Opus's sources (a folder, its .tar.gz, or dnn/fargan_data.c)",
+            "from_sources:read_sources",
+            holds="from_sources:holds",
+        ),
     ),
     tensors="convert:TENSORS",
     draws="none: the same features always give the same samples",

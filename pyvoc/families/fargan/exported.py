@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
@@ -26,7 +27,9 @@ _UNIT = np.float32(127)
 _LEAVES = ("weights_float", "weights_int8", "scale", "subias", "bias")
 
 
-def read_arrays(arrays: Mapping[str, AnyArray], *, source: str, format: str) -> Checkpoint:
+def read_arrays(
+    arrays: Mapping[str, AnyArray], *, source: str, format: str, file: Path | None = None
+) -> Checkpoint:
     """Bring exported arrays to the terms of our spec.
 
     Parameters
@@ -37,6 +40,8 @@ def read_arrays(arrays: Mapping[str, AnyArray], *, source: str, format: str) -> 
         For errors.
     format
         For ``pyvoc.source.format``.
+    file
+        For the checkpoint's.
 
     Returns
     -------
@@ -71,6 +76,7 @@ def read_arrays(arrays: Mapping[str, AnyArray], *, source: str, format: str) -> 
         FarganSettings().metadata(),
         f"{format}.{'int8' if reader.kept else 'float'}",
         kept=reader.kept,
+        file=file,
         rate_from="the network",
     )
 
