@@ -50,7 +50,7 @@ def detect(
     folder = os.path.isdir(path)
     head, size = (b"", 0) if folder else _head(path)
     formats = [(family, kind) for family in families.everyone() for kind in family.files]
-    whats = ", ".join(kind.what for _, kind in formats)
+    whats = ", ".join(dict.fromkeys(kind.what for _, kind in formats))
     expected = f"{whats}, or a checkpoint of PyTorch, safetensors or MindSpore"
     found = find_loader(head, size)
     format_found = _find_format(formats, head, path)

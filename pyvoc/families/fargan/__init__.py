@@ -12,7 +12,7 @@ FAMILY = Family(
         FileFormat(b"DNNw", "a DNNw weight blob", "from_dnnw:read_dnnw", holds="from_dnnw:holds"),
         FileFormat(
             b"",
-            "Opus's sources (a folder, its .tar.gz, or dnn/fargan_data.c)",
+            "Opus's sources (a folder, an archive, or dnn/fargan_data.c)",
             "from_sources:read_sources",
             holds="from_sources:holds",
         ),

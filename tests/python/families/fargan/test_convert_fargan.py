@@ -1,4 +1,4 @@
-"""FARGAN's checkpoints: weight blobs, C sources in every wrapping, PyTorch's; honest and hostile."""
+"""FARGAN's checkpoints: weight blobs, C sources in every wrapping, PyTorch's, and broken ones."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_other_networks_beside_it(tmp_path: Path) -> None:
     path = wrapped("file", tmp_path, arrays | {"pitchdnn_x": np.ones(2, "<f4")})
     convert(path, tmp_path / "n.gguf", arch="fargan")
     # and LPCNet's blobs are still LPCNet's
-    other = write_blob(tmp_path / "lpcnet", Upstream().records())
+    other = write_blob(tmp_path / "lpcnet", Upstream().blob_records(int8=False))
     assert detect(other)(other).spec.architecture == "pyvoc.lpcnet"
     with pytest.raises(ModelError, match="expected a lpcnet checkpoint"):
         detect(path, "lpcnet")
