@@ -253,7 +253,7 @@ def test_arch_forces(tmp_path: Path) -> None:
         read(path, "lpcnet")
     with pytest.raises(ModelError, match="a DNNw weight blob of LPCNet, expected a melgan"):
         read(_bytes(tmp_path / "y", b"DNNw" + bytes(60)), "melgan")
-    with pytest.raises(Error, match="expected auto, lpcnet, melgan"):
+    with pytest.raises(Error, match="expected auto, fargan, lpcnet, melgan"):
         convert(path, tmp_path / "m.gguf", arch="hifigan")
 
 
