@@ -56,7 +56,8 @@ def detect(
     format_found = _find_format(formats, head, path)
     if format_found is None and folder:
         raise ModelError(f"{path}: is a folder, expected {expected}")
-    if format_found is None and (found is None or found[0] == "torch"):
+    known = format_found is not None and format_found[1].holds is not None
+    if not known and (found is None or found[0] == "torch"):
         other = kind_of(path)
         if other is not None and not other.checkpoint:
             raise ModelError(f"{path}: {instead_of(expected, path)}")
