@@ -123,6 +123,12 @@ def relaid(rows: npt.NDArray[np.floating], layout: str) -> Float32 | None:
     return out
 
 
+def octaves_of(pitch: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    """The pitch of a layout of octaves, from that of the same periods in LPCNet's layouts."""
+    periods = 50 * (np.asarray(pitch, np.float64) + 2)
+    return np.clip(np.log2(256 / np.maximum(periods, 1)) - 1.5, -1.5, 1.5)
+
+
 def objection(rows: Float32, layout: Layout) -> str | None:
     """Why finite rows cannot be of a layout, or None."""
     cepstrum = np.abs(rows[:, :18]).max()

@@ -18,6 +18,7 @@ FAMILY = Family(
         ),
     ),
     tensors="convert:TENSORS",
+    report="report:compare",
     draws="none: the same features always give the same samples",
     not_exported="its network runs every 40 samples, and reads those before",
 )
