@@ -1,13 +1,17 @@
 // pyvoc._pyvoc.testing: what parity tests need to see of a model's inside. Not part of the API.
 #include <pybind11/numpy.h>
+#include <pybind11/stl.h>
 
 #include <cstring>
+#include <memory>
+#include <optional>
 #include <string>
 
 #include "api/handles.h"
 #include "arrays.h"
 #include "base/denormals.h"
 #include "model.h"
+#include "models/fargan/fargan.h"
 #include "models/lpcnet/lpcnet.h"
 #include "models/wavernn/wavernn.h"
 
@@ -144,6 +148,33 @@ py::dict wavernn_steps(const Model& model, const FloatArray& features, std::size
   return out;
 }
 
+// The samples of a call for each frame, -1..1, after priming with `samples` and their five frames;
+// `histories`: what the network looks back on before each call, or nothing.
+py::array_t<float> fargan_calls(const Model& model, const FloatArray& samples,
+                                const FloatArray& priming, const FloatArray& features,
+                                const std::optional<FloatArray>& histories) {
+  using namespace models::fargan;
+  const Fargan& net = inside<Fargan>(model);
+  check_frames(priming, kFeatures);
+  check_frames(features, kFeatures);
+  const py::ssize_t frames = features.shape(0);
+  if (samples.size() != kPriming || priming.shape(0) != kPrimingFrames ||
+      (histories && histories->size() != frames * kHistory)) {
+    raise(PYVOC_ERROR_ARGUMENT, "320 samples, 5 frames and histories of 256 are expected");
+  }
+  Rows out(static_cast<std::size_t>(frames), kFrameSize);
+  const std::unique_ptr<models::fargan::Synthesis> session = net.start();
+  const DenormalGuard guard;
+  session->prime(samples.data(), priming.data());
+  float block[kFrameSize];
+  for (py::ssize_t i = 0; i < frames; ++i) {
+    if (histories) session->force(histories->data() + i * kHistory);
+    session->call(features.data() + i * kFeatures, block);
+    out.put(static_cast<std::size_t>(i), block);
+  }
+  return out.array;
+}
+
 // Seconds that each group of a model's layers took to synthesise `features`, on one thread.
 py::dict group_seconds(const Model& model, const FloatArray& features) {
   const models::Vocoder& vocoder = *model.get()->vocoder;
@@ -172,6 +203,9 @@ void bind_testing(py::module_& module) {
               py::arg("pcm").noconvert());
   testing.def("wavernn_steps", &wavernn_steps, py::arg("model"), py::arg("features").noconvert(),
               py::arg("first"), py::arg("fed").noconvert());
+  testing.def("fargan_calls", &fargan_calls, py::arg("model"), py::arg("samples").noconvert(),
+              py::arg("priming").noconvert(), py::arg("features").noconvert(),
+              py::arg("histories") = py::none());
   testing.def("group_seconds", &group_seconds, py::arg("model"), py::arg("features").noconvert());
   bind_kernel_rate(testing);
 }

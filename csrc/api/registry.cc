@@ -8,7 +8,7 @@
 // The families of this build: the folders of models/, each of which defines `load`. Adding one is a
 // word.
 #define PYVOC_FAMILIES(family) \
-  family(hifigan) family(lpcnet) family(melgan) family(waveglow) family(wavernn)
+  family(fargan) family(hifigan) family(lpcnet) family(melgan) family(waveglow) family(wavernn)
 
 #define PYVOC_DECLARE(name)       \
   namespace pyvoc::models::name { \

@@ -1,17 +1,25 @@
 #include "dsp/lpcnet_extractor.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace pyvoc::dsp {
 namespace {
 
 constexpr float kPcmScale = 32768.0f;
 constexpr std::size_t kPlainDims = 20;
+constexpr std::size_t kPitch = 18;
+
+// Of LPCNet's pitch feature, 0.02 T - 2.
+float octaves_of(float pitch) PYVOC_RT {
+  const float period = 50.0f * (pitch + 2.0f);
+  return std::clamp(std::log2(256.0f / std::max(period, 1.0f)) - 1.5f, kLeastOctave, kMostOctave);
+}
 
 }  // namespace
 
 std::optional<Layout> find_layout(std::string_view name) {
-  for (Layout layout : {Layout::kLpcnet36, Layout::kLpcnet20, Layout::kLpcnet55}) {
+  for (Layout layout : {Layout::kLpcnet36, Layout::kLpcnet20, Layout::kLpcnet55, Layout::kOpus20}) {
     if (name == layout_name(layout)) return layout;
   }
   return std::nullopt;
@@ -23,6 +31,8 @@ const char* layout_name(Layout layout) {
       return "lpcnet36";
     case Layout::kLpcnet20:
       return "lpcnet20";
+    case Layout::kOpus20:
+      return "opus20";
     case Layout::kLpcnet55:
       break;
   }
@@ -36,7 +46,8 @@ LpcnetExtractor::LpcnetExtractor(Layout layout, const kernels::KernelTable& tabl
 }
 
 std::size_t LpcnetExtractor::dims() const {
-  return layout_ == Layout::kLpcnet20 ? kPlainDims : static_cast<std::size_t>(analysis_.row_size());
+  const bool plain = layout_ == Layout::kLpcnet20 || layout_ == Layout::kOpus20;
+  return plain ? kPlainDims : static_cast<std::size_t>(analysis_.row_size());
 }
 
 std::size_t LpcnetExtractor::latency_samples() const {
@@ -71,7 +82,9 @@ std::size_t LpcnetExtractor::push(Span<const float> pcm, float* out) PYVOC_RT {
     const int rows = analysis_.frame(frame_);
     for (int k = 0; k < rows; ++k) {
       const float* source = analysis_.rows() + static_cast<std::size_t>(k) * row;
-      std::copy(source, source + width, out + written++ * width);
+      float* to = out + written++ * width;
+      std::copy(source, source + width, to);
+      if (layout_ == Layout::kOpus20) to[kPitch] = octaves_of(to[kPitch]);
     }
   }
   return written;

@@ -21,11 +21,15 @@ enum class Layout {
   kLpcnet36,  // latest
   kLpcnet20,  // latest without the LPC
   kLpcnet55,  // 2019
+  kOpus20,    // latest without the LPC, the pitch in octaves as Opus has it
 };
+
+// What Opus calls the pitch of a period of T samples is log2(256 / T) - 1.5, of 32 to 256 samples.
+constexpr float kLeastOctave = -1.5f, kMostOctave = 1.5f;
 
 std::optional<Layout> find_layout(std::string_view name);
 const char* layout_name(Layout layout);
-constexpr const char* kLayoutNames = "lpcnet36, lpcnet20, lpcnet55";
+constexpr const char* kLayoutNames = "lpcnet36, lpcnet20, lpcnet55, opus20";
 
 class LpcnetExtractor final : public FeatureExtractor {
  public:

@@ -13,6 +13,8 @@ constexpr double kPi = 3.14159265358979323846;
 constexpr float kPitchOffset = 2.0f, kLowestPitch = 0.02f * 32 - 2.0f,
                 kHighestPitch = 0.02f * 255 - 2.0f;
 
+constexpr float kSemitones = 12.0f;  // of an octave
+
 // Where x lies among rising values: index and fraction; the ends are held.
 double place_of(double x, const double* values, std::size_t n) PYVOC_RT {
   if (!(x > values[0])) return 0.0;
@@ -26,7 +28,8 @@ double place_of(double x, const double* values, std::size_t n) PYVOC_RT {
 
 }  // namespace
 
-VoiceShift::VoiceShift(Layout layout) : pitch_column_(layout == Layout::kLpcnet55 ? 36 : 18) {
+VoiceShift::VoiceShift(Layout layout)
+    : pitch_column_(layout == Layout::kLpcnet55 ? 36 : 18), octaves_(layout == Layout::kOpus20) {
   warp_cepstrum(1.0);
 }
 
@@ -101,7 +104,10 @@ void VoiceShift::apply(float* frame) const PYVOC_RT {
     }
     return;
   }
-  if (pitch_ != 0.0f) {
+  if (pitch_ != 0.0f && octaves_) {
+    float& pitch = frame[pitch_column_];
+    pitch = std::clamp(pitch + pitch_ / kSemitones, kLeastOctave, kMostOctave);
+  } else if (pitch_ != 0.0f) {
     const float shifted = (frame[pitch_column_] + kPitchOffset) * period_ratio_ - kPitchOffset;
     frame[pitch_column_] = std::clamp(shifted, kLowestPitch, kHighestPitch);
   }

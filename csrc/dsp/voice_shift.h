@@ -43,6 +43,7 @@ class VoiceShift {
   // LPCNet: the column of the pitch, what its period is multiplied by, and the cepstrum's new
   // values: matrix times old ones plus offset.
   std::size_t pitch_column_ = 0;
+  bool octaves_ = false;  // the pitch is one of octaves, which are added to
   float period_ratio_ = 1.0f;
   float matrix_[kBands][kBands];
   float offset_[kBands];

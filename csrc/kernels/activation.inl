@@ -59,6 +59,12 @@ inline void tanh_f32(float* x, std::int32_t n) noexcept {
   for (std::int32_t i = 0; i < n; i += 16) store(x + i, tanh<Precision::kPrecise>(load(x + i)));
 }
 
+inline void gate_f32(float* x, const float* gates, std::int32_t n) noexcept {
+  for (std::int32_t i = 0; i < n; i += 16) {
+    store(x + i, mul(load(x + i), sigmoid<Precision::kPrecise>(load(gates + i))));
+  }
+}
+
 inline void scale_i32(const std::int32_t* sums, const float* scale, const float* offset,
                       const float* init, float* y, std::int32_t n) noexcept {
   for (std::int32_t i = 0; i < n; i += 16) {

@@ -130,6 +130,8 @@
   K(sparse16x1_f32, (const Sparse16x1& w, const float* x, float* y))                            \
   /* x[i] = tanh(x[i]), in place; n is padded to 16. */                                         \
   K(tanh_f32, (float* x, std::int32_t n))                                                       \
+  /* x[i] *= logistic function of gates[i]; n is padded to 16. */                               \
+  K(gate_f32, (float* x, const float* gates, std::int32_t n))                                   \
   /* GRU gates: <rows>_<recurrent>; "none": no table rows. */                                   \
   K(gru_none_f32, (const GruGates& g))                                                          \
   K(gru_f32_f32, (const GruGates& g))                                                           \

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from pyvoc.container import ModelSpec
 from pyvoc.container.mel import LAYOUT as MEL
@@ -62,6 +63,8 @@ class Checkpoint:
         ``plain``, or the name of the averaged ones that were taken.
     sparsity
         The fraction of blocks that the user wants to be zero; None prunes nothing.
+    file
+        What was read of a folder; None: what the user named.
     """
 
     spec: ModelSpec
@@ -73,6 +76,7 @@ class Checkpoint:
     rate_from: str = ""
     weights: str = PLAIN
     sparsity: float | None = None
+    file: Path | None = None
 
     @property
     def sample_rate(self) -> int:

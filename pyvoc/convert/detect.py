@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,7 +11,7 @@ from pyvoc import families
 from pyvoc.convert.checkpoint import UNTOLD, Checkpoint, Told
 from pyvoc.convert.tensors import find_loader, read_tensors
 from pyvoc.errors import Error, ModelError, OptionError
-from pyvoc.families import options_of
+from pyvoc.families import Family, FileFormat, options_of
 from pyvoc.files.kinds import instead_of, kind_of
 from pyvoc.pickles import HEAD
 
@@ -47,34 +47,34 @@ def detect(
     Error
         The operating system refused to read.
     """
-    try:
-        with open(path, "rb") as file:
-            head = file.read(HEAD)
-            size = os.fstat(file.fileno()).st_size
-    except OSError as error:
-        raise Error(f"{path}: cannot be read: {error.strerror}") from error
+    folder = os.path.isdir(path)
+    head, size = (b"", 0) if folder else _head(path)
     formats = [(family, kind) for family in families.everyone() for kind in family.files]
-    whats = ", ".join(kind.what for _, kind in formats)
+    whats = ", ".join(dict.fromkeys(kind.what for _, kind in formats))
     expected = f"{whats}, or a checkpoint of PyTorch, safetensors or MindSpore"
     found = find_loader(head, size)
-    if found is None or found[0] == "torch":
+    format_found = _find_format(formats, head, path)
+    if format_found is None and folder:
+        raise ModelError(f"{path}: is a folder, expected {expected}")
+    known = format_found is not None and format_found[1].holds is not None
+    if not known and (found is None or found[0] == "torch"):
         other = kind_of(path)
         if other is not None and not other.checkpoint:
             raise ModelError(f"{path}: {instead_of(expected, path)}")
-    for family, kind in formats:
-        if head.startswith(kind.magic):
-            if arch not in ("auto", family.name):
-                raise ModelError(
-                    f"{path}: is {kind.what} of {family.title}, expected a {arch} checkpoint"
-                )
-            options_of(family.name, options or {}, what=str(path), command="convert")
-            if told != UNTOLD:
-                raise OptionError(
-                    f"{path}: is {kind.what} of {family.title}, whose rate, features and weights "
-                    "leave no choice"
-                )
-            reader: Reader = family.resolve(kind.reader)
-            return reader
+    if format_found is not None:
+        family, kind = format_found
+        if arch not in ("auto", family.name):
+            raise ModelError(
+                f"{path}: is {kind.what} of {family.title}, expected a {arch} checkpoint"
+            )
+        options_of(family.name, options or {}, what=str(path), command="convert")
+        if told != UNTOLD:
+            raise OptionError(
+                f"{path}: is {kind.what} of {family.title}, whose rate, features and weights "
+                "leave no choice"
+            )
+        reader: Reader = family.resolve(kind.reader)
+        return reader
     if found is None:
         raise ModelError(f"{path}: begins with {head[:8]!r}, expected {expected}")
     container, load = found
@@ -84,3 +84,22 @@ def detect(
     return partial(
         read_tensors, container=container, load=load, arch=arch, options=options, told=told
     )
+
+
+def _head(path: str | os.PathLike[str]) -> tuple[bytes, int]:
+    try:
+        with open(path, "rb") as file:
+            return file.read(HEAD), os.fstat(file.fileno()).st_size
+    except OSError as error:
+        raise Error(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _find_format(
+    formats: Sequence[tuple[Family, FileFormat]], head: bytes, path: str | os.PathLike[str]
+) -> tuple[Family, FileFormat] | None:
+    """Whose file it is: where several begin alike, theirs that knows it, then anyone's."""
+    alike = [(family, kind) for family, kind in formats if head.startswith(kind.magic)]
+    for family, kind in alike:
+        if kind.holds is not None and family.resolve(kind.holds)(path):
+            return family, kind
+    return next(((family, kind) for family, kind in alike if kind.holds is None), None)

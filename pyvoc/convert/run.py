@@ -138,9 +138,9 @@ def convert(
         known = ", ".join(families.names())
         raise Error(f"architecture '{arch}' is unknown, expected auto, {known}")
     check_outputs([target], inputs=[source, mel])
-    digest = _sha256(source)
     told = Told(rate, recipe, weights)
     checkpoint = detect(source, arch, options=options, told=told)(source)
+    digest = _sha256(checkpoint.file or source)
     sparsity = checkpoint.sparsity
     arrays, sparse = prune(
         checkpoint.spec, checkpoint.arrays, metadata=checkpoint.metadata, sparsity=sparsity

@@ -118,16 +118,20 @@ class FileFormat:
     Parameters
     ----------
     magic
-        The first bytes.
+        The first bytes; empty: `holds` alone tells, also of a folder.
     what
         For people: ``a Keras HDF5 checkpoint``.
     reader
         ``module:function`` of the family: path -> `pyvoc.convert.Checkpoint`.
+    holds
+        Where files of several families begin alike: ``module:function``, path -> whether it is this
+        family's. None: it is, if it is no other's.
     """
 
     magic: bytes
     what: str
     reader: str
+    holds: str | None = None
 
 
 @dataclass(frozen=True)

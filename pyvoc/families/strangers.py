@@ -20,7 +20,6 @@ _NETWORKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ),
     ("WaveNet (r9y9/wavenet_vocoder)", (r"first_conv\.", r"conv_layers\.\d+\.conv1x1_out")),
     ("Vocos", (r"backbone\.convnext\.\d+\.", r"head\.out\.")),
-    ("FARGAN", (r"cond_net\.", r"sig_net\.")),
     ("DiffWave", (r"diffusion_embedding\.", r"residual_layers\.\d+\.")),
     ("UnivNet", (r"res_stack\.\d+\.kernel_predictor\.",)),
     ("EnCodec", (r"quantizer\.vq\.layers\.", r"decoder\.")),

@@ -9,6 +9,7 @@ layout     dims  columns
 ========== ===== ======================================================================
 lpcnet36   36    cepstrum 0..17, pitch 18, correlation 19, LPC 20..35
 lpcnet20   20    the first 20 of lpcnet36: what the network is fed
+opus20     20    the same in Opus, but the pitch is log2(256 / T) - 1.5; told by its name only
 lpcnet55   55    cepstrum 0..17, zeros 18..35, pitch 36, correlation 37, residual 38, LPC 39..54
 ========== ===== ======================================================================
 
@@ -33,7 +34,15 @@ from pyvoc.errors import AudioError, Error, FeatureError
 from pyvoc.files import audio, mels
 from pyvoc.files.atomic import atomic_open
 from pyvoc.files.kinds import instead_of
-from pyvoc.files.layouts import LAYOUTS, Layout, check, find_layout, layout_of, objection
+from pyvoc.files.layouts import (
+    LAYOUTS,
+    RECOGNISED,
+    Layout,
+    check,
+    find_layout,
+    layout_of,
+    objection,
+)
 
 if TYPE_CHECKING:
     from pyvoc.runtime.model import Model
@@ -339,7 +348,7 @@ def load(path: str | os.PathLike[str], *, layout: str | None = None) -> Float32:
         rows = _parse_npy(data, source)
     else:
         rows = _parse_raw(data, source, wanted)
-    found = check(rows, name=f"'{source}'")
+    found = check(rows, name=f"'{source}'", wanted=wanted)
     if wanted is not None and found != wanted:
         raise FeatureError(f"'{source}' holds {found.name} features; expected {wanted.name}")
     return rows
@@ -367,7 +376,7 @@ def _parse_raw(data: bytes, source: Path, wanted: Layout | None) -> Float32:
     if not np.isfinite(flat).all():
         at = int(np.argmin(np.isfinite(flat)))
         raise FeatureError(f"'{source}' holds NaN or infinite values, first at float {at}")
-    candidates = [wanted] if wanted is not None else list(LAYOUTS.values())
+    candidates = RECOGNISED if wanted is None else (wanted,)
     fitting = [layout for layout in candidates if flat.size % layout.dims == 0]
     if not fitting:
         widths = " or ".join(str(layout.dims) for layout in candidates)

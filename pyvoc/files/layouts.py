@@ -26,6 +26,9 @@ class Layout:
         Columns.
     lpc
         First of the 16 LPC columns, or None.
+    octaves
+        The pitch of a period of T samples is log2(256 / T) - 1.5, otherwise (T - 100) / 50. A file
+        does not tell one from the other: a layout of octaves is recognised by its name only.
     """
 
     name: str
@@ -33,6 +36,7 @@ class Layout:
     pitch: int
     correlation: int
     lpc: int | None
+    octaves: bool = False
 
 
 LAYOUTS = {
@@ -41,12 +45,16 @@ LAYOUTS = {
         Layout("lpcnet36", 36, 18, 19, 20),
         Layout("lpcnet20", 20, 18, 19, None),
         Layout("lpcnet55", 55, 36, 37, 39),
+        Layout("opus20", 20, 18, 19, None, octaves=True),
     )
 }
-_BY_DIMS = {layout.dims: layout for layout in LAYOUTS.values()}
+RECOGNISED = tuple(layout for layout in LAYOUTS.values() if not layout.octaves)
+"""Those that a file's width and values tell."""
+_BY_DIMS = {layout.dims: layout for layout in RECOGNISED}
 
 # What extraction can yield, with a margin for features that a network predicted.
 _PITCH_RANGE = (-1.6, 3.4)
+_OCTAVE_RANGE = (-1.6, 1.6)
 _CORRELATION_RANGE = (-1.6, 0.8)
 _CEPSTRUM_LIMIT = 40.0
 _LPC_LIMIT = 1000.0
@@ -103,10 +111,10 @@ def relaid(rows: npt.NDArray[np.floating], layout: str) -> Float32 | None:
     -------
     float32 [frames, dims] or None
         All columns but the twenty are zero, the LPC too. None: one of the two is no layout of
-        LPCNet.
+        LPCNet, or its pitch has another unit.
     """
     source, target = _BY_DIMS.get(rows.shape[1]), LAYOUTS.get(layout)
-    if source is None or target is None:
+    if source is None or target is None or source.octaves != target.octaves:
         return None
     out = np.zeros((len(rows), target.dims), dtype=np.float32)
     out[:, :18] = rows[:, :18]
@@ -115,13 +123,19 @@ def relaid(rows: npt.NDArray[np.floating], layout: str) -> Float32 | None:
     return out
 
 
+def octaves_of(pitch: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
+    """The pitch of a layout of octaves, from that of the same periods in LPCNet's layouts."""
+    periods = 50 * (np.asarray(pitch, np.float64) + 2)
+    return np.clip(np.log2(256 / np.maximum(periods, 1)) - 1.5, -1.5, 1.5)
+
+
 def objection(rows: Float32, layout: Layout) -> str | None:
     """Why finite rows cannot be of a layout, or None."""
     cepstrum = np.abs(rows[:, :18]).max()
     if cepstrum > _CEPSTRUM_LIMIT:
         return f"the cepstrum reaches {cepstrum:.4g}, beyond +-{_CEPSTRUM_LIMIT:g}"
     for name, column, (low, high) in (
-        ("pitch", layout.pitch, _PITCH_RANGE),
+        ("pitch", layout.pitch, _OCTAVE_RANGE if layout.octaves else _PITCH_RANGE),
         ("correlation", layout.correlation, _CORRELATION_RANGE),
     ):
         values = rows[:, column]
@@ -139,7 +153,12 @@ def objection(rows: Float32, layout: Layout) -> str | None:
     return None
 
 
-def check(features: npt.NDArray[np.floating], *, name: str = "the features") -> Layout:
+def check(
+    features: npt.NDArray[np.floating],
+    *,
+    name: str = "the features",
+    wanted: Layout | None = None,
+) -> Layout:
     """Check values and shape of features [frames, dims].
 
     Parameters
@@ -148,6 +167,8 @@ def check(features: npt.NDArray[np.floating], *, name: str = "the features") -> 
         Array to check.
     name
         What to call it in an error.
+    wanted
+        The layout that it is said to be, where that is of its width; otherwise the width tells.
 
     Returns
     -------
@@ -158,7 +179,8 @@ def check(features: npt.NDArray[np.floating], *, name: str = "the features") -> 
     FeatureError
         No frames, NaN or Inf, values that no extraction yields, unknown width, transposed.
     """
-    layout = layout_of(features)
+    said = wanted is not None and features.ndim == 2 and features.shape[1] == wanted.dims
+    layout = wanted if said and wanted is not None else layout_of(features)
     if not len(features):
         raise FeatureError(f"{name} hold no frames")
     rows = np.asarray(features, dtype=np.float32)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from pyvoc.errors import AudioError, Error, FeatureError
 from pyvoc.files import audio, features, mels
 from pyvoc.files.audio import AUDIO_SUFFIXES
+from pyvoc.files.layouts import find_layout
 from pyvoc.runtime.info import ModelInfo
 
 __all__ = ["load_audio", "load_draws", "load_input"]
@@ -36,7 +37,8 @@ def load_input(
     info
         Of the model, whose layout audio is extracted in.
     layout
-        Of a feature file; None recognises it.
+        Of a feature file; None: recognised, or the model's where a file does not tell
+        (`pyvoc.files.layouts.Layout.octaves`).
     pcm_rate, pcm_channels
         Of raw PCM, as for :func:`pyvoc.audio.read`.
 
@@ -54,6 +56,14 @@ def load_input(
         return load_audio(path, info, pcm_rate=pcm_rate, pcm_channels=pcm_channels)
     if info.mel is not None:
         return mels.load(path, bands=info.layout_dims)
+    mine = features.LAYOUTS.get(info.feature_layout)
+    if mine is not None and mine.octaves and layout is None:
+        layout = mine.name  # a file does not tell
+    if mine is not None and layout is not None and find_layout(layout).octaves != mine.octaves:
+        raise FeatureError(
+            f"'{path}' is said to be {layout}, whose pitch has another unit than that of the "
+            f"model's layout, {mine.name}"
+        )
     return features.load(path, layout=layout)
 
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pyvoc.errors import AudioError, FeatureError
 from pyvoc.files import mels
 from pyvoc.files.decoding import header_of
-from pyvoc.files.layouts import LAYOUTS, check, find_layout, objection
+from pyvoc.files.layouts import RECOGNISED, check, find_layout, objection
 from pyvoc.runtime.info import ModelInfo
 
 __all__ = ["Rows", "begin", "frames_of", "rest_of", "rows_of"]
@@ -50,8 +50,17 @@ def rows_of(info: ModelInfo, layout: str | None) -> Rows:
             f"the model {info.path} reads {info.feature_layout} features; the layout is "
             f"{wanted.name}"
         )
+    mine = find_layout(info.feature_layout)
+    if wanted.octaves != mine.octaves:
+        raise FeatureError(
+            f"the model {info.path} reads {mine.name} features, whose pitch has another unit than "
+            f"that of {wanted.name}"
+        )
     return Rows(
-        wanted.name, wanted.dims, lambda rows, name: check(rows, name=name), guessed=layout is None
+        wanted.name,
+        wanted.dims,
+        lambda rows, name: check(rows, name=name, wanted=wanted),
+        guessed=layout is None and not mine.octaves,
     )
 
 
@@ -130,16 +139,16 @@ def _other(data: bytes, kind: Rows) -> str:
         return pcm
     flat = np.frombuffer(data[: len(data) - len(data) % 4], dtype="<f4").astype(np.float32)
     fitting = [
-        name
-        for name, layout in LAYOUTS.items()
-        if name != kind.name
+        layout.name
+        for layout in RECOGNISED
+        if layout.name != kind.name
         and (whole := flat.size - flat.size % layout.dims)
         and np.isfinite(flat).all()
         and objection(flat[:whole].reshape(-1, layout.dims), layout) is None
     ]
     if fitting:
         return f"; they look like {' or '.join(fitting)}: --layout {fitting[0]}"
-    names = ", ".join(name for name in LAYOUTS if name != kind.name)
+    names = ", ".join(layout.name for layout in RECOGNISED if layout.name != kind.name)
     return f"{pcm}; if frames of another layout, say which: --layout NAME ({names})"
 
 

@@ -22,6 +22,8 @@ from pyvoc.quant.reports import decibels, in_decibels
 
 SECONDS = 1.5
 """Of the synthetic probe."""
+BUNDLED = "bundled"
+"""`AudioReport.probe` of a family without mels: features that come with the package."""
 _PITCH, _LOUDEST = 120.0, 3.0
 _FORMANTS = ((600.0, 200.0, 1.3), (1500.0, 450.0, 0.9), (2800.0, 300.0, 0.7))
 
@@ -33,11 +35,11 @@ class AudioReport:
     Parameters
     ----------
     frames
-        Of the mel spectrogram.
+        Of the mel spectrogram, or of other features.
     seconds
         Of audio that was compared.
     probe
-        ``synthetic`` or ``given``.
+        Where they are from: ``synthetic`` or ``given``, of a mel; ``bundled``, of other features.
     snr_db
         Power of float's audio over the power of the difference; None when there is none.
     log_spectral_distance_db
@@ -52,8 +54,9 @@ class AudioReport:
 
     def line(self) -> str:
         """The figures in one line."""
+        source = f"{BUNDLED} features" if self.probe == BUNDLED else f"a {self.probe} mel"
         return (
-            f"against float, {self.seconds:.2f} s of audio from a {self.probe} mel: "
+            f"against float, {self.seconds:.2f} s of audio from {source}: "
             f"SNR {in_decibels(self.snr_db)}, "
             f"log-spectral distance {self.log_spectral_distance_db:.3f} dB"
         )
@@ -108,17 +111,44 @@ def compare_audio(
         A model's output is not audio of the right length.
     """
     recipe = MelRecipe.from_metadata(metadata)
-    given = mel is not None
-    features = probe_mel(recipe) if mel is None else mel
-    samples = len(features) * recipe.hop_length
+    features, probe = (probe_mel(recipe), "synthetic") if mel is None else (mel, "given")
+    return compare_on(features, exact, model, metadata=metadata, probe=probe)
+
+
+def compare_on(
+    features: NDArray[np.float32],
+    exact: Any,
+    model: Any,
+    *,
+    metadata: Mapping[str, Scalar],
+    probe: str,
+) -> AudioReport:
+    """Run both models on the same features [frames, dims] and compare their audio.
+
+    Parameters
+    ----------
+    features
+        As the model reads them.
+    exact, model, metadata
+        As for `compare_audio`.
+    probe
+        For the report.
+
+    Raises
+    ------
+    Error
+        A model's output is not audio of the right length.
+    """
+    rate, hop = (int(metadata[f"pyvoc.features.{k}"]) for k in ("sample_rate", "hop_length"))
+    samples = len(features) * hop
     family = families.get(str(metadata["general.architecture"]))
     peak = family.resolve(family.spec).peak
     reference, found = (_audio(m, features, samples, peak) for m in (exact, model))
     return AudioReport(
         len(features),
-        samples / recipe.sample_rate,
-        "given" if given else "synthetic",
-        *measure_audio(reference, found, recipe.sample_rate),
+        samples / rate,
+        probe,
+        *measure_audio(reference, found, rate),
     )
 
 

@@ -136,7 +136,12 @@ def _quantize(
     if element is I8:
         if spec.int8.calibrated:
             return kept
-        if kept is not None and keeps_rules(kept.q) and np.array_equal(kept.to_float(), matrix):
+        # What came from these integers, and was not changed since, was rounded to float32.
+        if (
+            kept is not None
+            and keeps_rules(kept.q)
+            and np.array_equal(kept.to_float().astype("<f4"), matrix)
+        ):
             return kept
         return quantize_rows(matrix)
     return quantize_table(matrix, peak) if element is I16 else None

@@ -293,7 +293,7 @@ def suspect(name: str, rows: Float32, info: ModelInfo) -> None:
 
 
 def _layout_name(rows: Float32, info: ModelInfo) -> str:
-    if info.mel is not None:
+    if info.mel is not None or rows.shape[1] == info.layout_dims:
         return info.feature_layout
     known = (name for name, layout in features.LAYOUTS.items() if layout.dims == rows.shape[1])
     return next(known, info.feature_layout)

@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 
 from pyvoc.container import ModelSpec, write_container
 from pyvoc.container.tensors import Scalar
-from pyvoc.families.lpcnet.spec import LPCNET, LpcnetSettings
+from pyvoc.families.fargan.spec import FARGAN
 from pyvoc.families.hifigan.spec import HIFIGAN
+from pyvoc.families.lpcnet.spec import LPCNET, LpcnetSettings
 from pyvoc.families.melgan.spec import MELGAN
 from pyvoc.families.waveglow.spec import WAVEGLOW
 from pyvoc.families.wavernn.spec import WAVERNN
@@ -203,12 +204,14 @@ def main(arguments: list[str]) -> None:
     folder = Path(arguments[0]) if arguments else Path(__file__).resolve().parent
     for name, (tiny, precision) in MODELS.items():
         write(folder / f"{name}.gguf", tiny, precision)
+    import tiny_fargan
     import tiny_hifigan
     import tiny_melgan
     import tiny_waveglow
     import tiny_wavernn
 
     for module, spec in (
+        (tiny_fargan, FARGAN),
         (tiny_hifigan, HIFIGAN),
         (tiny_melgan, MELGAN),
         (tiny_waveglow, WAVEGLOW),

@@ -86,7 +86,8 @@ TEST_P(Layouts, EveryTierGivesTheSameBits) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Layouts,
-                         ::testing::Values(Layout::kLpcnet36, Layout::kLpcnet20, Layout::kLpcnet55),
+                         ::testing::Values(Layout::kLpcnet36, Layout::kLpcnet20, Layout::kLpcnet55,
+                                           Layout::kOpus20),
                          [](const auto& info) { return layout_name(info.param); });
 
 TEST(LpcnetExtractor, TracksAKnownPitch) {
@@ -101,6 +102,23 @@ TEST(LpcnetExtractor, TracksAKnownPitch) {
       EXPECT_NEAR(row[pitch], 0.0, 0.021) << "frame " << k << ": a period of 100 samples is 0";
       EXPECT_GT(row[pitch + 1], 0.4) << "frame " << k;
     }
+  }
+}
+
+TEST(LpcnetExtractor, OpusHasThePitchInOctaves) {
+  const std::vector<float> x = speech_like(30000, 3);
+  LpcnetExtractor lpcnet(Layout::kLpcnet20, table_of("scalar"));
+  LpcnetExtractor opus(Layout::kOpus20, table_of("scalar"));
+  const std::vector<float> expected = run(lpcnet, x, {x.size()});
+  const std::vector<float> rows = run(opus, x, {x.size()});
+  ASSERT_EQ(rows.size(), expected.size());
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (i % 20 != 18) {
+      ASSERT_EQ(rows[i], expected[i]);
+      continue;
+    }
+    const float period = 256.0f / std::exp2(rows[i] + 1.5f);
+    ASSERT_NEAR(0.02f * period - 2.0f, expected[i], 1e-4f) << "frame " << i / 20;
   }
 }
 
@@ -123,8 +141,10 @@ struct Closer {
 };
 
 TEST(ExtractorAbi, OpensByNameAndTellsItsShape) {
-  for (const auto& [name, dims, latency] :
-       {std::tuple("lpcnet36", 36u, 160u), {"lpcnet20", 20u, 160u}, {"lpcnet55", 55u, 640u}}) {
+  for (const auto& [name, dims, latency] : {std::tuple("lpcnet36", 36u, 160u),
+                                            {"lpcnet20", 20u, 160u},
+                                            {"lpcnet55", 55u, 640u},
+                                            {"opus20", 20u, 160u}}) {
     Closer c;
     ASSERT_EQ(pyvoc_extractor_open(name, &c.e), PYVOC_OK);
     pyvoc_extractor_info info{};

@@ -44,6 +44,36 @@ void check_tanh_f32(const KernelTable& table) {
   for (std::size_t i = 2; i < 4; ++i) ASSERT_NEAR(y[i] / x[i], 1.0, 1e-5) << "x = " << x[i];
 }
 
+void check_gate_f32(const KernelTable& table) {
+  Random random(9);
+  for (const int n : {1, 15, 16, 17, 48, 100}) {
+    const int padded = (n + 15) / 16 * 16;
+    Fenced<float> x(padded, 1);
+    Buffer<float> gates(padded, 1), before(padded, 1);
+    random.fill(before, -1.0f, 1.0f);
+    std::copy(before.data(), before.data() + padded, x.data());
+    for (int i = 0; i < padded; ++i) gates[i] = 0.5f * static_cast<float>(i - 20);
+    table.gate_f32(x.data(), gates.data(), n);
+    x.expect_fences_intact();
+    for (int i = 0; i < padded; ++i) {
+      const double gate = 1.0 / (1.0 + std::exp(-0.5 * (i - 20)));
+      ASSERT_NEAR(x[i], before[i] * gate, kTanhPrecise) << i << " of " << n;
+    }
+  }
+  // Gates far beyond the function's slope, and one that is no number, which is shut or open.
+  Buffer<float> x(16), gates(16);
+  const float far[] = {std::numeric_limits<float>::max(), std::numeric_limits<float>::lowest(),
+                       std::numeric_limits<float>::infinity(),
+                       -std::numeric_limits<float>::infinity(),
+                       std::numeric_limits<float>::quiet_NaN()};
+  std::copy(std::begin(far), std::end(far), gates.data());
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] = 1.0f;
+  table.gate_f32(x.data(), gates.data(), 16);
+  const double expected[] = {1.0, 0.0, 1.0, 0.0};
+  for (std::size_t i = 0; i < 4; ++i) ASSERT_NEAR(x[i], expected[i], kTanhPrecise) << gates[i];
+  ASSERT_NEAR(std::fabs(x[4] - 0.5f), 0.5f, 1e-5f);
+}
+
 void check_scale_i32(const KernelTable& table) {
   Random random(8);
   for (const int n : {1, 15, 16, 17, 48, 100}) {

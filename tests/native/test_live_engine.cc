@@ -109,8 +109,8 @@ TEST_P(LiveModels, OtherRatesOfTheDevicesKeepTheLength) {
 
 INSTANTIATE_TEST_SUITE_P(Models, LiveModels,
                          ::testing::Values("tree_sparse.int8.gguf", "softmax_sparse.f32.gguf",
-                                           "melgan/odd.f32.gguf", "wavernn/mol.f32.gguf",
-                                           "waveglow/plain.f32.gguf"),
+                                           "fargan/even.f32.gguf", "melgan/odd.f32.gguf",
+                                           "wavernn/mol.f32.gguf", "waveglow/plain.f32.gguf"),
                          [](const auto& info) {
                            std::string name = info.param;
                            for (char& c : name) {

@@ -37,6 +37,17 @@ TEST(VoiceShift, AnOctaveHalvesThePeriod) {
 }
 
 // The envelope of a resonance at 1 kHz, through cepstrum and LPC, has its centre where it should.
+TEST(VoiceShift, AnOctaveIsAdded) {
+  dsp::VoiceShift shift(dsp::Layout::kOpus20);
+  float frame[20] = {};
+  frame[18] = -0.25f;
+  shift.set(12.0f, 0.0f);
+  shift.apply(frame);
+  EXPECT_FLOAT_EQ(frame[18], 0.75f);
+  shift.apply(frame);  // to the shortest period that the network knows
+  EXPECT_FLOAT_EQ(frame[18], 1.5f);
+}
+
 TEST(VoiceShift, FormantsMove) {
   const dsp::CepstralAnalysis analysis;
   const auto centre = [&](const float* cepstrum) {

@@ -85,7 +85,7 @@ typedef struct pyvoc_model_info {
   uint32_t struct_size;
   const char* architecture;   /* "lpcnet" */
   const char* precision;      /* "f32", "bf16", "int8": what the file holds */
-  const char* feature_layout; /* layout of the model's feature files: "lpcnet36", "lpcnet55" */
+  const char* feature_layout; /* layout of the model's feature files: "lpcnet36", "opus20" */
   uint32_t layout_dims;       /* floats per frame in files of that layout: 36, 55 */
   uint32_t sample_rate;       /* Hz */
   uint32_t hop_length;        /* samples per frame */
@@ -272,10 +272,11 @@ typedef struct pyvoc_extractor_info {
 } pyvoc_extractor_info;
 
 /* layout: "lpcnet36" (xiph/LPCNet latest, 36 floats), "lpcnet20" (its first 20), "lpcnet55"
- * (2019), or the mel frames of "mel-nvidia" (Tacotron 2, WaveGlow, MelGAN: 22050 Hz, 80 bands,
- * natural logarithm), "mel-descript" (melgan-neurips: log10, up to 11025 Hz), "mel-fatchord"
- * (WaveRNN: hop 275, decibels mapped to 0..1) or "mel-hifigan" (HiFi-GAN: as "mel-nvidia", but
- * each frame's centre is half a hop later). */
+ * (2019), "opus20" (FARGAN: as lpcnet20, the pitch in octaves), or the mel frames of "mel-nvidia"
+ * (Tacotron 2, WaveGlow, MelGAN: 22050 Hz, 80 bands, natural logarithm), "mel-descript"
+ * (melgan-neurips: log10, up to 11025 Hz), "mel-fatchord" (WaveRNN: hop 275, decibels mapped to
+ * 0..1) or "mel-hifigan" (HiFi-GAN: as "mel-nvidia", but each frame's centre is half a hop
+ * later). */
 PYVOC_API pyvoc_status pyvoc_extractor_open(const char* layout, pyvoc_extractor** extractor);
 
 /* The extractor of a model's own features: what pyvoc_stream_push wants. The model may be released

@@ -343,7 +343,7 @@ def test_bad_models(capfd: pytest.CaptureFixture[str]) -> None:
         "empty.gguf": (b"", 3),
         "text.gguf": (b"hello, world", 3),
         "cut.gguf": (data[:-4096], 3),
-        "other.gguf": (replaced(data, b"pyvoc.lpcnet", b"pyvoc.fargan"), 4),
+        "other.gguf": (replaced(data, b"pyvoc.lpcnet", b"pyvoc.nobody"), 4),
         "newer.gguf": (replaced(data, version, version[:-4] + b"\2\0\0\0"), 4),
     }
     for model, (content, code) in files.items():

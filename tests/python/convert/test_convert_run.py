@@ -81,9 +81,12 @@ def test_recognised_by_content(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (b"", "is an empty file; expected a Keras HDF5 checkpoint"),
-        (b"RIFF....WAVE", "expected a Keras HDF5 checkpoint, a DNNw weight blob, or"),
-        (b"GGUF\3\0\0\0", "is a GGUF file; expected a Keras"),
+        (b"", "is an empty file; expected a DNNw weight blob"),
+        (
+            b"RIFF....WAVE",
+            "dnn/fargan_data.c), a Keras HDF5 checkpoint, or a checkpoint of PyTorch",
+        ),
+        (b"GGUF\3\0\0\0", "is a GGUF file; expected a DNNw"),
         (b"\x89HDF\r\n\x1a\n" + bytes(100), "not a readable HDF5 file"),
         (b"DNNw", "of a header's 64 bytes are left"),
     ],
@@ -100,7 +103,7 @@ def test_other_files(tmp_path: Path, content: bytes, expected: str) -> None:
 def test_places(tmp_path: Path, checkpoint: Path) -> None:
     with pytest.raises(Error, match="cannot be read"):
         convert(tmp_path / "absent.h5", tmp_path / "m.gguf")
-    with pytest.raises(Error, match="cannot be read"):
+    with pytest.raises(Error, match="is a folder, expected"):
         convert(tmp_path, tmp_path / "m.gguf")
     with pytest.raises(Error, match="its folder does not exist"):
         convert(checkpoint, tmp_path / "absent" / "m.gguf", load=pyvoc.load)

@@ -71,7 +71,7 @@ def test_keras_3_and_mels(name: str, what: str, tmp_path: Path) -> None:
         with h5py.File(path, "w") as file:
             file["feats" if name == "mel.h5" else "layers/gru_a/vars/0"] = np.zeros((3, 4))
     with pytest.raises(
-        ModelError, match=rf"{name}: is .*{what}.*; expected a Keras HDF5 checkpoint"
+        ModelError, match=rf"{name}: is .*{what}.*; expected .*a Keras HDF5 checkpoint"
     ):
         convert(path, tmp_path / "m.gguf")
 

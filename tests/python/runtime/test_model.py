@@ -291,7 +291,7 @@ def test_names_with_odd_characters(tmp_path: Path) -> None:
 def test_files_that_are_no_model(tmp_path: Path) -> None:
     data = TREE.read_bytes()
     text = struct.pack("<Q", 12) + b"pyvoc.lpcnet"
-    other = replaced(data, text, struct.pack("<Q", 12) + b"pyvoc.fargan")
+    other = replaced(data, text, struct.pack("<Q", 12) + b"pyvoc.nobody")
     version = key("pyvoc.format_version", 4, struct.pack("<I", 1))
     newer = replaced(data, version, version[:-4] + struct.pack("<I", 2))
     spec = key("pyvoc.spec_revision", 4, struct.pack("<I", 1))
@@ -300,7 +300,7 @@ def test_files_that_are_no_model(tmp_path: Path) -> None:
         ("empty", b"", pyvoc.ModelError, "empty|GGUF|short|bytes"),
         ("truncated", data[: len(data) // 2], pyvoc.ModelError, "truncated"),
         ("text", b"not a model at all, but long enough", pyvoc.ModelError, "it is a text file"),
-        ("other", other, pyvoc.UnsupportedError, "fargan"),
+        ("other", other, pyvoc.UnsupportedError, "nobody"),
         ("newer", newer, pyvoc.UnsupportedError, "version 2|newer"),
         ("revised", revised, pyvoc.UnsupportedError, "revision 9|newer"),
     ):

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from voices import HOP, MELGAN, SOFTMAX, TINY, TREE, WAVEGLOW, WAVERNN, features_for, voice
+from voices import FARGAN, HOP, MELGAN, SOFTMAX, TINY, TREE, WAVEGLOW, WAVERNN, features_for, voice
 
 import pyvoc
 
 EVERY = pytest.mark.parametrize(
-    "path", TINY + MELGAN + WAVEGLOW + WAVERNN, ids=lambda p: f"{p.parent.stem}-{p.stem}"
+    "path", TINY + FARGAN + MELGAN + WAVEGLOW + WAVERNN, ids=lambda p: f"{p.parent.stem}-{p.stem}"
 )
 
 

@@ -16,6 +16,7 @@ WAVERNN = sorted((ROOT / "tests" / "golden" / "wavernn").glob("*.gguf"))
 HIFIGAN = sorted((ROOT / "tests" / "golden" / "hifigan").glob("*.gguf"))
 MELGAN = sorted((ROOT / "tests" / "golden" / "melgan").glob("*.gguf"))
 WAVEGLOW = sorted((ROOT / "tests" / "golden" / "waveglow").glob("*.gguf"))
+FARGAN = sorted((ROOT / "tests" / "golden" / "fargan").glob("*.gguf"))
 TREE = ROOT / "tests" / "golden" / "tree_sparse.int8.gguf"
 SOFTMAX = ROOT / "tests" / "golden" / "softmax_sparse.f32.gguf"
 HOP = 160
@@ -52,4 +53,7 @@ def features_for(model: pyvoc.Model, frames: int, *, seed: int = 0) -> np.ndarra
     if model.info.feature_layout == "mel":
         mel = make_mel(frames, bands=model.info.feature_dims, seed=seed)
         return (mel + 11.5129) / 12.5129 if model.info.architecture == "wavernn" else mel
-    return make_features(frames, seed=seed, dims=model.info.layout_dims)
+    rows = make_features(frames, seed=seed, dims=model.info.layout_dims)
+    if model.info.feature_layout == "opus20":  # the pitch in octaves, -1.5..1.5
+        rows[:, 18] -= 0.5
+    return rows

@@ -1,0 +1,48 @@
+"""FARGAN from Opus's sources, which carry its weights as C arrays (Opus 1.5 and later)."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from pyvoc.convert.checkpoint import Checkpoint
+from pyvoc.convert.csource import parse_arrays
+from pyvoc.convert.sourcetree import find
+from pyvoc.errors import Error, ModelError
+from pyvoc.families.fargan.exported import read_arrays
+from pyvoc.families.fargan.names import PREFIXES
+
+INSIDE = "dnn/fargan_data.c"
+_MARK = re.compile(rb"\bconst\s+\w+\s+(?:cond|sig)_net_\w+\s*\[")
+
+
+def holds(path: str | os.PathLike[str]) -> bool:
+    """Whether it is an Opus source tree, an archive of one, or the file of it that has FARGAN."""
+    try:
+        found = find(path, INSIDE)
+    except (Error, ModelError):
+        return False
+    return found is not None and _MARK.search(found.data) is not None
+
+
+def read_sources(path: str | os.PathLike[str]) -> Checkpoint:
+    """Read FARGAN's weights out of Opus's sources.
+
+    Parameters
+    ----------
+    path
+        The folder of a source tree, its ``.tar.gz`` or ``.tar.xz``, or ``dnn/fargan_data.c``.
+
+    Raises
+    ------
+    ModelError
+        The file is none such or damaged, or arrays are missing, unexpected, or of another size;
+        one error lists all.
+    Error
+        The operating system refused to read.
+    """
+    found = find(path, INSIDE)
+    if found is None:
+        raise ModelError(f"{path}: has no {INSIDE}, expected the sources of Opus 1.5 or later")
+    arrays = parse_arrays(found.data, found.name, wanted=lambda name: name.startswith(PREFIXES))
+    return read_arrays(arrays, source=found.name, format="opus-c", file=found.file)
