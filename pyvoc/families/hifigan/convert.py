@@ -86,7 +86,9 @@ def convert_hifigan(
     if other:
         raise_problems(str(path), [f"the generator has {other}: it is not a plain HiFi-GAN"])
     naming, arrays = named.naming, dict(arrays)
-    statistics = {name: arrays.pop(name) for name in ("mean", "scale") if name in arrays}
+    statistics: dict[str, AnyArray] = {
+        name: arrays.pop(name) for name in ("mean", "scale") if name in arrays
+    }
     layers = Layers(_squeezed(arrays) if naming.upstream == "dle" else arrays, named.prefix)
     stages, blocks, paired = count(
         named, [layer for name in arrays if (layer := layer_of(name)) is not None]

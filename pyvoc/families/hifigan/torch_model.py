@@ -115,7 +115,7 @@ class _Stage(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         samples = self.ratio * x.shape[-1]
         x = self.up(functional.leaky_relu(x, self.leak))[..., self.cut : self.cut + samples]
-        total = self.chain[0](x)
+        total: Tensor = self.chain[0](x)
         for chain in list(self.chain)[1:]:
             total = total + chain(x)
         return total / len(self.chain)

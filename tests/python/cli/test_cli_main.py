@@ -225,11 +225,14 @@ def test_info_of_checkpoints(tmp_path: Path, capfd: pytest.CaptureFixture[str]) 
 
 def test_info_of_other_programs_files(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     np.savez(tmp_path / "mel.npz", mel=np.zeros((80, 30), np.float32))
-    hifigan = {"conv_pre.bias": np.ones(3, "<f4"), "resblocks.0.convs1.0.bias": np.ones(3, "<f4")}
-    save_zip(tmp_path / "g_02500000", {"generator": hifigan})
-    text = output(capfd, "info", str(tmp_path / "mel.npz"), str(tmp_path / "g_02500000"))
+    vocos = {
+        "backbone.convnext.0.dwconv.bias": np.ones(3, "<f4"),
+        "head.out.bias": np.ones(3, "<f4"),
+    }
+    save_zip(tmp_path / "vocos.ckpt", {"state_dict": vocos})
+    text = output(capfd, "info", str(tmp_path / "mel.npz"), str(tmp_path / "vocos.ckpt"))
     assert "a NumPy archive (.npz) of 'mel' [80, 30]" in text
-    assert "a PyTorch file, no model that pyvoc reads: it is HiFi-GAN" in text
+    assert "a PyTorch file, no model that pyvoc reads: it is Vocos" in text
     reports = json.loads(output(capfd, "info", "--json", str(tmp_path / "mel.npz")))
     assert reports[0]["kind"] == "other" and "save one array" in reports[0]["advice"]
 

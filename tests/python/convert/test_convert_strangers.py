@@ -17,8 +17,6 @@ from pyvoc.errors import ModelError
 from pyvoc.families.strangers import whose
 
 NAMES = {
-    "HiFi-GAN": ["conv_pre.weight_g", "ups.0.weight_v", "resblocks.0.convs1.0.bias"],
-    "HiFi-GAN of ParallelWaveGAN": ["input_conv.bias", "upsamples.0.1.bias", "output_conv.1.bias"],
     "MelGAN of ParallelWaveGAN": ["melgan.1.weight_g", "melgan.4.stack.2.weight"],
     "Parallel WaveGAN": [
         "first_conv.bias",

@@ -62,7 +62,7 @@ def test_every_folder_is_a_room() -> None:
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_machinery_names_no_family(room: str) -> None:
-    names = re.compile("|".join([*families.names(), "hifigan", "fargan", "vocos"]), re.IGNORECASE)
+    names = re.compile("|".join([*families.names(), "vocos"]), re.IGNORECASE)
     wrong = [
         f"{path.relative_to(PACKAGE)}:{line}: {text[:80]}"
         for path in sorted((PACKAGE / room).rglob("*.py"))
