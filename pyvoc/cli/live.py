@@ -71,7 +71,9 @@ def add_parser(subparsers: Any) -> None:
     tuning.add_argument(
         "--chunk", type=int, metavar="FRAMES", help="that the model gets at once; default: measured"
     )
-    tuning.add_argument("--threads", type=int, default=1, metavar="N", help="MelGAN, WaveGlow")
+    tuning.add_argument(
+        "--threads", type=int, default=1, metavar="N", help="HiFi-GAN, MelGAN, WaveGlow"
+    )
     tuning.add_argument(
         "--force", action="store_true", help="even if the model is slower than real time here"
     )
