@@ -22,8 +22,8 @@ def add_parser(subparsers: Any) -> None:
         usage="pyvoc export MODEL.gguf --onnx OUT.onnx [--z-inside] [--sigma S] [--opset N] "
         "[--force] [--json]\n"
         "       pyvoc export MODEL.gguf --dynamic-dims WAV [WAV ...] [--z-inside] [--json]",
-        description="Write a HiFi-GAN, MelGAN or WaveGlow as an ONNX graph in float32 with dynamic length, "
-        "check it and, where onnxruntime is installed, compare it with this runtime (needs the "
+        description="Write a HiFi-GAN, MelGAN or WaveGlow as an ONNX graph in float32 with dynamic "
+        "length, check it and, where onnxruntime is installed, compare it with this runtime (needs the "
         "extra 'onnx'); or print the lengths of clips as Ascend's ATC takes them.",
         allow_abbrev=False,
     )
