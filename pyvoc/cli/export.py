@@ -23,8 +23,8 @@ def add_parser(subparsers: Any) -> None:
         "[--force] [--json]\n"
         "       pyvoc export MODEL.gguf --dynamic-dims WAV [WAV ...] [--z-inside] [--json]",
         description="Write a HiFi-GAN, MelGAN or WaveGlow as an ONNX graph in float32 with dynamic "
-        "length, check it and, where onnxruntime is installed, compare it with this runtime (needs the "
-        "extra 'onnx'); or print the lengths of clips as Ascend's ATC takes them.",
+        "length, check it and, where onnxruntime is installed, compare it with this runtime (needs "
+        "the extra 'onnx'); or print the lengths of clips as Ascend's ATC takes them.",
         allow_abbrev=False,
     )
     parser.add_argument("model", metavar="MODEL.gguf", help="the model file")
