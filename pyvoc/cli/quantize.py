@@ -33,9 +33,9 @@ def add_parser(subparsers: Any) -> None:
         usage="pyvoc quantize MODEL.gguf --calibrate PATH [PATH ...] -o OUT.gguf [--min-snr DB] "
         "[--strict] [--json]",
         description="Round a convolutional model (HiFi-GAN, MelGAN, WaveGlow) to int8: a scale per "
-        "output channel, activations in the ranges that they reach on the speech given. Prints what "
-        "each layer and the audio lose. A minute or two of varied speech is enough. LPCNet needs none "
-        "of this: pyvoc convert --precision int8.",
+        "output channel, activations in the ranges that they reach on the speech given. Prints "
+        "what each layer and the audio lose. A minute or two of varied speech is enough. LPCNet "
+        "needs none of this: pyvoc convert --precision int8.",
         epilog="example: pyvoc quantize melgan.gguf --calibrate wavs/ -o melgan.int8.gguf",
     )
     parser.add_argument("model", metavar="MODEL.gguf", help="float32 or bfloat16")

@@ -59,7 +59,7 @@ def test_our_models_follow_the_spec_and_their_script(
 
 @EVERY
 def test_int8_wants_calibration_where_the_record_says_so(files: TinyFiles) -> None:
-    assert get(files.family).calibrated == (files.family in ("melgan", "waveglow"))
+    assert get(files.family).calibrated == (files.family in ("hifigan", "melgan", "waveglow"))
     if get(files.family).calibrated:
         with pytest.raises(UnsupportedError, match=r"needs calibration.*pyvoc quantize"):
             encode(files.spec, files.arrays(), metadata=files.metadata(), precision="int8")
