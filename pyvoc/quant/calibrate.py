@@ -20,7 +20,12 @@ from pyvoc.evaluate.spectra import log_spectral_distance
 from pyvoc.families import spec_of
 from pyvoc.files.doubts import doubt
 from pyvoc.files.outputs import check_outputs
-from pyvoc.quant.convolution import clipped_range, input_range, quantize_sum
+from pyvoc.quant.convolution import (
+    balanced_range,
+    clipped_range,
+    input_range,
+    quantize_sum,
+)
 from pyvoc.quant.encode import decode, encode
 from pyvoc.quant.integers import Quantized
 from pyvoc.quant.speech import lacks_speech
@@ -271,6 +276,10 @@ def _quantize_all(
         ranges = {t.name: _seen_by(t, seen) for t in together}
         inputs = {name: input_range(r.low, r.high) for name, r in ranges.items()}
         weights = {t.name: arrays[t.name] for t in together}
+        if len(together) == 1 and spec.int8.reads is None:
+            r, axis = ranges[spec.name], spec.int8.outputs
+            wide = balanced_range(r.low, r.high, r.power, weights[spec.name], axis=axis)
+            inputs[spec.name] = input_range(*wide)
         first = quantize_sum(weights, inputs, axis=spec.int8.outputs)
         if len(together) > 1:
             # The larger product sets the unit, and the smaller one's weights round coarsely: wider

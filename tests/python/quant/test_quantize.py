@@ -19,7 +19,7 @@ from pyvoc.container import read_container
 from pyvoc.families import spec_of
 from pyvoc.quant import decode
 from pyvoc.quant.calibrate import quantize
-from pyvoc.quant.convolution import clipped_range, input_range, quantize_sum
+from pyvoc.quant.convolution import balanced_range, clipped_range, input_range, quantize_sum
 from pyvoc.quant.speech import lacks_speech
 
 REFLECT = next(p for p in MELGAN if p.stem == "reflect.f32")
@@ -53,6 +53,32 @@ def test_clipping_pays_for_rare_outliers_only() -> None:
     assert narrow_high[1] == pytest.approx(0.5)  # as narrow as it may be
     assert narrow_low[1] == pytest.approx(-0.5)
     assert narrow_low[2] == narrow_high[2] == 0
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_channels_of_different_size_are_balanced(axis: int) -> None:
+    """What a layer gives is nearer to the exact sum than with each channel's own step."""
+    rng = np.random.default_rng(4)
+    sizes = np.array([0.01, 0.1, 1.0, 30.0])
+    x = sizes[:, None] * rng.uniform(-1, 1, (4, 4000))
+    weight = rng.normal(size=(8, 4, 3)) / sizes[:, None] ** 0.5
+    stored = np.moveaxis(weight, 0, axis)
+
+    def rounded(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+        inputs = input_range(low, high)
+        scale, zero = inputs.astype(np.float64)[:, :, None]
+        u = np.clip(np.rint(x / scale) + zero, 0, 254)
+        q = quantize_sum({"w": stored}, {"w": inputs}, axis=axis)["w"].to_float()
+        return np.einsum("oik,in->on", np.moveaxis(q, axis, 0), (u - zero) * scale)
+
+    low, high, power = -sizes, sizes, np.square(x).mean(axis=1)
+    wide = balanced_range(low, high, power, stored, axis=axis)
+    assert (wide[0] <= low).all() and (wide[1] >= high).all()
+    exact = np.einsum("oik,in->on", weight, x)
+    own = np.square(rounded(low, high) - exact).mean()
+    assert np.square(rounded(*wide) - exact).mean() < 0.5 * own
+    even = balanced_range(-np.ones(4), np.ones(4), np.full(4, 0.3), stored, axis=axis)
+    np.testing.assert_allclose(even, (-np.ones(4), np.ones(4)))
 
 
 def test_sums_share_a_unit() -> None:
