@@ -277,7 +277,7 @@ def test_one_table_many_times_is_searched_once(tmp_path: Path) -> None:
     outer = b"}(" + b"".join(encode(i) + b"h\x02" for i in range(20_000)) + b"u."
     path = save_zip(tmp_path / "x.pt", b"\x80\x02" + inner + middle + outer)
     begin = time.monotonic()
-    with pytest.raises(ModelError, match="holds no fargan or melgan or waveglow or wavernn model"):
+    with pytest.raises(ModelError, match=r"holds no (?:\w+ or )+\w+ model"):
         read(path)
     assert time.monotonic() - begin < 20
 

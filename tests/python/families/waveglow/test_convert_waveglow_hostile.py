@@ -29,7 +29,7 @@ from pyvoc.errors import ModelError
 MODEL = glob("glow", "WaveGlow")
 CONV = glob("torch.nn.modules.conv", "Conv1d")
 RUN = call(glob("os", "system"), f"touch {BAIT}")
-NONE = "holds no fargan or melgan or waveglow or wavernn model"
+NONE = r"holds no (?:\w+ or )+\w+ model"
 
 
 def instance(kind: Raw, state: Any) -> Raw:

@@ -141,5 +141,5 @@ def test_others_are_left_out(tmp_path: Path) -> None:
     found = read(save_zip(tmp_path / "x.pt", state))
     same(found, weights())
     assert f"{len(state_dict(weights())) + 1} tensors that are not the model's" in found.notes[0]
-    with pytest.raises(ModelError, match="holds no fargan or melgan or waveglow or wavernn model"):
+    with pytest.raises(ModelError, match=r"holds no (?:\w+ or )+\w+ model"):
         read(save_zip(tmp_path / "x.pt", {k: v for k, v in state.items() if "optim" in k}))
