@@ -1,9 +1,10 @@
-// Vocoders that are a stream of convolutions from mel frames to samples (MelGAN, HiFi-GAN): what
-// their last layer is, how a session drives them, and how they are timed and observed. Each has a
+// Vocoders that are a stream of convolutions from mel frames to samples (MelGAN, HiFi-GAN): how the
+// stream begins and ends, how a session drives it, and how it is timed and observed. Each has a
 // generator G<X>, X being what convolutions between the first and the last read, float or uint8:
 //   push(frames, n, ended)   takes frames and computes all samples that they complete
 //   samples(), count(), drop(n)
 //   time(groups), reset()
+//   Seen, observe(&seen)     what a stage's layers get is added to seen [stages] from now on
 #ifndef PYVOC_MODELS_CONV_VOCODER_H_
 #define PYVOC_MODELS_CONV_VOCODER_H_
 
@@ -18,14 +19,77 @@
 #include "kernels/table.h"
 #include "models/blocks.h"
 #include "models/loaded.h"
+#include "models/mel_features.h"
+#include "models/quantized_convs.h"
 #include "models/timed.h"
 #include "nn/conv.h"
 #include "nn/rows.h"
 
 namespace pyvoc::models {
 
-constexpr int kEdgeTaps = 7;      // of the first and the last convolution
-constexpr int kBlockFrames = 24;  // the most frames taken at a time
+constexpr int kEdgeTaps = 7;                     // of the first and the last convolution
+constexpr int kBlockFrames = 24;                 // the most frames taken at a time
+constexpr std::int64_t kSliceBytes = 192 << 10;  // of one layer's activations in a slice
+
+// Where a layer's rectified values go, and what stands for 0 beyond the ends.
+inline void to_active(kernels::ConvOutput& out, float* rows, const Quantization&) PYVOC_RT {
+  out.active = rows;
+}
+inline void to_active(kernels::ConvOutput& out, std::uint8_t* rows,
+                      const Quantization& q) PYVOC_RT {
+  out.active_u8 = rows;
+  out.active_inverse = q.inverse;
+  out.active_offset = q.offset;
+}
+inline const float* zero_of(const Quantization&, float) { return nullptr; }
+inline const std::uint8_t* zero_of(const Quantization& q, std::uint8_t) { return q.zero; }
+
+// The frames of a stream, and the first convolution's place in them.
+class MelStart {
+ public:
+  MelStart() = default;
+  MelStart(Arena& arena, int bands, nn::Padding padding)
+      : bands_(bands),
+        rows_(arena, nn::padded(bands), kEdge, padding, 0, kBlockFrames + 3 * kEdge, nullptr) {}
+
+  void reset() PYVOC_RT {
+    rows_.reset();
+    done_ = 0;
+  }
+
+  // Appends n <= kBlockFrames frames [n][bands], value x of band b as change(b, x).
+  template <typename Change>
+  void take(const float* frames, int n, const Change& change) PYVOC_RT {
+    for (int i = 0; i < n; ++i) {
+      float* row = rows_.row(rows_.end());
+      for (int b = 0; b < bands_; ++b) row[b] = change(b, frames[i * bands_ + b]);
+      std::fill(row + bands_, row + nn::padded(bands_), 0.0f);
+      rows_.extend_to(rows_.end() + 1);
+    }
+  }
+
+  // The convolution `in` of as many rows as can be computed by now; 0: none.
+  std::int64_t next(bool ended, kernels::ConvInput<float>& in) PYVOC_RT {
+    const std::int64_t rows = rows_.ready(ended) - done_;
+    if (rows <= 0) return 0;
+    in.segments = 1;  // taps lie side by side
+    in.base[0] = rows_.row(done_ - kEdge);
+    in.stride[0] = nn::padded(bands_);
+    in.cols[0] = kEdgeTaps * nn::padded(bands_);
+    return rows;
+  }
+  void computed(std::int64_t rows) PYVOC_RT {
+    done_ += rows;
+    rows_.drop_before(done_ - kEdge);
+  }
+
+ private:
+  static constexpr int kEdge = kEdgeTaps / 2;
+
+  int bands_ = 0;
+  nn::Rows<float> rows_;
+  std::int64_t done_ = 0;
+};
 
 // The last convolution, to one channel, before tanh.
 struct LastConv {
@@ -33,14 +97,17 @@ struct LastConv {
   float bias = 0.0f;
 };
 
-// Packs what a model file has as [1, channels, kEdgeTaps].
-inline LastConv pack_last(const nn::ConvSource& source, Arena& arena) {
+// Packs what a model file has as conv_out, [1, channels, kEdgeTaps], and lists it.
+inline LastConv pack_last(const nn::ConvSource& source, Arena& arena,
+                          std::vector<PlanEntry>& plan) {
   const int channels = nn::padded(source.inputs);
   float* weights =
       arena.allocate<float>(std::size_t{kEdgeTaps} * static_cast<std::size_t>(channels));
   for (int i = 0; i < source.inputs; ++i) {
     for (int tap = 0; tap < kEdgeTaps; ++tap) weights[tap * channels + i] = source.at(0, i, tap);
   }
+  plan.push_back({"conv_out", backends::op_name(backends::Op::kConv),
+                  backends::weights_name(source.type), "native", 1, kEdgeTaps * channels});
   return {weights, source.bias[0]};
 }
 
@@ -146,6 +213,13 @@ class GeneratorSession final : public Session {
   bool ended_ = false;
 };
 
+template <typename C>
+VocoderInfo describe_conv(const char* architecture, const C& config) {
+  VocoderInfo info = describe_mel(architecture, config, config.lookahead_frames());
+  info.block_frames = kBlockFrames;
+  return info;
+}
+
 // C has `stages`; W says by `integer` whether convolutions read bytes.
 template <typename C, typename W, template <typename> class G>
 class ConvVocoder : public Loaded<C, W> {
@@ -155,6 +229,17 @@ class ConvVocoder : public Loaded<C, W> {
   std::unique_ptr<Session> open(const SessionSettings& settings) const override {
     if (this->weights_.integer) return open_with<G<std::uint8_t>>(settings.threads);
     return open_with<G<float>>(settings.threads);
+  }
+
+  Status observe(Matrix<const float> features, std::vector<Activations>& seen) const override {
+    if (this->weights_.integer) {
+      return Status(Code::kUnsupported, "the model is int8 already: calibrate the float one");
+    }
+    const std::vector<typename G<float>::Seen> layers = list_layers(seen);
+    G<float> generator(this->config_, this->weights_, this->kernels_, 1);
+    generator.observe(&layers);
+    speak(generator, features);
+    return Status();
   }
 
   Status time_groups(Matrix<const float> features, std::vector<GroupTime>& groups) const override {
@@ -175,6 +260,11 @@ class ConvVocoder : public Loaded<C, W> {
   }
 
  protected:
+  // Entries in `seen` for every layer that int8 quantises, stage by stage.
+  virtual std::vector<typename G<float>::Seen> list_layers(
+      std::vector<Activations>& seen) const = 0;
+
+ private:
   // A whole utterance through a generator, for what it tells on the way.
   template <typename Generator>
   static void speak(Generator& generator, Matrix<const float> features) {
@@ -185,7 +275,6 @@ class ConvVocoder : public Loaded<C, W> {
     generator.push(nullptr, 0, true);
   }
 
- private:
   template <typename Generator>
   std::unique_ptr<Session> open_with(int threads) const {
     return std::make_unique<GeneratorSession<Generator>>(this->info(), this->config_,

@@ -9,13 +9,11 @@ class Hifigan final : public ConvVocoder<Config, Weights, Generator> {
  public:
   using ConvVocoder::ConvVocoder;
 
-  Status observe(Matrix<const float> features, std::vector<Activations>& seen) const override;
+ private:
+  std::vector<StageActivations> list_layers(std::vector<Activations>& seen) const override;
 };
 
-Status Hifigan::observe(Matrix<const float> features, std::vector<Activations>& seen) const {
-  if (weights_.integer) {
-    return Status(Code::kUnsupported, "the model is int8 already: calibrate the float one");
-  }
+std::vector<StageActivations> Hifigan::list_layers(std::vector<Activations>& seen) const {
   int convolutions = 0;
   for (const Chain& chain : config_.chains) {
     convolutions += static_cast<int>(chain.dilations.size()) * (config_.paired ? 2 : 1);
@@ -42,17 +40,10 @@ Status Hifigan::observe(Matrix<const float> features, std::vector<Activations>& 
     }
     stages.push_back(std::move(stage));
   }
-  Generator<float> generator(config_, weights_, kernels_, 1);
-  generator.observe(&stages);
-  speak(generator, features);
-  return Status();
+  return stages;
 }
 
-VocoderInfo describe(const Config& c) {
-  VocoderInfo info = describe_mel("hifigan", c, c.lookahead_frames());
-  info.block_frames = kBlockFrames;
-  return info;
-}
+VocoderInfo describe(const Config& c) { return describe_conv("hifigan", c); }
 
 }  // namespace
 

@@ -72,31 +72,26 @@ class Loader final : public LoaderOf<Config, Weights> {
         const std::string chain = name + ".chain." + std::to_string(j) + ".block.";
         std::vector<Block> blocks(source.chains[j].size());
         for (std::size_t i = 0; status_.ok() && i < blocks.size(); ++i) {
-          // What the stage's first rows are written from lies `ratio` side by side.
-          const int repeats = i == 0 ? c_.stages[k].ratio : 1;
           const BlockSource& b = source.chains[j][i];
           const std::string block = chain + std::to_string(i);
           pack_layer(block + ".first", b.first, c_.chains[j].dilations[i], c_.grid(k, j, i, false),
-                     repeats, blocks[i].first);
+                     blocks[i].first);
           if (!c_.paired) continue;
-          pack_layer(block + ".second", b.second, 1, c_.grid(k, j, i, true), 1, blocks[i].second);
+          pack_layer(block + ".second", b.second, 1, c_.grid(k, j, i, true), blocks[i].second);
         }
         stage.chains.push_back(std::move(blocks));
       }
       w_.stages.push_back(std::move(stage));
       tensors_.release();
     }
-    w_.conv_out = pack_last(conv_out_, arena_);
-    plan_.push_back({"conv_out", backends::op_name(backends::Op::kConv),
-                     backends::weights_name(conv_out_.type), "native", 1,
-                     kEdgeTaps * nn::padded(conv_out_.inputs)});
+    w_.conv_out = pack_last(conv_out_, arena_, plan_);
   }
 
   void pack_layer(const std::string& name, const nn::ConvSource& source, int dilation,
-                  const nn::RowGrid& grid, int repeats, Layer& layer) {
+                  const nn::RowGrid& grid, Layer& layer) {
     layer.conv = take(nn::DilatedConv::pack(source, dilation, grid, kernels_, arena_));
     list(name, layer.conv.direct(), layer.conv.tiled() ? "conv_winograd" : nullptr);
-    layer.input = make_quantization(source, repeats, arena_);
+    layer.input = make_quantization(source, 1, arena_);
   }
 
   const float *mean_ = nullptr, *scale_ = nullptr;

@@ -1,16 +1,12 @@
 #include "models/melgan/generator.h"
 
 #include <algorithm>
-#include <cstring>
-#include <type_traits>
 
 namespace pyvoc::models::melgan {
 namespace {
 
 using kernels::ConvInput;
 using kernels::ConvOutput;
-
-constexpr std::int64_t kSliceBytes = 192 << 10;  // of one layer's activations in a slice
 
 // Where a layer's values and rectified values go.
 void to_value(ConvOutput& out, float* rows, const Quantization&) { out.value = rows; }
@@ -19,29 +15,17 @@ void to_value(ConvOutput& out, std::uint8_t* rows, const Quantization& q) {
   out.value_inverse = q.inverse;
   out.value_offset = q.offset;
 }
-void to_active(ConvOutput& out, float* rows, const Quantization&) { out.active = rows; }
-void to_active(ConvOutput& out, std::uint8_t* rows, const Quantization& q) {
-  out.active_u8 = rows;
-  out.active_inverse = q.inverse;
-  out.active_offset = q.offset;
-}
-
-const float* zero_of(const Quantization&, float) { return nullptr; }
-const std::uint8_t* zero_of(const Quantization& q, std::uint8_t) { return q.zero; }
-
 }  // namespace
 
 template <typename X>
 Generator<X>::Generator(const Config& config, const Weights& weights,
                         const kernels::KernelTable& kernels, int threads)
     : c_(config), w_(weights), kernels_(kernels), team_(threads) {
-  const int edge = kEdgeTaps / 2;
-  mel_ = nn::Rows<float>(arena_, nn::padded(c_.bands), edge, c_.padding, 0, kBlockFrames + 3 * edge,
-                         nullptr);
+  start_ = MelStart(arena_, c_.bands, c_.padding);
   int reach = 0;  // rows that a stage holds back until the end
   for (const int dilation : c_.dilations) reach += dilation;
   std::size_t scratch = 0;
-  std::int64_t arriving = kBlockFrames + edge;  // rows that may be appended at a time
+  std::int64_t arriving = kBlockFrames + kEdgeTaps / 2;  // rows that may be appended at a time
   stages_.resize(c_.stages.size());
   for (std::size_t k = 0; k < stages_.size(); ++k) {
     const Stage& stage = c_.stages[k];
@@ -75,9 +59,8 @@ Generator<X>::Generator(const Config& config, const Weights& weights,
 
 template <typename X>
 void Generator<X>::reset() PYVOC_RT {
-  mel_.reset();
+  start_.reset();
   end_.reset();
-  frames_done_ = 0;
   for (StageState& stage : stages_) {
     stage.input.reset();
     stage.pairs = 0;
@@ -119,31 +102,19 @@ void Generator<X>::note_block(std::size_t k, std::size_t j, std::int64_t from,
 
 template <typename X>
 void Generator<X>::push(const float* frames, int n, bool ended) PYVOC_RT {
-  const int stride = nn::padded(c_.bands);
-  for (int i = 0; i < n; ++i) {
-    float* row = mel_.row(mel_.end());
-    for (int b = 0; b < c_.bands; ++b) {
-      row[b] = frames[i * c_.bands + b] * c_.input_scale + c_.input_shift;
-    }
-    std::fill(row + c_.bands, row + stride, 0.0f);
-    mel_.extend_to(mel_.end() + 1);
-  }
-  const std::int64_t rows = mel_.ready(ended) - frames_done_;
+  start_.take(frames, n,
+              [&](int /*band*/, float x) { return x * c_.input_scale + c_.input_shift; });
+  ConvInput<float> in;
+  const std::int64_t rows = start_.next(ended, in);
   if (rows > 0) {
     const Timed timed(groups_, 0);
-    ConvInput<float> in;
-    in.segments = 1;  // taps lie side by side
-    in.base[0] = mel_.row(frames_done_ - kEdgeTaps / 2);
-    in.stride[0] = stride;
-    in.cols[0] = kEdgeTaps * stride;
     nn::Rows<X>& next = stages_[0].input;
     ConvOutput out = output();
     to_active(out, next.row(next.end()), w_.stages[0].up_input);
     w_.conv_in.run(team_, in, static_cast<int>(rows), out);
     note_input(0, rows);
     next.extend_to(next.end() + rows);
-    frames_done_ += rows;
-    mel_.drop_before(frames_done_ - kEdgeTaps / 2);
+    start_.computed(rows);
   }
   run_stage(0, ended);
 }

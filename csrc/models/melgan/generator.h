@@ -26,6 +26,8 @@ struct StageActivations {
 template <typename X>
 class Generator {
  public:
+  using Seen = StageActivations;
+
   Generator(const Config& config, const Weights& weights, const kernels::KernelTable& kernels,
             int threads);
 
@@ -71,8 +73,7 @@ class Generator {
   const kernels::KernelTable& kernels_;
   Arena arena_;
   Team team_;
-  nn::Rows<float> mel_;
-  std::int64_t frames_done_ = 0;
+  MelStart start_;
   std::vector<StageState> stages_;
   SampleEnd end_;
   float* scratch_ = nullptr;  // of the convolutions

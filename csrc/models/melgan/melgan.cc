@@ -9,13 +9,11 @@ class Melgan final : public ConvVocoder<Config, Weights, Generator> {
  public:
   using ConvVocoder::ConvVocoder;
 
-  Status observe(Matrix<const float> features, std::vector<Activations>& seen) const override;
+ private:
+  std::vector<StageActivations> list_layers(std::vector<Activations>& seen) const override;
 };
 
-Status Melgan::observe(Matrix<const float> features, std::vector<Activations>& seen) const {
-  if (weights_.integer) {
-    return Status(Code::kUnsupported, "the model is int8 already: calibrate the float one");
-  }
+std::vector<StageActivations> Melgan::list_layers(std::vector<Activations>& seen) const {
   const std::size_t blocks = config_.dilations.size();
   int total = 0;
   for (const Stage& stage : config_.stages) {
@@ -35,17 +33,10 @@ Status Melgan::observe(Matrix<const float> features, std::vector<Activations>& s
     }
     stages.push_back(std::move(stage));
   }
-  Generator<float> generator(config_, weights_, kernels_, 1);
-  generator.observe(&stages);
-  speak(generator, features);
-  return Status();
+  return stages;
 }
 
-VocoderInfo describe(const Config& c) {
-  VocoderInfo info = describe_mel("melgan", c, c.lookahead_frames());
-  info.block_frames = kBlockFrames;
-  return info;
-}
+VocoderInfo describe(const Config& c) { return describe_conv("melgan", c); }
 
 }  // namespace
 

@@ -91,10 +91,7 @@ class Loader final : public LoaderOf<Config, Weights> {
       w_.stages.push_back(std::move(stage));
       tensors_.release();
     }
-    w_.conv_out = pack_last(conv_out_, arena_);
-    plan_.push_back({"conv_out", backends::op_name(backends::Op::kConv),
-                     backends::weights_name(conv_out_.type), "native", 1,
-                     kEdgeTaps * nn::padded(conv_out_.inputs)});
+    w_.conv_out = pack_last(conv_out_, arena_, plan_);
   }
 
   nn::ConvSource conv_in_, conv_out_;
