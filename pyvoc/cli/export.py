@@ -8,6 +8,8 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from pyvoc import families
+
 if TYPE_CHECKING:
     from pyvoc.export import Export
 
@@ -16,15 +18,17 @@ __all__ = ["add_parser", "run"]
 
 def add_parser(subparsers: Any) -> None:
     """Add the sub-command to argparse's sub-parsers."""
+    able = [family.title for family in families.everyone() if family.exporter is not None]
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "export",
         help="write a model as an ONNX graph",
         usage="pyvoc export MODEL.gguf --onnx OUT.onnx [--z-inside] [--sigma S] [--opset N] "
         "[--force] [--json]\n"
         "       pyvoc export MODEL.gguf --dynamic-dims WAV [WAV ...] [--z-inside] [--json]",
-        description="Write a HiFi-GAN, MelGAN or WaveGlow as an ONNX graph in float32 with dynamic "
-        "length, check it and, where onnxruntime is installed, compare it with this runtime (needs "
-        "the extra 'onnx'); or print the lengths of clips as Ascend's ATC takes them.",
+        description=f"Write a {', '.join(able[:-1])} or {able[-1]} as an ONNX graph in float32 "
+        "with dynamic length, check it and, where onnxruntime is installed, compare it with this "
+        "runtime (needs the extra 'onnx'); or print the lengths of clips as Ascend's ATC takes "
+        "them.",
         allow_abbrev=False,
     )
     parser.add_argument("model", metavar="MODEL.gguf", help="the model file")

@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 import pyvoc
+from pyvoc import families
 from pyvoc.cli.arguments import counter
 from pyvoc.cli.doubtful import add_strict
 from pyvoc.errors import UnsupportedError
@@ -27,12 +28,13 @@ BAD_INPUT = 3
 
 def add_parser(subparsers: Any) -> None:
     """Add the sub-command to argparse's sub-parsers."""
+    able = [family.title for family in families.everyone() if family.calibrated]
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "quantize",
         help="make a model int8 after listening to speech",
         usage="pyvoc quantize MODEL.gguf --calibrate PATH [PATH ...] -o OUT.gguf [--min-snr DB] "
         "[--strict] [--json]",
-        description="Round a convolutional model (HiFi-GAN, MelGAN, WaveGlow) to int8: a scale per "
+        description=f"Round a convolutional model ({', '.join(able)}) to int8: a scale per "
         "output channel, activations in the ranges that they reach on the speech given. Prints "
         "what each layer and the audio lose. A minute or two of varied speech is enough. LPCNet "
         "needs none of this: pyvoc convert --precision int8.",

@@ -29,6 +29,13 @@ def layer_of(name: str) -> str | None:
     return match["layer"] if match else None
 
 
+def squeezed(arrays: Mapping[str, AnyArray]) -> dict[str, AnyArray]:
+    """Weights with an axis too many, ``[a, b, 1, k]``, as ``[a, b, k]``."""
+    return {
+        name: a[:, :, 0] if a.ndim == 4 and a.shape[2] == 1 else a for name, a in arrays.items()
+    }
+
+
 class Layers:
     """Takes layers out of a state dict and collects what is wrong with it.
 

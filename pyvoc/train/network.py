@@ -10,9 +10,23 @@ from torch import nn
 from pyvoc.container.tensors import AnyArray, Scalar
 from pyvoc.train import weights
 
-__all__ = ["SpecNetwork"]
+__all__ = ["SpecNetwork", "same_conv"]
 
 N = TypeVar("N", bound="SpecNetwork")
+
+
+def same_conv(
+    inputs: int, outputs: int, kernel: int, dilation: int = 1, *, reflect: bool
+) -> nn.Conv1d:
+    """A convolution as long as its input, which is mirrored at the ends or followed by zeros."""
+    return nn.Conv1d(
+        inputs,
+        outputs,
+        kernel,
+        padding=dilation * (kernel // 2),
+        dilation=dilation,
+        padding_mode="reflect" if reflect else "zeros",
+    )
 
 
 class SpecNetwork(nn.Module):

@@ -14,18 +14,9 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
+from reference.melgan import conv
 
 Array = NDArray[np.float64]
-
-
-def pad(x: Array, width: int, kind: str) -> Array:
-    """Extend ``[channels, time]`` by `width` at both ends: ``reflect`` or ``zero``."""
-    if kind == "zero":
-        return np.pad(x, ((0, 0), (width, width)))
-    n = x.shape[1]
-    period = max(2 * (n - 1), 1)
-    at = np.arange(-width, n + width) % period
-    return x[:, np.where(at < n, at, period - at)]
 
 
 def active(x: Array, leak: float) -> Array:
@@ -56,12 +47,7 @@ class Hifigan:
     def conv(self, x: Array, layer: str, dilation: int = 1) -> Array:
         """A convolution of ``[outputs, inputs, taps]`` that keeps the length."""
         weight, bias = self.w[f"{layer}.weight"], self.w[f"{layer}.bias"]
-        taps, time = weight.shape[2], x.shape[1]
-        padded = pad(x, dilation * (taps // 2), self.kind)
-        y = np.repeat(bias[:, None], time, axis=1)
-        for k in range(taps):
-            y += weight[:, :, k] @ padded[:, k * dilation : k * dilation + time]
-        return y
+        return conv(x, weight, bias, dilation=dilation, kind=self.kind)
 
     def up(self, x: Array, k: int) -> Array:
         """A transposed convolution of ``[inputs, outputs, taps]``: `ratio` times the length."""

@@ -14,6 +14,17 @@ from pyvoc.container.tensors import Scalar
 
 Array = npt.NDArray[np.float32]
 
+PEERS = (
+    ("onnxruntime", "f32"),
+    ("onnxruntime", "int8"),
+    ("torch", "f32"),
+    ("torch", "bf16"),
+    ("openvino", "f32"),
+    ("openvino", "bf16"),
+    ("openvino", "int8"),
+)
+"""Every runtime and precision that networks from mel to audio are measured beside."""
+
 
 def no_noise(frames: int, metadata: Mapping[str, Scalar]) -> Array | None:
     """For models that start from none."""

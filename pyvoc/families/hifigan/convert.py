@@ -19,7 +19,7 @@ from pyvoc.container.mel import HIFIGAN as RECIPE
 from pyvoc.container.mel import NVIDIA, MelRecipe
 from pyvoc.container.tensors import AnyArray
 from pyvoc.convert.checkpoint import Checkpoint
-from pyvoc.convert.layers import Layers, layer_of
+from pyvoc.convert.layers import Layers, layer_of, squeezed
 from pyvoc.convert.settings import NO_SETTINGS, Settings
 from pyvoc.convert.tensors import NamedTensors
 from pyvoc.convert.tree import levels
@@ -89,7 +89,7 @@ def convert_hifigan(
     statistics: dict[str, AnyArray] = {
         name: arrays.pop(name) for name in ("mean", "scale") if name in arrays
     }
-    layers = Layers(_squeezed(arrays) if naming.upstream == "dle" else arrays, named.prefix)
+    layers = Layers(squeezed(arrays) if naming.upstream == "dle" else arrays, named.prefix)
     stages, blocks, paired = count(
         named, [layer for name in arrays if (layer := layer_of(name)) is not None]
     )
@@ -125,13 +125,6 @@ def convert_hifigan(
     )
 
 
-def _squeezed(arrays: Mapping[str, AnyArray]) -> dict[str, AnyArray]:
-    """Weights with an axis too many, ``[a, b, 1, k]``, as ``[a, b, k]``."""
-    return {
-        name: a[:, :, 0] if a.ndim == 4 and a.shape[2] == 1 else a for name, a in arrays.items()
-    }
-
-
 def _layers(named: Named, stages: int, blocks: Sequence[int], paired: bool) -> dict[str, str]:
     """From our layers to theirs."""
     theirs = named.naming
@@ -142,10 +135,10 @@ def _layers(named: Named, stages: int, blocks: Sequence[int], paired: bool) -> d
             for i in range(many):
                 block = f"stage.{k}.chain.{j}.block.{i}"
                 single = "1" if theirs.upstream == "parallel_wavegan" else ""
-                first = theirs.first(k, j, len(blocks), i, "1" if paired else single)
+                first = theirs.convolution(k, j, len(blocks), i, "1" if paired else single)
                 found[f"{block}.first"] = first
                 if paired:
-                    found[f"{block}.second"] = theirs.first(k, j, len(blocks), i, "2")
+                    found[f"{block}.second"] = theirs.convolution(k, j, len(blocks), i, "2")
     found["conv_out"] = theirs.conv_out
     return found
 

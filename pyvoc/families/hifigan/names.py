@@ -34,7 +34,7 @@ class HifiganNaming(Naming):
     conv_out: str
     reflect: bool = False
 
-    def first(self, k: int, j: int, chains: int, i: int, which: str) -> str:
+    def convolution(self, k: int, j: int, chains: int, i: int, which: str) -> str:
         """The name of a block's convolution."""
         return self.block.format(n=k * chains + j, k=k, j=j, i=i, which=which)
 

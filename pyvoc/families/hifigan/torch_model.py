@@ -18,7 +18,7 @@ from pyvoc.container.tensors import AnyArray
 from pyvoc.families.hifigan.shape import HifiganShape
 from pyvoc.families.hifigan.spec import ENDS_KERNEL
 from pyvoc.train import weights
-from pyvoc.train.network import SpecNetwork
+from pyvoc.train.network import SpecNetwork, same_conv
 
 _STATISTICS = ("mean", "scale")
 
@@ -42,9 +42,9 @@ class Hifigan(SpecNetwork):
         self.shape = shape
         channels = shape.channels
         self.input = _Normalisation(shape.bands) if shape.normalised else None
-        self.conv_in = _conv(shape, shape.bands, channels[0], ENDS_KERNEL)
+        self.conv_in = same_conv(shape.bands, channels[0], ENDS_KERNEL, reflect=shape.reflect)
         self.stage = nn.ModuleList(_Stage(shape, k) for k in range(len(shape.ratios)))
-        self.conv_out = _conv(shape, channels[-1], 1, ENDS_KERNEL)
+        self.conv_out = same_conv(channels[-1], 1, ENDS_KERNEL, reflect=shape.reflect)
         if normed:
             weights.add_norm(self)
 
@@ -140,25 +140,15 @@ class _Block(nn.Module):
     def __init__(self, shape: HifiganShape, channels: int, taps: int, dilation: int) -> None:
         super().__init__()
         self.leak = shape.settings.leak
-        self.first = _conv(shape, channels, channels, taps, dilation)
-        self.second = _conv(shape, channels, channels, taps) if shape.settings.paired else None
+        self.first = same_conv(channels, channels, taps, dilation, reflect=shape.reflect)
+        self.second = (
+            same_conv(channels, channels, taps, reflect=shape.reflect)
+            if shape.settings.paired
+            else None
+        )
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.first(functional.leaky_relu(x, self.leak))
         if self.second is not None:
             y = self.second(functional.leaky_relu(y, self.leak))
         return torch.add(x, y)
-
-
-def _conv(
-    shape: HifiganShape, inputs: int, outputs: int, kernel: int, dilation: int = 1
-) -> nn.Conv1d:
-    """A convolution as long as its input."""
-    return nn.Conv1d(
-        inputs,
-        outputs,
-        kernel,
-        padding=dilation * (kernel // 2),
-        dilation=dilation,
-        padding_mode="reflect" if shape.reflect else "zeros",
-    )

@@ -16,7 +16,7 @@ from pyvoc.container.layout import Layout, TensorSpec
 from pyvoc.container.mel import DESCRIPT, NVIDIA
 from pyvoc.container.tensors import AnyArray
 from pyvoc.convert.checkpoint import Checkpoint
-from pyvoc.convert.layers import Layers, layer_of
+from pyvoc.convert.layers import Layers, layer_of, squeezed
 from pyvoc.convert.settings import NO_SETTINGS, Settings
 from pyvoc.convert.tensors import NamedTensors
 from pyvoc.convert.tree import levels
@@ -70,7 +70,7 @@ def convert_melgan(
         one error lists all.
     """
     naming = named.naming
-    layers = Layers(_squeezed(arrays) if naming.upstream == "mindspore" else arrays, named.prefix)
+    layers = Layers(squeezed(arrays) if naming.upstream == "mindspore" else arrays, named.prefix)
     stages, blocks = naming.count(layer for name in arrays if (layer := layer_of(name)) is not None)
     theirs = naming.layers(stages, blocks)
     found: dict[str, AnyArray] = {}
@@ -99,13 +99,6 @@ def convert_melgan(
         notes=tuple(notes),
         rate_from=rate_from,
     )
-
-
-def _squeezed(arrays: Mapping[str, AnyArray]) -> dict[str, AnyArray]:
-    """MindSpore's weights ``[a, b, 1, k]`` as ``[a, b, k]``."""
-    return {
-        name: a[:, :, 0] if a.ndim == 4 and a.shape[2] == 1 else a for name, a in arrays.items()
-    }
 
 
 def _check_shapes(

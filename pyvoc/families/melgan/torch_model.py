@@ -14,7 +14,7 @@ from torch.nn import functional
 from pyvoc.families.melgan.shape import MelganShape
 from pyvoc.families.melgan.spec import BLOCK_KERNEL, ENDS_KERNEL
 from pyvoc.train import weights
-from pyvoc.train.network import SpecNetwork
+from pyvoc.train.network import SpecNetwork, same_conv
 
 
 class Melgan(SpecNetwork):
@@ -35,12 +35,12 @@ class Melgan(SpecNetwork):
         super().__init__()
         self.shape = shape
         channels = shape.channels
-        self.conv_in = _conv(shape, shape.bands, channels[0], ENDS_KERNEL)
+        self.conv_in = same_conv(shape.bands, channels[0], ENDS_KERNEL, reflect=shape.reflect)
         self.stage = nn.ModuleList(
             _Stage(shape, channels[k], channels[k + 1], ratio)
             for k, ratio in enumerate(shape.ratios)
         )
-        self.conv_out = _conv(shape, channels[-1], 1, ENDS_KERNEL)
+        self.conv_out = same_conv(channels[-1], 1, ENDS_KERNEL, reflect=shape.reflect)
         if normed:
             weights.add_norm(self)
 
@@ -98,25 +98,11 @@ class _Block(nn.Module):
     def __init__(self, shape: MelganShape, channels: int, dilation: int) -> None:
         super().__init__()
         self.leak = shape.settings.leak
-        self.conv = _conv(shape, channels, channels, BLOCK_KERNEL, dilation)
-        self.out = _conv(shape, channels, channels, 1)
-        self.shortcut = _conv(shape, channels, channels, 1)
+        self.conv = same_conv(channels, channels, BLOCK_KERNEL, dilation, reflect=shape.reflect)
+        self.out = same_conv(channels, channels, 1, reflect=shape.reflect)
+        self.shortcut = same_conv(channels, channels, 1, reflect=shape.reflect)
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.conv(functional.leaky_relu(x, self.leak))
         y = self.out(functional.leaky_relu(y, self.leak))
         return torch.add(self.shortcut(x), y)
-
-
-def _conv(
-    shape: MelganShape, inputs: int, outputs: int, kernel: int, dilation: int = 1
-) -> nn.Conv1d:
-    """A convolution as long as its input."""
-    return nn.Conv1d(
-        inputs,
-        outputs,
-        kernel,
-        padding=dilation * (kernel // 2),
-        dilation=dilation,
-        padding_mode="reflect" if shape.reflect else "zeros",
-    )

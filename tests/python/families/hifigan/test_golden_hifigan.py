@@ -19,6 +19,7 @@ from pyvoc.quant import decode
 from pyvoc.quant.calibrate import quantize
 
 TOLERANCE = 1e-5  # f32
+NEEDED = pytest.mark.skipif(not GOLDEN.is_dir(), reason=f"no HiFi-GAN checkpoints in {GOLDEN}")
 BF16_DB, INT8_DB = 35.0, 27.0  # nets of random weights
 
 
@@ -28,8 +29,7 @@ def checkpoints() -> list[object]:
         for pattern in ("*/g_*", "*/*.pkl")
         for path in (sorted(GOLDEN.glob(pattern)) if GOLDEN.is_dir() else ())
     ]
-    skip = pytest.mark.skip(reason=f"no HiFi-GAN checkpoints in {GOLDEN}")
-    return found or [pytest.param(None, marks=skip)]
+    return found or [pytest.param(None, marks=NEEDED)]
 
 
 EVERY = pytest.mark.parametrize("path", checkpoints())
@@ -61,10 +61,9 @@ def test_float_audio_is_upstreams(path: Path, tmp_path: Path) -> None:
         np.testing.assert_allclose(model.synthesize(mel), expected, rtol=0, atol=TOLERANCE)
 
 
+@NEEDED
 @pytest.mark.parametrize("name", ["v1_ch64", "v3_ch64", "odd_rates_ch32"])
 def test_other_precisions_are_close(name: str, tmp_path: Path) -> None:
-    if not GOLDEN.is_dir():
-        pytest.skip(f"no HiFi-GAN checkpoints in {GOLDEN}")
     (path,) = (GOLDEN / name).glob("g_*")
     pairs = utterances(path)
     convert(path, tmp_path / "f32.gguf")
@@ -76,12 +75,11 @@ def test_other_precisions_are_close(name: str, tmp_path: Path) -> None:
         assert snr(pairs[-1][1], model.synthesize(pairs[-1][0])) >= least
 
 
+@NEEDED
 @pytest.mark.parametrize("tier", tiers())
 @pytest.mark.parametrize("name", ["v1_ch64", "odd_rates_ch32"])
 def test_every_tier(name: str, tier: str, tmp_path: Path) -> None:
     """The first frames, whose look-ahead ends before the cut, on every kernel tier."""
-    if not GOLDEN.is_dir():
-        pytest.skip(f"no HiFi-GAN checkpoints in {GOLDEN}")
     (path,) = (GOLDEN / name).glob("g_*")
     convert(path, tmp_path / "model.gguf")
     model = pyvoc.load(tmp_path / "model.gguf")
@@ -93,9 +91,8 @@ def test_every_tier(name: str, tier: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(found[:samples], expected[:samples], rtol=0, atol=TOLERANCE)
 
 
+@NEEDED
 def test_without_its_config_a_published_shape_is_assumed(tmp_path: Path) -> None:
-    if not GOLDEN.is_dir():
-        pytest.skip(f"no HiFi-GAN checkpoints in {GOLDEN}")
     for name in ("v1_ch64", "v3_ch64"):
         (path,) = (GOLDEN / name).glob("g_*")
         alone = tmp_path / name / "g_00000001"
@@ -114,9 +111,8 @@ def test_without_its_config_a_published_shape_is_assumed(tmp_path: Path) -> None
     assert not (tmp_path / "no.gguf").exists()
 
 
+@NEEDED
 def test_the_network_in_pytorch_says_the_same(tmp_path: Path) -> None:
-    if not GOLDEN.is_dir():
-        pytest.skip(f"no HiFi-GAN checkpoints in {GOLDEN}")
     torch = pytest.importorskip("torch")
     from pyvoc.families.hifigan.torch_model import Hifigan
 
