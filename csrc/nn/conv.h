@@ -48,8 +48,9 @@ class Conv {
   static Result<Conv> pack_gated(const std::vector<ConvSource>& sources,
                                  const kernels::KernelTable& kernels, Arena& arena);
 
-  // A transposed convolution. A row of outputs is `stride` rows of channels, each padded to kVector,
-  // and its columns are taps / stride neighbouring rows of inputs, rounded up, the oldest first.
+  // A transposed convolution. A row of outputs is `stride` rows of channels, each padded to
+  // kVector, and its columns are taps / stride neighbouring rows of inputs, rounded up, the oldest
+  // first.
   static Result<Conv> pack_transposed(const ConvSource& source, int stride,
                                       const kernels::KernelTable& kernels, Arena& arena);
 
