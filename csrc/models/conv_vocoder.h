@@ -1,6 +1,6 @@
 // Vocoders that are a stream of convolutions from mel frames to samples (MelGAN, HiFi-GAN): how the
 // stream begins and ends, how a session drives it, and how it is timed and observed. Each has a
-// generator G<X>, X being what convolutions between the first and the last read, float or uint8:
+// generator G:
 //   push(frames, n, ended)   takes frames and computes all samples that they complete
 //   samples(), count(), drop(n)
 //   time(groups), reset()
@@ -18,6 +18,7 @@
 #include "base/team.h"
 #include "kernels/table.h"
 #include "models/blocks.h"
+#include "models/layer_rows.h"
 #include "models/loaded.h"
 #include "models/mel_features.h"
 #include "models/quantized_convs.h"
@@ -30,19 +31,6 @@ namespace pyvoc::models {
 constexpr int kEdgeTaps = 7;                     // of the first and the last convolution
 constexpr int kBlockFrames = 24;                 // the most frames taken at a time
 constexpr std::int64_t kSliceBytes = 192 << 10;  // of one layer's activations in a slice
-
-// Where a layer's rectified values go, and what stands for 0 beyond the ends.
-inline void to_active(kernels::ConvOutput& out, float* rows, const Quantization&) PYVOC_RT {
-  out.active = rows;
-}
-inline void to_active(kernels::ConvOutput& out, std::uint8_t* rows,
-                      const Quantization& q) PYVOC_RT {
-  out.active_u8 = rows;
-  out.active_inverse = q.inverse;
-  out.active_offset = q.offset;
-}
-inline const float* zero_of(const Quantization&, float) { return nullptr; }
-inline const std::uint8_t* zero_of(const Quantization& q, std::uint8_t) { return q.zero; }
 
 // The frames of a stream, and the first convolution's place in them.
 class MelStart {
@@ -72,10 +60,7 @@ class MelStart {
   std::int64_t next(bool ended, kernels::ConvInput<float>& in) PYVOC_RT {
     const std::int64_t rows = rows_.ready(ended) - done_;
     if (rows <= 0) return 0;
-    in.segments = 1;  // taps lie side by side
-    in.base[0] = rows_.row(done_ - kEdge);
-    in.stride[0] = nn::padded(bands_);
-    in.cols[0] = kEdgeTaps * nn::padded(bands_);
+    in = side_by_side(rows_, done_ - kEdge, kEdgeTaps, nn::padded(bands_));
     return rows;
   }
   void computed(std::int64_t rows) PYVOC_RT {
@@ -220,23 +205,23 @@ VocoderInfo describe_conv(const char* architecture, const C& config) {
   return info;
 }
 
-// C has `stages`; W says by `integer` whether convolutions read bytes.
-template <typename C, typename W, template <typename> class G>
+// C has `stages`; W says by `integer` whether a convolution reads bytes.
+template <typename C, typename W, typename G>
 class ConvVocoder : public Loaded<C, W> {
  public:
   using Loaded<C, W>::Loaded;
 
   std::unique_ptr<Session> open(const SessionSettings& settings) const override {
-    if (this->weights_.integer) return open_with<G<std::uint8_t>>(settings.threads);
-    return open_with<G<float>>(settings.threads);
+    return std::make_unique<GeneratorSession<G>>(this->info(), this->config_, this->weights_,
+                                                 this->kernels_, settings.threads);
   }
 
   Status observe(Matrix<const float> features, std::vector<Activations>& seen) const override {
     if (this->weights_.integer) {
       return Status(Code::kUnsupported, "the model is int8 already: calibrate the float one");
     }
-    const std::vector<typename G<float>::Seen> layers = list_layers(seen);
-    G<float> generator(this->config_, this->weights_, this->kernels_, 1);
+    const std::vector<typename G::Seen> layers = list_layers(seen);
+    G generator(this->config_, this->weights_, this->kernels_, 1);
     generator.observe(&layers);
     speak(generator, features);
     return Status();
@@ -251,41 +236,24 @@ class ConvVocoder : public Loaded<C, W> {
       }
       groups.push_back({"conv_out", 0.0});
     }
-    if (this->weights_.integer) {
-      time<G<std::uint8_t>>(features, groups.data());
-    } else {
-      time<G<float>>(features, groups.data());
-    }
+    G generator(this->config_, this->weights_, this->kernels_, 1);
+    generator.time(groups.data());
+    speak(generator, features);
     return Status();
   }
 
  protected:
   // Entries in `seen` for every layer that int8 quantises, stage by stage.
-  virtual std::vector<typename G<float>::Seen> list_layers(
-      std::vector<Activations>& seen) const = 0;
+  virtual std::vector<typename G::Seen> list_layers(std::vector<Activations>& seen) const = 0;
 
  private:
   // A whole utterance through a generator, for what it tells on the way.
-  template <typename Generator>
-  static void speak(Generator& generator, Matrix<const float> features) {
+  static void speak(G& generator, Matrix<const float> features) {
     for_blocks(features, kBlockFrames, [&](const float* frames, int n) {
       generator.push(frames, n, false);
       generator.drop(generator.count());
     });
     generator.push(nullptr, 0, true);
-  }
-
-  template <typename Generator>
-  std::unique_ptr<Session> open_with(int threads) const {
-    return std::make_unique<GeneratorSession<Generator>>(this->info(), this->config_,
-                                                         this->weights_, this->kernels_, threads);
-  }
-
-  template <typename Generator>
-  void time(Matrix<const float> features, GroupTime* groups) const {
-    Generator generator(this->config_, this->weights_, this->kernels_, 1);
-    generator.time(groups);
-    speak(generator, features);
   }
 };
 

@@ -45,14 +45,15 @@ class WeightLoader {
   nn::ConvSource conv(const std::string& name, int outputs, int inputs, int taps,
                       std::initializer_list<io::TensorType> types, bool transposed = false);
 
-  // Tells count_int8() of a layer that int8 quantises with all others of its kind.
+  // Tells any_int8() and count_int8() of a layer that int8 may quantise.
   template <typename Source>
   void count(const Source& source) {
     ++layers_;
     if (source.data != nullptr && source.type == backends::Weights::kI8) ++integers_;
   }
-  // Whether the layers that were counted are I8; a problem unless all or none are. `which`: "of the
-  // sample loop".
+  // Whether any of the layers that were counted is I8.
+  bool any_int8() const { return integers_ != 0; }
+  // The same where it must be all or none, a problem otherwise. `which`: "of the sample loop".
   bool count_int8(const std::string& which);
 
   // The layer, or, when it could not be packed, one that is empty, and run() will say why.

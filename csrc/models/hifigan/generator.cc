@@ -1,16 +1,14 @@
 #include "models/hifigan/generator.h"
 
 #include <algorithm>
-#include <type_traits>
 
 namespace pyvoc::models::hifigan {
 
 using kernels::ConvInput;
 using kernels::ConvOutput;
 
-template <typename X>
-Generator<X>::Generator(const Config& config, const Weights& weights,
-                        const kernels::KernelTable& kernels, int threads)
+Generator::Generator(const Config& config, const Weights& weights,
+                     const kernels::KernelTable& kernels, int threads)
     : c_(config), w_(weights), kernels_(kernels), team_(threads) {
   start_ = MelStart(arena_, c_.bands, c_.padding);
   std::size_t scratch = 0;
@@ -39,8 +37,7 @@ Generator<X>::Generator(const Config& config, const Weights& weights,
 
 // Rows that a layer of stage k may hold at a time, but for its own reach: a slice's, those that
 // the layers before it held back until the end, and what waits for the rest of its frame.
-template <typename X>
-std::int64_t Generator<X>::rows_of(std::size_t k) const {
+std::int64_t Generator::rows_of(std::size_t k) const {
   const Stage& stage = c_.stages[k];
   std::int64_t held = 0, layers = 0;
   for (std::size_t j = 0; j < c_.chains.size(); ++j) {
@@ -53,9 +50,7 @@ std::int64_t Generator<X>::rows_of(std::size_t k) const {
   return stage.ratio * (stages_[k].slice + stage.neighbours()) + held + layers * c_.up_grid(k).rows;
 }
 
-template <typename X>
-void Generator<X>::make_stage(std::size_t k, std::int64_t arriving) {
-  constexpr bool kBytes = std::is_same_v<X, std::uint8_t>;
+void Generator::make_stage(std::size_t k, std::int64_t arriving) {
   const Stage& stage = c_.stages[k];
   const StageWeights& weights = w_.stages[k];
   StageState& s = stages_[k];
@@ -63,17 +58,24 @@ void Generator<X>::make_stage(std::size_t k, std::int64_t arriving) {
   const std::int64_t bytes = static_cast<std::int64_t>(sizeof(float)) * channels * stage.ratio;
   s.slice = std::min(std::max<std::int64_t>(kSliceBytes / bytes, 1), arriving);
   const int before = stage.neighbours() - 1;
-  s.input = nn::Rows<X>(arena_, nn::padded(stage.inputs), before, nn::Padding::kZero, 0,
-                        arriving + 2 * before, zero_of(weights.up_input, X{}));
+  s.input = LayerRows(arena_, nn::padded(stage.inputs), before, nn::Padding::kZero, 0,
+                      arriving + 2 * before, weights.up_input);
   const std::int64_t rows = rows_of(k);
   int reach = 0;
   for (const auto& chain : weights.chains) reach = std::max(reach, chain[0].first.conv.reach());
   s.value = nn::Rows<float>(arena_, channels, 0, c_.padding, stage.cut, rows + 2 * reach, nullptr);
-  s.entries.resize(kBytes ? c_.chains.size() : 1);
-  for (std::size_t j = 0; j < s.entries.size(); ++j) {
-    const Layer& first = weights.chains[j][0].first;
-    s.entries[j] = nn::Rows<X>(arena_, channels, kBytes ? first.conv.reach() : reach, c_.padding,
-                               stage.cut, rows + 4 * reach, zero_of(first.input, X{}));
+  std::size_t shared = c_.chains.size();
+  for (const auto& chain : weights.chains) {
+    const Quantization& input = chain[0].first.input;
+    const bool floats = input.zero == nullptr;
+    if (floats && shared < s.entries.size()) {
+      s.entry_of.push_back(shared);
+      continue;
+    }
+    if (floats) shared = s.entries.size();
+    s.entry_of.push_back(s.entries.size());
+    s.entries.emplace_back(arena_, channels, floats ? reach : chain[0].first.conv.reach(),
+                           c_.padding, stage.cut, rows + 4 * reach, input);
   }
   s.chains.resize(c_.chains.size());
   for (std::size_t j = 0; j < s.chains.size(); ++j) {
@@ -86,29 +88,28 @@ void Generator<X>::make_stage(std::size_t k, std::int64_t arriving) {
       int second = 0;
       if (c_.paired) {
         second = block.second.conv.reach();
-        state.hidden = nn::Rows<X>(arena_, channels, second, c_.padding, 0, rows + 2 * second,
-                                   zero_of(block.second.input, X{}));
+        state.hidden = LayerRows(arena_, channels, second, c_.padding, 0, rows + 2 * second,
+                                 block.second.input);
       }
       if (i == 0) continue;
       state.value =
           nn::Rows<float>(arena_, channels, 0, c_.padding, 0, rows + first + second, nullptr);
-      state.active = nn::Rows<X>(arena_, channels, first, c_.padding, 0, rows + 2 * first,
-                                 zero_of(block.first.input, X{}));
+      state.active =
+          LayerRows(arena_, channels, first, c_.padding, 0, rows + 2 * first, block.first.input);
     }
     // Chains of less reach are ahead of the others.
     chain.result = nn::Rows<float>(arena_, channels, 0, c_.padding, 0, 2 * rows, nullptr);
   }
 }
 
-template <typename X>
-void Generator<X>::reset() PYVOC_RT {
+void Generator::reset() PYVOC_RT {
   start_.reset();
   end_.reset();
   for (StageState& stage : stages_) {
     stage.input.reset();
     stage.value.reset();
     stage.windows = stage.averaged = 0;
-    for (nn::Rows<X>& entry : stage.entries) entry.reset();
+    for (LayerRows& entry : stage.entries) entry.reset();
     for (ChainState& chain : stage.chains) {
       chain.result.reset();
       for (BlockState& block : chain.blocks) {
@@ -121,39 +122,31 @@ void Generator<X>::reset() PYVOC_RT {
   }
 }
 
-template <typename X>
-ConvOutput Generator<X>::output() const PYVOC_RT {
+ConvOutput Generator::output() const PYVOC_RT {
   ConvOutput out;
   out.leak = c_.leak;
   return out;
 }
 
-template <typename X>
-void Generator<X>::note(const nn::Rows<X>& rows, std::int64_t from, std::int64_t until,
-                        int channels, Activations* seen) PYVOC_RT {
-  if (until > from) add_rows(rows.row(from), until - from, nn::padded(channels), channels, seen);
-}
-
-template <typename X>
-void Generator<X>::push(const float* frames, int n, bool ended) PYVOC_RT {
+void Generator::push(const float* frames, int n, bool ended) PYVOC_RT {
   start_.take(frames, n, [&](int b, float x) { return (x - w_.mean[b]) * w_.scale[b]; });
   ConvInput<float> in;
   const std::int64_t rows = start_.next(ended, in);
   if (rows > 0) {
     const Timed timed(groups_, 0);
-    nn::Rows<X>& next = stages_[0].input;
+    LayerRows& next = stages_[0].input;
+    const std::int64_t end = next.end();
     ConvOutput out = output();
-    to_active(out, next.row(next.end()), w_.stages[0].up_input);
+    next.take_rectified(out, end);
     w_.conv_in.run(team_, in, static_cast<int>(rows), out);
-    next.extend_to(next.end() + rows);
-    if (seen_ != nullptr) note(next, next.end() - rows, next.end(), c_.channels, (*seen_)[0].up);
+    next.extend_to(end + rows);
+    if (seen_ != nullptr) next.note(end, end + rows, c_.channels, (*seen_)[0].up);
     start_.computed(rows);
   }
   run_stage(0, ended);
 }
 
-template <typename X>
-void Generator<X>::run_stage(std::size_t k, bool ended) PYVOC_RT {
+void Generator::run_stage(std::size_t k, bool ended) PYVOC_RT {
   StageState& s = stages_[k];
   for (;;) {
     const std::int64_t rows = s.input.end() - s.windows;
@@ -174,8 +167,7 @@ void Generator<X>::run_stage(std::size_t k, bool ended) PYVOC_RT {
 
 // Every window of neighbouring rows gives `ratio` rows; the first `cut` are lost, and what the
 // windows behind the last row give completes the length.
-template <typename X>
-void Generator<X>::upsample(std::size_t k, std::int64_t rows, bool ended) PYVOC_RT {
+void Generator::upsample(std::size_t k, std::int64_t rows, bool ended) PYVOC_RT {
   StageState& s = stages_[k];
   const Stage& stage = c_.stages[k];
   const int before = stage.neighbours() - 1;
@@ -183,53 +175,53 @@ void Generator<X>::upsample(std::size_t k, std::int64_t rows, bool ended) PYVOC_
   const std::int64_t windows = std::min(ready - s.windows, rows + (ended ? before : 0));
   if (windows <= 0) return;
   const Timed timed(groups_, 1 + 2 * k);
-  ConvInput<X> in;
-  in.segments = 1;
-  in.base[0] = s.input.row(s.windows - before);
-  in.stride[0] = nn::padded(stage.inputs);
-  in.cols[0] = stage.neighbours() * nn::padded(stage.inputs);
   const std::int64_t from = stage.ratio * s.windows - stage.cut;
   const std::int64_t first = std::max<std::int64_t>(from, 0);
   ConvOutput out = output();
   out.value = s.value.row(from);
-  if constexpr (std::is_same_v<X, float>) out.active = s.entries[0].row(from);
-  w_.stages[k].up.run(team_, in, static_cast<int>(windows), out);
+  for (LayerRows& entry : s.entries) {
+    if (!entry.integer()) entry.take_rectified(out, from);
+  }
+  s.input.visit([&](const auto& rows_in) {
+    w_.stages[k].up.run(
+        team_,
+        side_by_side(rows_in, s.windows - before, stage.neighbours(), nn::padded(stage.inputs)),
+        static_cast<int>(windows), out);
+  });
   s.windows += windows;
   const std::int64_t until =
       std::max(std::min(stage.ratio * s.windows - stage.cut, stage.ratio * s.input.end()), first);
   s.value.extend_to(until);
   const int channels = nn::padded(stage.outputs);
-  for (std::size_t j = 0; j < s.entries.size(); ++j) {
-    if constexpr (!std::is_same_v<X, float>) {
+  for (LayerRows& entry : s.entries) {
+    if (entry.integer()) {
       ConvOutput bytes = output();
       bytes.stride = channels;
       bytes.bias = nothing_;
-      to_active(bytes, s.entries[j].row(first), w_.stages[k].chains[j][0].first.input);
+      entry.take_rectified(bytes, first);
       kernels_.conv_finish_f32(s.value.row(first), channels / nn::kVector,
                                static_cast<std::int32_t>(until - first), bytes);
     }
-    s.entries[j].extend_to(until);
+    entry.extend_to(until);
   }
   if (seen_ != nullptr) {
     for (std::size_t j = 0; j < s.chains.size(); ++j) {
-      note(s.entry(j), first, until, stage.outputs, (*seen_)[k].chains[j][0].first);
+      s.entry(j).note(first, until, stage.outputs, (*seen_)[k].chains[j][0].first);
     }
   }
   s.input.drop_before(s.windows - before);
 }
 
-template <typename X>
-void Generator<X>::run_chain(std::size_t k, std::size_t j, bool ended) PYVOC_RT {
+void Generator::run_chain(std::size_t k, std::size_t j, bool ended) PYVOC_RT {
   const Timed timed(groups_, 2 + 2 * k);
   for (std::size_t i = 0; i < c_.chains[j].dilations.size(); ++i) run_block(k, j, i, ended);
 }
 
-template <typename X>
-void Generator<X>::run_block(std::size_t k, std::size_t j, std::size_t i, bool ended) PYVOC_RT {
+void Generator::run_block(std::size_t k, std::size_t j, std::size_t i, bool ended) PYVOC_RT {
   StageState& s = stages_[k];
   BlockState& state = s.chains[j].blocks[i];
   const Block& block = w_.stages[k].chains[j][i];
-  nn::Rows<X>& in = i == 0 ? s.entry(j) : state.active;
+  LayerRows& in = i == 0 ? s.entry(j) : state.active;
   const nn::DilatedConv& first = block.first.conv;
   const std::int64_t until = first.until(in.ready(ended, first.reach()), ended);
   if (!c_.paired) {
@@ -239,12 +231,12 @@ void Generator<X>::run_block(std::size_t k, std::size_t j, std::size_t i, bool e
   }
   if (until > state.first_done) {
     ConvOutput hidden = output();
-    to_active(hidden, state.hidden.row(state.first_done), block.second.input);
-    first.run(team_, in, state.first_done, until, hidden, scratch_);
+    state.hidden.take_rectified(hidden, state.first_done);
+    convolve(block.first, in, state.first_done, until, hidden);
     state.hidden.extend_to(until);
     if (seen_ != nullptr) {
-      note(state.hidden, state.first_done, until, c_.stages[k].outputs,
-           (*seen_)[k].chains[j][i].second);
+      state.hidden.note(state.first_done, until, c_.stages[k].outputs,
+                        (*seen_)[k].chains[j][i].second);
     }
     state.first_done = until;
     if (i > 0) in.drop_before(until - first.reach());
@@ -256,9 +248,8 @@ void Generator<X>::run_block(std::size_t k, std::size_t j, std::size_t i, bool e
   state.hidden.drop_before(state.done - second.reach());
 }
 
-template <typename X>
-void Generator<X>::close_block(std::size_t k, std::size_t j, std::size_t i, const Layer& layer,
-                               const nn::Rows<X>& in, std::int64_t until) PYVOC_RT {
+void Generator::close_block(std::size_t k, std::size_t j, std::size_t i, const Layer& layer,
+                            LayerRows& in, std::int64_t until) PYVOC_RT {
   StageState& s = stages_[k];
   ChainState& chain = s.chains[j];
   BlockState& state = chain.blocks[i];
@@ -267,27 +258,30 @@ void Generator<X>::close_block(std::size_t k, std::size_t j, std::size_t i, cons
   out.add = residual.row(state.done);
   if (i + 1 == chain.blocks.size()) {
     out.value = chain.result.row(state.done);
-    layer.conv.run(team_, in, state.done, until, out, scratch_);
+    convolve(layer, in, state.done, until, out);
     chain.result.extend_to(until);
   } else {
     BlockState& next = chain.blocks[i + 1];
     out.value = next.value.row(state.done);
-    to_active(out, next.active.row(state.done), w_.stages[k].chains[j][i + 1].first.input);
-    layer.conv.run(team_, in, state.done, until, out, scratch_);
+    next.active.take_rectified(out, state.done);
+    convolve(layer, in, state.done, until, out);
     next.value.extend_to(until);
     next.active.extend_to(until);
     if (seen_ != nullptr) {
-      note(next.active, state.done, until, c_.stages[k].outputs,
-           (*seen_)[k].chains[j][i + 1].first);
+      next.active.note(state.done, until, c_.stages[k].outputs, (*seen_)[k].chains[j][i + 1].first);
     }
   }
   state.done = until;
   if (i > 0) residual.drop_before(until);
 }
 
+void Generator::convolve(const Layer& layer, LayerRows& in, std::int64_t from, std::int64_t until,
+                         const ConvOutput& out) PYVOC_RT {
+  in.visit([&](const auto& rows) { layer.conv.run(team_, rows, from, until, out, scratch_); });
+}
+
 // The mean of the chains as far as all have come, and what no chain needs any more is dropped.
-template <typename X>
-void Generator<X>::average(std::size_t k) PYVOC_RT {
+void Generator::average(std::size_t k) PYVOC_RT {
   const Timed timed(groups_, 2 + 2 * k);
   StageState& s = stages_[k];
   std::int64_t until = s.chains[0].result.end();
@@ -305,7 +299,7 @@ void Generator<X>::average(std::size_t k) PYVOC_RT {
       if (j + 1 < s.chains.size()) {
         out.value = sum;
       } else if (k + 1 < stages_.size()) {
-        to_active(out, stages_[k + 1].input.row(from), w_.stages[k + 1].up_input);
+        stages_[k + 1].input.take_rectified(out, from);
       } else {
         out.leak = c_.last_leak;
         out.active = end_.input().row(from);
@@ -314,9 +308,9 @@ void Generator<X>::average(std::size_t k) PYVOC_RT {
                                static_cast<std::int32_t>(until - from), out);
     }
     if (k + 1 < stages_.size()) {
-      nn::Rows<X>& next = stages_[k + 1].input;
+      LayerRows& next = stages_[k + 1].input;
       next.extend_to(until);
-      if (seen_ != nullptr) note(next, from, until, c_.stages[k].outputs, (*seen_)[k + 1].up);
+      if (seen_ != nullptr) next.note(from, until, c_.stages[k].outputs, (*seen_)[k + 1].up);
     } else {
       end_.input().extend_to(until);
     }
@@ -330,7 +324,7 @@ void Generator<X>::average(std::size_t k) PYVOC_RT {
   for (std::size_t e = 0; e < s.entries.size(); ++e) {
     std::int64_t needed = s.entries[e].end();
     for (std::size_t j = 0; j < s.chains.size(); ++j) {
-      if (s.entries.size() > 1 && j != e) continue;
+      if (s.entry_of[j] != e) continue;
       const BlockState& first = s.chains[j].blocks[0];
       needed = std::min(needed, (c_.paired ? first.first_done : first.done) -
                                     w_.stages[k].chains[j][0].first.conv.reach());
@@ -338,8 +332,5 @@ void Generator<X>::average(std::size_t k) PYVOC_RT {
     s.entries[e].drop_before(needed);
   }
 }
-
-template class Generator<float>;
-template class Generator<std::uint8_t>;
 
 }  // namespace pyvoc::models::hifigan

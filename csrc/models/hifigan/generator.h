@@ -1,8 +1,8 @@
 // HiFi-GAN's generator as a stream: mel frames in, samples out, every layer with its own history,
 // so that any division of the frames gives the same samples. Long pushes go through the network
-// depth first, in slices whose activations stay in the cache. X: what convolutions between the
-// first and the last read, float or uint8; the residual sums are float. Called by one thread; each
-// convolution is shared with the team. Allocates in the constructor only.
+// depth first, in slices whose activations stay in the cache. Convolutions between the first and
+// the last read floats or bytes, each what its weights want; the residual sums are float. Called by
+// one thread; each convolution is shared with the team. Allocates in the constructor only.
 #ifndef PYVOC_MODELS_HIFIGAN_GENERATOR_H_
 #define PYVOC_MODELS_HIFIGAN_GENERATOR_H_
 
@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "models/hifigan/weights.h"
+#include "models/layer_rows.h"
 #include "nn/rows.h"
 
 namespace pyvoc::models::hifigan {
@@ -23,7 +24,6 @@ struct StageActivations {
   std::vector<std::vector<BlockActivations>> chains;
 };
 
-template <typename X>
 class Generator {
  public:
   using Seen = StageActivations;
@@ -53,7 +53,7 @@ class Generator {
     // The input and, rectified, what the first convolution reads: a chain's first block has those
     // of its stage. `hidden`: between two convolutions, rectified.
     nn::Rows<float> value;
-    nn::Rows<X> active, hidden;
+    LayerRows active, hidden;
     std::int64_t first_done = 0, done = 0;
   };
   struct ChainState {
@@ -61,18 +61,18 @@ class Generator {
     nn::Rows<float> result;
   };
   struct StageState {
-    nn::Rows<X> input;  // rectified
+    LayerRows input;  // rectified
     std::int64_t windows = 0;
     std::int64_t slice = 1;  // rows of input taken at a time
     nn::Rows<float> value;   // upsampled
-    // The same rectified: floats serve all chains, bytes one each.
-    std::vector<nn::Rows<X>> entries;
+    // The same rectified, and which of it each chain reads: floats serve all chains that read
+    // floats, bytes one each.
+    std::vector<LayerRows> entries;
+    std::vector<std::size_t> entry_of;
     std::vector<ChainState> chains;
     std::int64_t averaged = 0;
 
-    nn::Rows<X>& entry(std::size_t chain) PYVOC_RT {
-      return entries[entries.size() == 1 ? 0 : chain];
-    }
+    LayerRows& entry(std::size_t chain) PYVOC_RT { return entries[entry_of[chain]]; }
   };
 
   std::int64_t rows_of(std::size_t k) const;
@@ -82,12 +82,12 @@ class Generator {
   void run_chain(std::size_t k, std::size_t j, bool ended) PYVOC_RT;
   void run_block(std::size_t k, std::size_t j, std::size_t i, bool ended) PYVOC_RT;
   // A convolution that ends a block: `in` with the block's input added becomes the next's input.
-  void close_block(std::size_t k, std::size_t j, std::size_t i, const Layer& layer,
-                   const nn::Rows<X>& in, std::int64_t until) PYVOC_RT;
+  void close_block(std::size_t k, std::size_t j, std::size_t i, const Layer& layer, LayerRows& in,
+                   std::int64_t until) PYVOC_RT;
+  void convolve(const Layer& layer, LayerRows& in, std::int64_t from, std::int64_t until,
+                const kernels::ConvOutput& out) PYVOC_RT;
   void average(std::size_t k) PYVOC_RT;
   kernels::ConvOutput output() const PYVOC_RT;
-  void note(const nn::Rows<X>& rows, std::int64_t from, std::int64_t until, int channels,
-            Activations* seen) PYVOC_RT;
 
   const Config& c_;
   const Weights& w_;
@@ -102,9 +102,6 @@ class Generator {
   const std::vector<StageActivations>* seen_ = nullptr;
   GroupTime* groups_ = nullptr;
 };
-
-extern template class Generator<float>;
-extern template class Generator<std::uint8_t>;
 
 }  // namespace pyvoc::models::hifigan
 #endif  // PYVOC_MODELS_HIFIGAN_GENERATOR_H_

@@ -31,7 +31,7 @@ struct Weights : PackedWeights {
   nn::Conv conv_in;
   std::vector<StageWeights> stages;
   LastConv conv_out;
-  bool integer = false;  // bytes go into the layers between the first and the last convolution
+  bool integer = false;  // a layer reads bytes
 };
 
 Status load_weights(const io::Gguf& file, const Config& config, const kernels::KernelTable& kernels,

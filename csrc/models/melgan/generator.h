@@ -1,14 +1,15 @@
 // MelGAN's generator as a stream: mel frames in, samples out, every layer with its own history, so
 // that any division of the frames gives the same samples. Long pushes go through the network depth
-// first, in slices whose activations stay in the cache. X: float, or uint8 between the first and
-// the last convolution. Called by one thread; each convolution is shared with the team. Allocates
-// in the constructor only.
+// first, in slices whose activations stay in the cache. Between the first and the last convolution
+// all is floats or bytes, each layer's inputs what its weights want. Called by one thread; each
+// convolution is shared with the team. Allocates in the constructor only.
 #ifndef PYVOC_MODELS_MELGAN_GENERATOR_H_
 #define PYVOC_MODELS_MELGAN_GENERATOR_H_
 
 #include <vector>
 
 #include "base/arena.h"
+#include "models/layer_rows.h"
 #include "models/melgan/weights.h"
 #include "nn/rows.h"
 
@@ -23,7 +24,6 @@ struct StageActivations {
   std::vector<BlockActivations> blocks;
 };
 
-template <typename X>
 class Generator {
  public:
   using Seen = StageActivations;
@@ -50,20 +50,21 @@ class Generator {
 
  private:
   struct BlockState {
-    nn::Rows<X> active, value;  // the input, rectified and as it is
+    LayerRows active, value;  // the input, rectified and as it is
     std::int64_t done = 0;
   };
   struct StageState {
-    nn::Rows<X> input;  // rectified
+    LayerRows input;  // rectified
     std::int64_t pairs = 0;
-    std::int64_t slice = 1;  // rows of input taken at a time
-    X* hidden = nullptr;     // what a block's first convolution gave, rectified
+    std::int64_t slice = 1;   // rows of input taken at a time
+    float* hidden = nullptr;  // what a block's first convolution gave, rectified: floats or bytes
     std::vector<BlockState> blocks;
   };
 
   void run_stage(std::size_t k, bool ended) PYVOC_RT;
   void upsample(std::size_t k, std::int64_t rows, bool ended) PYVOC_RT;
   void run_block(std::size_t k, std::size_t j, bool ended) PYVOC_RT;
+  void mix(std::size_t k, std::size_t j, int rows, const kernels::ConvOutput& out) PYVOC_RT;
   kernels::ConvOutput output() const PYVOC_RT;
   void note_input(std::size_t k, std::int64_t rows) PYVOC_RT;  // the rows about to be appended
   void note_block(std::size_t k, std::size_t j, std::int64_t from, std::int64_t until) PYVOC_RT;
@@ -80,9 +81,6 @@ class Generator {
   const std::vector<StageActivations>* seen_ = nullptr;
   GroupTime* groups_ = nullptr;
 };
-
-extern template class Generator<float>;
-extern template class Generator<std::uint8_t>;
 
 }  // namespace pyvoc::models::melgan
 #endif  // PYVOC_MODELS_MELGAN_GENERATOR_H_
