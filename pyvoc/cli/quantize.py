@@ -10,14 +10,21 @@ from typing import Any
 
 import pyvoc
 from pyvoc import families
-from pyvoc.cli.arguments import counter
+from pyvoc.cli.arguments import counter, fraction
 from pyvoc.cli.doubtful import add_strict
 from pyvoc.errors import UnsupportedError
 from pyvoc.files.doubts import messages
 from pyvoc.files.failures import Failures
 from pyvoc.files.listing import expand
 from pyvoc.files.outputs import check_outputs
-from pyvoc.quant.calibrate import MIN_SNR_DB, QuantizationReport, quantize
+from pyvoc.quant.calibrate import (
+    FLOAT_SHARE,
+    GOAL_SNR_DB,
+    MIN_SNR_DB,
+    LayerReport,
+    QuantizationReport,
+    quantize,
+)
 from pyvoc.runtime.inputs import as_frames
 from pyvoc.runtime.synthesis import load_input, suspect
 
@@ -33,10 +40,11 @@ def add_parser(subparsers: Any) -> None:
         "quantize",
         help="make a model int8 after listening to speech",
         usage="pyvoc quantize MODEL.gguf --calibrate PATH [PATH ...] -o OUT.gguf [--min-snr DB] "
-        "[--strict] [--json]",
+        "[--float-share F] [--strict] [--json]",
         description=f"Round a convolutional model ({', '.join(able)}) to int8: a scale per "
         "output channel, activations in the ranges that they reach on the speech given. Prints "
-        "what each layer and the audio lose. A minute or two of varied speech is enough. LPCNet "
+        "what each layer and the audio lose, and what they would if that layer alone were int8, "
+        "where that was measured. A minute or two of varied speech is enough. LPCNet "
         "needs none of this: pyvoc convert --precision int8.",
         epilog="example: pyvoc quantize melgan.gguf --calibrate wavs/ -o melgan.int8.gguf",
     )
@@ -56,6 +64,14 @@ def add_parser(subparsers: Any) -> None:
         default=MIN_SNR_DB,
         metavar="DB",
         help="write nothing if the audio is further from the float model's (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--float-share",
+        type=fraction,
+        default=FLOAT_SHARE,
+        metavar="F",
+        help=f"where the audio would be below {GOAL_SNR_DB:g} dB, layers that cost most stay in "
+        "floats, up to this share of the multiplications (default: %(default)s; 0: none)",
     )
     add_strict(parser)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
@@ -83,6 +99,7 @@ def run(args: argparse.Namespace) -> int:
         utterances,
         names=[f"'{name}'" for name in names],
         min_snr_db=args.min_snr,
+        float_share=args.float_share,
         progress=counter("utterances"),
     )
     if args.json:
@@ -110,13 +127,24 @@ def _lines(report: QuantizationReport) -> list[str]:
         f"{report.source} -> {report.target or '(not written)'}: {report.bytes / 1e6:.2f} MB",
         f"calibrated on {heard}; error measured on {tested}",
         "",
-        f"{'layer':<{width}}  {'input from':>10}  {'to':>8}  {'input dB':>8}  {'weights dB':>10}",
+        f"{'layer':<{width}}  {'input from':>10}  {'to':>8}  {'input dB':>8}  {'weights dB':>10}  "
+        f"{'alone dB':>8}",
         *(
             f"{layer.name:<{width}}  {layer.low:10.3f}  {layer.high:8.3f}  "
-            f"{layer.input_snr_db:8.1f}  {layer.weight_snr_db:10.1f}"
+            f"{layer.input_snr_db:8.1f}  {layer.weight_snr_db:10.1f}  {_alone(layer)}"
             for layer in report.layers
         ),
         "",
+        *(
+            [f"in floats: {floats} of the layers, {report.float_share:.1%} of the multiplications"]
+            if (floats := sum(layer.stays_float for layer in report.layers))
+            else []
+        ),
         f"audio against float: SNR {report.snr_db:.1f} dB (worst utterance "
         f"{report.worst_snr_db:.1f} dB), log-spectral distance {report.lsd_db:.2f} dB",
     ]
+
+
+def _alone(layer: LayerReport) -> str:
+    measured = "-" if layer.alone_snr_db is None else f"{layer.alone_snr_db:.1f}"
+    return f"{measured:>8}" + ("  stays float" if layer.stays_float else "")

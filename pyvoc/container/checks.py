@@ -47,6 +47,8 @@ def precision_problems(container: Container, layout: Layout) -> list[str]:
     found = []
     for spec in layout.tensors:
         tensor, expected = container.tensors.get(spec.name), spec.type_for(str(precision))
+        if expected is I8 and spec.int8.optional:
+            continue
         if tensor is not None and tensor.type in spec.types and tensor.type is not expected:
             found.append(
                 f"tensor '{spec.name}' is {tensor.type.name}, expected {expected.name} at "
@@ -81,14 +83,18 @@ def _sum_sharing(container: Container, layout: Layout) -> list[str]:
     for spec in layout.tensors:
         if spec.partner is None:
             continue
-        pair = [container.tensors.get(f"{name}.scale") for name in (spec.partner, spec.name)]
-        data = [scale.data for scale in pair if scale is not None]
+        pair = [container.tensors.get(name) for name in (spec.partner, spec.name)]
+        block, _, mine = spec.layer.rpartition(".")
+        both = (
+            f"'{block}': the {{}} of '{spec.int8.adds_to}' and '{mine}' differ, expected the same"
+        )
+        if None not in pair and len({tensor.type for tensor in pair if tensor is not None}) > 1:
+            found.append(both.format("types") + ": both products share an accumulator")
+            continue
+        scales = [container.tensors.get(f"{name}.scale") for name in (spec.partner, spec.name)]
+        data = [scale.data for scale in scales if scale is not None]
         if len(data) == 2 and not np.array_equal(data[0], data[1]):
-            block, _, mine = spec.layer.rpartition(".")
-            found.append(
-                f"'{block}': the scales of '{spec.int8.adds_to}' and '{mine}' differ, expected "
-                "the same: both products share an accumulator"
-            )
+            found.append(both.format("scales") + ": both products share an accumulator")
     return found
 
 

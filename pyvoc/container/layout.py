@@ -56,6 +56,8 @@ class Int8Rule:
         Scales are bf16 numbers.
     calibrated
         The layer's input was measured: ``NAME.input`` holds its scale and its zero.
+    optional
+        A model of precision int8 may have it as F32 or BF16: a layer that reads floats.
     adds_to
         The layer beside it in the same block whose accumulator its product goes to as well: their
         scales are the same numbers.
@@ -67,6 +69,7 @@ class Int8Rule:
     inputs: int | None = -1
     bf16_scale: bool = True
     calibrated: bool = False
+    optional: bool = False
     adds_to: str | None = None
     reads: str | None = None
 

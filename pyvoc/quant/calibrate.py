@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +12,8 @@ from numpy.typing import NDArray
 import pyvoc
 from pyvoc import _pyvoc
 from pyvoc.container import read_container, write_container
-from pyvoc.container.layout import I8, TensorSpec
+from pyvoc.container.layout import F32, I8, TensorSpec
 from pyvoc.errors import Error, ModelError, UnsupportedError
-from pyvoc.evaluate.spectra import log_spectral_distance
 from pyvoc.families import spec_of
 from pyvoc.files.doubts import doubt
 from pyvoc.files.outputs import check_outputs
@@ -26,9 +23,10 @@ from pyvoc.quant.convolution import (
     input_range,
     quantize_sum,
 )
-from pyvoc.quant.encode import decode, encode
+from pyvoc.quant.encode import decode
 from pyvoc.quant.integers import Quantized
 from pyvoc.quant.speech import lacks_speech
+from pyvoc.quant.trial import Steps, Trial, decibels, noise_of, snippets_of, snr_of, stay_float
 from pyvoc.runtime.inputs import as_frames
 
 __all__ = ["MIN_SNR_DB", "LayerReport", "QuantizationReport", "quantize"]
@@ -38,6 +36,10 @@ Float64 = NDArray[np.float64]
 
 MIN_SNR_DB = 20.0
 """Below this signal-to-noise ratio of the audio a model is not written unless told."""
+GOAL_SNR_DB = 30.0
+"""Below this, layers that cost most stay in floats."""
+FLOAT_SHARE = 0.05
+"""Of the multiply-adds, in layers that stay in floats."""
 HISTOGRAM = 256
 """Parts in which a channel's values are counted."""
 HELD_OUT = 4
@@ -58,6 +60,11 @@ class LayerReport:
     input_snr_db, weight_snr_db
         Power of the values over that of their rounding errors (of inputs: a 12th of a squared
         step).
+    alone_snr_db
+        Of the audio where this layer alone is int8 (with what shares its accumulator); None: not
+        measured.
+    stays_float
+        Whether it is not int8 in the model: it would cost most.
     """
 
     name: str
@@ -65,6 +72,8 @@ class LayerReport:
     high: float
     input_snr_db: float
     weight_snr_db: float
+    alone_snr_db: float | None = None
+    stays_float: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,6 +95,8 @@ class QuantizationReport:
         utterance.
     lsd_db
         Log-spectral distance from the float model's audio, mean over utterances.
+    float_share
+        Of the multiply-adds, in layers that stayed in floats.
     layers
         In the order of the network.
     """
@@ -99,6 +110,7 @@ class QuantizationReport:
     snr_db: float
     worst_snr_db: float
     lsd_db: float
+    float_share: float
     layers: tuple[LayerReport, ...]
 
 
@@ -110,9 +122,15 @@ def quantize(
     names: Sequence[str] | None = None,
     any_sound: bool = False,
     min_snr_db: float = MIN_SNR_DB,
+    float_share: float = FLOAT_SHARE,
+    goal_snr_db: float = GOAL_SNR_DB,
     progress: Callable[[int, int], None] | None = None,
 ) -> QuantizationReport:
     """Write the int8 form of a float model whose activations must be measured (MelGAN, WaveGlow).
+
+    Errors of a trained network's layers differ by orders of magnitude. Where the audio is below
+    `goal_snr_db` with all layers at int8, each is measured alone, and those that cost most for
+    their multiply-adds stay in floats (families whose layers can).
 
     Parameters
     ----------
@@ -131,8 +149,12 @@ def quantize(
     min_snr_db
         If the audio's signal-to-noise ratio is below, nothing is written (`target` is None in the
         report).
+    float_share
+        Of the multiply-adds, at most, in layers that stay in floats; 0: none do.
+    goal_snr_db
+        With the audio at this signal-to-noise ratio no layer more stays in floats.
     progress
-        Called with (utterances done, all of them).
+        Called with (steps done, all of them).
 
     Returns
     -------
@@ -172,35 +194,46 @@ def quantize(
         _check_speech(model, utterances, names)
     heard = [u for i, u in enumerate(utterances) if not _held_out(i, len(utterances))]
     tested = [u for i, u in enumerate(utterances) if _held_out(i, len(utterances))] or heard
-    total = 2 * len(heard) + len(tested)
+    steps = Steps(progress, 2 * len(heard) + len(tested))
 
-    seen = _measure(model, heard, progress and (lambda done: progress(done, total)))
+    seen = _measure(model, heard, steps)
     arrays = decode(spec, container)
     quantized = _quantize_all(specs, arrays, seen)
-    layers = tuple(
-        _layer_report(t, _seen_by(t, seen), arrays[t.name], quantized[t.name]) for t in specs
-    )
-
-    stored = {**arrays, **{name: q.to_float() for name, q in quantized.items()}}
     metadata = {
         key: value
         for key, value in container.metadata.items()
         if key not in ("general.architecture", "general.alignment")
         and key not in ("pyvoc.format_version", "pyvoc.spec_revision", "pyvoc.precision")
     }
-    small = encode(spec, stored, metadata=metadata, precision="int8", kept=quantized)
-    errors = []
-    with tempfile.TemporaryDirectory(prefix="pyvoc-quantize-") as scratch:
-        trial = Path(scratch) / "model.gguf"
-        write_container(trial, small, spec=spec)
-        other = pyvoc.load(trial)
-        for i, features in enumerate(tested):
-            errors.append(_error(model, other, features))
-            if progress is not None:
-                progress(2 * len(heard) + i + 1, total)
-        size = trial.stat().st_size
-    power, noise, distance = (np.array(column) for column in zip(*errors, strict=True))
-    snr = _db(power.sum(), noise.sum())
+    trial = Trial(model, spec, arrays, metadata)
+    everything = trial.container(quantized)
+    size, errors = trial.errors(everything, tested, steps)
+    alone: dict[str, float] = {}
+    small, chosen = everything, set[str]()
+    groups = _groups(specs)
+    work = {g: sum(_work(t, arrays, seen) for t in together) for g, together in groups.items()}
+    total = sum(work.values())
+    optional = {g: t for g, t in groups.items() if all(spec.int8.optional for spec in t)}
+    if float_share > 0 and optional and snr_of(errors) < goal_snr_db:
+        steps.expect(len(optional) + len(tested))
+        parts = snippets_of(heard, model)
+        for group, together in optional.items():
+            only = {t.name: quantized[t.name] for t in together}
+            alone[group] = noise_of(trial.errors(trial.container(only, floats=F32), parts)[1])
+            steps.done()
+        chosen = stay_float(alone, work, float_share * total, goal_snr_db)
+    if chosen:
+        kept = {t.name: quantized[t.name] for g in groups if g not in chosen for t in groups[g]}
+        small = trial.container(kept)
+        size, errors = trial.errors(small, tested, steps)
+    reports = []
+    for group, together in groups.items():
+        for t in together:
+            report = _layer_report(t, _seen_by(t, seen), arrays[t.name], quantized[t.name])
+            snr_db = decibels(1.0, alone[group]) if group in alone else None
+            reports.append(replace(report, alone_snr_db=snr_db, stays_float=group in chosen))
+    order = [t.layer for t in specs]
+    snr = snr_of(errors)
     good = snr >= min_snr_db
     if good:
         write_container(target, small, spec=spec)
@@ -212,10 +245,25 @@ def quantize(
         frames=sum(len(u) for u in heard),
         held_out=len(tested) if tested is not heard else 0,
         snr_db=snr,
-        worst_snr_db=min(_db(p, n) for p, n in zip(power, noise, strict=True)),
-        lsd_db=float(distance.mean()),
-        layers=layers,
+        worst_snr_db=min(snr_of([error]) for error in errors),
+        lsd_db=float(np.mean([distance for _, _, distance in errors])),
+        float_share=sum(work[group] for group in chosen) / total,
+        layers=tuple(sorted(reports, key=lambda r: order.index(r.name))),
     )
+
+
+def _groups(specs: Sequence[TensorSpec]) -> dict[str, list[TensorSpec]]:
+    """Layers by the one whose accumulator they share, under its name."""
+    return {
+        spec.layer: [spec, *(other for other in specs if other.partner == spec.name)]
+        for spec in specs
+        if spec.partner is None
+    }
+
+
+def _work(spec: TensorSpec, arrays: Mapping[str, Float64], seen: Mapping[str, _Seen]) -> float:
+    """Multiply-adds of a layer: every row of inputs meets every weight."""
+    return float(_seen_by(spec, seen).rows * arrays[spec.name].size)
 
 
 def _check_speech(
@@ -235,28 +283,27 @@ def _check_speech(
 
 @dataclass(frozen=True)
 class _Seen:
-    """What a layer's input channels were: the ranges that are kept, and the powers."""
+    """What a layer's input channels were: the ranges that are kept, the powers, how many rows."""
 
     low: Float64
     high: Float64
     power: Float64
+    rows: float
 
 
-def _measure(
-    model: pyvoc.Model, utterances: Sequence[Float32], progress: Callable[[int], None] | None
-) -> dict[str, _Seen]:
+def _measure(model: pyvoc.Model, utterances: Sequence[Float32], steps: Steps) -> dict[str, _Seen]:
     """Two passes: how far the values go, then how they are distributed."""
     calibration = _pyvoc.Calibration(model._native)
     for turn in range(2):
-        for i, features in enumerate(utterances):
+        for features in utterances:
             calibration.add(np.ascontiguousarray(features, np.float32))
-            if progress is not None:
-                progress(turn * len(utterances) + i + 1)
+            steps.done()
         if turn == 0:
             calibration.count_in(HISTOGRAM)
     found = {}
     for layer, ((low, high, squares, count), histograms) in calibration.layers().items():
-        found[layer] = _Seen(*clipped_range(low, high, histograms), squares / np.maximum(count, 1))
+        power = squares / np.maximum(count, 1)
+        found[layer] = _Seen(*clipped_range(low, high, histograms), power, float(count[0]))
     return found
 
 
@@ -269,10 +316,8 @@ def _quantize_all(
 ) -> dict[str, Quantized]:
     """All layers; those that share an accumulator together."""
     found: dict[str, Quantized] = {}
-    for spec in specs:
-        if spec.partner is not None:
-            continue
-        together = [spec, *(other for other in specs if other.partner == spec.name)]
+    for together in _groups(specs).values():
+        spec = together[0]
         ranges = {t.name: _seen_by(t, seen) for t in together}
         inputs = {name: input_range(r.low, r.high) for name, r in ranges.items()}
         weights = {t.name: arrays[t.name] for t in together}
@@ -306,18 +351,6 @@ def _layer_report(spec: TensorSpec, seen: _Seen, weight: Float64, q: Quantized) 
         name=spec.layer,
         low=float(seen.low.min()),
         high=float(seen.high.max()),
-        input_snr_db=_db(float(seen.power.sum()), float(np.square(steps).sum() / 12)),
-        weight_snr_db=_db(float(np.square(weight).sum()), float(rounding)),
+        input_snr_db=decibels(float(seen.power.sum()), float(np.square(steps).sum() / 12)),
+        weight_snr_db=decibels(float(np.square(weight).sum()), float(rounding)),
     )
-
-
-def _error(exact: pyvoc.Model, other: pyvoc.Model, features: Float32) -> tuple[float, float, float]:
-    """Power of the float audio, of the difference, and the log-spectral distance."""
-    a = exact.synthesize(features).astype(np.float64)
-    b = other.synthesize(features).astype(np.float64)
-    distance = log_spectral_distance(a, b, exact.info.sample_rate)
-    return float(np.square(a).sum()), float(np.square(a - b).sum()), distance
-
-
-def _db(power: float, noise: float) -> float:
-    return float(10 * np.log10(max(power, 1e-30) / max(noise, 1e-30)))

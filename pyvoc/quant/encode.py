@@ -24,6 +24,7 @@ def encode(
     metadata: Mapping[str, Scalar],
     precision: str,
     kept: Mapping[str, Quantized] | None = None,
+    floats: ElementType = BF16,
 ) -> Container:
     """Store a model's float arrays at a precision.
 
@@ -40,8 +41,10 @@ def encode(
     kept
         Matrices that were int8 in the source; at ``int8`` they are stored as they are, if they keep
         the container's rules. Where the matrix is sparse in the source, its diagonal is apart in
-        `arrays` and zero in ``q``. Matrices whose rule is `Int8Rule.calibrated` are all taken from
-        here, as they are.
+        `arrays` and zero in ``q``. Matrices whose rule is `Int8Rule.calibrated` are taken from
+        here, as they are: all of them, or at least some of those that are `Int8Rule.optional`.
+    floats
+        What the rest of those is stored as, F32 or BF16.
 
     Returns
     -------
@@ -66,6 +69,8 @@ def encode(
     for item in items:
         mine = (kept or {}).get(item.name)
         element = item.type_for(precision)
+        if element is I8 and item.int8.optional and mine is None and kept:
+            element = floats
         if element is I8 and item.int8.calibrated and mine is None:
             raise UnsupportedError(
                 f"{spec.architecture} at int8 needs calibration, which a conversion cannot give: "

@@ -121,7 +121,7 @@ class MelCase:
         if not exact.exists():
             self.family.seeded.write(exact, "f32")
         mel = self.family.mel(_CALIBRATION_FRAMES, read_container(exact).metadata)
-        quantize(exact, path, [mel], any_sound=True, min_snr_db=0.0)
+        quantize(exact, path, [mel], any_sound=True, min_snr_db=0.0, float_share=0.0)
 
     def _ours(self, stack: contextlib.ExitStack, path: Path) -> _Running:
         model = native.Model(str(path))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pyvoc.container.base import MetadataSpec, ModelSpec
 from pyvoc.container.checks import precision_problems
@@ -42,8 +42,8 @@ ENDS_KERNEL = 7
 
 _ENDS = (F32, BF16, F32)
 _INNER = (F32, BF16, I8)
-_CONV = Int8Rule(outputs=0, inputs=None, bf16_scale=False, calibrated=True)
-_UP = Int8Rule(outputs=1, inputs=None, bf16_scale=False, calibrated=True)
+_CONV = Int8Rule(outputs=0, inputs=None, bf16_scale=False, calibrated=True, optional=True)
+_UP = replace(_CONV, outputs=1)
 
 METADATA = (
     *MEL_METADATA,

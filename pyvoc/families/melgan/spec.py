@@ -37,9 +37,9 @@ BLOCK_KERNEL = 3
 
 _ENDS = (F32, BF16, F32)
 _INNER = (F32, BF16, I8)
-_CONV = Int8Rule(outputs=0, inputs=None, bf16_scale=False, calibrated=True)
+_CONV = Int8Rule(outputs=0, inputs=None, bf16_scale=False, calibrated=True, optional=True)
 _SHORTCUT = replace(_CONV, adds_to="out")
-_UP = Int8Rule(outputs=1, inputs=None, bf16_scale=False, calibrated=True)
+_UP = replace(_CONV, outputs=1)
 
 METADATA = (
     *MEL_METADATA,

@@ -11,18 +11,20 @@ from melgan_files import reference
 from quantized import mels, snr
 from sounds import speechlike
 from tier_worker import run, tiers
-from voices import MELGAN, TREE, make_mel
+from voices import HIFIGAN, MELGAN, TREE, make_mel
 
 import pyvoc
 from pyvoc.cli import main
-from pyvoc.container import read_container
+from pyvoc.container import ElementType, read_container, write_container
 from pyvoc.families import spec_of
 from pyvoc.quant import decode
 from pyvoc.quant.calibrate import quantize
 from pyvoc.quant.convolution import balanced_range, clipped_range, input_range, quantize_sum
 from pyvoc.quant.speech import lacks_speech
+from pyvoc.quant.trial import stay_float
 
 REFLECT = next(p for p in MELGAN if p.stem == "reflect.f32")
+PAIRED = next(p for p in HIFIGAN if p.stem == "paired.f32")
 FLOATS = [p for p in MELGAN if p.stem.endswith("f32")]
 
 
@@ -158,6 +160,79 @@ def test_a_bf16_model_is_calibrated_too(tmp_path: Path) -> None:
     report = quantize(path, tmp_path / "int8.gguf", mels(path))
     assert report.snr_db > 20
     assert read_container(tmp_path / "int8.gguf").metadata["pyvoc.precision"] == "int8"
+
+
+# ---- layers that stay in floats ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", [REFLECT, PAIRED], ids=lambda p: p.parent.name)
+def test_what_costs_most_stays_in_floats(path: Path, tmp_path: Path) -> None:
+    given = mels(path)
+    integers = quantize(path, tmp_path / "int8.gguf", given, float_share=0.0)
+    assert integers.float_share == 0
+    assert all(layer.alone_snr_db is None and not layer.stays_float for layer in integers.layers)
+    report = quantize(path, tmp_path / "mixed.gguf", given, float_share=0.3, goal_snr_db=60)
+    assert 0 < report.float_share <= 0.3
+    assert report.snr_db > integers.snr_db + 0.5
+    kept = {layer.name for layer in report.layers if layer.stays_float}
+    container = read_container(tmp_path / "mixed.gguf")
+    assert container.metadata["pyvoc.precision"] == "int8"
+    for layer in report.layers:
+        kind = container.tensors[f"{layer.name}.weight"].type
+        assert kind is (ElementType.BF16 if layer.name in kept else ElementType.I8)
+        assert layer.alone_snr_db is not None and layer.alone_snr_db > integers.snr_db
+
+    model, mel = pyvoc.load(tmp_path / "mixed.gguf"), make_mel(40, seed=9)
+    whole = model.synthesize(mel)
+    with model.stream() as stream:
+        pieces = []
+        for i in range(0, 40, 3):
+            stream.push(mel[i : i + 3])
+            pieces.append(stream.pull())
+        stream.flush()
+        np.testing.assert_array_equal(np.concatenate([*pieces, stream.pull()]), whole)
+    for tier in tiers():
+        audio = run(tmp_path / "mixed.gguf", tier, tmp_path, mel=mel)["mel"]
+        assert snr(whole, audio) > 40
+
+
+@pytest.mark.parametrize("path", [REFLECT, PAIRED], ids=lambda p: p.parent.name)
+@pytest.mark.parametrize("every", [2, 3])
+def test_any_layer_may_be_float(path: Path, every: int, tmp_path: Path) -> None:
+    """Whatever lies beside it is int8: the audio is between those of the two models."""
+    quantize(path, tmp_path / "int8.gguf", mels(path), float_share=0.0)
+    exact, mixed = read_container(path), read_container(tmp_path / "int8.gguf")
+    spec = spec_of(mixed, "int8")
+    layers = [t for t in spec.layout_of(mixed).tensors if t.type_for("int8") is ElementType.I8]
+    changed = [t for t in layers[::every] if t.partner is None and t.int8.adds_to is None]
+    for t in changed + [t for t in layers if t.partner in {c.name for c in changed}]:
+        mixed.tensors[t.name] = exact.tensors[t.name]
+        del mixed.tensors[f"{t.name}.scale"], mixed.tensors[f"{t.name}.input"]
+    write_container(tmp_path / "mixed.gguf", mixed, spec=spec)
+    mel = make_mel(40, seed=9)
+    audio = [pyvoc.load(p).synthesize(mel) for p in (path, tmp_path / "int8.gguf")]
+    found = pyvoc.load(tmp_path / "mixed.gguf").synthesize(mel)
+    assert snr(audio[0], audio[1]) + 0.5 < snr(audio[0], found) < 100
+
+
+def test_products_of_one_sum_are_of_one_type(tmp_path: Path) -> None:
+    quantize(REFLECT, tmp_path / "int8.gguf", mels(REFLECT), float_share=0.0)
+    mixed = read_container(tmp_path / "int8.gguf")
+    name = "stage.0.block.1.shortcut.weight"
+    mixed.tensors[name] = read_container(REFLECT).tensors[name]
+    del mixed.tensors[f"{name}.scale"], mixed.tensors[f"{name}.input"]
+    with pytest.raises(pyvoc.ModelError, match=r"types of 'out' and 'shortcut' differ"):
+        write_container(tmp_path / "mixed.gguf", mixed, spec=spec_of(mixed, "int8"))
+
+
+def test_shares_of_floats() -> None:
+    noise = {"a": 1e-2, "b": 1e-3, "c": 1e-5, "d": 2e-3}
+    work = {"a": 60.0, "b": 4.0, "c": 1.0, "d": 35.0}
+    assert stay_float(noise, work, 100.0, 10.0) == set()  # the sum is below a tenth already
+    assert stay_float(noise, work, 100.0, 19.0) == {"b"}
+    assert stay_float(noise, work, 64.0, 25.0) == {"a", "b"}
+    assert stay_float(noise, work, 0.5, 60.0) == set()
+    assert stay_float(noise, work, 5.0, 60.0) == {"b", "c"}
 
 
 # ---- the command ---------------------------------------------------------------------------------
