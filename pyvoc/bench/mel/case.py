@@ -210,7 +210,7 @@ class MelCase:
         same = [peer for peer in measured if peer.weights == ours.precision]
         best = max(same, key=lambda peer: peer.xrt.median, default=None)
         return Result(
-            name=self.family.name,
+            name=self.family.measured,
             precision=ours.precision,
             threads=self.options.threads,
             streams=1,

@@ -49,6 +49,8 @@ class Family:
         (frames, metadata of the model file) -> a mel spectrogram [frames, bands].
     macs
         (description of the model) -> multiply-adds per frame, group by group.
+    size
+        Where several published sizes are measured: which this is.
     noise
         (frames, metadata) -> what synthesis starts from, sigma included, [channels, steps]; None
         for models that start from none.
@@ -60,4 +62,10 @@ class Family:
     seeded: Seeded
     mel: Callable[[int, Mapping[str, Scalar]], Array]
     macs: Callable[[Mapping[str, Any]], dict[str, int]]
+    size: str = ""
     noise: Callable[[int, Mapping[str, Scalar]], Array | None] = no_noise
+
+    @property
+    def measured(self) -> str:
+        """What is measured, for tables."""
+        return f"{self.name}-{self.size}" if self.size else self.name

@@ -12,5 +12,5 @@ FAMILY = Family(
     calibrated=True,
     network="torch_model:Hifigan",
     exporter="export:EXPORTER",
-    benchmarks={"hifigan": "bench.case:Hifigan"},
+    benchmarks={"hifigan": "bench.case:Hifigan", "hifigan-v2": "bench.case:HifiganV2"},
 )

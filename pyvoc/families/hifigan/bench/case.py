@@ -1,6 +1,8 @@
-"""The benchmark of HiFi-GAN."""
+"""The benchmarks of HiFi-GAN: of the sizes V1 and V2."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from pyvoc.bench.mel.case import MelCase
 from pyvoc.bench.mel.family import PEERS, Family
@@ -19,3 +21,9 @@ class Hifigan(MelCase):
         mel=seeded.mel,
         macs=hifigan_macs,
     )
+
+
+class HifiganV2(MelCase):
+    """The same of the small one."""
+
+    family = replace(Hifigan.family, size="v2", seeded=seeded.SEEDED_V2)

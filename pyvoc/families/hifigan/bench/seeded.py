@@ -68,6 +68,7 @@ def tensors(shape: HifiganShape = SHAPE) -> dict[str, Array]:
 
 
 SEEDED = Seeded("HiFi-GAN", HIFIGAN, SHAPE.settings, tensors)
+SEEDED_V2 = Seeded("HiFi-GAN V2", HIFIGAN, V2.settings, lambda: tensors(V2))
 
 
 def mel(frames: int, metadata: Mapping[str, Scalar]) -> Array:
