@@ -98,7 +98,8 @@ class Layer {
     source.scale = scale_.data();
     source.input_zero = zero_.data();
     const kernels::KernelTable& table = *kernels::active_table().value();
-    if (shape_.transposed) return nn::Conv::pack_transposed(source, table, arena);
+    if (shape_.transposed)
+      return nn::Conv::pack_transposed(source, source.taps / 2, false, table, arena);
     return nn::Conv::pack(std::vector<nn::ConvSource>(std::size_t(shape_.sources), source), table,
                           arena);
   }

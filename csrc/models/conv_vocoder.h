@@ -78,21 +78,21 @@ class MelStart {
 
 // The last convolution, to one channel, before tanh.
 struct LastConv {
-  const float* weights = nullptr;  // [kEdgeTaps][channels padded to nn::kVector]
+  // [kEdgeTaps][channels as wide as rows are], whole vectors: what is beyond is 0
+  const float* weights = nullptr;
   float bias = 0.0f;
 };
 
-// Packs what a model file has as conv_out, [1, channels, kEdgeTaps], and lists it.
-inline LastConv pack_last(const nn::ConvSource& source, Arena& arena,
+// Packs what a model file has as conv_out, [1, channels, kEdgeTaps], and lists it. `width`: of the
+// rows that it reads.
+inline LastConv pack_last(const nn::ConvSource& source, int width, Arena& arena,
                           std::vector<PlanEntry>& plan) {
-  const int channels = nn::padded(source.inputs);
-  float* weights =
-      arena.allocate<float>(std::size_t{kEdgeTaps} * static_cast<std::size_t>(channels));
+  float* weights = arena.allocate<float>(static_cast<std::size_t>(nn::padded(kEdgeTaps * width)));
   for (int i = 0; i < source.inputs; ++i) {
-    for (int tap = 0; tap < kEdgeTaps; ++tap) weights[tap * channels + i] = source.at(0, i, tap);
+    for (int tap = 0; tap < kEdgeTaps; ++tap) weights[tap * width + i] = source.at(0, i, tap);
   }
   plan.push_back({"conv_out", backends::op_name(backends::Op::kConv),
-                  backends::weights_name(source.type), "native", 1, kEdgeTaps * channels});
+                  backends::weights_name(source.type), "native", 1, kEdgeTaps * width});
   return {weights, source.bias[0]};
 }
 
@@ -102,11 +102,11 @@ class SampleEnd {
   SampleEnd() = default;
   // `arriving`: the most rows that are appended to input() at a time. Look-ahead is in whole
   // frames: up to a frame more than what is due may wait.
-  SampleEnd(Arena& arena, int channels, nn::Padding padding, std::int64_t arriving, int lookahead,
+  // `width`: of the rows.
+  SampleEnd(Arena& arena, int width, nn::Padding padding, std::int64_t arriving, int lookahead,
             int hop_length)
-      : channels_(nn::padded(channels)),
-        input_(arena, channels_, kEdgeTaps / 2, padding, 0, arriving + 3 * (kEdgeTaps / 2),
-               nullptr),
+      : width_(width),
+        input_(arena, width_, kEdgeTaps / 2, padding, 0, arriving + 3 * (kEdgeTaps / 2), nullptr),
         samples_(arena.allocate<float>(
             static_cast<std::size_t>((kBlockFrames + lookahead + 2) * hop_length + 64))) {}
 
@@ -128,8 +128,8 @@ class SampleEnd {
     team.run(static_cast<int>((rows + kPiece - 1) / kPiece), [&](int piece) {
       const std::int64_t first = kPiece * piece;
       const int n = static_cast<int>(std::min(kPiece, rows - first));
-      kernels.row_dots_f32(conv.weights, kEdgeTaps * channels_,
-                           input_.row(done_ + first - kEdgeTaps / 2), channels_, n, conv.bias,
+      kernels.row_dots_f32(conv.weights, nn::padded(kEdgeTaps * width_),
+                           input_.row(done_ + first - kEdgeTaps / 2), width_, n, conv.bias,
                            y + first);
       kernels.tanh_f32(y + first, nn::padded(n));
     });
@@ -144,7 +144,7 @@ class SampleEnd {
   }
 
  private:
-  int channels_ = 0;
+  int width_ = 0;
   nn::Rows<float> input_;
   std::int64_t done_ = 0;
   float* samples_ = nullptr;

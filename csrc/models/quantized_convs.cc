@@ -44,10 +44,11 @@ void read_weights(Tensors& tensors, const std::string& weight,
   if (source.type == backends::Weights::kI8) read_int8(tensors, weight, *t, source);
 }
 
-Quantization make_quantization(const nn::ConvSource& source, int repeats, Arena& arena) {
+Quantization make_quantization(const nn::ConvSource& source, int repeats, Arena& arena,
+                               bool narrow) {
   if (source.input_zero == nullptr) return {};
   const float *zeros = source.input_zero, *steps = input_scales(source);
-  const int channels = nn::padded(source.inputs);
+  const int channels = narrow ? nn::kNarrow : nn::padded(source.inputs);
   const std::size_t n = static_cast<std::size_t>(repeats) * static_cast<std::size_t>(channels);
   float* inverse = arena.allocate<float>(n);
   float* offset = arena.allocate<float>(n);

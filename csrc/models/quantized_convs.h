@@ -32,7 +32,9 @@ inline const float* input_scales(const nn::ConvSource& source) {
 }
 
 // For layers whose rows of inputs are written `repeats` side by side, each a tap if zero_per_tap.
-Quantization make_quantization(const nn::ConvSource& source, int repeats, Arena& arena);
+// `narrow`: they are nn::kNarrow wide.
+Quantization make_quantization(const nn::ConvSource& source, int repeats, Arena& arena,
+                               bool narrow = false);
 
 }  // namespace pyvoc::models
 #endif  // PYVOC_MODELS_QUANTIZED_CONVS_H_

@@ -183,9 +183,10 @@ Result<Conv> Conv::pack_gated(const std::vector<ConvSource>& sources,
   return conv;
 }
 
-Result<Conv> Conv::pack_transposed(const ConvSource& source, int stride,
+Result<Conv> Conv::pack_transposed(const ConvSource& source, int stride, bool narrow,
                                    const kernels::KernelTable& kernels, Arena& arena) {
-  const int inputs = padded(source.inputs), outputs = padded(source.outputs);
+  const int inputs = padded(source.inputs);
+  const int outputs = narrow ? kNarrow : padded(source.outputs);
   const int neighbours = (source.taps + stride - 1) / stride;
   Conv conv;
   const Status begun = conv.begin(Op::kConvTransposed, source.type, stride * outputs,

@@ -34,6 +34,9 @@ struct ConvSource {
   float at(int output, int input, int tap) const;  // a float weight of one that is not transposed
 };
 
+// Rows of so few channels may be stored so wide: two of them are a vector then.
+constexpr int kNarrow = kVector / 2;
+
 class Conv {
  public:
   Conv() = default;
@@ -48,10 +51,10 @@ class Conv {
   static Result<Conv> pack_gated(const std::vector<ConvSource>& sources,
                                  const kernels::KernelTable& kernels, Arena& arena);
 
-  // A transposed convolution. A row of outputs is `stride` rows of channels, each padded to
-  // kVector, and its columns are taps / stride neighbouring rows of inputs, rounded up, the oldest
-  // first.
-  static Result<Conv> pack_transposed(const ConvSource& source, int stride,
+  // A transposed convolution. A row of outputs is `stride` rows of channels, each padded to kVector
+  // (`narrow`: to kNarrow; `stride` must be even), and its columns are taps / stride neighbouring
+  // rows of inputs, rounded up, the oldest first.
+  static Result<Conv> pack_transposed(const ConvSource& source, int stride, bool narrow,
                                       const kernels::KernelTable& kernels, Arena& arena);
 
   const backends::MatVec& description() const { return layer_; }

@@ -1,6 +1,8 @@
 #include "nn/dilated_conv.h"
 
 #include <algorithm>
+#include <cstring>
+#include <vector>
 
 namespace pyvoc::nn {
 
@@ -47,11 +49,70 @@ class Transform {
   double scales_[kFinite] = {1.0, 1.0, 1.0, 1.0, 1.0, 1.0};
 };
 
+// A convolution of two rows at a time, each of kNarrow channels: one of [kVector, kVector]. Without
+// dilation the rows that both read overlap, and its taps are two rows each; otherwise each row has
+// its own and they lie side by side.
+class TwoRows {
+ public:
+  TwoRows(const ConvSource& source, int dilation) {
+    const bool overlap = dilation == 1;
+    source_ = source;
+    source_.outputs = source_.inputs = kVector;
+    source_.taps = overlap ? (source.taps + 1) / 2 : source.taps;
+    for (int p = 0; p < 2; ++p) {
+      repeat(source.bias, source.outputs, 0.0f, bias_);
+      if (source.scale != nullptr) repeat(source.scale, source.outputs, 1.0f, scale_);
+      if (source.input_zero != nullptr) repeat(source.input_zero, source.inputs, 0.0f, zero_);
+    }
+    source_.bias = bias_.data();
+    if (source.scale != nullptr) source_.scale = scale_.data();
+    if (source.input_zero != nullptr) source_.input_zero = zero_.data();
+    const std::size_t bytes = source.type == backends::Weights::kF32    ? 4
+                              : source.type == backends::Weights::kBf16 ? 2
+                                                                        : 1;
+    weights_.resize(bytes * kVector * kVector * static_cast<std::size_t>(source_.taps));
+    source_.data = weights_.data();
+    for (int p = 0; p < 2; ++p) {
+      for (int o = 0; o < source.outputs; ++o) {
+        for (int i = 0; i < source.inputs; ++i) {
+          for (int tap = 0; tap < source.taps; ++tap) {
+            const int row = overlap ? (tap + p) % 2 : p;
+            const int at = overlap ? (tap + p) / 2 : tap;
+            const int to = (p * kNarrow + o) * kVector + row * kNarrow + i;
+            const int from = o * source.inputs + i;
+            std::memcpy(weights_.data() + bytes * static_cast<std::size_t>(to * source_.taps + at),
+                        static_cast<const char*>(source.data) +
+                            bytes * static_cast<std::size_t>(from * source.taps + tap),
+                        bytes);
+          }
+        }
+      }
+    }
+  }
+  TwoRows(const TwoRows&) = delete;
+  TwoRows& operator=(const TwoRows&) = delete;
+
+  const ConvSource& source() const { return source_; }
+
+ private:
+  static void repeat(const float* from, int n, float rest, std::vector<float>& to) {
+    to.insert(to.end(), from, from + n);
+    to.insert(to.end(), static_cast<std::size_t>(kNarrow - n), rest);
+  }
+
+  ConvSource source_;
+  std::vector<char> weights_;
+  std::vector<float> bias_, scale_, zero_;
+};
+
 }  // namespace
 
 Result<DilatedConv> DilatedConv::pack(const ConvSource& source, int dilation, const RowGrid& grid,
-                                      const kernels::KernelTable& kernels, Arena& arena) {
-  const Result<Conv> direct = Conv::pack({source}, kernels, arena);
+                                      bool narrow, const kernels::KernelTable& kernels,
+                                      Arena& arena) {
+  const Result<Conv> direct = narrow
+                                  ? Conv::pack({TwoRows(source, dilation).source()}, kernels, arena)
+                                  : Conv::pack({source}, kernels, arena);
   if (!direct.ok()) return direct.status();
   DilatedConv conv;
   conv.kernels_ = &kernels;
@@ -59,8 +120,9 @@ Result<DilatedConv> DilatedConv::pack(const ConvSource& source, int dilation, co
   conv.taps_ = source.taps;
   conv.dilation_ = dilation;
   conv.grid_ = grid;
+  conv.narrow_ = narrow;
   const bool real = source.type != backends::Weights::kI8;
-  if (real && direct.value().native() && conv.divide(grid.rows).groups > 0) {
+  if (real && !narrow && direct.value().native() && conv.divide(grid.rows).groups > 0) {
     conv.pack_tiles(source, arena);
   }
   return conv;
@@ -129,12 +191,21 @@ void DilatedConv::for_blocks(std::int64_t from, std::int64_t until,
 template <typename X>
 ConvInput<X> DilatedConv::taps(const Rows<X>& in, std::int64_t row) const PYVOC_RT {
   ConvInput<X> taps;
-  taps.segments = taps_;
-  for (int tap = 0; tap < taps_; ++tap) {
+  const bool side_by_side = narrow_ && dilation_ == 1;
+  taps.segments = side_by_side ? 1 : taps_;
+  for (int tap = 0; tap < taps.segments; ++tap) {
     taps.base[tap] = in.row(row + (tap - taps_ / 2) * dilation_);
     taps.stride[tap] = taps.cols[tap] = direct_.outputs();
   }
+  if (side_by_side) taps.cols[0] = (taps_ + 1) * kNarrow;
   return taps;
+}
+
+template <typename X>
+void DilatedConv::run_direct(Team& team, const Rows<X>& in, std::int64_t from, std::int64_t until,
+                             const ConvOutput& out) const PYVOC_RT {
+  const std::int64_t rows = until - from;
+  direct_.run(team, taps(in, from), static_cast<int>(narrow_ ? (rows + 1) / 2 : rows), out);
 }
 
 std::size_t DilatedConv::scratch(int threads) const {
@@ -190,7 +261,7 @@ void DilatedConv::run(Team& team, const Rows<float>& in, std::int64_t from, std:
     });
   }
   if (tiles == 0) {
-    direct_.run(team, taps(in, from), static_cast<int>(until - from), out);
+    run_direct(team, in, from, until, out);
     return;
   }
   constexpr int kLeastTiles = 12;
@@ -206,7 +277,7 @@ void DilatedConv::run(Team& team, const Rows<float>& in, std::int64_t from, std:
 
 void DilatedConv::run(Team& team, const Rows<std::uint8_t>& in, std::int64_t from,
                       std::int64_t until, ConvOutput out, float*) const PYVOC_RT {
-  direct_.run(team, taps(in, from), static_cast<int>(until - from), out);
+  run_direct(team, in, from, until, out);
 }
 
 }  // namespace pyvoc::nn

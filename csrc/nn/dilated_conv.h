@@ -26,9 +26,11 @@ class DilatedConv {
 
   DilatedConv() = default;
 
-  // `source` has an odd number of taps, at most kMostTaps. Throws std::bad_alloc.
+  // `source` has an odd number of taps, at most kMostTaps. `narrow`: rows are kNarrow wide, and
+  // run() makes two at a time, so it may write one more than is asked for, of no meaning. Throws
+  // std::bad_alloc.
   static Result<DilatedConv> pack(const ConvSource& source, int dilation, const RowGrid& grid,
-                                  const kernels::KernelTable& kernels, Arena& arena);
+                                  bool narrow, const kernels::KernelTable& kernels, Arena& arena);
 
   const Conv& direct() const { return direct_; }
   int reach() const PYVOC_RT { return taps_ / 2 * dilation_; }  // rows on each side of an output
@@ -67,6 +69,9 @@ class DilatedConv {
   void pack_tiles(const ConvSource& source, Arena& arena);
   template <typename X>
   kernels::ConvInput<X> taps(const Rows<X>& in, std::int64_t row) const PYVOC_RT;
+  template <typename X>
+  void run_direct(Team& team, const Rows<X>& in, std::int64_t from, std::int64_t until,
+                  const kernels::ConvOutput& out) const PYVOC_RT;
   // Calls block(first row, rows, division) for every block.
   template <typename Function>
   void for_blocks(std::int64_t from, std::int64_t until, const Function& block) const PYVOC_RT;
@@ -77,6 +82,7 @@ class DilatedConv {
   const kernels::KernelTable* kernels_ = nullptr;
   Conv direct_;
   int taps_ = 3, dilation_ = 1;
+  bool narrow_ = false;
   RowGrid grid_;
   kernels::Dense<float> tiles_;
 };

@@ -111,8 +111,9 @@ class ConvTest : public ::testing::TestWithParam<const backends::Backend*> {
     const auto table = kernels::active_table();
     if (!table.ok()) return table.status();
     const Forced forced(backend);
-    return source.transposed ? Conv::pack_transposed(source, source.taps / 2, *table.value(), arena)
-                             : Conv::pack({source}, *table.value(), arena);
+    return source.transposed
+               ? Conv::pack_transposed(source, source.taps / 2, false, *table.value(), arena)
+               : Conv::pack({source}, *table.value(), arena);
   }
 
   template <typename X>

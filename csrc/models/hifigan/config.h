@@ -35,6 +35,15 @@ struct Config : MelConfig {
   float leak = 0.1f;
   float last_leak = 0.01f;  // before the last convolution
 
+  // Whether the rows of a stage's outputs are nn::kNarrow wide, and how wide they are.
+  bool narrow(std::size_t stage) const {
+    const Stage& s = stages[stage];
+    return stage + 1 == stages.size() && s.outputs <= nn::kNarrow && s.ratio % 2 == 0;
+  }
+  int width(std::size_t stage) const {
+    return narrow(stage) ? nn::kNarrow : nn::padded(stages[stage].outputs);
+  }
+
   int lookahead_frames() const;  // that the last sample of a frame depends on
 
   // After n frames a layer has computed the rows before n * grid.rows - grid.delay: the up

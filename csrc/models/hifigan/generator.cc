@@ -31,8 +31,8 @@ Generator::Generator(const Config& config, const Weights& weights,
   nothing_ = arena_.allocate<float>(static_cast<std::size_t>(most));
   std::fill(share_, share_ + most, 1.0f / static_cast<float>(c_.chains.size()));
   std::fill(nothing_, nothing_ + most, 0.0f);
-  end_ = SampleEnd(arena_, c_.stages.back().outputs, c_.padding, arriving, c_.lookahead_frames(),
-                   c_.hop_length);
+  end_ = SampleEnd(arena_, c_.width(stages_.size() - 1), c_.padding, arriving,
+                   c_.lookahead_frames(), c_.hop_length);
 }
 
 // Rows that a layer of stage k may hold at a time, but for its own reach: a slice's, those that
@@ -54,7 +54,7 @@ void Generator::make_stage(std::size_t k, std::int64_t arriving) {
   const Stage& stage = c_.stages[k];
   const StageWeights& weights = w_.stages[k];
   StageState& s = stages_[k];
-  const int channels = nn::padded(stage.outputs);
+  const int channels = c_.width(k);
   const std::int64_t bytes = static_cast<std::int64_t>(sizeof(float)) * channels * stage.ratio;
   s.slice = std::min(std::max<std::int64_t>(kSliceBytes / bytes, 1), arriving);
   const int before = stage.neighbours() - 1;
@@ -154,7 +154,7 @@ void Generator::run_stage(std::size_t k, bool ended) PYVOC_RT {
     const bool last = ended && slice == rows;
     upsample(k, slice, last);
     for (std::size_t j = 0; j < s.chains.size(); ++j) run_chain(k, j, last);
-    average(k);
+    average(k, last);
     if (k + 1 < stages_.size()) {
       run_stage(k + 1, last);
     } else {
@@ -192,15 +192,11 @@ void Generator::upsample(std::size_t k, std::int64_t rows, bool ended) PYVOC_RT 
   const std::int64_t until =
       std::max(std::min(stage.ratio * s.windows - stage.cut, stage.ratio * s.input.end()), first);
   s.value.extend_to(until);
-  const int channels = nn::padded(stage.outputs);
   for (LayerRows& entry : s.entries) {
     if (entry.integer()) {
       ConvOutput bytes = output();
-      bytes.stride = channels;
-      bytes.bias = nothing_;
       entry.take_rectified(bytes, first);
-      kernels_.conv_finish_f32(s.value.row(first), channels / nn::kVector,
-                               static_cast<std::int32_t>(until - first), bytes);
+      finish(k, s.value.row(first), until - first, bytes);
     }
     entry.extend_to(until);
   }
@@ -280,20 +276,30 @@ void Generator::convolve(const Layer& layer, LayerRows& in, std::int64_t from, s
   in.visit([&](const auto& rows) { layer.conv.run(team_, rows, from, until, out, scratch_); });
 }
 
+// What convolutions do with a row of sums, with sums that are there.
+void Generator::finish(std::size_t k, const float* sums, std::int64_t rows,
+                       ConvOutput out) PYVOC_RT {
+  const bool narrow = c_.narrow(k);
+  const int panels = narrow ? 1 : c_.width(k) / nn::kVector;
+  out.stride = panels * nn::kVector;
+  out.bias = nothing_;
+  kernels_.conv_finish_f32(sums, panels, static_cast<std::int32_t>(narrow ? (rows + 1) / 2 : rows),
+                           out);
+}
+
 // The mean of the chains as far as all have come, and what no chain needs any more is dropped.
-void Generator::average(std::size_t k) PYVOC_RT {
+void Generator::average(std::size_t k, bool ended) PYVOC_RT {
   const Timed timed(groups_, 2 + 2 * k);
   StageState& s = stages_[k];
   std::int64_t until = s.chains[0].result.end();
   for (const ChainState& chain : s.chains) until = std::min(until, chain.result.end());
   const std::int64_t from = s.averaged;
+  // Narrow rows are done in pairs, and the row after an odd number may be another chain's already.
+  if (c_.narrow(k) && !ended) until -= (until - from) % 2;
   if (until > from) {
-    const int channels = nn::padded(c_.stages[k].outputs);
     float* sum = s.chains[0].result.row(from);
     for (std::size_t j = 0; j < s.chains.size(); ++j) {
       ConvOutput out = output();
-      out.stride = channels;
-      out.bias = nothing_;
       out.scale = share_;
       out.add = j == 0 ? nullptr : sum;
       if (j + 1 < s.chains.size()) {
@@ -304,8 +310,7 @@ void Generator::average(std::size_t k) PYVOC_RT {
         out.leak = c_.last_leak;
         out.active = end_.input().row(from);
       }
-      kernels_.conv_finish_f32(s.chains[j].result.row(from), channels / nn::kVector,
-                               static_cast<std::int32_t>(until - from), out);
+      finish(k, s.chains[j].result.row(from), until - from, out);
     }
     if (k + 1 < stages_.size()) {
       LayerRows& next = stages_[k + 1].input;

@@ -86,7 +86,9 @@ class Generator {
                    std::int64_t until) PYVOC_RT;
   void convolve(const Layer& layer, LayerRows& in, std::int64_t from, std::int64_t until,
                 const kernels::ConvOutput& out) PYVOC_RT;
-  void average(std::size_t k) PYVOC_RT;
+  void finish(std::size_t k, const float* sums, std::int64_t rows,
+              kernels::ConvOutput out) PYVOC_RT;
+  void average(std::size_t k, bool ended) PYVOC_RT;
   kernels::ConvOutput output() const PYVOC_RT;
 
   const Config& c_;

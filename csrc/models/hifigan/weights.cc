@@ -65,8 +65,8 @@ class Loader final : public LoaderOf<Config, Weights> {
       const StageSource& source = stages_[k];
       const std::string name = "stage." + std::to_string(k);
       StageWeights stage;
-      stage.up = list_conv(
-          name + ".up", nn::Conv::pack_transposed(source.up, c_.stages[k].ratio, kernels_, arena_));
+      stage.up = list_conv(name + ".up", nn::Conv::pack_transposed(source.up, c_.stages[k].ratio,
+                                                                   c_.narrow(k), kernels_, arena_));
       stage.up_input = make_quantization(source.up, 1, arena_);
       for (std::size_t j = 0; j < source.chains.size(); ++j) {
         const std::string chain = name + ".chain." + std::to_string(j) + ".block.";
@@ -75,23 +75,24 @@ class Loader final : public LoaderOf<Config, Weights> {
           const BlockSource& b = source.chains[j][i];
           const std::string block = chain + std::to_string(i);
           pack_layer(block + ".first", b.first, c_.chains[j].dilations[i], c_.grid(k, j, i, false),
-                     blocks[i].first);
+                     c_.narrow(k), blocks[i].first);
           if (!c_.paired) continue;
-          pack_layer(block + ".second", b.second, 1, c_.grid(k, j, i, true), blocks[i].second);
+          pack_layer(block + ".second", b.second, 1, c_.grid(k, j, i, true), c_.narrow(k),
+                     blocks[i].second);
         }
         stage.chains.push_back(std::move(blocks));
       }
       w_.stages.push_back(std::move(stage));
       tensors_.release();
     }
-    w_.conv_out = pack_last(conv_out_, arena_, plan_);
+    w_.conv_out = pack_last(conv_out_, c_.width(c_.stages.size() - 1), arena_, plan_);
   }
 
   void pack_layer(const std::string& name, const nn::ConvSource& source, int dilation,
-                  const nn::RowGrid& grid, Layer& layer) {
-    layer.conv = take(nn::DilatedConv::pack(source, dilation, grid, kernels_, arena_));
+                  const nn::RowGrid& grid, bool narrow, Layer& layer) {
+    layer.conv = take(nn::DilatedConv::pack(source, dilation, grid, narrow, kernels_, arena_));
     list(name, layer.conv.direct(), layer.conv.tiled() ? "conv_winograd" : nullptr);
-    layer.input = make_quantization(source, 1, arena_);
+    layer.input = make_quantization(source, narrow ? 2 : 1, arena_, narrow);
   }
 
   const float *mean_ = nullptr, *scale_ = nullptr;

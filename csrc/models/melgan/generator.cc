@@ -42,8 +42,8 @@ Generator::Generator(const Config& config, const Weights& weights,
     arriving = rows;
   }
   scratch_ = arena_.allocate<float>(scratch);
-  end_ = SampleEnd(arena_, c_.stages.back().outputs, c_.padding, arriving, c_.lookahead_frames(),
-                   c_.hop_length);
+  end_ = SampleEnd(arena_, nn::padded(c_.stages.back().outputs), c_.padding, arriving,
+                   c_.lookahead_frames(), c_.hop_length);
 }
 
 void Generator::reset() PYVOC_RT {

@@ -69,15 +69,15 @@ class Loader final : public LoaderOf<Config, Weights> {
       const StageSource& source = stages_[k];
       const std::string name = "stage." + std::to_string(k);
       StageWeights stage;
-      stage.up = list_conv(
-          name + ".up", nn::Conv::pack_transposed(source.up, c_.stages[k].ratio, kernels_, arena_));
+      stage.up = list_conv(name + ".up", nn::Conv::pack_transposed(source.up, c_.stages[k].ratio,
+                                                                   false, kernels_, arena_));
       stage.up_input = make_quantization(source.up, 1, arena_);
       for (std::size_t j = 0; status_.ok() && j < source.blocks.size(); ++j) {
         const BlockSource& b = source.blocks[j];
         const std::string block_name = name + ".block." + std::to_string(j);
         Block block;
-        block.conv =
-            take(nn::DilatedConv::pack(b.conv, c_.dilations[j], c_.grid(k, j), kernels_, arena_));
+        block.conv = take(
+            nn::DilatedConv::pack(b.conv, c_.dilations[j], c_.grid(k, j), false, kernels_, arena_));
         list(block_name + ".conv", block.conv.direct(),
              block.conv.tiled() ? "conv_winograd" : nullptr);
         block.mix = list_conv(block_name + ".out+shortcut",
@@ -91,7 +91,7 @@ class Loader final : public LoaderOf<Config, Weights> {
       w_.stages.push_back(std::move(stage));
       tensors_.release();
     }
-    w_.conv_out = pack_last(conv_out_, arena_, plan_);
+    w_.conv_out = pack_last(conv_out_, nn::padded(conv_out_.inputs), arena_, plan_);
   }
 
   nn::ConvSource conv_in_, conv_out_;

@@ -107,8 +107,8 @@ class Loader final : public LoaderOf<Config, Weights> {
   }
 
   void pack() override {
-    w_.upsample = list_conv("upsample",
-                            nn::Conv::pack_transposed(upsample_, c_.hop_length, kernels_, arena_));
+    w_.upsample = list_conv(
+        "upsample", nn::Conv::pack_transposed(upsample_, c_.hop_length, false, kernels_, arena_));
     w_.condition = make_quantization(condition_, c_.hop_length, arena_);
     for (int k = 0; status_.ok() && k < c_.flows(); ++k) pack_flow(k);
   }
