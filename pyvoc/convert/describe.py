@@ -8,6 +8,7 @@ from typing import Any
 
 from pyvoc import families
 from pyvoc.container.layout import PRECISIONS
+from pyvoc.convert.bundle import chosen
 from pyvoc.convert.detect import detect
 
 __all__ = ["describe"]
@@ -19,7 +20,7 @@ def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
     Parameters
     ----------
     path
-        The checkpoint.
+        The checkpoint, or a folder or a zip archive that holds one.
 
     Returns
     -------
@@ -39,7 +40,8 @@ def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
     Error
         The operating system refused to read.
     """
-    checkpoint = detect(path)(path)
+    with chosen(path) as file:
+        checkpoint = detect(file)(file)
     family = families.get(checkpoint.spec.architecture)
     shapes = {name: array.shape for name, array in checkpoint.arrays.items()}
     dims = checkpoint.spec.layout(shapes, checkpoint.metadata).dims

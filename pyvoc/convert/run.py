@@ -15,6 +15,7 @@ from pyvoc.container import Container, write_container
 from pyvoc.container.layout import PRECISIONS
 from pyvoc.container.mel import LAYOUT as MEL
 from pyvoc.container.tensors import Scalar
+from pyvoc.convert.bundle import chosen
 from pyvoc.convert.checkpoint import Checkpoint, Told
 from pyvoc.convert.detect import detect
 from pyvoc.errors import Error, ModelError, UnsupportedError
@@ -81,6 +82,7 @@ def convert(
     rate: int | None = None,
     recipe: str | os.PathLike[str] | None = None,
     weights: str | None = None,
+    which: str | None = None,
     **options: Any,
 ) -> Conversion:
     """Convert an upstream checkpoint to a model file.
@@ -89,7 +91,7 @@ def convert(
     ----------
     source
         The checkpoint, in any of the formats that the families read (`Family.checkpoints`);
-        recognised by content.
+        recognised by content. Or what holds it: a folder, or a zip archive such as a wheel.
     target
         Where to save; replaced only when the conversion has succeeded.
     precision
@@ -110,6 +112,9 @@ def convert(
     weights
         ``plain``, or ``ema`` for those averaged over training, where a checkpoint has both, or the
         name of one of several. None: plain, with a note where there are others.
+    which
+        Of several checkpoints in a folder or an archive: its path within, its name, or a part of
+        its name that no other has.
     options
         What a checkpoint cannot say: the family's options of ``convert``
         (`pyvoc.families.options_for`), such as ``halves`` or ``mode``; and ``sparsity``, the
@@ -126,7 +131,7 @@ def convert(
     Raises
     ------
     ModelError
-        The checkpoint is damaged or not known.
+        The checkpoint is damaged or not known, or there are several and `which` tells none.
     UnsupportedError
         A package of the extra ``convert`` is missing, or int8 needs calibration first.
     Error
@@ -139,14 +144,15 @@ def convert(
         raise Error(f"architecture '{arch}' is unknown, expected auto, {known}")
     check_outputs([target], inputs=[source, mel])
     told = Told(rate, recipe, weights)
-    checkpoint = detect(source, arch, options=options, told=told)(source)
-    digest = _sha256(checkpoint.file or source)
+    with chosen(source, which) as path:
+        checkpoint = detect(path, arch, options=options, told=told)(path)
+        digest, stem = _sha256(checkpoint.file or path), Path(path).stem
     sparsity = checkpoint.sparsity
     arrays, sparse = prune(
         checkpoint.spec, checkpoint.arrays, metadata=checkpoint.metadata, sparsity=sparsity
     )
     pruned = replace(checkpoint, arrays=arrays)
-    container = _encode(pruned, Path(source).stem, digest, precision, str(source))
+    container = _encode(pruned, stem, digest, precision, str(source))
     report, notes = None, checkpoint.remarks
     folder = Path(target).parent
     if not folder.is_dir():

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import BinaryIO
 
 from pyvoc.pickles.source import Source
 
@@ -16,6 +18,7 @@ MAX_MEMBERS = 100_000
 MAX_INFLATION = 20
 """What deflated members may grow to in all, in sizes of the file, besides `FREE_INFLATION`."""
 FREE_INFLATION = 1 << 26
+_PIECE = 1 << 20
 _STORED, _DEFLATED = 0, 8
 _ENCRYPTED = 0x0001 | 0x0040 | 0x2000
 _END = struct.Struct("<4s4H2IH")
@@ -72,6 +75,50 @@ class Archive:
         if zlib.crc32(data) != member.crc:
             self.source.fail(f"damaged: {what} does not match its checksum")
         return data
+
+    def head(self, name: str, size: int) -> bytes:
+        """The first bytes of a member, at most `size`; not checked against its checksum."""
+        found = b""
+        for piece in self._pieces(self.members[name], size):
+            found += piece
+            if len(found) >= size:
+                break
+        return found[:size]
+
+    def copy(self, name: str, file: BinaryIO) -> None:
+        """Write a member's contents to a file piece by piece, checked against its checksum."""
+        member, crc = self.members[name], 0
+        for piece in self._pieces(member, _PIECE):
+            crc = zlib.crc32(piece, crc)
+            file.write(piece)
+        if crc != member.crc:
+            what = f"the zip member {_quote(name)}"
+            self.source.fail(f"damaged: {what} does not match its checksum")
+
+    def _pieces(self, member: Member, most: int) -> Iterator[bytes]:
+        """A member's contents, at most `most` bytes at a time; never more than it says it has."""
+        what = f"the zip member {_quote(member.name)}"
+        wrong = f"damaged: {what} does not inflate to its {member.size} bytes"
+        inflater, size = zlib.decompressobj(-zlib.MAX_WBITS), 0
+        for at in range(0, member.packed, most):
+            data = self.source.read(member.start + at, min(most, member.packed - at), what)
+            if member.method == _STORED:
+                yield data
+                continue
+            more = True
+            while more:
+                try:
+                    plain = inflater.decompress(data, most)
+                except zlib.error as error:
+                    self.source.fail(f"damaged: {what} does not inflate: {error}")
+                size += len(plain)
+                if size > member.size:
+                    self.source.fail(wrong)
+                yield plain
+                data = inflater.unconsumed_tail
+                more = bool(data) or len(plain) == most
+        if member.method == _DEFLATED and (size != member.size or not inflater.eof):
+            self.source.fail(wrong)
 
     def _inflate(self, data: bytes, size: int, what: str) -> bytes:
         inflater = zlib.decompressobj(-zlib.MAX_WBITS)

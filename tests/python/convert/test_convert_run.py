@@ -103,8 +103,9 @@ def test_other_files(tmp_path: Path, content: bytes, expected: str) -> None:
 def test_places(tmp_path: Path, checkpoint: Path) -> None:
     with pytest.raises(Error, match="cannot be read"):
         convert(tmp_path / "absent.h5", tmp_path / "m.gguf")
+    (tmp_path / "empty").mkdir()
     with pytest.raises(Error, match="is a folder, expected"):
-        convert(tmp_path, tmp_path / "m.gguf")
+        convert(tmp_path / "empty", tmp_path / "m.gguf")
     with pytest.raises(Error, match="its folder does not exist"):
         convert(checkpoint, tmp_path / "absent" / "m.gguf", load=pyvoc.load)
     before = checkpoint.read_bytes()
