@@ -21,6 +21,7 @@ COMMANDS = {
     "features": "extract a model's features from speech",
     "check-mel": "could this mel spectrogram be what a model reads?",
     "convert": "convert an upstream checkpoint to a model file",
+    "voices": "the voices that -m takes by name: list, show, get, remove",
     "quantize": "make a model int8 after listening to speech",
     "info": "what this machine does; what is in a model, checkpoint, feature or audio file",
     "train": "train, fine-tune or continue training a model",

@@ -52,7 +52,7 @@ def add_parser(subparsers: Any) -> None:
         metavar="TARGET",
         help=f"what to measure: {', '.join(sorted(targets()))} (default: lpcnet and features)",
     )
-    parser.add_argument("-m", "--model", metavar="MODEL", help="a bundled voice or a .gguf file")
+    parser.add_argument("-m", "--model", metavar="MODEL", help="a voice or a .gguf file")
     parser.add_argument(
         "--precision",
         type=_precisions,

@@ -6,6 +6,7 @@ import argparse
 import json
 from typing import Any
 
+from pyvoc import voices
 from pyvoc.container.mel import RECIPES
 from pyvoc.files import mels
 from pyvoc.files.outputs import check_outputs
@@ -28,7 +29,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument("input", metavar="MEL", help=".npy, or a torch tensor (.pt, .mel)")
     target = parser.add_mutually_exclusive_group(required=True)
-    target.add_argument("-m", "--model", metavar="MODEL", help="whose mel: a .gguf file")
+    target.add_argument("-m", "--model", metavar="MODEL", help="whose mel: a voice or a .gguf file")
     target.add_argument("--recipe", choices=list(RECIPES), help="a preset instead of a model")
     parser.add_argument(
         "--audio", metavar="WAV", help="the recording: compares, where the mel alone leaves a guess"
@@ -42,9 +43,10 @@ def run(args: argparse.Namespace) -> int:
     """Run the sub-command; raises :class:`pyvoc.Error`."""
     if args.fix != (args.output is not None):
         args.parser.error("--fix and -o go together")
+    model = None if args.model is None else voices.resolve(args.model)
     if args.output is not None:
-        check_outputs([args.output], inputs=[args.input, args.audio, args.model])
-    report = check_file(args.input, recipe_for(args.model, args.recipe), recording=args.audio)
+        check_outputs([args.output], inputs=[args.input, args.audio, model])
+    report = check_file(args.input, recipe_for(model, args.recipe), recording=args.audio)
     written = args.fix and report.fixed is not None
     if args.fix and report.fixed is not None:
         mels.save(args.output, report.fixed)

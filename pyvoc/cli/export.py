@@ -8,7 +8,7 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
-from pyvoc import families
+from pyvoc import families, voices
 
 if TYPE_CHECKING:
     from pyvoc.export import Export
@@ -22,16 +22,16 @@ def add_parser(subparsers: Any) -> None:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "export",
         help="write a model as an ONNX graph",
-        usage="pyvoc export MODEL.gguf --onnx OUT.onnx [--z-inside] [--sigma S] [--opset N] "
+        usage="pyvoc export MODEL --onnx OUT.onnx [--z-inside] [--sigma S] [--opset N] "
         "[--force] [--json]\n"
-        "       pyvoc export MODEL.gguf --dynamic-dims WAV [WAV ...] [--z-inside] [--json]",
+        "       pyvoc export MODEL --dynamic-dims WAV [WAV ...] [--z-inside] [--json]",
         description=f"Write a {', '.join(able[:-1])} or {able[-1]} as an ONNX graph in float32 "
         "with dynamic length, check it and, where onnxruntime is installed, compare it with this "
         "runtime (needs the extra 'onnx'); or print the lengths of clips as Ascend's ATC takes "
         "them.",
         allow_abbrev=False,
     )
-    parser.add_argument("model", metavar="MODEL.gguf", help="the model file")
+    parser.add_argument("model", metavar="MODEL", help="the model: a .gguf file or a voice")
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--onnx", metavar="OUT.onnx", help="the file to write")
     what.add_argument(
@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
 
     opset = DEFAULT_OPSET if args.opset is None else args.opset
     result = export_onnx(
-        args.model,
+        voices.resolve(args.model),
         args.onnx,
         opset=opset,
         z_inside=args.z_inside,

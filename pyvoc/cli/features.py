@@ -80,7 +80,7 @@ def add_parser(subparsers: Any) -> None:
         "-m",
         "--model",
         metavar="MODEL",
-        help="the features that this model reads: a bundled voice or a .gguf file",
+        help="the features that this model reads: a voice or a .gguf file",
     )
     kind.add_argument(
         "--recipe", choices=list(RECIPES), help="mel frames [frames, bands] of a preset"
@@ -294,7 +294,7 @@ def run(args: argparse.Namespace) -> int:
     lengths = [output / LENGTHS] if suffix == mels.BIN_SUFFIX else []
     check_outputs(
         [*targets, *lengths] if into_directory else [args.output],
-        inputs=[*args.inputs, *names, args.model],
+        inputs=[*args.inputs, *names, args.model and voices.resolve(args.model)],
     )
     reader = _Reader(extractor, args.rate, args.channels)
     failures = failures_of(args)

@@ -57,6 +57,7 @@ def check_installation() -> list[Check]:
 # module, distribution, core, purpose, how to get it
 _CORE = (
     ("numpy", "numpy", True, "arrays", "pip install numpy"),
+    ("platformdirs", "platformdirs", True, "your voices", "pip install platformdirs"),
     ("soundfile", "soundfile", True, "audio files", "pip install soundfile"),
 )
 _OPTIONAL = (

@@ -23,13 +23,13 @@ def add_parser(subparsers: Any) -> None:
         "info",
         help="what this machine does; what is in a model, checkpoint, feature or audio file",
         description="Without files: version, processor, kernel tiers, the kernel table slot by "
-        "slot, backends, bundled voices. With files: what is in them.",
+        "slot, backends, voices. With files: what is in them.",
     )
     parser.add_argument(
         "files",
         nargs="*",
         metavar="FILE",
-        help="a bundled voice by name, model (.gguf), checkpoint that `pyvoc convert` reads, "
+        help="a voice by name, model (.gguf), checkpoint that `pyvoc convert` reads, "
         "features (.f32, .npy), audio",
     )
     parser.add_argument("--tensors", action="store_true", help="list a model's tensors")

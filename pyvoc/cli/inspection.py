@@ -31,7 +31,7 @@ def inspect(path: str | os.PathLike[str], *, layout: str | None = None) -> dict[
     Parameters
     ----------
     path
-        A bundled voice by name, a model (GGUF), a checkpoint, an audio file, or a feature file.
+        A voice by name, a model (GGUF), a checkpoint, an audio file, or a feature file.
     layout
         Of a feature file; None recognises it.
 

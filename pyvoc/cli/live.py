@@ -31,7 +31,7 @@ def add_parser(subparsers: Any) -> None:
         "--model",
         default=DEFAULT,
         metavar="MODEL",
-        help="a bundled voice or a .gguf file; default: %(default)s",
+        help="a voice (`pyvoc voices` lists them) or a .gguf file; default: %(default)s",
     )
     ends = parser.add_argument_group("ends")
     ends.add_argument("--input", metavar="DEV", help="microphone; see pyvoc devices")

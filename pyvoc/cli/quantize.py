@@ -9,12 +9,11 @@ import sys
 from typing import Any
 
 import pyvoc
-from pyvoc import families
+from pyvoc import families, voices
 from pyvoc.cli.arguments import counter, fraction
 from pyvoc.cli.doubtful import add_strict
 from pyvoc.errors import UnsupportedError
 from pyvoc.files.doubts import messages
-from pyvoc.files.failures import Failures
 from pyvoc.files.listing import expand
 from pyvoc.files.outputs import check_outputs
 from pyvoc.quant.calibrate import (
@@ -25,8 +24,7 @@ from pyvoc.quant.calibrate import (
     QuantizationReport,
     quantize,
 )
-from pyvoc.runtime.inputs import as_frames
-from pyvoc.runtime.synthesis import load_input, suspect
+from pyvoc.runtime.synthesis import load_utterances
 
 __all__ = ["add_parser", "run"]
 
@@ -39,7 +37,7 @@ def add_parser(subparsers: Any) -> None:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "quantize",
         help="make a model int8 after listening to speech",
-        usage="pyvoc quantize MODEL.gguf --calibrate PATH [PATH ...] -o OUT.gguf [--min-snr DB] "
+        usage="pyvoc quantize MODEL --calibrate PATH [PATH ...] -o OUT.gguf [--min-snr DB] "
         "[--float-share F] [--strict] [--json]",
         description=f"Round a convolutional model ({', '.join(able)}) to int8: a scale per "
         "output channel, activations in the ranges that they reach on the speech given. Prints "
@@ -48,7 +46,9 @@ def add_parser(subparsers: Any) -> None:
         "needs none of this: pyvoc convert --precision int8.",
         epilog="example: pyvoc quantize melgan.gguf --calibrate wavs/ -o melgan.int8.gguf",
     )
-    parser.add_argument("model", metavar="MODEL.gguf", help="float32 or bfloat16")
+    parser.add_argument(
+        "model", metavar="MODEL", help="float32 or bfloat16: a .gguf file or a voice"
+    )
     parser.add_argument(
         "--calibrate",
         nargs="+",
@@ -79,24 +79,19 @@ def add_parser(subparsers: Any) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the sub-command; raises :class:`pyvoc.Error`."""
-    model = pyvoc.load(args.model)
+    source = voices.resolve(args.model)
+    model = pyvoc.load(source)
     if model.info.mel is None:
         raise UnsupportedError(
             f"'{args.model}': {model.info.architecture} has no activations to calibrate; "
             "pyvoc convert --precision int8 quantises it"
         )
     names = expand(args.calibrate)
-    check_outputs([args.output], inputs=[args.model, *args.calibrate, *names])
-    utterances = []
-    for name in names:
-        with Failures().attempt(name):  # which names the file
-            rows = as_frames(load_input(name, model.info, layout=None), model.info)
-            suspect(name, rows, model.info)
-            utterances.append(rows)
+    check_outputs([args.output], inputs=[source, *args.calibrate, *names])
     report = quantize(
-        args.model,
+        source,
         args.output,
-        utterances,
+        load_utterances(names, model.info),
         names=[f"'{name}'" for name in names],
         min_snr_db=args.min_snr,
         float_share=args.float_share,

@@ -27,7 +27,7 @@ from pyvoc.runtime import synthesis
 from pyvoc.runtime.inputs import MOST_LOOKAHEAD
 from pyvoc.runtime.lookahead import LookaheadReport
 from pyvoc.runtime.speed import FASTEST, SLOWEST, as_speed
-from pyvoc.voices import DEFAULT
+from pyvoc.voices import DEFAULT, resolve
 
 __all__ = ["add_parser", "run"]
 
@@ -65,7 +65,7 @@ def add_parser(subparsers: Any) -> None:
         "-m",
         "--model",
         metavar="MODEL",
-        help=f"a bundled voice (`pyvoc info` lists them) or a .gguf file; default: {DEFAULT}",
+        help=f"a voice (`pyvoc voices` lists them) or a .gguf file; default: {DEFAULT}",
     )
     parser.add_argument(
         "-o",
@@ -312,7 +312,7 @@ def _from_bin(args: argparse.Namespace, targets: list[str], *, raw: bool) -> int
     report = write_samples(
         args.inputs,
         targets,
-        model=args.model,
+        model=None if args.model is None else resolve(args.model),
         rate=args.rate,
         raw=raw,
         make_folder=_is_folder(args.output),

@@ -265,12 +265,12 @@ class Model:
 def load(
     path: str | os.PathLike[str] = voices.DEFAULT, *, precision: str = "auto", threads: int = 1
 ) -> Model:
-    """Load a bundled voice or a model file.
+    """Load a voice or a model file.
 
     Parameters
     ----------
     path
-        The name of a bundled voice (:func:`pyvoc.voices.names`), or a GGUF file as written by
+        The name of a voice (:func:`pyvoc.voices.names`), or a GGUF file as written by
         ``pyvoc convert`` or ``pyvoc train``. A name comes before a file: ``./default`` and
         ``Path("default")`` are files.
     precision

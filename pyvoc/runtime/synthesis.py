@@ -35,7 +35,15 @@ from pyvoc.runtime.speed import as_speed, lag_samples, scaled_length
 from pyvoc.runtime.stream import Stream
 from pyvoc.runtime.system import system_info
 
-__all__ = ["Report", "from_files", "from_stream", "load_draws", "load_input", "suspect"]
+__all__ = [
+    "Report",
+    "from_files",
+    "from_stream",
+    "load_draws",
+    "load_input",
+    "load_utterances",
+    "suspect",
+]
 
 Float32 = npt.NDArray[np.float32]
 
@@ -290,6 +298,23 @@ def suspect(name: str, rows: Float32, info: ModelInfo) -> None:
         "another mel",
         f"'{name}' does not look like a mel of this model ({what}): try pyvoc check-mel",
     )
+
+
+def load_utterances(names: Sequence[str], info: ModelInfo) -> list[Float32]:
+    """The features of several files as a model reads them, mels of another recipe doubted.
+
+    Raises
+    ------
+    Error
+        A file cannot be read, or does not suit the model; the message names it.
+    """
+    found = []
+    for name in names:
+        with Failures().attempt(name):  # which names the file
+            rows = as_frames(load_input(name, info, layout=None), info)
+            suspect(name, rows, info)
+            found.append(rows)
+    return found
 
 
 def _layout_name(rows: Float32, info: ModelInfo) -> str:

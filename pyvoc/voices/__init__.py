@@ -1,8 +1,10 @@
-"""The voices that come with the package, by name, and a few seconds of features to try them on.
+"""Voices by name: those that come with the package, and those that the user has.
 
-A voice is ``<name>.gguf`` in this package with its model card ``<name>.md``: dropping a file in is
-all it takes. Wherever a model is asked for (:func:`pyvoc.load`, ``-m``), a bare name of a bundled
-voice means that voice, and anything else is a path; ``./default`` is a file called default.
+A voice is ``<name>.gguf`` with its model card ``<name>.md`` beside it, in this package or in the
+user's folder (:func:`folder`): dropping a file in is all it takes; :func:`pyvoc.voices.build.get`
+builds some from public files. Wherever a model is asked for (:func:`pyvoc.load`, ``-m``), the bare
+name of a voice means that voice, and anything else is a path; ``./default`` is a file called
+default. A bundled voice comes before one of the user's.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from pathlib import Path
 
 from pyvoc.errors import Error
 
-__all__ = ["DEFAULT", "card", "demo_features", "names", "resolve"]
+__all__ = ["DEFAULT", "bundled", "card", "demo_features", "folder", "names", "resolve"]
 
 DEFAULT = "default"
 """The voice of every command that is given no model."""
@@ -24,10 +26,26 @@ def _folder() -> Path:
         return Path(folder)
 
 
+def folder() -> Path:
+    """The user's folder of voices; it need not be there."""
+    import platformdirs
+
+    return Path(platformdirs.user_data_path("pyvoc", appauthor=False), "voices")
+
+
+def _names_in(folder: Path) -> set[str]:
+    return {path.stem for path in folder.glob("*.gguf")}
+
+
+def bundled() -> tuple[str, ...]:
+    """Names of the voices that come with the package, the default one first."""
+    return tuple(sorted(_names_in(_folder()), key=lambda name: (name != DEFAULT, name)))
+
+
 def names() -> tuple[str, ...]:
-    """Names of the bundled voices, the default one first."""
-    found = {path.stem for path in _folder().glob("*.gguf")}
-    return tuple(sorted(found, key=lambda name: (name != DEFAULT, name)))
+    """Names of all voices: the bundled ones, then the user's."""
+    first = bundled()
+    return (*first, *sorted(_names_in(folder()) - set(first)))
 
 
 def resolve(model: str | os.PathLike[str]) -> str:
@@ -36,7 +54,7 @@ def resolve(model: str | os.PathLike[str]) -> str:
     Parameters
     ----------
     model
-        The name of a bundled voice, or a path. A ``pathlib.Path`` is always a path.
+        The name of a voice, or a path. A ``pathlib.Path`` is always a path.
 
     Returns
     -------
@@ -47,23 +65,39 @@ def resolve(model: str | os.PathLike[str]) -> str:
     ------
     Error
         A bare word (no folder, no suffix) that is neither a voice nor a file; the message lists
-        the voices. `DEFAULT`, and the package is incomplete.
+        the voices, and says how to get it where that is known. `DEFAULT`, and the package is
+        incomplete.
     """
     path = os.fspath(model)
     if not isinstance(model, str):
         return path
-    have = names()
-    if model in have:
+    if model in bundled():
         return str(_folder() / f"{model}.gguf")
     bare = model and os.path.basename(model) == model and not os.path.splitext(model)[1]
-    if model == DEFAULT or (bare and "\0" not in model and not os.path.exists(model)):
-        known = ", ".join(have) if have else f"none in '{_folder()}': install pyvoc again"
-        raise Error(f"'{model}' is no bundled voice and no file; bundled voices: {known}")
-    return path
+    if not bare or "\0" in model:
+        return path
+    if model != DEFAULT:
+        mine = folder() / f"{model}.gguf"
+        if mine.is_file():
+            return str(mine)
+        if os.path.exists(model):
+            return path
+    raise Error(f"'{model}' is no voice and no file; {_advice(model)}")
+
+
+def _advice(name: str) -> str:
+    """What there is, and how a voice that is not there is got."""
+    from pyvoc.voices.table import recipes
+
+    if name in recipes():
+        return f"`pyvoc voices get {name}` builds it"
+    if not bundled():
+        return f"none in '{_folder()}': install pyvoc again"
+    return f"voices: {', '.join(names())} (`pyvoc voices` lists them)"
 
 
 def card(name: str = DEFAULT) -> str:
-    """Path of a voice's model card: origin and licence of its data, recipe, measured quality.
+    """Path of a voice's model card: origin and licence, recipe, measured quality.
 
     Raises
     ------
@@ -71,8 +105,13 @@ def card(name: str = DEFAULT) -> str:
         There is no voice of that name, or it has no card.
     """
     if name not in names():
-        raise Error(f"'{name}' is no bundled voice; bundled voices: {', '.join(names()) or 'none'}")
-    return _existing(f"{name}.md")
+        raise Error(f"'{name}' is no voice; {_advice(name)}")
+    if name in bundled():
+        return _existing(f"{name}.md")
+    path = folder() / f"{name}.md"
+    if not path.is_file():
+        raise Error(f"'{path}' is missing: the voice '{name}' has no card")
+    return str(path)
 
 
 def demo_features() -> str:

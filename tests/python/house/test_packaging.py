@@ -54,6 +54,8 @@ def test_sdist_holds_the_sources(dist: Path) -> None:
         "pyvoc/voices/default.gguf",
         "pyvoc/voices/default.md",
         "pyvoc/voices/demo.f32",
+        "pyvoc/voices/mit.txt",
+        "pyvoc/voices/table.json",
         "recipes/default_voice/make_speech.py",
         "recipes/default_voice/sentences.txt",
     ):
@@ -70,7 +72,7 @@ def test_wheel_holds_the_module_and_no_headers(dist: Path) -> None:
     assert len(modules) == 1, names
     assert "pyvoc/py.typed" in names
     assert "pyvoc/_pyvoc.pyi" in names
-    for voice in ("default.gguf", "default.md", "demo.f32"):
+    for voice in ("default.gguf", "default.md", "demo.f32", "mit.txt", "table.json"):
         assert f"pyvoc/voices/{voice}" in names
     outside = [n for n in names if not n.startswith("pyvoc/") and ".dist-info/" not in n]
     assert not outside

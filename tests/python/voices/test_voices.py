@@ -1,4 +1,4 @@
-"""Bundled voices: names before paths, what the package ships, commands without -m, the demo."""
+"""Voices: names before paths, what the package ships, commands without -m, the demo."""
 
 from __future__ import annotations
 
@@ -15,9 +15,15 @@ from voices import ROOT, TREE, make_features
 import pyvoc
 from pyvoc import voices
 from pyvoc.cli import main
+from pyvoc.voices.shelf import describe
 
 MOST_BYTES = 1_500_000
 DEMO_LEVEL = -15.9  # dB, of the sentence as flite spoke it
+
+
+@pytest.fixture(autouse=True)
+def no_voices_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(voices, "folder", lambda: tmp_path / "mine")
 
 
 @pytest.fixture
@@ -44,9 +50,10 @@ def test_the_default_voice_loads() -> None:
 
 
 def test_what_is_shipped() -> None:
-    assert voices.names()[0] == voices.DEFAULT
-    for name in voices.names():
+    assert voices.bundled()[0] == voices.DEFAULT
+    for name in voices.bundled():
         assert Path(voices.resolve(name)).stat().st_size <= MOST_BYTES
+        assert describe(name).licence
         text = Path(voices.card(name)).read_text(encoding="utf-8")
         for word in ("## Data", "licence", "## Figures", "public domain"):
             assert word in text, name
@@ -85,17 +92,17 @@ def test_names_come_before_paths(two_voices: Path) -> None:
 
 
 def test_errors_name_the_voices(two_voices: Path) -> None:
-    with pytest.raises(pyvoc.Error, match=r"no bundled voice and no file.*default, alto"):
+    with pytest.raises(pyvoc.Error, match=r"no voice and no file; voices: default, alto"):
         pyvoc.load("tenor")
     with pytest.raises(pyvoc.Error, match=r"tenor\.gguf.*cannot be opened"):
         pyvoc.load("tenor.gguf")
-    with pytest.raises(pyvoc.Error, match=r"'tenor' is no bundled voice; .*default, alto"):
+    with pytest.raises(pyvoc.Error, match=r"'tenor' is no voice; .*default, alto"):
         voices.card("tenor")
     with pytest.raises(pyvoc.Error, match=r"alto\.md' is missing"):
         voices.card("alto")
     (two_voices / "default.gguf").unlink()
     Path("default").write_bytes(TREE.read_bytes())  # not taken for the voice that is missing
-    with pytest.raises(pyvoc.Error, match=r"'default' is no bundled voice and no file.*alto"):
+    with pytest.raises(pyvoc.Error, match=r"'default' is no voice and no file.*alto"):
         pyvoc.load("default")
 
 
@@ -111,7 +118,7 @@ def test_commands_take_names(
     assert len(outputs[0]) == 2 * 20 * 160
     assert len(set(outputs)) == 1  # copies of one model
     assert main(["synth", "a.f32", "-o", "a.s16", "-m", "tenor"]) == 3
-    assert "bundled voices: default, alto" in capfd.readouterr().err
+    assert "voices: default, alto" in capfd.readouterr().err
     assert main(["info", "alto", "--json"]) == 0
     (report,) = json.loads(capfd.readouterr().out)
     assert (report["kind"], report["path"]) == ("model", str(two_voices / "alto.gguf"))
