@@ -153,6 +153,7 @@ def convert(
     )
     pruned = replace(checkpoint, arrays=arrays)
     container = _encode(pruned, stem, digest, precision, str(source))
+    checkpoint.spec.validate(container, str(source))
     report, notes = None, checkpoint.remarks
     folder = Path(target).parent
     if not folder.is_dir():

@@ -90,11 +90,14 @@ class Settings:
         Hz, that the user gave.
     preset
         The recipe that the user gave by name.
+    unread
+        Files beside the checkpoint that are damaged.
     """
 
     sources: tuple[Source, ...] = ()
     rate: int | None = None
     preset: MelRecipe | None = None
+    unread: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -130,7 +133,23 @@ class Settings:
             preset = RECIPES.get(str(recipe).removeprefix("mel-"))
             return cls((), rate, preset) if preset else cls((_given(recipe),), rate)
         inside = Source("the checkpoint", _flat(tree), sure=True)
-        return cls(tuple(s for s in (inside, *_beside(path)) if s.values), rate)
+        beside = tuple(_beside(path))
+        sources = tuple(s for s in (inside, *beside) if s.values)
+        return cls(sources, rate, unread=tuple(s.name for s in beside if not s.values))
+
+    def about(self, sizes: Mapping[str, int], *, bands: int | None = None) -> Settings:
+        """Without the files beside the checkpoint that are another model's.
+
+        Parameters
+        ----------
+        sizes
+            Numbers of the tensors by upstream's names; a file that says others is left out.
+        bands
+            The same of the mel's bands; None: not compared.
+        """
+        facts = {} if bands is None else {"bands": bands}
+        kept = tuple(s for s in self.sources if s.sure or not _differences(s, facts, sizes))
+        return replace(self, sources=kept)
 
     def whole(self, name: str) -> int | None:
         """A whole number that the first source which has the name says, or None."""
@@ -188,6 +207,7 @@ class Settings:
             Where the rate is from; empty: nobody says it, and it is upstream's usual one.
         """
         base = usual if self.preset is None else self.preset
+        notes += [f"{name} beside it is damaged, and was not read" for name in self.unread]
         facts = {"bands": bands, "hop_length": hop}
         found: dict[str, tuple[str, str]] = {}
         for source in self.sources:
@@ -199,6 +219,9 @@ class Settings:
                 problems += [text for text in other if text not in problems]
             else:
                 notes.append(f"{source.name} belongs to another model: {other[0]}")
+        rate, where = found.get("sample_rate", ("null", ""))
+        if self.rate is None and rate not in _NOTHING and not whole({"": rate}, ""):
+            problems.append(f"{where} says a sample rate of {rate} Hz, expected a whole number")
         recipe = self._numbers(base, bands, hop, found, notes, hops_per_window, hop_said)
         named = next((r for r in (usual, base) if recipe.same_numbers(r)), None)
         recipe = replace(recipe, name=named.name if named else "custom")
@@ -394,7 +417,7 @@ def _read(path: Path) -> dict[str, str] | None:
         try:
             return _flat(json.loads(text))
         except (ValueError, RecursionError):
-            return {}
+            return {}  # damaged
     return scalars(text)
 
 
@@ -412,7 +435,7 @@ def _beside(path: Path) -> Iterator[Source]:
         places.append(path.parent.parent / "hparams.yaml")
     for place in dict.fromkeys(places):
         values = _read(place)
-        if values:
+        if values or (values is not None and place.suffix == ".json"):
             yield Source(place.name, values, sure=False)
 
 

@@ -110,6 +110,8 @@ def convert_hifigan(
     bands = int(found["conv_in.weight"].shape[1])
     found |= _statistics(statistics, naming.upstream, bands, path, settings, problems)
     model, rate_from = _settings(named, found, stages, blocks, paired, settings, notes, problems)
+    if problems:
+        raise_problems(str(path), problems)
     metadata = model.metadata()
     layout = HIFIGAN.layout({name: a.shape for name, a in found.items()}, metadata)
     problems += size_problems(layout.dims, metadata)
@@ -202,14 +204,19 @@ def _settings(
     taps = [
         int(found[f"stage.0.chain.{j}.block.0.first.weight"].shape[2]) for j in range(len(blocks))
     ]
-    ratios = settings.numbers("upsample_rates", "upsample_scales", "upsample_factors")
+    channels, bands = (int(n) for n in found["conv_in.weight"].shape[:2])
+    sizes = {"upsample_initial_channel": channels}
+    own = settings.about(sizes, bands=bands)
+    _inputs(settings.about(sizes), channels, bands, problems)
+    ratios = own.numbers("upsample_rates", "upsample_scales", "upsample_factors")
+    hop = own.whole("hop_size")
     if ratios is None:
         ratios = [kernel // 2 for kernel in kernels]
         notes.append(
             "nothing says the upsampling rates (no config beside the checkpoint): they are taken "
             f"for half the kernels, {written(ratios)}"
         )
-    dilations = settings.numbers("resblock_dilation_sizes", "resblock_dilations")
+    dilations = own.numbers("resblock_dilation_sizes", "resblock_dilations")
     if dilations is None:
         usual = [_PAIRED if paired else _SINGLE.get(tap, [1, 3]) for tap in taps]
         dilations = [
@@ -223,6 +230,12 @@ def _settings(
         problems.append(
             f"its settings say upsampling rates {ratios} and dilations {dilations}, but its "
             f"tensors have {stages} stages and chains of {list(blocks)} blocks"
+        )
+        return HifiganSettings(), ""
+    if hop not in (None, math.prod(ratios)):
+        problems.append(
+            f"its settings say upsampling rates {ratios}, which make {math.prod(ratios)} samples "
+            f"of a frame, and a hop_size of {hop}"
         )
         return HifiganSettings(), ""
     cuts = []
@@ -239,11 +252,11 @@ def _settings(
         cuts.append(max(kernel - ratio, 0) // 2)
     recipe, rate_from = settings.recipe(
         _usual(upstream),
-        bands=int(found["conv_in.weight"].shape[1]),
+        bands=bands,
         hop=math.prod(ratios),
         notes=notes,
         problems=problems,
-        sizes={"upsample_initial_channel": int(found["conv_in.weight"].shape[0])},
+        sizes=sizes,
     )
     problems += [f"the mel recipe: {problem}" for problem in recipe.problems()]
     model = HifiganSettings(
@@ -255,6 +268,16 @@ def _settings(
         dilations=", ".join(map(written, dilations)),
     )
     return model, rate_from
+
+
+def _inputs(settings: Settings, channels: int, bands: int, problems: list[str]) -> None:
+    """Refuse a network that reads more than mels, where its own settings tell."""
+    said = settings.whole("num_mels")
+    if settings.whole("upsample_initial_channel") == channels and said is not None and said < bands:
+        problems.append(
+            f"its settings say {said} mel bands, but the network reads {bands} rows: what the "
+            f"{bands - said} besides are (a pitch, a speaker) pyvoc cannot give it"
+        )
 
 
 def _usual(upstream: str) -> MelRecipe:

@@ -92,6 +92,12 @@ OTHERS = (
         re.compile(r"(?:^|\.)(?:cond|cond_layer|conds?\.\d+|global_conv)\.(?:weight|bias)"),
         "layers for a speaker or another condition (several speakers, VITS)",
     ),
+    (
+        re.compile(
+            r"(?:^|\.)(?:emb_g|emb_spk|spk_?emb\w*|speaker_?emb\w*|spkr|f0_\w+|lf0_\w+|dict)\.weight$"
+        ),
+        "a table of speakers, pitches or units that its input comes from",
+    ),
 )
 """What other networks have beside HiFi-GAN's layers."""
 
