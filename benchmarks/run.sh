@@ -19,7 +19,7 @@ PYTHON=${PYTHON:-python3}
 measure() { # measure TIER FILE; an empty TIER is the best one
   (
     if [[ -n $1 ]]; then export PYVOC_ISA=$1; fi
-    "$PYTHON" -m pyvoc bench --peer-lpcnet "${peers[@]}" --c-example "$example" --json \
+    "$PYTHON" -m pyvoc bench --peer "${peers[@]}" --c-example "$example" --json \
       -o "results/$2.json" "${@:3}"
   )
 }

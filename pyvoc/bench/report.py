@@ -157,14 +157,15 @@ class Result:
     precision
         Of the model's weights; None for features.
     threads, streams
-        LPCNet: threads, and streams in lockstep on each of them. MelGAN, WaveGlow: threads of one
-        stream. WaveRNN: threads of one stream, or of several in lockstep.
+        LPCNet, FARGAN: threads, and streams in lockstep on each of them. MelGAN, WaveGlow: threads
+        of one stream. WaveRNN: threads of one stream, or of several in lockstep.
     xrt
         Audio seconds per wall second, all streams together; median of the rounds.
     xrt_spread
         The rounds.
     chunk_ms
-        Audio in the chunks that latency is measured with: LPCNet, WaveRNN one hop, others eight.
+        Audio in the chunks that latency is measured with: LPCNet, FARGAN, WaveRNN one hop, others
+        eight.
     p50_ms, p99_ms
         Wall time of one chunk of every stream of one thread.
     first_sample_ms

@@ -31,12 +31,12 @@ class Options:
     core
         The logical processor to use (the first of `threads`); None takes the last ones allowed.
     streams
-        LPCNet, WaveRNN: numbers of streams to run in lockstep; empty: the usual ones.
+        LPCNet, FARGAN, WaveRNN: numbers of streams to run in lockstep; empty: the usual ones.
     threads
-        LPCNet: threads, each on `streams` streams of its own. MelGAN, WaveGlow, WaveRNN: threads
-        that share a stream (or the lockstep), and the peers' threads.
+        LPCNet, FARGAN: threads, each on `streams` streams of its own. MelGAN, WaveGlow, WaveRNN:
+        threads that share a stream (or the lockstep), and the peers' threads.
     peer_int8, peer_f32
-        lpcnet_demo of an int8 and of a float build.
+        Upstream's program (lpcnet_demo, fargan_demo) of an int8 and of a float build.
     c_example
         The binary of examples/c, to see its memory.
     peers

@@ -80,23 +80,23 @@ def add_parser(subparsers: Any) -> None:
         type=_numbers,
         default=(),
         metavar="N[,N]",
-        help="streams in lockstep (default: lpcnet 1,4; wavernn 1,16)",
+        help="streams in lockstep (default: lpcnet, fargan 1,4; wavernn 1,16)",
     )
     parser.add_argument(
         "--threads",
         type=whole(1, 1024),
         default=1,
         metavar="N",
-        help="lpcnet: threads, each with its own core and --streams streams; others: threads of "
-        "one stream or lockstep, and of the peers (default 1)",
+        help="lpcnet, fargan: threads, each with its own core and --streams streams; others: "
+        "threads of one stream or lockstep, and of the peers (default 1)",
     )
     parser.add_argument(
-        "--peer-lpcnet",
+        "--peer",
         nargs="+",
         type=Path,
         metavar="PATH",
-        help="xiph/LPCNet's lpcnet_demo to measure in turns with ours: an int8 build and, for f32 "
-        "and bf16, a float build",
+        help="upstream's program to measure in turns with ours (lpcnet, features: lpcnet_demo, "
+        "fargan: fargan_demo): an int8 build and, for f32 and bf16, a float build",
     )
     parser.add_argument(
         "--peers",
@@ -124,15 +124,15 @@ def run(args: argparse.Namespace) -> int:
     from pyvoc.bench import Options
     from pyvoc.bench import run as measure
 
-    if args.peer_lpcnet is not None and len(args.peer_lpcnet) > 2:
-        args.parser.error("--peer-lpcnet takes an int8 build and a float build")
+    if args.peer is not None and len(args.peer) > 2:
+        args.parser.error("--peer takes an int8 build and a float build")
     if args.model is not None and args.precision is not None:
         args.parser.error("--precision is for seeded models; --model has its own")
     if args.output is not None:
-        programs = (*(args.peer_lpcnet or ()), args.c_example)
+        programs = (*(args.peer or ()), args.c_example)
         check_outputs([args.output], inputs=[args.model, *programs])
     chosen = _DEFAULT if args.target is None else (args.target,)
-    given: list[Path | None] = [*(args.peer_lpcnet or []), None, None]
+    given: list[Path | None] = [*(args.peer or []), None, None]
     own = args.target is not None and args.target not in _DEFAULT
     batched = [f.name for f in families.everyone() if f.calibrated]
     if args.batch and args.target not in batched:

@@ -20,5 +20,6 @@ FAMILY = Family(
     tensors="convert:TENSORS",
     report="report:compare",
     draws="none: the same features always give the same samples",
+    benchmarks={"fargan": "bench.case:Fargan"},
     not_exported="its network runs every 40 samples, and reads those before",
 )

@@ -20,10 +20,11 @@ pytest.importorskip("pyvoc._pyvoc")
 
 from pyvoc import _pyvoc
 from pyvoc.bench import Options, memory, run
+from pyvoc.bench.programs import differences
 from pyvoc.bench.report import Absent, Batch, Machine, Peer, Report, Result, Spread
 from pyvoc.cli import bench
 from pyvoc.errors import Error, UnsupportedError
-from pyvoc.families.lpcnet.bench import peers, seeded
+from pyvoc.families.lpcnet.bench import seeded
 from pyvoc.families.lpcnet.bench.work import lpcnet_work
 from pyvoc.files.features import extract
 
@@ -135,7 +136,7 @@ def test_a_peers_start_is_not_timed(tmp_path: Path) -> None:
         "sleep $(awk -v n=$size 'BEGIN { print 0.3 + n / 144 * 0.004 }')\n"
         'echo x > "$3"',
     )
-    with peers.synthesis(str(peer), np.zeros((100, 36), np.float32)) as measure:
+    with differences(str(peer), "-m", np.zeros((100, 36), np.float32)) as measure:
         assert measure is not None
         seconds = min(measure() for _ in range(3))
     assert 0.3 < seconds < 0.65
@@ -146,10 +147,10 @@ def test_a_peer_that_fails_is_named(tmp_path: Path) -> None:
     frames = np.zeros((10, 36), np.float32)
     for body, message in (("exit 7", "code 7"), ("exit 0", "wrote nothing")):
         path = script(tmp_path / "peer", body)
-        with peers.synthesis(str(path), frames) as measure, pytest.raises(Error, match=message):
+        with differences(str(path), "-m", frames) as measure, pytest.raises(Error, match=message):
             assert measure is not None
             measure()
-    with peers.features("/nonexistent", np.zeros(10, np.int16)) as measure:
+    with differences("/nonexistent", "-m", np.zeros(10, np.int16)) as measure:
         assert measure is not None
         with pytest.raises(Error, match="'/nonexistent'"):
             measure()
@@ -257,7 +258,7 @@ def test_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
         ["--precision", "f16"],
         ["--seconds", "-1"],
         ["--model", "m.gguf", "--precision", "f32"],
-        ["--peer-lpcnet", "a", "b", "c"],
+        ["--peer", "a", "b", "c"],
     ],
 )
 def test_wrong_usage(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:

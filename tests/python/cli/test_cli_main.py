@@ -76,7 +76,7 @@ def test_usage_lines_work_as_they_are_printed(command: str) -> None:
         ("quantize M --calibrate A B -o O", {"model": "M", "calibrate": ["A", "B"]}),
         ("train lpcnet --resume", {"family": "lpcnet", "resume": "latest"}),
         ("train lpcnet --resume F --use-amp", {"family": "lpcnet", "resume": "F"}),
-        ("bench lpcnet --peer-lpcnet A B", {"target": "lpcnet"}),
+        ("bench lpcnet --peer A B", {"target": "lpcnet"}),
         ("evaluate --nll M A B", {"nll": "M", "paths": ["A", "B"]}),
         ("evaluate A B --strict", {"paths": ["A", "B"]}),
     ],

@@ -133,7 +133,7 @@ def test_commands_take_names(
         (["-m", "alto"], "alto.gguf"),
         (["--model", "x.gguf"], "x.gguf"),
         (["--precision", "int8"], None),
-        (["--peer-lpcnet", "demo"], None),
+        (["--peer", "demo"], None),
     ],
 )
 def test_bench_measures_the_voice_unless_told_otherwise(

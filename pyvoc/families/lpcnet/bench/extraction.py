@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pyvoc import _pyvoc
+from pyvoc.bench.programs import differences
 from pyvoc.bench.timing import in_turns, timed
-from pyvoc.families.lpcnet.bench import peers
 from pyvoc.files.features import HOP_LENGTH, SAMPLE_RATE, Extractor
 
 native: Any = _pyvoc
@@ -29,7 +29,7 @@ def measure(job: Job) -> Job:
         extractor.reset()
         extractor.push(signal)
 
-    with peers.features(job["peer"], pcm) as peer:
+    with differences(job["peer"], "-features", pcm.astype("<i2")) as peer:
         extract()
         ours, theirs = in_turns(lambda: timed(extract), peer, job["repeats"])
     extractor.reset()

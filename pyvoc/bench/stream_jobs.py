@@ -1,7 +1,8 @@
-"""What the child processes of LPCNet's benchmark do: measure, and return plain numbers."""
+"""What the child processes of a benchmark of streams do: measure, and return plain numbers."""
 
 from __future__ import annotations
 
+import importlib
 import json
 import statistics
 import threading
@@ -12,11 +13,10 @@ import numpy.typing as npt
 
 from pyvoc import _pyvoc
 from pyvoc.bench.memory import peak_bytes, resident_bytes, restart_peak
+from pyvoc.bench.programs import differences
 from pyvoc.bench.timing import in_turns, timed
+from pyvoc.bench.work import Work
 from pyvoc.errors import Error
-from pyvoc.families.lpcnet.bench import peers
-from pyvoc.families.lpcnet.bench.work import lpcnet_work
-from pyvoc.files.features import HOP_LENGTH
 
 native: Any = _pyvoc
 Frames = npt.NDArray[np.float32]
@@ -30,26 +30,30 @@ _LOADS = 9
 def synthesis(job: Job) -> Job:
     """Times real time and latencies.
 
-    job: ``model`` (path), ``features`` (path of .npy), ``threads``, ``streams``, ``repeats``, and
-    ``peer``: path of lpcnet_demo, or None.
+    job: ``model`` (path), ``features`` (path of .npy), ``threads``, ``streams``, ``repeats``;
+    ``work``: ``module:function`` that counts from a description; ``layer``: the one whose kernel
+    tells the tier; ``peer``: path of upstream's program, or None, and ``mode``, its first argument.
     """
     frames: Frames = np.load(job["features"])
     loads = [timed(lambda: native.Model(job["model"])) for _ in range(_LOADS)]
     model = native.Model(job["model"])
     description = json.loads(model.describe())
-    work = lpcnet_work(description)
+    module, _, count = job["work"].partition(":")
+    work: Work = getattr(importlib.import_module(module), count)(description)
     groups = [
         [native.Stream(model, 1 + s, 1) for s in range(job["streams"])]
         for _ in range(job["threads"])
     ]
     audio = len(frames) * model.hop_length / model.sample_rate
     total = audio * job["streams"] * job["threads"]
-    with peers.synthesis(job["peer"], frames) as peer:
-        _round(groups, frames)  # warm up
-        ours, theirs = in_turns(lambda: _round(groups, frames), peer, job["repeats"])
+    with differences(job["peer"], job["mode"], frames.astype("<f4")) as peer:
+        _round(groups, frames, model.hop_length)  # warm up
+        ours, theirs = in_turns(
+            lambda: _round(groups, frames, model.hop_length), peer, job["repeats"]
+        )
     hops = _hop_times(groups[0], frames, model.hop_length)
     slots = json.loads(native.system_info())["slots"]
-    plan = {entry["layer"]: entry for entry in description["plan"]}["gru_a.weight_hh"]
+    plan = {entry["layer"]: entry for entry in description["plan"]}[job["layer"]]
     return {
         "precision": model.precision,
         "xrt": [total / seconds for seconds in ours],
@@ -83,8 +87,8 @@ def memory(job: Job) -> Job:
     return {"rss": None if before is None or after is None else after - before}
 
 
-def _synthesize(streams: list[Any], frames: Frames) -> None:
-    samples = len(frames) * HOP_LENGTH
+def _synthesize(streams: list[Any], frames: Frames, hop: int) -> None:
+    samples = len(frames) * hop
     for seed, stream in enumerate(streams):
         stream.reset(1 + seed)
         stream.push(frames)
@@ -97,11 +101,11 @@ def _synthesize(streams: list[Any], frames: Frames) -> None:
         raise Error(f"{samples} samples were expected from every stream, found {lengths}")
 
 
-def _round(groups: list[list[Any]], frames: Frames) -> float:
+def _round(groups: list[list[Any]], frames: Frames, hop: int) -> float:
     """Wall seconds in which every thread synthesises all frames on every one of its streams."""
     if len(groups) == 1:
-        return timed(lambda: _synthesize(groups[0], frames))
-    threads = [threading.Thread(target=_synthesize, args=(group, frames)) for group in groups]
+        return timed(lambda: _synthesize(groups[0], frames, hop))
+    threads = [threading.Thread(target=_synthesize, args=(group, frames, hop)) for group in groups]
 
     def both() -> None:
         for thread in threads:

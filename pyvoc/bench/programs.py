@@ -1,7 +1,7 @@
-"""Peers: other programs that do the same work, timed as processes on the same core.
+"""Peers that are other programs, timed as processes on the same core.
 
-A peer's start and the loading of its weights are not its speed: each round runs it on a long and on
-a short file and takes the difference.
+A program's start and the loading of its weights are not its speed: each round runs it on a long and
+on a short file and takes the difference.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import numpy.typing as npt
 
 from pyvoc.errors import Error
 
-LPCNET = "xiph/LPCNet"
+__all__ = ["differences"]
+
 _SHARE = 5
 """The short file holds one part in five of what the long one holds beyond it."""
 _TRIES = 3
@@ -27,27 +28,20 @@ _TIMEOUT_SECONDS = 600
 
 
 @contextmanager
-def synthesis(
-    program: str | None, frames: npt.NDArray[np.float32]
-) -> Iterator[Callable[[], float] | None]:
-    """A function that returns the seconds in which lpcnet_demo synthesises `frames` [n, 36]."""
-    with _differences(program, "-synthesis", frames.astype("<f4")) as measure:
-        yield measure
-
-
-@contextmanager
-def features(
-    program: str | None, pcm: npt.NDArray[np.int16]
-) -> Iterator[Callable[[], float] | None]:
-    """A function that returns the seconds in which lpcnet_demo extracts features of `pcm`."""
-    with _differences(program, "-features", pcm.astype("<i2")) as measure:
-        yield measure
-
-
-@contextmanager
-def _differences(
+def differences(
     program: str | None, mode: str, rows: npt.NDArray[Any]
 ) -> Iterator[Callable[[], float] | None]:
+    """A function that returns the seconds in which a program does its work on `rows`.
+
+    Parameters
+    ----------
+    program
+        Called with `mode`, a file of rows and the file to write. None: there is no such function.
+    mode
+        The program's first argument.
+    rows
+        In the type and the order of bytes that the program reads.
+    """
     if program is None:
         yield None
         return

@@ -1,0 +1,1 @@
+"""FARGAN, beside Opus's fargan_demo."""
