@@ -65,6 +65,28 @@ inline void gate_f32(float* x, const float* gates, std::int32_t n) noexcept {
   }
 }
 
+// A layer's output and the bytes that the next one reads.
+inline void store_both(float* y, std::uint8_t* u, F32x16 x) {
+  store(y, x);
+  store_u8(u, fma(x, set1(127.0f), set1(127.0f)));
+}
+
+inline void tanh_i32(const std::int32_t* sums, const float* scale, const float* bias,
+                     std::int32_t n, float* y, std::uint8_t* u) noexcept {
+  for (std::int32_t i = 0; i < n; i += 16) {
+    const F32x16 x = fma(load_float(sums + i), load(scale + i), load(bias + i));
+    store_both(y + i, u + i, tanh<Precision::kFast>(x));
+  }
+}
+
+inline void gate_i32(const float* x, const std::int32_t* sums, const float* scale,
+                     const float* bias, std::int32_t n, float* y, std::uint8_t* u) noexcept {
+  for (std::int32_t i = 0; i < n; i += 16) {
+    const F32x16 gate = fma(load_float(sums + i), load(scale + i), load(bias + i));
+    store_both(y + i, u + i, mul(load(x + i), sigmoid<Precision::kFast>(gate)));
+  }
+}
+
 inline void scale_i32(const std::int32_t* sums, const float* scale, const float* offset,
                       const float* init, float* y, std::int32_t n) noexcept {
   for (std::int32_t i = 0; i < n; i += 16) {

@@ -83,8 +83,7 @@ inline void dense_tile_i8(const Dense<std::int8_t>& w, std::int32_t first,
     unrolled<kPanels>([&](auto p) {
       const I8x64 loaded = load_weights(weights + p.value * panel + 64 * q);
       unrolled<kRows>([&](auto r) {
-        const std::uint8_t* input = u[r.value] + 4 * q;
-        acc[p.value][r.value] = dot_halves(acc[p.value][r.value], input, input, loaded);
+        acc[p.value][r.value] = dot_rows(acc[p.value][r.value], u[r.value] + 4 * q, loaded);
       });
     });
   }
@@ -153,7 +152,14 @@ struct DenseManyRunI8 {
   template <int kPanels>
   void call(std::int32_t first) const {
     std::int32_t row = for_rows(rows, [&](auto count, std::int32_t r) {
-      dense_tile_i8<kPanels, count.value>(w, first, u + r, y + r);
+      // As many accumulators for few rows as for many: products take several cycles.
+      constexpr int kWide = count.value * 2 <= kManyRows ? 2 * kTilePanels : kTilePanels;
+      constexpr int kTile = kPanels < kWide ? kPanels : kWide;
+      std::int32_t p = 0;
+      for (; p + kTile <= kPanels; p += kTile) {
+        dense_tile_i8<kTile, count.value>(w, first + p, u + r, y + r);
+      }
+      for (; p < kPanels; ++p) dense_tile_i8<1, count.value>(w, first + p, u + r, y + r);
     });
     for (; row < rows; ++row) {
       dense_panels_i8<kPanels>(w.weights + std::int64_t{16} * w.cols * first, w.cols / 4,
@@ -174,7 +180,7 @@ inline void dense_bf16_many(const Dense<Bf16>& w, const float* const* x, const f
 
 inline void dense_i8_many(const Dense<std::int8_t>& w, const std::uint8_t* const* u,
                           std::int32_t* const* y, std::int32_t rows) noexcept {
-  for_panels<kTilePanels>(w.panels, 0, DenseManyRunI8{w, u, y, rows});
+  for_panels<2 * kTilePanels>(w.panels, 0, DenseManyRunI8{w, u, y, rows});
 }
 
 }  // namespace

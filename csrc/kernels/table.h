@@ -141,6 +141,13 @@
   K(gru_f32_i32, (const GruGates& g))                                                           \
   K(gru_bf16_i32, (const GruGates& g))                                                          \
   K(gru_i16_i32, (const GruGates& g))                                                           \
+  /* y[i] = tanh(bias[i] + sums[i] * scale[i]), u[i] = round(127 y[i]) + 127; n is padded to    \
+     16. As precise as bytes are. */                                                            \
+  K(tanh_i32, (const std::int32_t* sums, const float* scale, const float* bias, std::int32_t n, \
+               float* y, std::uint8_t* u))                                                      \
+  /* The same of y[i] = x[i] times the logistic function of that; |x[i]| <= 1, x may be y. */   \
+  K(gate_i32, (const float* x, const std::int32_t* sums, const float* scale, const float* bias, \
+               std::int32_t n, float* y, std::uint8_t* u))                                      \
   /* y[i] = init[i] + offset[i] + sums[i] * scale[i]; n is padded to 16. */                     \
   K(scale_i32, (const std::int32_t* sums, const float* scale, const float* offset,              \
                 const float* init, float* y, std::int32_t n))                                   \

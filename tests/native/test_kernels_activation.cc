@@ -74,6 +74,69 @@ void check_gate_f32(const KernelTable& table) {
   ASSERT_NEAR(std::fabs(x[4] - 0.5f), 0.5f, 1e-5f);
 }
 
+namespace {
+
+// Sums whose scaled values go from -12 to 12, with a bias; and what they stand for.
+struct Scaled {
+  Scaled(int n, Random& random) : sums(n, 1), scale(n, 1), bias(n, 1), value(std::size_t(n)) {
+    random.fill(scale, 1e-4f, 3e-3f);
+    random.fill(bias, -2.0f, 2.0f);
+    for (int i = 0; i < n; ++i) {
+      sums[i] = static_cast<std::int32_t>(std::lround(10.0 * std::sin(1.7 * i) / scale[i]));
+      value[std::size_t(i)] = bias[i] + static_cast<double>(sums[i]) * scale[i];
+    }
+  }
+  Buffer<std::int32_t> sums;
+  Buffer<float> scale, bias;
+  std::vector<double> value;
+};
+
+}  // namespace
+
+void check_tanh_i32(const KernelTable& table) {
+  Random random(10);
+  for (const int n : {1, 15, 16, 17, 48, 100, 1600}) {
+    const int padded = (n + 15) / 16 * 16;
+    Scaled in(padded, random);
+    Fenced<float> y(padded, 1);
+    Fenced<std::uint8_t> u(padded, 1);
+    table.tanh_i32(in.sums.data(), in.scale.data(), in.bias.data(), n, y.data(), u.data());
+    y.expect_fences_intact();
+    u.expect_fences_intact();
+    for (int i = 0; i < padded; ++i) {
+      ASSERT_NEAR(y[i], std::tanh(in.value[std::size_t(i)]), kTanhFast) << i << " of " << n;
+      ASSERT_NEAR(u[i], 127.0f * y[i] + 127.0f, 0.501f) << i << " of " << n;
+    }
+  }
+}
+
+void check_gate_i32(const KernelTable& table) {
+  Random random(11);
+  for (const int n : {1, 15, 16, 17, 48, 100, 1600}) {
+    const int padded = (n + 15) / 16 * 16;
+    Scaled in(padded, random);
+    Buffer<float> x(padded, 1);
+    random.fill(x, -1.0f, 1.0f);
+    Fenced<float> y(padded, 1);
+    Fenced<std::uint8_t> u(padded, 1);
+    table.gate_i32(x.data(), in.sums.data(), in.scale.data(), in.bias.data(), n, y.data(),
+                   u.data());
+    y.expect_fences_intact();
+    u.expect_fences_intact();
+    for (int i = 0; i < padded; ++i) {
+      const double gate = 1.0 / (1.0 + std::exp(-in.value[std::size_t(i)]));
+      ASSERT_NEAR(y[i], x[i] * gate, kTanhFast) << i << " of " << n;
+      ASSERT_NEAR(u[i], 127.0f * y[i] + 127.0f, 0.501f) << i << " of " << n;
+    }
+    // In place it is the same.
+    std::copy(x.data(), x.data() + padded, y.data());
+    Fenced<std::uint8_t> again(padded, 1);
+    table.gate_i32(y.data(), in.sums.data(), in.scale.data(), in.bias.data(), n, y.data(),
+                   again.data());
+    for (int i = 0; i < padded; ++i) ASSERT_EQ(again[i], u[i]);
+  }
+}
+
 void check_scale_i32(const KernelTable& table) {
   Random random(8);
   for (const int n : {1, 15, 16, 17, 48, 100}) {

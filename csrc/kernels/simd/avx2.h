@@ -179,6 +179,7 @@ inline I8x64 load_weights(const std::int8_t* w) { return {w}; }
 inline I32x16 dot_halves(I32x16 acc, const std::uint8_t* low, const std::uint8_t* high, I8x64 w) {
   return dot_halves(acc, low, high, w.p);
 }
+inline I32x16 dot_rows(I32x16 acc, const std::uint8_t* u, I8x64 w) { return dot_rows(acc, u, w.p); }
 #if defined(__AVXVNNI__)
 struct Quad {
   __m256i v;

@@ -197,6 +197,9 @@ inline int load_quad(const std::uint8_t* u) {
 inline I32x16 dot_rows(I32x16 acc, const std::uint8_t* u, const std::int8_t* w) {
   return dot(acc, _mm512_set1_epi32(load_quad(u)), w);
 }
+inline I32x16 dot_rows(I32x16 acc, const std::uint8_t* u, I8x64 w) {
+  return dot(acc, _mm512_set1_epi32(load_quad(u)), w);
+}
 #if defined(__AVX512VNNI__)
 struct Quad {
   __m512i v;

@@ -192,6 +192,7 @@ inline I32x16 dot_halves(I32x16 acc, const std::uint8_t* low, const std::uint8_t
 inline I32x16 dot_rows(I32x16 acc, const std::uint8_t* u, const std::int8_t* w) {
   return dot_halves(acc, u, u, w);
 }
+inline I32x16 dot_rows(I32x16 acc, const std::uint8_t* u, I8x64 w) { return dot_rows(acc, u, w.p); }
 // Four inputs for all rows, and the product for weights -127..127 whose pairs are not bounded.
 struct Quad {
   const std::uint8_t* p;

@@ -10,6 +10,8 @@
 
 namespace pyvoc::models::fargan {
 
+constexpr int kZero = 127;  // the byte of 0
+
 // u[i] = round(127 x[i]) + 127, i < n padded.
 inline void to_bytes(const kernels::KernelTable& kernels, const float* x, int n,
                      std::uint8_t* u) PYVOC_RT {

@@ -32,7 +32,7 @@ Conditioning::Conditioning(const Config& config, const Weights& weights,
   frames_ = arena.allocate<float>(size(nn::padded(kTaps * config.cond1)));
   second_ = arena.allocate<float>(size(nn::padded(config.cond2)));
   outputs_ = arena.allocate<float>(size(outputs));
-  bytes_ = arena.allocate<std::uint8_t>(size(inputs));
+  bytes_ = arena.allocate<std::uint8_t>(size(std::max(inputs, widest)));
   sums_ = arena.allocate<std::int32_t>(size(widest));
 }
 
@@ -46,11 +46,12 @@ void Conditioning::run(const DenseLayer& layer, const float* x, int n, float* y)
   if (matrix.integer()) {
     to_bytes(kernels_, x, n, bytes_);
     matrix.run(bytes_, sums_);
-    kernels_.scaled_i32(sums_, matrix.scale(), 1.0f, layer.bias, y, matrix.outputs());
+    // The bytes go where its own were, which it has read.
+    kernels_.tanh_i32(sums_, matrix.scale(), layer.bias, matrix.outputs(), y, bytes_);
   } else {
     matrix.run(x, layer.bias, y);
+    kernels_.tanh_f32(y, matrix.outputs());
   }
-  kernels_.tanh_f32(y, matrix.outputs());
 }
 
 void Conditioning::process(const float* frame, float* cond) PYVOC_RT {

@@ -16,6 +16,11 @@ constexpr float kSilence[kPriming] = {};
 
 std::size_t size(int n) { return static_cast<std::size_t>(n); }
 
+// x / gain, within -1..1.
+void normalize(float unit, float* x, int n) PYVOC_RT {
+  for (int i = 0; i < n; ++i) x[i] = std::min(std::max(unit * x[i], -1.0f), 1.0f);
+}
+
 float* put(const float* from, int n, float* to) PYVOC_RT {
   std::memcpy(to, from, sizeof(float) * size(n));
   return to + n;
@@ -30,11 +35,15 @@ Synthesis::Synthesis(const Config& config, const Weights& weights,
       kernels_(kernels),
       conditioning_(config, weights, kernels, arena_) {
   const auto floats = [&](int n) { return arena_.allocate<float>(size(nn::padded(n))); };
-  int inputs = std::max(2 * config.subframe_inputs(), config.skip_inputs());
+  const auto signal = [&](int n) {
+    return Signal{floats(n), arena_.allocate<std::uint8_t>(size(nn::padded(n)))};
+  };
+  const int subframe = config.subframe_inputs();
+  int inputs = config.skip_inputs();
   int outputs = std::max({config.fwc, config.skip, kSubframe});
   for (int k = 0; k < kGrus; ++k) {
     gru_[k] = weights.gru[k].gru.make_state(arena_);
-    gated_[k] = floats(config.gru[k]);
+    gated_[k] = signal(config.gru[k]);
     inputs = std::max(inputs, config.gru_inputs(k));
     outputs = std::max(outputs, 3 * nn::padded(config.gru[k]));
   }
@@ -42,14 +51,14 @@ Synthesis::Synthesis(const Config& config, const Weights& weights,
   history_ = floats(kHistory);
   block_ = floats(kSubframe);
   prediction_ = floats(kPrediction);
-  previous_ = floats(kSubframe);
-  subframes_ = floats(2 * config.subframe_inputs());
-  fwc_ = floats(config.fwc);
-  inputs_ = floats(inputs);
-  skip_ = floats(config.skip);
+  previous_ = signal(kSubframe);
+  past_ = signal(kSubframe);
+  subframes_ = signal(subframe + nn::padded(subframe));
+  fwc_ = signal(config.fwc);
+  inputs_ = signal(inputs);
+  skip_ = signal(config.skip);
   sums_ = floats(outputs);
   integers_ = arena_.allocate<std::int32_t>(size(nn::padded(outputs)));
-  bytes_ = arena_.allocate<std::uint8_t>(size(nn::padded(inputs)));
   reset(0);
 }
 
@@ -57,7 +66,9 @@ void Synthesis::reset(std::uint64_t /*seed: nothing is drawn*/) PYVOC_RT {
   conditioning_.reset();
   for (int k = 0; k < kGrus; ++k) weights_.gru[k].gru.reset(gru_[k]);
   std::memset(history_, 0, sizeof(float) * kHistory);
-  std::memset(subframes_, 0, sizeof(float) * size(2 * config_.subframe_inputs()));
+  const std::size_t subframe = size(config_.subframe_inputs());
+  std::memset(subframes_.x + subframe, 0, sizeof(float) * subframe);
+  std::memset(subframes_.u + subframe, kZero, subframe);
   memory_ = 0.0f;
   frames_ = 0;
 }
@@ -116,30 +127,70 @@ void Synthesis::begin_subframe() PYVOC_RT {
   weights_.gain.matrix.run(cond, weights_.gain.bias, log_gain);
   gain_ = std::exp(log_gain[0] < kMostLogGain ? log_gain[0] : kMostLogGain);  // a NaN too
   const float unit = 1.0f / (kLeastGain + gain_);
-  const auto past = [&](int at) {
-    return std::min(std::max(unit * history_[std::max(at, 0)], -1.0f), 1.0f);
-  };
-  int at = kHistory - period - 2;
-  for (int i = 0; i < kPrediction; ++i, ++at) {
-    if (at == kHistory) at -= period;
-    prediction_[i] = past(at);
+  int n = 0, at = kHistory - period - 2;
+  for (; at < 0; ++at) prediction_[n++] = history_[0];
+  while (n < kPrediction) {
+    const int run = std::min(kPrediction - n, kHistory - at);
+    put(history_ + at, run, prediction_ + n);
+    n += run;
+    at = kHistory - period;
   }
-  for (int i = 0; i < kSubframe; ++i) previous_[i] = past(kHistory - kSubframe + i);
-  const int n = config_.subframe_inputs();
-  put(subframes_ + n, n, subframes_);
-  float* to = put(cond, config_.cond, subframes_ + n);
-  put(previous_, kSubframe, put(prediction_, kPrediction, to));
+  put(history_ + kHistory - kSubframe, kSubframe, previous_.x);
+  normalize(unit, prediction_, kPrediction);
+  normalize(unit, previous_.x, kSubframe);
+  const int width = config_.subframe_inputs();
+  const Signal now{subframes_.x + width, subframes_.u + width};
+  put(now.x, width, subframes_.x);
+  std::memcpy(subframes_.u, now.u, size(width));
+  float* to = put(cond, config_.cond, now.x);
+  put(previous_.x, kSubframe, put(prediction_, kPrediction, to));
+  if (!weights_.integer) return;
+  to_bytes(kernels_, now.x, width, now.u);
+  to_bytes(kernels_, previous_.x, kSubframe, previous_.u);
 }
 
 void Synthesis::gate_pitch() PYVOC_RT {
-  weights_.pitch_gates.matrix.run(fwc_, weights_.pitch_gates.bias, pitch_gates_);
-  for (float& gate : pitch_gates_) gate = 1.0f / (1.0f + std::exp(-gate));
+  float logits[nn::kVector];
+  weights_.pitch_gates.matrix.run(fwc_.x, weights_.pitch_gates.bias, logits);
+  std::fill(pitch_gates_, pitch_gates_ + nn::kVector, 1.0f);
+  kernels_.gate_f32(pitch_gates_, logits, kGates);
 }
 
-float* Synthesis::put_past(int gate, float* to) PYVOC_RT {
+void Synthesis::join(std::initializer_list<Part> parts, int gate) PYVOC_RT {
   constexpr int kAround = (kPrediction - kSubframe) / 2;
-  for (int i = 0; i < kSubframe; ++i) to[i] = pitch_gates_[gate] * prediction_[kAround + i];
-  return put(previous_, kSubframe, to + kSubframe);
+  for (int i = 0; i < kSubframe; ++i) past_.x[i] = pitch_gates_[gate] * prediction_[kAround + i];
+  if (weights_.integer) to_bytes(kernels_, past_.x, kSubframe, past_.u);
+  Signal to = inputs_;
+  const auto add = [&](const Signal& from, int n) {
+    if (weights_.integer) {
+      std::memcpy(to.u, from.u, size(n));
+    } else {
+      put(from.x, n, to.x);
+    }
+    to = {to.x + n, to.u + n};
+  };
+  for (const Part& part : parts) add(*part.signal, part.size);
+  add(past_, kSubframe);
+  add(previous_, kSubframe);
+}
+
+void Synthesis::squash(const DenseLayer& layer, const Signal& y) PYVOC_RT {
+  const nn::Linear& matrix = layer.matrix;
+  if (matrix.integer()) {
+    kernels_.tanh_i32(integers_, matrix.scale(), layer.bias, matrix.outputs(), y.x, y.u);
+  } else {
+    kernels_.tanh_f32(y.x, matrix.outputs());
+  }
+}
+
+void Synthesis::gate(const DenseLayer& layer, const float* x, const Signal& y) PYVOC_RT {
+  const nn::Linear& matrix = layer.matrix;
+  const int n = matrix.outputs();
+  if (matrix.integer()) {
+    return kernels_.gate_i32(x, integers_, matrix.scale(), layer.bias, n, y.x, y.u);
+  }
+  if (x != y.x) put(x, n, y.x);
+  kernels_.gate_f32(y.x, sums_, n);
 }
 
 void Synthesis::end_subframe(const float* y) PYVOC_RT {
@@ -171,78 +222,68 @@ void Synthesis::step(Synthesis* const* sessions, int n) PYVOC_RT {
   const auto each = [&](const auto& f) {
     for (int i = 0; i < n; ++i) f(i, *sessions[i]);
   };
-  // What session i's next layer reads [width], and where its sums go.
-  const auto give = [&](int i, Synthesis& s, const float* input, int width, float* sums) {
-    x[i] = input;
+  // What session i's next layer reads, and where sums of floats go.
+  const auto give = [&](int i, const Signal& input, float* sums) {
+    x[i] = input.x;
+    u[i] = input.u;
     y[i] = sums;
-    integers[i] = s.integers_;
-    if (!w.integer) return;
-    to_bytes(kernels, input, width, s.bytes_);
-    u[i] = s.bytes_;
+    integers[i] = sessions[i]->integers_;
   };
   const auto multiply = [&](const DenseLayer& layer) {
-    const nn::Linear& matrix = layer.matrix;
-    if (!matrix.integer()) {
-      std::fill(bias, bias + n, layer.bias);
-      return matrix.run_many(x, bias, y, n, {});
-    }
-    matrix.run_many(u, integers, n, {});
-    for (int i = 0; i < n; ++i) {
-      kernels.scaled_i32(integers[i], matrix.scale(), 1.0f, layer.bias, y[i], matrix.outputs());
-    }
+    if (layer.matrix.integer()) return layer.matrix.run_many(u, integers, n, {});
+    std::fill(bias, bias + n, layer.bias);
+    layer.matrix.run_many(x, bias, y, n, {});
   };
-  // values = tanh(layer), multiplied with its gates; what the layer reads was given.
-  const auto gated = [&](const GatedLayer& layer, int width, const auto& values) {
+  // values = tanh of the layer, multiplied with its gates; what the layer reads was given.
+  const auto gated = [&](const GatedLayer& layer, Signal Synthesis::* values) {
     multiply(layer.layer);
     each([&](int i, Synthesis& s) {
-      kernels.tanh_f32(values(s), nn::padded(width));
-      give(i, s, values(s), width, s.sums_);
+      s.squash(layer.layer, s.*values);
+      give(i, s.*values, s.sums_);
     });
     multiply(layer.gate);
-    each([&](int, Synthesis& s) { kernels.gate_f32(values(s), s.sums_, nn::padded(width)); });
+    each([&](int, Synthesis& s) { s.gate(layer.gate, (s.*values).x, s.*values); });
   };
 
   each([&](int i, Synthesis& s) {
     s.begin_subframe();
-    give(i, s, s.subframes_, 2 * c.subframe_inputs(), s.fwc_);
+    give(i, s.subframes_, s.fwc_.x);
   });
-  gated(w.fwc, c.fwc, [](Synthesis& s) { return s.fwc_; });
+  gated(w.fwc, &Synthesis::fwc_);
   each([](int, Synthesis& s) { s.gate_pitch(); });
   for (int k = 0; k < kGrus; ++k) {
     const GruLayer& layer = w.gru[k];
     each([&](int i, Synthesis& s) {
-      float* to =
-          k == 0 ? put(s.fwc_, c.fwc, s.inputs_) : put(s.gated_[k - 1], c.gru[k - 1], s.inputs_);
-      s.put_past(k, to);
-      give(i, s, s.inputs_, c.gru_inputs(k), s.sums_);
+      s.join({k == 0 ? Part{&s.fwc_, c.fwc} : Part{&s.gated_[k - 1], c.gru[k - 1]}}, k);
+      give(i, s.inputs_, s.sums_);
     });
     multiply(layer.input);
     each([&](int i, Synthesis& s) {
+      const nn::Linear& matrix = layer.input.matrix;
+      if (matrix.integer()) {
+        kernels.scaled_i32(s.integers_, matrix.scale(), 1.0f, layer.input.bias, s.sums_,
+                           matrix.outputs());
+      }
       const nn::GruState& state = s.gru_[k];
       layer.gru.update(state, s.sums_, nullptr);
       states[i] = &state;
-      x[i] = state.h;
-      u[i] = state.h_u8;
+      give(i, {state.h, state.h_u8}, s.sums_);
     });
     layer.gru.multiply_many(states, n, {});  // for the next subframe
     multiply(layer.gate);
-    each([&](int, Synthesis& s) {
-      put(s.gru_[k].h, layer.gru.stride(), s.gated_[k]);
-      kernels.gate_f32(s.gated_[k], s.sums_, layer.gru.stride());
-    });
+    each([&](int, Synthesis& s) { s.gate(layer.gate, s.gru_[k].h, s.gated_[k]); });
   }
   each([&](int i, Synthesis& s) {
-    float* to = s.inputs_;
-    for (int k = 0; k < kGrus; ++k) to = put(s.gated_[k], c.gru[k], to);
-    s.put_past(kGrus, put(s.fwc_, c.fwc, to));
-    give(i, s, s.inputs_, c.skip_inputs(), s.skip_);
+    s.join({{&s.gated_[0], c.gru[0]},
+            {&s.gated_[1], c.gru[1]},
+            {&s.gated_[2], c.gru[2]},
+            {&s.fwc_, c.fwc}},
+           kGrus);
+    give(i, s.inputs_, s.skip_.x);
   });
-  gated(w.skip, c.skip, [](Synthesis& s) { return s.skip_; });
+  gated(w.skip, &Synthesis::skip_);
   // Floats at every precision: rounding this layer's inputs is all that int8 costs in quality.
-  each([&](int i, Synthesis& s) {
-    x[i] = s.skip_;
-    y[i] = s.sums_;
-  });
+  each([&](int i, Synthesis& s) { give(i, s.skip_, s.sums_); });
   multiply(w.out);
   each([&](int, Synthesis& s) {
     kernels.tanh_f32(s.sums_, w.out.matrix.outputs());

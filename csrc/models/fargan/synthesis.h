@@ -6,6 +6,8 @@
 #ifndef PYVOC_MODELS_FARGAN_SYNTHESIS_H_
 #define PYVOC_MODELS_FARGAN_SYNTHESIS_H_
 
+#include <initializer_list>
+
 #include "models/fargan/conditioning.h"
 #include "models/fargan/weights.h"
 #include "models/vocoder.h"
@@ -17,6 +19,12 @@ constexpr int kLockstep = nn::Linear::kMost;
 constexpr int kLookahead = 2;  // frames
 constexpr int kPrimingFrames = 5;
 constexpr int kPriming = 2 * kFrameSize;  // samples
+
+// What a layer reads: numbers within -1..1, at int8 as bytes too (bytes.h).
+struct Signal {
+  float* x = nullptr;
+  std::uint8_t* u = nullptr;
+};
 
 class Synthesis final : public Session {
  public:
@@ -47,8 +55,17 @@ class Synthesis final : public Session {
   void step() PYVOC_RT;
   void begin_subframe() PYVOC_RT;  // what the network reads of the conditioning and the history
   void gate_pitch() PYVOC_RT;
-  float* put_past(int gate, float* to) PYVOC_RT;  // the pitch prediction, gated, and the last 40
-  void end_subframe(const float* y) PYVOC_RT;     // y [kSubframe], -1..1
+  struct Part {
+    const Signal* signal;
+    int size;
+  };
+  // inputs_ = the parts, the pitch prediction times a gate, and the last 40 samples.
+  void join(std::initializer_list<Part> parts, int gate) PYVOC_RT;
+  // y = tanh of the layer, whose product is in integers_ or y.x.
+  void squash(const DenseLayer& layer, const Signal& y) PYVOC_RT;
+  // y = x times the logistic function of the layer, whose product is in integers_ or sums_.
+  void gate(const DenseLayer& layer, const float* x, const Signal& y) PYVOC_RT;
+  void end_subframe(const float* y) PYVOC_RT;  // y [kSubframe], -1..1
 
   const Config& config_;
   const Weights& weights_;
@@ -69,16 +86,16 @@ class Synthesis final : public Session {
   float* block_ = nullptr;    // [kSubframe] samples
   float gain_ = 0.0f;
   float* prediction_ = nullptr;  // [kPrediction]
-  float* previous_ = nullptr;    // [kSubframe]
-  float* subframes_ = nullptr;   // [2][subframe_inputs] the one before, this one
-  float* fwc_ = nullptr;         // [fwc padded]
-  float* gated_[kGrus] = {};     // [gru[k] padded]
+  Signal previous_;              // [kSubframe]
+  Signal past_;                  // [kSubframe] the prediction's middle, gated
+  Signal subframes_;             // [2][subframe_inputs] the one before, this one
+  Signal fwc_;                   // [fwc padded]
+  Signal gated_[kGrus];          // [gru[k] padded]
   float pitch_gates_[nn::kVector] = {};
-  float* inputs_ = nullptr;  // of the widest layer
-  float* skip_ = nullptr;    // [skip padded]
-  float* sums_ = nullptr;    // of the layer with the most outputs
+  Signal inputs_;          // of the widest layer after the first
+  Signal skip_;            // [skip padded]
+  float* sums_ = nullptr;  // of the layer with the most outputs
   std::int32_t* integers_ = nullptr;
-  std::uint8_t* bytes_ = nullptr;
 };
 
 }  // namespace pyvoc::models::fargan

@@ -39,7 +39,7 @@ def tensors() -> dict[str, Array]:
         found[spec.name] = 1.7 / np.sqrt(shape[-1]) * rng.uniform(-1.0, 1.0, shape)
     found["cond.dense1.weight"][:, 0] *= 0.2  # c0 is larger than the other features
     found["gain.weight"] *= 0.5
-    found["gain.bias"][:] = -2.5
+    found["gain.bias"][:] = -1.0
     return found
 
 

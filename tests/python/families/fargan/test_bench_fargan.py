@@ -40,8 +40,8 @@ def test_work_of_the_published_size(models: dict[str, Path], precision: str) -> 
     """746 320 multiply-adds in a subframe and 67 584 in a frame, as the paper's network has."""
     work = fargan_work(json.loads(native.Model(str(models[precision])).describe()))
     frame = work.macs["conditioning"] * 160
-    assert frame == 32 * 64 + 192 * 128 + 128 * 320
-    assert (work.total_macs - work.macs["conditioning"]) * 40 == 746_320
+    assert round(frame) == 32 * 64 + 192 * 128 + 128 * 320
+    assert round((work.total_macs - work.macs["conditioning"]) * 40) == 746_320
     assert work.total_macs * 16000 == pytest.approx(305.3e6, rel=1e-3)
     item = {"f32": 4, "bf16": 2, "int8": 1}[precision]
     assert work.bytes["gru1.weight_ih"] * 40 == 480 * 272 * item
