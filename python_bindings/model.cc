@@ -76,6 +76,10 @@ void bind_model(py::module_& module) {
       .def_property_readonly("hop_length", [](const Model& m) { return m.info().hop_length; })
       .def_property_readonly("lookahead_frames",
                              [](const Model& m) { return m.info().lookahead_frames; })
+      .def_property_readonly("latency_samples",
+                             [](const Model& m) { return m.info().latency_samples; })
+      .def_property_readonly("prime_samples", [](const Model& m) { return m.info().prime_samples; })
+      .def_property_readonly("prime_frames", [](const Model& m) { return m.info().prime_frames; })
       .def_property_readonly("draws_per_sample",
                              [](const Model& m) { return m.info().draws_per_sample; })
       .def_property_readonly("takes_sigma",

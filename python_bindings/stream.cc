@@ -55,6 +55,18 @@ class PyStream {
     return out;
   }
 
+  void prime(const FloatArray& samples, const FloatArray& frames) {
+    check_frames(frames, dims_);
+    if (samples.ndim() != 1) raise(PYVOC_ERROR_AUDIO, "samples are not one-dimensional");
+    const float* pcm = samples.data();
+    const float* rows = frames.data();
+    const auto n_samples = static_cast<std::size_t>(samples.shape(0));
+    const auto n_frames = static_cast<std::size_t>(frames.shape(0));
+    const auto stride = static_cast<std::size_t>(frames.shape(1));
+    const py::gil_scoped_release release;
+    open().prime(pcm, n_samples, rows, n_frames, stride);
+  }
+
   std::size_t available() const { return open().available(); }
   void flush() { open().flush(); }
   void skip(std::size_t n) { open().skip(n); }
@@ -119,6 +131,7 @@ void bind_stream(py::module_& module) {
            py::arg("lookahead") = py::none())
       .def("push", &PyStream::push, py::arg("frames").noconvert())
       .def("pull", &PyStream::pull, py::arg("limit"))
+      .def("prime", &PyStream::prime, py::arg("samples").noconvert(), py::arg("frames").noconvert())
       .def("flush", &PyStream::flush)
       .def("skip", &PyStream::skip, py::arg("n"))
       .def("reset", &PyStream::reset, py::arg("seed"))

@@ -165,7 +165,7 @@ py::array_t<float> fargan_calls(const Model& model, const FloatArray& samples,
   Rows out(static_cast<std::size_t>(frames), kFrameSize);
   const std::unique_ptr<models::fargan::Synthesis> session = net.start();
   const DenormalGuard guard;
-  session->prime(samples.data(), priming.data());
+  session->prime(samples.data(), {priming.data(), kPrimingFrames, kFeatures});
   float block[kFrameSize];
   for (py::ssize_t i = 0; i < frames; ++i) {
     if (histories) session->force(histories->data() + i * kHistory);

@@ -124,6 +124,9 @@ pyvoc_status pyvoc_model_get_info(const pyvoc_model* model, pyvoc_model_info* in
   full.distribution_size = static_cast<uint32_t>(v.distribution_size);
   full.takes_sigma = v.takes_sigma ? 1 : 0;
   full.flows = static_cast<uint32_t>(v.flows);
+  full.latency_samples = static_cast<uint32_t>(v.lookahead_frames * v.hop_length + v.early_samples);
+  full.prime_samples = static_cast<uint32_t>(v.prime_samples);
+  full.prime_frames = static_cast<uint32_t>(v.prime_frames);
   return pyvoc::api::copy_struct(full, info, info->struct_size);
 }
 

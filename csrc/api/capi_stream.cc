@@ -165,6 +165,36 @@ pyvoc_status pyvoc_stream_flush(pyvoc_stream* stream) {
   return PYVOC_OK;
 }
 
+pyvoc_status pyvoc_stream_prime(pyvoc_stream* stream, const float* samples, size_t n_samples,
+                                const float* frames, size_t n_frames, size_t stride) {
+  if (stream == nullptr || samples == nullptr || frames == nullptr) {
+    return fail_rt(Code::kArgument);
+  }
+  const pyvoc::models::VocoderInfo& info = stream->stream.vocoder().info();
+  const auto dims = static_cast<std::size_t>(info.feature_dims);
+  const auto most_samples = static_cast<std::size_t>(info.prime_samples);
+  const auto most_frames = static_cast<std::size_t>(info.prime_frames);
+  if (stride < dims) return fail_rt(Code::kArgument);
+  if (n_samples < most_samples || n_frames < most_frames) {
+    return fail(Code::kArgument, "fewer samples or frames than the model needs to go on");
+  }
+  const Lease lease(stream->stream.busy());
+  if (!lease.held()) return fail_rt(Code::kBusy);
+  const Code code =
+      stream->stream.prime({samples + (n_samples - most_samples), most_samples},
+                           {frames + (n_frames - most_frames) * stride, most_frames, dims, stride});
+  switch (code) {
+    case Code::kUnsupported:
+      return fail(code, "the model cannot begin in the middle of a signal");
+    case Code::kState:
+      return fail(code, "the stream has begun: reset it first");
+    case Code::kArgument:
+      return fail(code, "a sample is not within -1..1");
+    default:
+      return fail_rt(code);
+  }
+}
+
 pyvoc_status pyvoc_stream_skip(pyvoc_stream* stream, size_t n) {
   if (stream == nullptr) return fail_rt(Code::kArgument);
   const Lease lease(stream->stream.busy());

@@ -20,7 +20,9 @@ Stream::Stream(std::shared_ptr<const models::Vocoder> vocoder,
       dims_(static_cast<std::size_t>(vocoder_->info().feature_dims)),
       hop_(static_cast<std::size_t>(vocoder_->info().hop_length)),
       block_(static_cast<std::size_t>(vocoder_->info().block_frames)),
-      lookahead_(settings.lookahead.value_or(vocoder_->info().lookahead_frames)) {
+      early_(static_cast<std::size_t>(vocoder_->info().early_samples)),
+      lookahead_(settings.lookahead.value_or(vocoder_->info().lookahead_frames)),
+      lead_(early_) {
   reserve(capacity_frames);
 }
 
@@ -61,8 +63,9 @@ Code Stream::push(Matrix<const float> frames) PYVOC_RT {
 
 std::size_t Stream::available() const PYVOC_RT {
   const auto lookahead = static_cast<std::uint64_t>(lookahead_);
-  const std::uint64_t hops = flushed_ ? pushed_ : pushed_ - std::min(pushed_, lookahead);
-  const std::size_t left = static_cast<std::size_t>(hops - produced_) * hop_;
+  const std::uint64_t hops = flushed_ ? all_hops() : pushed_ - std::min(pushed_, lookahead);
+  std::size_t left = static_cast<std::size_t>(hops - produced_) * hop_;
+  if (left > 0) left -= lead_ + (flushed_ ? beyond() : 0);
   const std::size_t samples = left + (begun_ - used_);
   return samples - std::min(samples, skip_);
 }
@@ -73,7 +76,26 @@ Code Stream::skip(std::size_t n) PYVOC_RT {
   return Code::kOk;
 }
 
-bool Stream::has_work() const PYVOC_RT { return waiting_ > 0 || (flushed_ && produced_ < pushed_); }
+Code Stream::prime(Span<const float> samples, Matrix<const float> frames) PYVOC_RT {
+  if (vocoder_->info().prime_samples == 0) return Code::kUnsupported;
+  if (pushed_ > 0 || flushed_) return Code::kState;
+  for (const float x : samples) {
+    if (!(x >= -1.0f && x <= 1.0f)) return Code::kArgument;
+  }
+  for (std::size_t i = 0; i < frames.rows(); ++i) {
+    if (!vocoder_->valid_frame(frames.data() + i * frames.stride())) return Code::kFeature;
+  }
+  const DenormalGuard guard;
+  session_->prime(samples.data(), frames);
+  // As if the look-ahead's frames had been pushed and what they begin had been heard.
+  pushed_ = static_cast<std::uint64_t>(lookahead_);
+  lead_ = 0;
+  return Code::kOk;
+}
+
+bool Stream::has_work() const PYVOC_RT {
+  return waiting_ > 0 || (flushed_ && produced_ < all_hops());
+}
 
 int Stream::next_frames(std::size_t samples, const float** frames) PYVOC_RT {
   const std::size_t wanted = (samples + hop_ - 1) / hop_;
@@ -111,6 +133,11 @@ bool Stream::begin(std::size_t samples) PYVOC_RT {
     produced_ += static_cast<std::uint64_t>(hops);
     begun_ = static_cast<std::size_t>(hops) * hop_;
     used_ = 0;
+    if (hops > 0) {
+      used_ = lead_;
+      lead_ = 0;
+      if (flushed_ && produced_ == all_hops()) begun_ -= beyond();
+    }
   }
 }
 
@@ -165,12 +192,13 @@ void Stream::reset(std::uint64_t seed) PYVOC_RT {
   session_->reset(seed);
   head_ = waiting_ = 0;
   begun_ = used_ = skip_ = 0;
+  lead_ = early_;
   pushed_ = produced_ = due_ = 0;
   flushed_ = false;
 }
 
 std::size_t Stream::latency_samples() const PYVOC_RT {
-  return static_cast<std::size_t>(lookahead_) * hop_;
+  return static_cast<std::size_t>(lookahead_) * hop_ + early_;
 }
 
 }  // namespace pyvoc::api

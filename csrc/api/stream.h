@@ -31,6 +31,10 @@ class Stream {
   static void pull_batch(Stream* const* streams, std::size_t n, float* const* samples,
                          std::size_t capacity, std::size_t* written) PYVOC_RT;
   void flush() PYVOC_RT { flushed_ = true; }
+  // Begins in the middle of a signal, before the first push: samples [prime_samples] and frames
+  // [prime_frames], see models::Session. kOk, kFeature, kState, kUnsupported; or kArgument where a
+  // sample is beyond -1..1.
+  Code prime(Span<const float> samples, Matrix<const float> frames) PYVOC_RT;
   // The next n samples are not synthesised; kUnsupported where a model cannot.
   Code skip(std::size_t n) PYVOC_RT;
   void reset(std::uint64_t seed) PYVOC_RT;
@@ -44,6 +48,12 @@ class Stream {
   static void pull_group(Stream* const* streams, std::size_t n, float* const* samples,
                          std::size_t capacity, std::size_t* written) PYVOC_RT;
   bool has_work() const PYVOC_RT;  // a hop can be computed
+  // Of the session, when nothing more is pushed.
+  std::uint64_t all_hops() const PYVOC_RT {
+    return pushed_ == 0 ? 0 : pushed_ + (early_ > 0 ? 1 : 0);
+  }
+  // Samples of the last hop that are behind the signal.
+  std::size_t beyond() const PYVOC_RT { return early_ > 0 ? hop_ - early_ : 0; }
   // Takes frames out of the queue, as many as `samples` samples need and the model accepts; their
   // number is 0 beyond the end.
   int next_frames(std::size_t samples, const float** frames) PYVOC_RT;
@@ -55,12 +65,13 @@ class Stream {
   std::shared_ptr<const models::Vocoder> vocoder_;
   std::unique_ptr<models::Session> session_;
   BusyFlag busy_;
-  std::size_t dims_, hop_, block_;
+  std::size_t dims_, hop_, block_, early_;
   int lookahead_;
   std::vector<float> queue_;  // ring of capacity_ frames
   std::vector<char> ends_;    // of each: whether it was the last one of a push
   std::size_t capacity_ = 0, head_ = 0, waiting_ = 0;
   std::size_t begun_ = 0, used_ = 0;         // samples of the hops begun last; run or left out
+  std::size_t lead_;                         // of the next hop that are before the signal
   std::size_t skip_ = 0;                     // samples still to be left out
   std::uint64_t pushed_ = 0, produced_ = 0;  // frames in, hops out
   std::uint64_t due_ = 0;                    // hops that a short look-ahead has made due

@@ -32,6 +32,12 @@ struct VocoderInfo {
   int sample_rate = 0;
   int hop_length = 0;
   int lookahead_frames = 0;
+  // Where a session's hops lie earlier than its frames' by so many samples, less than a hop: the
+  // first of the first hop are before the signal and are not run, and n frames have a hop more,
+  // whose last are behind it.
+  int early_samples = 0;
+  // What a session wants to begin in the middle of a signal; 0: it cannot.
+  int prime_samples = 0, prime_frames = 0;
   int block_frames = 1;  // the most frames that a session takes at a time
   int draws_per_sample = 0;
   int distribution_size = 0;
@@ -64,6 +70,13 @@ class Session {
 
   // Draws, which Vocoder::check_draws accepts, to use before the session's own generator; borrowed.
   virtual void set_draws(Span<const float> draws) PYVOC_RT { (void)draws; }
+
+  // Before anything else, where the model can: the signal's last samples [prime_samples] and frames
+  // [prime_frames, feature_dims], as many as VocoderInfo says. Each frame that follows begins a
+  // hop, which goes on where the samples ended: none of it is left out.
+  virtual void prime(const float* samples, Matrix<const float> frames) PYVOC_RT {
+    (void)samples, (void)frames;
+  }
 
   // Takes frames [n][feature_dims], 1 <= n <= VocoderInfo::block_frames, and begins as many hops as
   // it returns, at most n and what a finish left behind: none while look-ahead is filling. What was

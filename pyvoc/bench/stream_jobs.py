@@ -139,7 +139,7 @@ def _openings(model: Any, frames: Frames) -> list[float]:
 
     def first() -> None:
         stream = native.Stream(model, 1, 1)
-        stream.push(frames[: model.lookahead_frames + 1])
+        stream.push(frames[: -(-stream.latency_samples // model.hop_length) + 1])
         if len(stream.pull(model.hop_length)) != model.hop_length:
             raise Error("look-ahead frames and one more gave no hop; this is a bug")
 

@@ -28,7 +28,8 @@ class ModelInfo:
     hop_length
         Samples per frame.
     lookahead_frames, latency_samples
-        What must be pushed beyond the frame that is being heard.
+        What must be pushed beyond the frame that is being heard; how far the output lags the input
+        (FARGAN: half a frame more).
     draws_per_sample
         Draws that a sample takes when they are given from outside.
     noise_channels
@@ -36,6 +37,8 @@ class ModelInfo:
         needs them; together the samples of a step. Empty: draws are uniform.
     distribution_size
         Numbers per sample of :meth:`Model.predict`.
+    prime_samples, prime_frames
+        What :meth:`Stream.prime` wants; 0: the model cannot go on where a signal ended.
     mel
         How the mel frames that the model reads are computed; None for other features.
     """
@@ -52,5 +55,7 @@ class ModelInfo:
     latency_samples: int
     draws_per_sample: int
     distribution_size: int
+    prime_samples: int = 0
+    prime_frames: int = 0
     mel: MelRecipe | None = None
     noise_channels: tuple[int, ...] = ()

@@ -51,9 +51,11 @@ class Model:
             sample_rate=native.sample_rate,
             hop_length=native.hop_length,
             lookahead_frames=native.lookahead_frames,
-            latency_samples=native.lookahead_frames * native.hop_length,
+            latency_samples=native.latency_samples,
             draws_per_sample=native.draws_per_sample,
             distribution_size=native.distribution_size,
+            prime_samples=native.prime_samples,
+            prime_frames=native.prime_frames,
             mel=self._mel(path) if native.feature_layout == LAYOUT else None,
             noise_channels=self._noise_channels(native.architecture),
         )

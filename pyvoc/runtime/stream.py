@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from pyvoc import _pyvoc
-from pyvoc.errors import Error
-from pyvoc.runtime.inputs import as_frames, as_lookahead, as_seed
+from pyvoc.errors import Error, UnsupportedError
+from pyvoc.runtime.inputs import as_frames, as_lookahead, as_pcm, as_seed
 from pyvoc.runtime.noise import as_given
 from pyvoc.runtime.speed import TimeScale, as_speed, lag_samples
 from pyvoc.runtime.tail import tail_of
@@ -85,9 +85,9 @@ class Stream:
         self._native = _pyvoc.Stream(
             model._native, self._seed, model.threads, given.get("sigma"), as_lookahead(lookahead)
         )
-        rate = as_speed(speed)
-        self._scale = TimeScale(model.info, rate)
-        self._latency = self._native.latency_samples + lag_samples(model.info, rate)
+        self._speed = as_speed(speed)
+        self._scale = TimeScale(model.info, self._speed)
+        self._latency = self._native.latency_samples + lag_samples(model.info, self._speed)
 
     def __enter__(self) -> Stream:
         return self
@@ -163,6 +163,47 @@ class Stream:
         with self._use() as native:
             left = native.available - self._cut
             return native.pull(left if limit is None else min(limit, left))
+
+    def prime(self, samples: npt.ArrayLike, frames: npt.ArrayLike) -> None:
+        """Go on where a signal ended, say at the gap that a lost packet left.
+
+        Before the first push, or after :meth:`reset`. The samples end where a stream would stand
+        that had been given those frames, :attr:`latency_samples` before the end of the last frame's
+        hop. Each frame pushed then gives a hop at once, and :meth:`flush` the latency's samples
+        more.
+
+        Parameters
+        ----------
+        samples
+            The last ones, floats in -1..1 or int16 [n], `ModelInfo.prime_samples` or more.
+        frames
+            The last ones [n, dims], `ModelInfo.prime_frames` or more; of more, the last count.
+
+        Raises
+        ------
+        UnsupportedError
+            The model cannot.
+        AudioError, FeatureError
+            Another shape, or absurd values.
+        Error
+            Too few of either, samples beyond -1..1, the stream has begun, or its speed is not 1.
+        """
+        info = self._model.info
+        if not info.prime_samples:
+            raise UnsupportedError(
+                f"a {info.architecture} cannot begin in the middle of a signal: it has nothing to "
+                "prime"
+            )
+        if self._speed != 1:
+            raise Error("a stream that changes the speed cannot be primed")
+        pcm, rows = as_pcm(samples), as_frames(frames, info)
+        if len(pcm) < info.prime_samples or len(rows) < info.prime_frames:
+            raise Error(
+                f"{len(pcm)} samples and {len(rows)} frames were given; {info.architecture} needs "
+                f"the last {info.prime_samples} and {info.prime_frames} to go on"
+            )
+        with self._use() as native:
+            native.prime(pcm, rows)
 
     def flush(self) -> None:
         """End the input: what look-ahead held back becomes available."""

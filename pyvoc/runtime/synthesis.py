@@ -462,9 +462,9 @@ def _report(
 ) -> Report:
     info = model.info
     seconds = samples / info.sample_rate
-    ahead = info.lookahead_frames
-    ahead = ahead if lookahead is None else min(lookahead.frames, ahead)
-    latency = ahead * info.hop_length + lag_samples(info, speed)
+    latency = info.latency_samples + lag_samples(info, speed)
+    if lookahead is not None:
+        latency -= max(0, info.lookahead_frames - lookahead.frames) * info.hop_length
     latency += 0 if denoiser is None else denoiser.latency_samples
     return Report(
         model=info.path,

@@ -224,6 +224,9 @@ static void check_stream(pyvoc_model* model, const pyvoc_model_info* info) {
     pull_all(stream, second, 33, &n_second);
     EXPECT(n_second == expected);
     EXPECT(memcmp(first, second, expected * sizeof *first) == 0);
+    EXPECT(pyvoc_stream_prime(stream, first, n_first, frames, 0, dims) ==
+           (info->prime_samples == 0 ? PYVOC_ERROR_UNSUPPORTED : PYVOC_ERROR_ARGUMENT));
+    EXPECT(pyvoc_stream_prime(stream, NULL, n_first, frames, 0, dims) == PYVOC_ERROR_ARGUMENT);
     /* Refused frames leave the stream as it was. */
     EXPECT(pyvoc_stream_reset(stream, 5) == PYVOC_OK);
     frames[1] = (float)INFINITY;
@@ -238,7 +241,7 @@ static void check_stream(pyvoc_model* model, const pyvoc_model_info* info) {
   options.lookahead_given = 1;
   options.lookahead_frames = info->lookahead_frames;
   EXPECT(pyvoc_stream_open(model, &options, &stream) == PYVOC_OK);
-  EXPECT(pyvoc_stream_latency_samples(stream) == (size_t)info->lookahead_frames * info->hop_length);
+  EXPECT(pyvoc_stream_latency_samples(stream) == info->latency_samples);
   pyvoc_stream_close(stream);
   stream = NULL;
   options.lookahead_frames = 65536;

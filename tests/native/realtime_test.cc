@@ -85,9 +85,29 @@ TEST_P(Realtime, StreamDoesNotAllocate) {
   std::vector<float> bad(info.feature_dims, NAN), samples(kFrames * info.hop_length);
   const std::vector<float> draws(48, 0.25f);  // whole steps of every model
   Stream stream(model, 1, kFrames);
+  const std::vector<float> past(info.prime_samples + 1);
 
   const Counting counting;
   std::size_t total = 0, n = 0;
+  const auto prime = [&](std::size_t samples) {
+    return pyvoc_stream_prime(stream.get(), past.data(), samples, frames.data(), kFrames,
+                              info.feature_dims);
+  };
+  if (info.prime_samples == 0) {
+    ASSERT_EQ(prime(0), PYVOC_ERROR_UNSUPPORTED);
+  } else {
+    ASSERT_EQ(prime(info.prime_samples - 1), PYVOC_ERROR_ARGUMENT);
+    ASSERT_EQ(prime(info.prime_samples), PYVOC_OK);
+    ASSERT_EQ(prime(info.prime_samples), PYVOC_ERROR_STATE);
+    ASSERT_EQ(stream.available(), 0u);
+    ASSERT_EQ(stream.try_push(frames.data(), 1, info.feature_dims), PYVOC_OK);
+    ASSERT_EQ(stream.available(), info.hop_length);
+    ASSERT_EQ(stream.try_flush(), PYVOC_OK);
+    ASSERT_EQ(stream.available(), info.hop_length + info.latency_samples);
+    ASSERT_EQ(stream.try_pull(samples.data(), samples.size(), &n), PYVOC_OK);
+    ASSERT_EQ(n, info.hop_length + info.latency_samples);
+    ASSERT_EQ(stream.try_reset(1), PYVOC_OK);
+  }
   for (int round = 0; round < 2; ++round) {
     for (std::size_t i = 0; i < kFrames; ++i) {
       ASSERT_EQ(stream.try_push(frames.data() + i * info.feature_dims, 1, info.feature_dims),

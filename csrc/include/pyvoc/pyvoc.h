@@ -95,6 +95,9 @@ typedef struct pyvoc_model_info {
   uint32_t distribution_size; /* floats per sample of pyvoc_model_predict; 0: no such output */
   uint32_t takes_sigma;       /* 1: starts from normal noise, see pyvoc_stream_options.sigma */
   uint32_t flows;             /* doubles per sum of pyvoc_model_forward; 0: no such direction */
+  uint32_t latency_samples;   /* pyvoc_stream_latency_samples with the model's own look-ahead */
+  uint32_t prime_samples;     /* that pyvoc_stream_prime wants; 0: the model cannot */
+  uint32_t prime_frames;      /* the same */
 } pyvoc_model_info;
 
 /* Loads a pyvoc GGUF model; the file is mapped, checked and packed for this machine. */
@@ -189,6 +192,19 @@ PYVOC_API pyvoc_status pyvoc_stream_pull_batch(pyvoc_stream* const* streams, siz
 /* [real-time] Ends the input: the frames held back for look-ahead become available, with the last
  * frame repeated beyond the end. n frames pushed give n * hop_length samples in all. */
 PYVOC_API pyvoc_status pyvoc_stream_flush(pyvoc_stream* stream);
+
+/* [real-time] Goes on where a signal ended, say at the gap that a lost packet left: takes its last
+ * samples (float, -1..1) and its last frames, `stride` floats apart, at least as many as the
+ * model's prime_samples and prime_frames; of more, the last ones count. After open or reset, before
+ * the first push. The samples end where a stream would stand that had been given those frames:
+ * latency_samples before the end of the last frame's hop. Each frame pushed then gives hop_length
+ * samples at once, and flush latency_samples more.
+ * PYVOC_ERROR_UNSUPPORTED: the model cannot (all but FARGAN). PYVOC_ERROR_STATE: too late.
+ * PYVOC_ERROR_ARGUMENT: too few, or a sample beyond -1..1. PYVOC_ERROR_FEATURE as for push. After
+ * an error nothing has changed. */
+PYVOC_API pyvoc_status pyvoc_stream_prime(pyvoc_stream* stream, const float* samples,
+                                          size_t n_samples, const float* frames, size_t n_frames,
+                                          size_t stride);
 
 /* [real-time] Leaves out the next `n` samples: they are not synthesised and take no draws, the
  * frames are heard all the same. PYVOC_ERROR_UNSUPPORTED for models that do not go sample by sample

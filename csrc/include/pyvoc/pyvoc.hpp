@@ -147,6 +147,11 @@ class Stream {
   }
 
   void flush() { check(try_flush()); }
+  // Goes on where a signal ended: `frames` are rows `stride` floats apart.
+  void prime(const float* samples, std::size_t n_samples, const float* frames, std::size_t n_frames,
+             std::size_t stride) {
+    check(pyvoc_stream_prime(handle_.get(), samples, n_samples, frames, n_frames, stride));
+  }
   void skip(std::size_t n) { check(pyvoc_stream_skip(handle_.get(), n)); }
   void reset(std::uint64_t seed = 0) { check(try_reset(seed)); }
 

@@ -19,6 +19,9 @@ VocoderInfo describe(const Config& c) {
   info.sample_rate = kSampleRate;
   info.hop_length = kFrameSize;
   info.lookahead_frames = kLookahead;
+  info.early_samples = kEarly;
+  info.prime_samples = kPriming;
+  info.prime_frames = kPrimingFrames;
   return info;
 }
 

@@ -70,25 +70,27 @@ void Synthesis::reset(std::uint64_t /*seed: nothing is drawn*/) PYVOC_RT {
   std::memset(subframes_.x + subframe, 0, sizeof(float) * subframe);
   std::memset(subframes_.u + subframe, kZero, subframe);
   memory_ = 0.0f;
-  frames_ = 0;
+  begun_ = lead_ = false;
 }
 
-void Synthesis::prime(const float* samples, const float* frames) PYVOC_RT {
+void Synthesis::prime(const float* samples, Matrix<const float> frames) PYVOC_RT {
   for (int i = 0; i < kPrimingFrames; ++i) {
-    conditioning_.process(frames + i * kFeatures, cond_[1]);
+    conditioning_.process(frames[size(i)].data(), cond_[1]);
   }
   float excitation[kPriming];
   excitation[0] = 0.0f;
   for (int t = 1; t < kPriming; ++t) excitation[t] = samples[t] - kPreemphasis * samples[t - 1];
   put(excitation, kFrameSize, history_ + kHistory - kFrameSize);
   // The first call has this period again, as upstream has it.
-  period_[1] = next_period_ = period_of(frames + (kPrimingFrames - 2) * kFeatures);
+  period_[1] = next_period_ = period_of(frames[kPrimingFrames - 2].data());
   subframe_ = kSubframes;
   for (int i = 0; i < kSubframes; ++i) {
     step();
     put(excitation + kFrameSize + i * kSubframe, kSubframe, history_ + kHistory - kSubframe);
   }
   memory_ = samples[kPriming - 1];
+  put(frames[kPrimingFrames - 1].data(), kFeatures, last_frame_);
+  begun_ = true;
 }
 
 void Synthesis::next_call(const float* frame) PYVOC_RT {
@@ -101,17 +103,18 @@ void Synthesis::next_call(const float* frame) PYVOC_RT {
 }
 
 int Synthesis::begin(const float* frames, int /*n*/) PYVOC_RT {
-  std::memcpy(last_frame_, frames, sizeof last_frame_);
-  if (++frames_ == 1) {
+  if (!begun_) {
     float repeated[kPrimingFrames * kFeatures];
     for (int i = 0; i < kPrimingFrames; ++i) put(frames, kFeatures, repeated + i * kFeatures);
-    prime(kSilence, repeated);
+    prime(kSilence, {repeated, kPrimingFrames, kFeatures});
+    lead_ = true;
     return 0;
   }
+  std::memcpy(last_frame_, frames, sizeof last_frame_);
   next_call(frames);
-  if (frames_ > kLookahead) return 1;
-  for (int i = 0; i < kSubframes / 2; ++i) step();  // before the first frame's centre: not heard
-  return 0;
+  for (int i = 0; lead_ && i < kEarly / kSubframe; ++i) step();  // before the signal: not heard
+  lead_ = false;
+  return 1;
 }
 
 int Synthesis::finish(int /*ahead*/) PYVOC_RT {

@@ -1,8 +1,7 @@
 // One stream of FARGAN: a call of the network for each frame, four subframes of 40 samples a call.
 //
 // A frame's features are those around sample 160 k, and call k, which is given frame k, writes the
-// 160 samples around frame k - 1. So hop k, the 160 samples from 160 k on, is the second half of
-// call k + 1 and the first half of call k + 2.
+// 160 samples around frame k - 1: the session's hops lie half a hop earlier than the frames'.
 #ifndef PYVOC_MODELS_FARGAN_SYNTHESIS_H_
 #define PYVOC_MODELS_FARGAN_SYNTHESIS_H_
 
@@ -16,7 +15,8 @@ namespace pyvoc::models::fargan {
 
 // Sessions that share a pass over the weights.
 constexpr int kLockstep = nn::Linear::kMost;
-constexpr int kLookahead = 2;  // frames
+constexpr int kLookahead = 1;  // frames
+constexpr int kEarly = kFrameSize / 2;
 constexpr int kPrimingFrames = 5;
 constexpr int kPriming = 2 * kFrameSize;  // samples
 
@@ -31,6 +31,8 @@ class Synthesis final : public Session {
   Synthesis(const Config& config, const Weights& weights, const kernels::KernelTable& kernels);
 
   void reset(std::uint64_t seed) PYVOC_RT override;
+  // Samples [kPriming], frames [kPrimingFrames, kFeatures].
+  void prime(const float* samples, Matrix<const float> frames) PYVOC_RT override;
   int begin(const float* frames, int /*n: blocks are one frame*/) PYVOC_RT override;
   int finish(int /*ahead*/) PYVOC_RT override;  // the last frame again
   void run(int at, float* samples, int count) PYVOC_RT override;
@@ -38,9 +40,6 @@ class Synthesis final : public Session {
   // As Vocoder::run, for n <= kLockstep sessions.
   static void run(Synthesis* const* sessions, const int* at, float* const* samples, int count,
                   int n) PYVOC_RT;
-
-  // Starts after samples [kPriming], -1..1, whose last frames [kPrimingFrames][kFeatures] are.
-  void prime(const float* samples, const float* frames) PYVOC_RT;
 
   // A whole call: samples [kFrameSize]. For tests, instead of begin and run.
   void call(const float* frame, float* samples) PYVOC_RT;
@@ -72,7 +71,8 @@ class Synthesis final : public Session {
   const kernels::KernelTable& kernels_;
   Arena arena_;
   Conditioning conditioning_;
-  long frames_ = 0;  // taken
+  bool begun_ = false;
+  bool lead_ = false;  // the first call is to come, whose first half is before the signal
   float last_frame_[kFeatures] = {};
   // Of the call before and of this one: its conditioning, its period.
   float* cond_[2] = {};

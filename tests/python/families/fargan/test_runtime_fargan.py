@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from fargan_files import BLOB, GOLDEN, oracle
 from tier_worker import run, tiers
-from voices import FARGAN, features_for, voice
+from voices import FARGAN, TREE, features_for, voice
 
 import pyvoc
 from pyvoc._pyvoc import testing
@@ -45,10 +45,10 @@ def test_samples_are_the_oracles(path: Path, tier: str, tmp_path: Path) -> None:
 
 
 @EVERY
-def test_looks_two_frames_ahead(path: Path) -> None:
+def test_looks_a_frame_and_a_half_ahead(path: Path) -> None:
     """A frame is centred on the edge of a hop, and the network looks a frame ahead of it."""
     model = voice(path)
-    assert model.info.lookahead_frames == 2
+    assert (model.info.lookahead_frames, model.info.latency_samples) == (1, 240)
     rows = features_for(model, 12, seed=3)
     whole = model.synthesize(rows)
     for frame in (6, 7):
@@ -57,6 +57,11 @@ def test_looks_two_frames_ahead(path: Path) -> None:
         same = model.synthesize(changed)[:800] == whole[:800]
         assert same.all() == (frame == 7)
         assert same[:720].all()
+    with model.stream() as stream:
+        stream.push(rows[:6])
+        early = stream.pull()
+    assert len(early) == 720, "what frame 6 does not move is there before it"
+    np.testing.assert_array_equal(early, whole[:720])
 
 
 @EVERY
@@ -68,6 +73,84 @@ def test_batch_equals_single(path: Path) -> None:
     for count in (2, 5, len(many)):
         for rows, audio in zip(many, pyvoc.synthesize_batch(model, many[:count]), strict=False):
             np.testing.assert_array_equal(audio, model.synthesize(rows))
+
+
+@EVERY
+@pytest.mark.parametrize("cut", [1, 7, 160, 1000])
+def test_primed_streams(path: Path, cut: int) -> None:
+    """What the network itself gives, frame by frame, and beyond the last one the same again; the
+    last samples and frames of those given count."""
+    model = voice(path)
+    rows = features_for(model, 10, seed=4)
+    past = 0.2 * np.sin(0.1 * np.arange(320)).astype(np.float32)
+    after = [*rows[5:], rows[-1], rows[-1]]
+    expected = testing.fargan_calls(model._native, past, rows[:5], np.stack(after)).ravel()
+    with model.stream() as stream:
+        for _ in range(2):
+            stream.prime(np.concatenate([past[::-1], past]), np.concatenate([rows[5:], rows[:5]]))
+            assert stream.available == 0
+            found = []
+            for frame in rows[5:]:
+                stream.push(frame[None])
+                assert stream.available == 160
+                found.append(stream.pull(160))
+            stream.flush()
+            assert stream.available == 240
+            while stream.available:
+                found.append(stream.pull(cut))
+            np.testing.assert_array_equal(np.concatenate(found), expected[: 5 * 160 + 240])
+            stream.reset()
+        stream.prime(past, rows[:5])
+        stream.flush()
+        assert stream.available == 240, "the last frame again"
+
+
+def test_primed_streams_in_lockstep() -> None:
+    """Primed and not, side by side."""
+    model = voice(FARGAN[0])
+    rows = features_for(model, 8)
+    past = np.zeros(320, np.float32)
+    alone = []
+    native = [pyvoc._pyvoc.Stream(model._native, 1, 1) for _ in range(3)]
+    for i, stream in enumerate(native):
+        if i != 1:
+            stream.prime(past, rows[:5])
+        stream.push(rows[i:])
+        stream.flush()
+        alone.append(stream.pull(10_000))
+        stream.reset(1)
+        if i != 1:
+            stream.prime(past, rows[:5])
+        stream.push(rows[i:])
+        stream.flush()
+    assert [len(a) for a in alone] == [8 * 160 + 240, 7 * 160, 6 * 160 + 240]
+    for one, many in zip(alone, pyvoc._pyvoc.pull_lockstep(native, 10_000), strict=True):
+        np.testing.assert_array_equal(one, many)
+
+
+def test_what_cannot_be_primed() -> None:
+    model = voice(FARGAN[0])
+    rows, past = features_for(model, 5), np.zeros(320, np.float32)
+    with model.stream() as stream:
+        with pytest.raises(pyvoc.Error, match=r"319 samples and 5 frames .* 320 and 5"):
+            stream.prime(past[1:], rows)
+        with pytest.raises(pyvoc.Error, match="needs the last 320 and 5"):
+            stream.prime(past, rows[1:])
+        with pytest.raises(pyvoc.Error, match=r"a sample is not within -1\.\.1"):
+            stream.prime(past + 1.5, rows)
+        with pytest.raises(pyvoc.FeatureError, match="frame 4"):
+            stream.prime(past, np.where(np.arange(5)[:, None] == 4, np.nan, rows))
+        stream.push(rows)
+        with pytest.raises(pyvoc.Error, match="has begun: reset it first"):
+            stream.prime(past, rows)
+        stream.flush()
+        np.testing.assert_array_equal(stream.pull(), model.synthesize(rows))
+    with model.stream(speed=2.0) as stream, pytest.raises(pyvoc.Error, match="speed"):
+        stream.prime(past, rows)
+    other = voice(TREE)
+    assert other.info.prime_samples == 0
+    with other.stream() as stream, pytest.raises(pyvoc.UnsupportedError, match="lpcnet cannot"):
+        stream.prime(past, features_for(other, 5))
 
 
 def test_nothing_is_drawn() -> None:
@@ -135,10 +218,8 @@ def test_upstreams_weights(precision: str, tmp_path: Path) -> None:
         start, first = int(data["start_frame"]), int(data["first_sample"])
         expected = data["ref64_pcm"]
     speech = np.fromfile(GOLDEN.parent / "lpcnet" / "LJ001-0002.s16", "<i2") / np.float32(32768)
-    found = testing.fargan_calls(
-        model._native,
-        speech[first : first + 320].astype(np.float32),
-        rows[start - 5 : start],
-        rows[start : start + 40],
-    )
-    assert decibels(found, expected) > free
+    with model.stream() as stream:
+        stream.prime(speech[first : first + 320], rows[start - 5 : start])
+        stream.push(rows[start : start + 40])
+        found = stream.pull()
+    assert decibels(found, expected.ravel()) > free
