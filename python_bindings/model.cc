@@ -70,6 +70,8 @@ void bind_model(py::module_& module) {
       .def_property_readonly("precision", [](const Model& m) { return m.info().precision; })
       .def_property_readonly("feature_layout",
                              [](const Model& m) { return m.info().feature_layout; })
+      .def_property_readonly("pitch_network",
+                             [](const Model& m) { return m.info().pitch_network != 0; })
       .def_property_readonly("layout_dims", [](const Model& m) { return m.info().layout_dims; })
       .def_property_readonly("feature_dims", [](const Model& m) { return m.info().feature_dims; })
       .def_property_readonly("sample_rate", [](const Model& m) { return m.info().sample_rate; })

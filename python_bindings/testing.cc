@@ -2,6 +2,7 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -10,6 +11,8 @@
 #include "api/handles.h"
 #include "arrays.h"
 #include "base/denormals.h"
+#include "dsp/pitch_network.h"
+#include "kernels/resolve.h"
 #include "model.h"
 #include "models/fargan/fargan.h"
 #include "models/lpcnet/lpcnet.h"
@@ -175,6 +178,25 @@ py::array_t<float> fargan_calls(const Model& model, const FloatArray& samples,
   return out.array;
 }
 
+// The logits [frames, 180] of a model's network for the pitch, of the phases [frames, 88] and
+// correlations [frames, 224] that it hears.
+py::array_t<float> pitch_logits(const Model& model, const FloatArray& phases,
+                                const FloatArray& correlations) {
+  const dsp::PitchNetwork* network = model.get()->vocoder->pitch_network();
+  if (network == nullptr) raise(PYVOC_ERROR_ARGUMENT, "a model without a network for the pitch");
+  check_frames(phases, dsp::kPhaseFeatures);
+  check_frames(correlations, dsp::kPitchLags);
+  const py::ssize_t frames = std::min(phases.shape(0), correlations.shape(0));
+  Rows out(static_cast<std::size_t>(frames), dsp::kPitchClasses);
+  dsp::PitchListener listener(*network, *kernels::active_table().value());
+  for (py::ssize_t i = 0; i < frames; ++i) {
+    std::copy_n(phases.data(i, 0), dsp::kPhaseFeatures, listener.phases());
+    std::copy_n(correlations.data(i, 0), dsp::kPitchLags, listener.correlation());
+    out.put(static_cast<std::size_t>(i), listener.step());
+  }
+  return out.array;
+}
+
 // Seconds that each group of a model's layers took to synthesise `features`, on one thread.
 py::dict group_seconds(const Model& model, const FloatArray& features) {
   const models::Vocoder& vocoder = *model.get()->vocoder;
@@ -206,6 +228,8 @@ void bind_testing(py::module_& module) {
   testing.def("fargan_calls", &fargan_calls, py::arg("model"), py::arg("samples").noconvert(),
               py::arg("priming").noconvert(), py::arg("features").noconvert(),
               py::arg("histories") = py::none());
+  testing.def("pitch_logits", &pitch_logits, py::arg("model"), py::arg("phases").noconvert(),
+              py::arg("correlations").noconvert());
   testing.def("group_seconds", &group_seconds, py::arg("model"), py::arg("features").noconvert());
   bind_kernel_rate(testing);
 }

@@ -127,6 +127,7 @@ pyvoc_status pyvoc_model_get_info(const pyvoc_model* model, pyvoc_model_info* in
   full.latency_samples = static_cast<uint32_t>(v.lookahead_frames * v.hop_length + v.early_samples);
   full.prime_samples = static_cast<uint32_t>(v.prime_samples);
   full.prime_frames = static_cast<uint32_t>(v.prime_frames);
+  full.pitch_network = model->vocoder->pitch_network() != nullptr ? 1 : 0;
   return pyvoc::api::copy_struct(full, info, info->struct_size);
 }
 

@@ -1,5 +1,7 @@
 #include "api/extractors.h"
 
+#include <utility>
+
 #include "dsp/lpcnet_extractor.h"
 #include "dsp/mel_extractor.h"
 #include "kernels/resolve.h"
@@ -24,6 +26,13 @@ Result<Extractor> make_extractor(const std::string& layout) {
 
 Result<Extractor> make_extractor(const pyvoc_model& model) {
   if (model.mel) return Extractor(std::make_unique<dsp::MelExtractor>(*model.mel));
+  if (const dsp::PitchNetwork* network = model.vocoder->pitch_network()) {
+    const auto table = kernels::active_table();
+    if (!table.ok()) return table.status();
+    // The network lives as long as its model.
+    std::shared_ptr<const dsp::PitchNetwork> shared(model.vocoder, network);
+    return Extractor(std::make_unique<dsp::LpcnetExtractor>(std::move(shared), *table.value()));
+  }
   return make_extractor(model.vocoder->info().feature_layout);
 }
 

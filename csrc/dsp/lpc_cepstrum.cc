@@ -56,17 +56,20 @@ void CepstralAnalysis::band_energies(const float* power, float* energy) const PY
   energy[kBands - 1] *= 2.0f;
 }
 
-void CepstralAnalysis::cepstrum(const float* frame, float* out) const PYVOC_RT {
+void CepstralAnalysis::spectrum(const float* frame, Spectrum& out) const PYVOC_RT {
   float x[kFftSize];
   for (int i = 0; i < kOverlap; ++i) {
     x[i] = frame[i] * window_[i];
     x[kFftSize - 1 - i] = frame[kFftSize - 1 - i] * window_[i];
   }
-  float re[kFftBins], im[kFftBins];
-  fft_.forward(x, re, im);
-  for (int k = 0; k < kFftBins; ++k) re[k] = re[k] * re[k] + im[k] * im[k];
+  fft_.forward(x, out.re, out.im);
+}
+
+void CepstralAnalysis::cepstrum(const Spectrum& x, float* out) const PYVOC_RT {
+  float power[kFftBins];
+  for (int k = 0; k < kFftBins; ++k) power[k] = x.re[k] * x.re[k] + x.im[k] * x.im[k];
   float energy[kBands];
-  band_energies(re, energy);
+  band_energies(power, energy);
 
   float loudest = -2.0f, follow = -2.0f;
   float sum[kBands] = {};

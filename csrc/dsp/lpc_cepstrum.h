@@ -1,7 +1,7 @@
 // Bark-scale cepstrum and the 16th-order predictor that follows from it (Valin & Skoglund 2019).
 //
-// CepstralAnalysis turns a 320-sample window (s16 scale, pre-emphasised) into 18 cepstral
-// coefficients; predictor() turns 18 coefficients into LPC a1..a16 with prediction
+// CepstralAnalysis turns a 320-sample window (s16 scale, pre-emphasised) into its spectrum and that
+// into 18 cepstral coefficients; predictor() turns 18 coefficients into LPC a1..a16 with prediction
 // -sum a_k x[t - k]. Immutable after construction: any number of threads; real-time safe.
 #ifndef PYVOC_DSP_LPC_CEPSTRUM_H_
 #define PYVOC_DSP_LPC_CEPSTRUM_H_
@@ -22,12 +22,19 @@ constexpr float kBandCompensation[kBands] = {
     0.5f, 0.5f, 0.5f, 0.333333f, 0.25f, 0.25f, 0.2f, 0.166667f, 0.173913f};
 constexpr float kC0Offset = 4.0f;  // what c0 has subtracted
 
+struct Spectrum {  // of a window, scaled by 1/320
+  float re[kFftBins], im[kFftBins];
+};
+
 class CepstralAnalysis {
  public:
   CepstralAnalysis();
 
-  // frame [320]: previous 160 and current 160 samples -> cepstrum [18]; c0 has 4 subtracted.
-  void cepstrum(const float* frame, float* out) const PYVOC_RT;
+  // Of a frame [320], previous 160 and current 160 samples.
+  void spectrum(const float* frame, Spectrum& out) const PYVOC_RT;
+
+  // Its cepstrum [18]; c0 has 4 subtracted.
+  void cepstrum(const Spectrum& spectrum, float* out) const PYVOC_RT;
 
   // cepstrum [18] -> lpc [16]; returns the residual energy of the recursion. The 2019 runtime left
   // the compensation of the bands' widths out (`compensate` false); features always have it.

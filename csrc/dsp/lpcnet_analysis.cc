@@ -19,6 +19,7 @@ constexpr float kCorrelationOffset = 0.5f;
 void LpcnetAnalysis::reset() PYVOC_RT {
   correlator_.reset();
   tracker_.reset();
+  if (neural_) neural_->reset();
   std::memset(window_, 0, sizeof window_);
   std::memset(rows_, 0, sizeof rows_);
   waiting_ = 0;
@@ -30,11 +31,19 @@ int LpcnetAnalysis::frame(const float* x) PYVOC_RT {
 
   float* row = rows_ + waiting_ * row_size();
   float* lpc = row + lpc_column();
-  cepstral_.cepstrum(window_, row);
+  Spectrum spectrum;
+  cepstral_.spectrum(window_, spectrum);
+  cepstral_.cepstrum(spectrum, row);
   const float residual = cepstral_.predictor(row, lpc);
   // The pitch sees the input half a frame late, so that both are centred on the frame.
-  correlator_.frame(window_ + kFrame - kHalfFrame, lpc, correlation_ + 2 * waiting_,
-                    energy_ + 2 * waiting_);
+  const float* aligned = window_ + kFrame - kHalfFrame;
+  if (neural_) {
+    const NeuralPitch::Found found = neural_->frame(spectrum, aligned, lpc);
+    row[kBands] = found.pitch;
+    row[kBands + 1] = found.correlation - kCorrelationOffset;
+    return 1;
+  }
+  correlator_.frame(aligned, lpc, correlation_ + 2 * waiting_, energy_ + 2 * waiting_);
   if (recipe_ == Recipe::kLatest) {
     const PitchDecision d = tracker_.decide(2, correlation_, energy_);
     const int sum = std::clamp(d.period[0] + d.period[1], kMinPeriodSum, kMaxPeriodSum);

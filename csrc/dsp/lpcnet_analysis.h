@@ -3,15 +3,18 @@
 // Row of the latest recipe, 36 floats: cepstrum 0..17, pitch 18, correlation 19, LPC 20..35.
 // Row of the 2019 recipe, 55 floats: cepstrum 0..17, zeros 18..35, pitch 36, correlation 37,
 // log10 of the LPC residual energy 38, LPC 39..54; rows come out four at a time.
-// Pitch is 0.01 (T1 + T2 - 200), T = period in samples of the two half-frames; correlation has 0.5
-// subtracted. Input is on the s16 scale. One thread at a time; real-time safe.
+// Pitch is 0.01 (T1 + T2 - 200), T = period in samples of the two half-frames, or, where a network
+// tells it (the latest recipe only), log2(256 / T) - 1.5; correlation has 0.5 subtracted. Input is
+// on the s16 scale. One thread at a time; real-time safe.
 #ifndef PYVOC_DSP_LPCNET_ANALYSIS_H_
 #define PYVOC_DSP_LPCNET_ANALYSIS_H_
 
 #include <cstddef>
+#include <optional>
 
 #include "base/realtime.h"
 #include "dsp/lpc_cepstrum.h"
+#include "dsp/neural_pitch.h"
 #include "dsp/pitch_correlation.h"
 #include "dsp/pitch_tracker.h"
 
@@ -29,6 +32,11 @@ class LpcnetAnalysis {
   LpcnetAnalysis(Recipe recipe, const kernels::KernelTable& table)
       : recipe_(recipe), correlator_(recipe, table), tracker_(recipe, table) {
     reset();
+  }
+  // The latest recipe; the network must outlive it.
+  LpcnetAnalysis(const PitchNetwork& network, const kernels::KernelTable& table)
+      : LpcnetAnalysis(Recipe::kLatest, table) {
+    neural_.emplace(network, table);
   }
   void reset() PYVOC_RT;
 
@@ -49,7 +57,8 @@ class LpcnetAnalysis {
   CepstralAnalysis cepstral_;
   PitchCorrelation correlator_;
   PitchTracker tracker_;
-  float window_[kFftSize];  // the previous frame and this one
+  std::optional<NeuralPitch> neural_;  // instead of both
+  float window_[kFftSize];             // the previous frame and this one
   int waiting_;
   float rows_[kSuperframe * kMaxRow];
   float correlation_[kMaxHalves][kMaxPeriod];

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace pyvoc::dsp {
 namespace {
@@ -45,6 +46,12 @@ LpcnetExtractor::LpcnetExtractor(Layout layout, const kernels::KernelTable& tabl
   reset();
 }
 
+LpcnetExtractor::LpcnetExtractor(std::shared_ptr<const PitchNetwork> network,
+                                 const kernels::KernelTable& table)
+    : layout_(Layout::kOpus20), network_(std::move(network)), analysis_(*network_, table) {
+  reset();
+}
+
 std::size_t LpcnetExtractor::dims() const {
   const bool plain = layout_ == Layout::kLpcnet20 || layout_ == Layout::kOpus20;
   return plain ? kPlainDims : static_cast<std::size_t>(analysis_.row_size());
@@ -84,7 +91,7 @@ std::size_t LpcnetExtractor::push(Span<const float> pcm, float* out) PYVOC_RT {
       const float* source = analysis_.rows() + static_cast<std::size_t>(k) * row;
       float* to = out + written++ * width;
       std::copy(source, source + width, to);
-      if (layout_ == Layout::kOpus20) to[kPitch] = octaves_of(to[kPitch]);
+      if (layout_ == Layout::kOpus20 && !network_) to[kPitch] = octaves_of(to[kPitch]);
     }
   }
   return written;

@@ -7,6 +7,7 @@
 #define PYVOC_DSP_LPCNET_EXTRACTOR_H_
 
 #include <cstddef>
+#include <memory>
 #include <optional>
 #include <string_view>
 
@@ -34,6 +35,9 @@ constexpr const char* kLayoutNames = "lpcnet36, lpcnet20, lpcnet55, opus20";
 class LpcnetExtractor final : public FeatureExtractor {
  public:
   LpcnetExtractor(Layout layout, const kernels::KernelTable& table);
+  // Layout opus20 with the pitch of a network, where the other constructor's has that of the search
+  // in LPCNet's.
+  LpcnetExtractor(std::shared_ptr<const PitchNetwork> network, const kernels::KernelTable& table);
 
   Layout layout() const { return layout_; }
   std::size_t sample_rate() const override { return kSampleRate; }
@@ -49,6 +53,7 @@ class LpcnetExtractor final : public FeatureExtractor {
 
  private:
   Layout layout_;
+  std::shared_ptr<const PitchNetwork> network_;  // or null
   LpcnetAnalysis analysis_;
   float frame_[kFrame];
   int filled_;

@@ -24,18 +24,15 @@ float dot(const float* x, int n) PYVOC_RT {
 }  // namespace
 
 void PitchCorrelation::reset() PYVOC_RT {
-  std::memset(input_, 0, sizeof input_);
+  residual_.reset();
   std::memset(excitation_, 0, sizeof excitation_);
   std::memset(window_energy_, 0, sizeof window_energy_);
   filtered_ = 0.0f;
 }
 
-void PitchCorrelation::residual(const float* aligned, const float* lpc) PYVOC_RT {
+void PitchCorrelation::excite(const float* aligned, const float* lpc) PYVOC_RT {
   float sum[kFrame];
-  std::copy(aligned, aligned + kFrame, input_ + kLpcOrder);
-  kernels_->fir_f32(input_ + kLpcOrder, lpc, kLpcOrder, kFrame, sum);
-  std::copy(input_ + kFrame, input_ + kFrame + kLpcOrder, input_);
-
+  residual_.frame(aligned, lpc, sum);
   std::copy(excitation_ + kFrame, excitation_ + kFrame + kMaxPeriod, excitation_);
   float* fresh = excitation_ + kMaxPeriod;
   if (recipe_ == Recipe::kLatest) {
@@ -70,7 +67,7 @@ void PitchCorrelation::lagged_norms(const float* energy, float (*norm)[kMaxPerio
 
 void PitchCorrelation::frame(const float* aligned, const float* lpc,
                              float (*correlation)[kMaxPeriod], float* energy) PYVOC_RT {
-  residual(aligned, lpc);
+  excite(aligned, lpc);
   if (recipe_ == Recipe::k2019) {
     // Window energies belong to a position, not to a lag: 160 are new per frame.
     std::copy(window_energy_ + kFrame, window_energy_ + kFrame + kMaxPeriod, window_energy_);

@@ -6,12 +6,11 @@
 #define PYVOC_DSP_PITCH_CORRELATION_H_
 
 #include "base/realtime.h"
-#include "dsp/lpc_cepstrum.h"
+#include "dsp/lpc_residual.h"
 #include "kernels/table.h"
 
 namespace pyvoc::dsp {
 
-constexpr int kFrame = 160;  // samples per 10 ms frame
 constexpr int kHalfFrame = 80;
 constexpr int kMaxPeriod = 256;  // samples
 constexpr int kMinPeriod = 32;
@@ -26,7 +25,7 @@ enum class Recipe {
 class PitchCorrelation {
  public:
   PitchCorrelation(Recipe recipe, const kernels::KernelTable& table)
-      : recipe_(recipe), kernels_(&table) {
+      : recipe_(recipe), kernels_(&table), residual_(table) {
     reset();
   }
   void reset() PYVOC_RT;
@@ -37,12 +36,12 @@ class PitchCorrelation {
              float* energy) PYVOC_RT;
 
  private:
-  void residual(const float* aligned, const float* lpc) PYVOC_RT;
+  void excite(const float* aligned, const float* lpc) PYVOC_RT;
   void lagged_norms(const float* energy, float (*norm)[kMaxPeriod]) const PYVOC_RT;
 
   Recipe recipe_;
   const kernels::KernelTable* kernels_;
-  float input_[kLpcOrder + kFrame];           // the last 16 inputs, then this frame
+  LpcResidual residual_;
   float filtered_;                            // the last residual
   float excitation_[kMaxPeriod + kFrame];     // 256 samples of history, then this frame
   float window_energy_[kMaxPeriod + kFrame];  // 2019: of the 80 samples from each position on

@@ -1,4 +1,4 @@
-// What the packed weights of every family begin with, and the layer that several of them have.
+// What the packed weights of every family begin with.
 #ifndef PYVOC_MODELS_PACKED_WEIGHTS_H_
 #define PYVOC_MODELS_PACKED_WEIGHTS_H_
 
@@ -6,7 +6,7 @@
 
 #include "base/arena.h"
 #include "models/vocoder.h"
-#include "nn/linear.h"
+#include "nn/dense_layer.h"
 
 namespace pyvoc::models {
 
@@ -15,10 +15,7 @@ struct PackedWeights {
   std::vector<PlanEntry> plan;
 };
 
-struct DenseLayer {
-  nn::Linear matrix;
-  const float* bias = nullptr;  // [outputs]
-};
+using nn::DenseLayer;
 
 }  // namespace pyvoc::models
 #endif  // PYVOC_MODELS_PACKED_WEIGHTS_H_

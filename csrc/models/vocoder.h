@@ -19,6 +19,10 @@
 #include "models/activations.h"
 #include "models/timed.h"
 
+namespace pyvoc::dsp {
+struct PitchNetwork;
+}
+
 namespace pyvoc::models {
 
 struct VocoderInfo {
@@ -102,6 +106,10 @@ class Vocoder {
   virtual const VocoderInfo& info() const PYVOC_RT = 0;
   virtual const std::vector<PlanEntry>& plan() const = 0;
   virtual std::size_t packed_bytes() const = 0;
+
+  // What tells the pitch in the model's features when they are extracted; null: the extractor of
+  // its layout can do that itself.
+  virtual const dsp::PitchNetwork* pitch_network() const { return nullptr; }
 
   // May throw std::bad_alloc or std::system_error.
   virtual std::unique_ptr<Session> open(const SessionSettings& settings) const = 0;

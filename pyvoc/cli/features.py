@@ -30,6 +30,7 @@ from pyvoc.files.failures import Failures, look_first
 from pyvoc.files.features import LAYOUTS, Extractor, read_pcm, save, too_short
 from pyvoc.files.listing import Found, find
 from pyvoc.files.outputs import check_outputs, create_folder
+from pyvoc.runtime.model import load
 
 __all__ = ["LENGTHS", "add_parser", "run"]
 
@@ -85,7 +86,12 @@ def add_parser(subparsers: Any) -> None:
     kind.add_argument(
         "--recipe", choices=list(RECIPES), help="mel frames [frames, bands] of a preset"
     )
-    kind.add_argument("--layout", choices=list(LAYOUTS), help="default: lpcnet36")
+    kind.add_argument(
+        "--layout",
+        choices=list(LAYOUTS),
+        help="default: lpcnet36; opus20 has the pitch that LPCNet's estimator finds, -m of a model "
+        "with a network for the pitch that of the network",
+    )
     add_pcm(parser)
     add_strict(parser)
     add_keep_going(parser)
@@ -264,13 +270,14 @@ def _suffix(args: argparse.Namespace, extractor: Extractor) -> str:
 
 
 def _open(args: argparse.Namespace) -> Extractor:
-    """The extractor that the options ask for; of a model, the metadata alone is read."""
+    """The extractor that the options ask for; of a model that reads mel frames, the metadata
+    alone is read."""
     if args.model is None:
         return Extractor(args.layout, recipe=args.recipe)
     source = voices.resolve(args.model)
     metadata = read_metadata(source)
     recipe = mels.recipe_in(metadata, source=source)
-    return Extractor(recipe=recipe) if recipe else Extractor(mels.layout_in(metadata))
+    return Extractor(recipe=recipe) if recipe else Extractor(model=load(source))
 
 
 def run(args: argparse.Namespace) -> int:

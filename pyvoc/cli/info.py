@@ -141,6 +141,13 @@ def _feature_lines(report: dict[str, Any]) -> list[str]:
     return lines
 
 
+def _pitch_lines(report: dict[str, Any]) -> list[str]:
+    if report["mel"] is not None:
+        return []
+    how = "the model's own network" if report["pitch_network"] else "LPCNet's estimator"
+    return [f"  features of audio: pitch by {how}"]
+
+
 def _model_lines(report: dict[str, Any]) -> list[str]:
     tensors = report["tensors"]
     count = tensors if isinstance(tensors, int) else len(tensors)
@@ -151,6 +158,7 @@ def _model_lines(report: dict[str, Any]) -> list[str]:
         f"  {report['sample_rate']} Hz, {report['hop_length']} samples per frame, features "
         f"{report['feature_layout']} (the first {report['feature_dims']} of "
         f"{report['layout_dims']} floats)",
+        *_pitch_lines(report),
         f"  look-ahead {report['lookahead_frames']} frames: latency {report['latency_samples']} "
         f"samples, {1000 * report['latency_samples'] / report['sample_rate']:.0f} ms",
         "  metadata",

@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
     report = quantize(
         source,
         args.output,
-        load_utterances(names, model.info),
+        load_utterances(names, model),
         names=[f"'{name}'" for name in names],
         min_snr_db=args.min_snr,
         float_share=args.float_share,

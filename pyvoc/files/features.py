@@ -93,12 +93,14 @@ class Extractor:
     Parameters
     ----------
     layout
-        ``lpcnet36`` (the default), ``lpcnet20`` or ``lpcnet55``.
+        ``lpcnet36`` (the default), ``lpcnet20``, ``lpcnet55``, or ``opus20`` with the pitch that
+        LPCNet's estimator finds.
     recipe
         Mel frames instead: a recipe, or the name of a preset (``nvidia``, ``descript``,
         ``fatchord``).
     model
-        A loaded model: the features that it reads.
+        A loaded model: the features that it reads, the pitch by its own network where it brings
+        one (`ModelInfo.pitch_network`).
 
     Raises
     ------

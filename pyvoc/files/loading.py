@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,9 @@ from pyvoc.errors import AudioError, Error, FeatureError
 from pyvoc.files import audio, features, mels
 from pyvoc.files.audio import AUDIO_SUFFIXES
 from pyvoc.files.layouts import find_layout
-from pyvoc.runtime.info import ModelInfo
+
+if TYPE_CHECKING:
+    from pyvoc.runtime.model import Model
 
 __all__ = ["load_audio", "load_draws", "load_input"]
 
@@ -22,7 +24,7 @@ Float32 = npt.NDArray[np.float32]
 
 def load_input(
     path: str | os.PathLike[str],
-    info: ModelInfo,
+    model: Model,
     *,
     layout: str | None,
     pcm_rate: int | None = None,
@@ -34,8 +36,8 @@ def load_input(
     ----------
     path
         Audio is told by its suffix; everything else is a feature file.
-    info
-        Of the model, whose layout audio is extracted in.
+    model
+        Audio is brought to the features that it reads, by its own extractor.
     layout
         Of a feature file; None: recognised, or the model's where a file does not tell
         (`pyvoc.files.layouts.Layout.octaves`).
@@ -48,12 +50,13 @@ def load_input(
         As :func:`pyvoc.features.load`, :func:`pyvoc.mels.load` and
         :func:`pyvoc.features.read_pcm`.
     """
+    info = model.info
     is_audio = Path(path).suffix.lower() in AUDIO_SUFFIXES
     if layout is not None and layout != info.feature_layout and (is_audio or info.mel is not None):
         what = "audio" if is_audio else "a feature file"
         raise FeatureError(f"'{path}' is {what}: the model's layout is {info.feature_layout}")
     if is_audio:
-        return load_audio(path, info, pcm_rate=pcm_rate, pcm_channels=pcm_channels)
+        return load_audio(path, model, pcm_rate=pcm_rate, pcm_channels=pcm_channels)
     if info.mel is not None:
         return mels.load(path, bands=info.layout_dims)
     mine = features.LAYOUTS.get(info.feature_layout)
@@ -69,7 +72,7 @@ def load_input(
 
 def load_audio(
     source: audio.Source,
-    info: ModelInfo,
+    model: Model,
     *,
     pcm_rate: int | None = None,
     pcm_channels: int | None = None,
@@ -81,21 +84,20 @@ def load_audio(
     Error
         As :func:`pyvoc.audio.read` and :func:`pyvoc.features.extract`.
     """
+    mel = model.info.mel
     samples: npt.NDArray[np.int16] | Float32
-    if info.mel is None:
+    if mel is None:
         samples = features.read_pcm(source, pcm_rate=pcm_rate, pcm_channels=pcm_channels)
-        kind: dict[str, Any] = {"layout": info.feature_layout}
     else:
         samples, _ = audio.read(
             source,
-            rate=info.mel.sample_rate,
-            band=info.mel.fmax,
+            rate=mel.sample_rate,
+            band=mel.fmax,
             pcm_rate=pcm_rate,
             pcm_channels=pcm_channels,
         )
-        kind = {"recipe": info.mel}
     try:
-        return features.extract(samples, **kind)
+        return features.extract(samples, model=model)
     except AudioError as error:
         raise AudioError(f"{audio.name_of(source)}: {error}") from error
 

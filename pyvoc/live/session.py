@@ -182,7 +182,7 @@ class Session:
         if opt.source is None:
             return None, info.sample_rate
         if opt.source_is_features:
-            rows = load_input(opt.source, info, layout=None)
+            rows = load_input(opt.source, self._model, layout=None)
             return np.ascontiguousarray(rows), info.sample_rate
         return audio.read(opt.source)
 

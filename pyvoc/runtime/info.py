@@ -39,6 +39,9 @@ class ModelInfo:
         Numbers per sample of :meth:`Model.predict`.
     prime_samples, prime_frames
         What :meth:`Stream.prime` wants; 0: the model cannot go on where a signal ended.
+    pitch_network
+        The file brings a network for the pitch in features that are extracted from audio;
+        otherwise the search of the layout's extractor finds it.
     mel
         How the mel frames that the model reads are computed; None for other features.
     """
@@ -57,5 +60,6 @@ class ModelInfo:
     distribution_size: int
     prime_samples: int = 0
     prime_frames: int = 0
+    pitch_network: bool = False
     mel: MelRecipe | None = None
     noise_channels: tuple[int, ...] = ()

@@ -56,6 +56,7 @@ class Model:
             distribution_size=native.distribution_size,
             prime_samples=native.prime_samples,
             prime_frames=native.prime_frames,
+            pitch_network=native.pitch_network,
             mel=self._mel(path) if native.feature_layout == LAYOUT else None,
             noise_channels=self._noise_channels(native.architecture),
         )

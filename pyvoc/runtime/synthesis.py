@@ -187,9 +187,7 @@ def from_files(
     done: list[tuple[str, str]] = []
 
     def load(name: str) -> Float32:
-        rows = load_input(
-            name, model.info, layout=layout, pcm_rate=pcm_rate, pcm_channels=pcm_channels
-        )
+        rows = load_input(name, model, layout=layout, pcm_rate=pcm_rate, pcm_channels=pcm_channels)
         _check(model, rows, given)
         suspect(name, rows, model.info)
         return rows
@@ -300,7 +298,7 @@ def suspect(name: str, rows: Float32, info: ModelInfo) -> None:
     )
 
 
-def load_utterances(names: Sequence[str], info: ModelInfo) -> list[Float32]:
+def load_utterances(names: Sequence[str], model: Model) -> list[Float32]:
     """The features of several files as a model reads them, mels of another recipe doubted.
 
     Raises
@@ -311,8 +309,8 @@ def load_utterances(names: Sequence[str], info: ModelInfo) -> list[Float32]:
     found = []
     for name in names:
         with Failures().attempt(name):  # which names the file
-            rows = as_frames(load_input(name, info, layout=None), info)
-            suspect(name, rows, info)
+            rows = as_frames(load_input(name, model, layout=None), model.info)
+            suspect(name, rows, model.info)
             found.append(rows)
     return found
 
@@ -388,7 +386,7 @@ def from_stream(
                     f"standard input is audio: the model's layout is {info.feature_layout}"
                 )
             whole = rest_of(source, first)
-            rows = load_audio(whole, info, pcm_rate=pcm_rate, pcm_channels=pcm_channels)
+            rows = load_audio(whole, model, pcm_rate=pcm_rate, pcm_channels=pcm_channels)
             name, pieces = info.feature_layout, iter([rows])
         else:
             kind = rows_of(info, layout)

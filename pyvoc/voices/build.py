@@ -183,7 +183,7 @@ def _wanted(recipe: Recipe) -> str:
 def _quantized(model: Path, calibrate: Sequence[str]) -> tuple[Path, str]:
     """The int8 form, after listening."""
     names = expand(list(calibrate))
-    utterances = load_utterances(names, pyvoc.load(model).info)
+    utterances = load_utterances(names, pyvoc.load(model))
     small = model.with_name(f"int8-{model.name}")
     report = quantize(
         model, small, utterances, names=[f"'{name}'" for name in names], min_snr_db=MIN_SNR_DB

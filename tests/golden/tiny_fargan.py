@@ -7,7 +7,7 @@ conditioning, so the audio is a noise that the features move.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +20,11 @@ Draw = Callable[..., Array]
 
 @dataclass(frozen=True)
 class TinyFargan:
-    """Sizes by the symbols of the spec."""
+    """Sizes by the symbols of the spec; `pitch`: those of the network for the pitch, if any."""
 
     seed: int
     sizes: tuple[tuple[str, int], ...]
+    pitch: tuple[tuple[str, int], ...] = ()
 
     @property
     def settings(self) -> FarganSettings:
@@ -31,14 +32,23 @@ class TinyFargan:
 
 
 SYMBOLS = ("P", "C", "D", "S", "A", "N1", "N2", "N3", "K")
-EVEN = TinyFargan(31, tuple(zip(SYMBOLS, (4, 8, 16, 8, 24, 24, 16, 16, 16), strict=True)))
-ODD = TinyFargan(32, tuple(zip(SYMBOLS, (3, 5, 7, 5, 9, 13, 7, 3, 6), strict=True)))
+PITCH_SYMBOLS = ("I", "J", "H", "V", "G")
+EVEN = TinyFargan(
+    31,
+    tuple(zip(SYMBOLS, (4, 8, 16, 8, 24, 24, 16, 16, 16), strict=True)),
+    tuple(zip(PITCH_SYMBOLS, (16, 8, 2, 16, 16), strict=True)),
+)
+ODD = TinyFargan(
+    32,
+    tuple(zip(SYMBOLS, (3, 5, 7, 5, 9, 13, 7, 3, 6), strict=True)),
+    tuple(zip(PITCH_SYMBOLS, (5, 3, 3, 7, 9), strict=True)),
+)
 
 MODELS = {
     "even.f32": (EVEN, "f32"),
     "even.bf16": (EVEN, "bf16"),
     "even.int8": (EVEN, "int8"),
-    "odd.f32": (ODD, "f32"),
+    "odd.f32": (replace(ODD, pitch=()), "f32"),
     "odd.int8": (ODD, "int8"),
 }
 
@@ -46,7 +56,7 @@ MODELS = {
 def make(tiny: TinyFargan, draw: Draw) -> dict[str, Array]:
     """The float tensors of a tiny model by their names in the spec."""
     sizes = dict(tiny.sizes)
-    told = {
+    told: dict[str, tuple[int, ...]] = {
         "embed_pitch.weight": (224, sizes["P"]),
         "cond.dense1.weight": (sizes["C"], 0),
         "cond.conv.weight": (sizes["D"], 0),
@@ -55,6 +65,15 @@ def make(tiny: TinyFargan, draw: Draw) -> dict[str, Array]:
         **{f"gru{k}.weight_hh": (3 * sizes[f"N{k}"], sizes[f"N{k}"]) for k in (1, 2, 3)},
         "skip.gate.weight": (sizes["K"], sizes["K"]),
     }
+    if tiny.pitch:
+        pitch = dict(tiny.pitch)
+        told |= {
+            "pitch.phases1.weight": (pitch["I"], 88),
+            "pitch.phases2.weight": (pitch["J"], pitch["I"]),
+            "pitch.conv1.weight": (pitch["H"], 1, 3, 3),
+            "pitch.down.weight": (pitch["V"], 0),
+            "pitch.gru.weight_hh": (3 * pitch["G"], pitch["G"]),
+        }
     layout = FARGAN.layout(told, {})
     found = {}
     for spec in layout.tensors:

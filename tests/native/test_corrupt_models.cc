@@ -201,6 +201,24 @@ void run_forward(const pyvoc_model* model, const pyvoc_model_info& info,
   for (double x : log_dets) ASSERT_TRUE(std::isfinite(x)) << what;
 }
 
+// The features that the model's own network has a say in: finite, and the pitch one of a period.
+void run_pitch_network(const pyvoc_model* model, const std::string& what) {
+  constexpr std::size_t kHop = 160, kFrames = 6, kDims = 20, kPitch = 18;
+  std::vector<float> pcm(kFrames * kHop), rows(kFrames * kDims);
+  for (std::size_t i = 0; i < pcm.size(); ++i) pcm[i] = i < 320 ? 0.0f : 0.01f * (i % 73);
+  pyvoc_extractor* extractor = nullptr;
+  ASSERT_EQ(pyvoc_extractor_open_for_model(model, &extractor), PYVOC_OK) << what;
+  std::size_t written = 0;
+  EXPECT_EQ(pyvoc_extractor_push(extractor, pcm.data(), pcm.size(), rows.data(), kFrames, &written),
+            PYVOC_OK);
+  EXPECT_EQ(written, kFrames) << what;
+  for (float x : rows) ASSERT_TRUE(std::isfinite(x)) << what;
+  for (std::size_t k = 0; k < kFrames; ++k) {
+    ASSERT_LE(std::fabs(rows[k * kDims + kPitch]), 1.5f) << what;
+  }
+  pyvoc_extractor_close(extractor);
+}
+
 // What the model makes of a few plausible frames: fails the test when it is not finite samples.
 void run_model(pyvoc_model* model, const std::string& what) {
   pyvoc_model_info info = {};
@@ -225,6 +243,7 @@ void run_model(pyvoc_model* model, const std::string& what) {
   }
   pyvoc_stream_close(stream);
   if (info.flows != 0) run_forward(model, info, features, what);
+  if (info.pitch_network != 0) run_pitch_network(model, what);
 }
 
 TEST(CorruptModels, MutationsNeverHarmTheRuntime) {

@@ -98,6 +98,7 @@ typedef struct pyvoc_model_info {
   uint32_t latency_samples;   /* pyvoc_stream_latency_samples with the model's own look-ahead */
   uint32_t prime_samples;     /* that pyvoc_stream_prime wants; 0: the model cannot */
   uint32_t prime_frames;      /* the same */
+  uint32_t pitch_network;     /* 1: it brings a network for the pitch in features of audio */
 } pyvoc_model_info;
 
 /* Loads a pyvoc GGUF model; the file is mapped, checked and packed for this machine. */
@@ -288,7 +289,8 @@ typedef struct pyvoc_extractor_info {
 } pyvoc_extractor_info;
 
 /* layout: "lpcnet36" (xiph/LPCNet latest, 36 floats), "lpcnet20" (its first 20), "lpcnet55"
- * (2019), "opus20" (FARGAN: as lpcnet20, the pitch in octaves), or the mel frames of "mel-nvidia"
+ * (2019), "opus20" (FARGAN: as lpcnet20, the pitch in octaves; a model with a pitch_network has
+ * better ones, pyvoc_extractor_open_for_model), or the mel frames of "mel-nvidia"
  * (Tacotron 2, WaveGlow, MelGAN: 22050 Hz, 80 bands, natural logarithm), "mel-descript"
  * (melgan-neurips: log10, up to 11025 Hz), "mel-fatchord" (WaveRNN: hop 275, decibels mapped to
  * 0..1) or "mel-hifigan" (HiFi-GAN: as "mel-nvidia", but each frame's centre is half a hop

@@ -2,6 +2,7 @@
 #ifndef PYVOC_MODELS_FARGAN_CONFIG_H_
 #define PYVOC_MODELS_FARGAN_CONFIG_H_
 
+#include <optional>
 #include <string>
 
 #include "base/status.h"
@@ -24,6 +25,10 @@ constexpr int kGrus = 3;
 constexpr int kGates = kGrus + 1;  // of the pitch prediction
 constexpr float kPreemphasis = 0.85f;
 
+struct PitchSizes {  // of the network that tells the pitch of features
+  int phases1 = 0, phases2 = 0, channels = 0, down = 0, gru = 0;
+};
+
 struct Config {
   std::string precision;
   int pitch_dims = 0;                  // P
@@ -31,6 +36,7 @@ struct Config {
   int fwc = 0;                         // A
   int gru[kGrus] = {};                 // N1, N2, N3
   int skip = 0;                        // K
+  std::optional<PitchSizes> pitch;     // a file may be without
 
   int subframe_inputs() const { return cond + kPrediction + kSubframe; }  // X
   int gru_inputs(int k) const { return (k == 0 ? fwc : gru[k - 1]) + 2 * kSubframe; }

@@ -17,6 +17,9 @@ class Fargan final : public Loaded<Config, Weights> {
   std::unique_ptr<Session> open(const SessionSettings& /*settings*/) const override {
     return start();
   }
+  const dsp::PitchNetwork* pitch_network() const override {
+    return weights_.pitch ? &*weights_.pitch : nullptr;
+  }
   void run(Session* const* sessions, const int* at, float* const* samples, int count,
            std::size_t n) const PYVOC_RT override;
 

@@ -17,6 +17,10 @@ class Loader final : public LoaderOf<Config, Weights> {
   struct Gru {
     nn::LinearSource input, recurrent, gate;
   };
+  struct Biased {
+    nn::LinearSource matrix;
+    const float* bias = nullptr;
+  };
 
   nn::LinearSource floats(const std::string& name, int rows, int cols, bool bf16 = false) {
     nn::LinearSource source;
@@ -53,8 +57,30 @@ class Loader final : public LoaderOf<Config, Weights> {
     }
     skip_ = matrix("skip.weight", k, c_.skip_inputs());
     skip_gate_ = matrix("skip.gate.weight", k, k);
+    if (c_.pitch) gather_pitch(*c_.pitch);
     w_.integer = count_int8("of the network");
     out_ = floats("out.weight", kSubframe, k, true);
+  }
+
+  Biased biased(const std::string& name, int rows, int cols) {
+    return {matrix(name + ".weight", rows, cols), tensors_.f32(name + ".bias", {size(rows)})};
+  }
+
+  void gather_pitch(const PitchSizes& p) {
+    constexpr std::size_t kTaps = dsp::kPitchTaps;
+    const int n = 3 * p.gru;
+    phases1_ = biased("pitch.phases1", p.phases1, dsp::kPhaseFeatures);
+    phases2_ = biased("pitch.phases2", p.phases2, p.phases1);
+    conv1_ = tensors_.f32("pitch.conv1.weight", {size(p.channels), 1, kTaps, kTaps});
+    conv1_bias_ = tensors_.f32("pitch.conv1.bias", {size(p.channels)});
+    conv2_ = tensors_.f32("pitch.conv2.weight", {1, size(p.channels), kTaps, kTaps});
+    conv2_bias_ = tensors_.f32("pitch.conv2.bias", {1});
+    down_ = biased("pitch.down", p.down, dsp::kPitchLags + p.phases2);
+    pitch_input_ = matrix("pitch.gru.weight_ih", n, p.down, 3);
+    pitch_gru_.recurrent = matrix("pitch.gru.weight_hh", n, p.gru, 3);
+    pitch_gru_.bias_ih = tensors_.f32("pitch.gru.bias_ih", {size(n)});
+    pitch_gru_.bias_hh = tensors_.f32("pitch.gru.bias_hh", {size(n)});
+    classes_ = biased("pitch.out", dsp::kPitchClasses, p.gru);
   }
 
   // A layer whose bias is `bias` [outputs], or 0, and what its int8 product needs.
@@ -94,6 +120,35 @@ class Loader final : public LoaderOf<Config, Weights> {
     w_.skip.layer = dense("skip", skip_);
     w_.skip.gate = dense("skip.gate", skip_gate_);
     w_.out = dense("out", out_);
+    if (c_.pitch) pack_pitch(c_.pitch->channels);
+  }
+
+  DenseLayer dense(const std::string& name, const Biased& layer) {
+    return dense(name, layer.matrix, pack_floats(layer.bias, layer.matrix.rows));
+  }
+
+  // A convolution's weights with its biases behind them.
+  const float* pack_conv(const float* weights, int n, const float* biases, int outputs) {
+    float* to = arena_.allocate<float>(size(n + outputs));
+    std::memcpy(to, weights, sizeof(float) * size(n));
+    std::memcpy(to + n, biases, sizeof(float) * size(outputs));
+    return to;
+  }
+
+  void pack_pitch(int channels) {
+    const int weights = dsp::kPitchTaps * dsp::kPitchTaps * channels;
+    dsp::PitchNetwork net;
+    net.phases1 = dense("pitch.phases1", phases1_);
+    net.phases2 = dense("pitch.phases2", phases2_);
+    net.channels = channels;
+    net.conv1 = pack_conv(conv1_, weights, conv1_bias_, channels);
+    net.conv2 = pack_conv(conv2_, weights, conv2_bias_, 1);
+    net.down = dense("pitch.down", down_);
+    net.gru = pack_gru("pitch.gru.hidden", pitch_gru_);
+    if (!status_.ok()) return;
+    net.input = dense("pitch.gru.input", pitch_input_, net.gru.input_bias());
+    net.out = dense("pitch.out", classes_);
+    w_.pitch = net;
   }
 
   const float* embed_pitch_ = nullptr;
@@ -101,6 +156,11 @@ class Loader final : public LoaderOf<Config, Weights> {
       out_;
   const float *gain_bias_ = nullptr, *pitch_gates_bias_ = nullptr;
   Gru gru_[kGrus];
+  Biased phases1_, phases2_, down_, classes_;
+  const float *conv1_ = nullptr, *conv1_bias_ = nullptr;
+  const float *conv2_ = nullptr, *conv2_bias_ = nullptr;
+  nn::LinearSource pitch_input_;
+  nn::GruSource pitch_gru_;
 };
 
 }  // namespace

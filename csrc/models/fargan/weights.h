@@ -2,6 +2,9 @@
 #ifndef PYVOC_MODELS_FARGAN_WEIGHTS_H_
 #define PYVOC_MODELS_FARGAN_WEIGHTS_H_
 
+#include <optional>
+
+#include "dsp/pitch_network.h"
 #include "models/fargan/config.h"
 #include "models/packed_weights.h"
 #include "nn/gru.h"
@@ -28,6 +31,7 @@ struct Weights : PackedWeights {
   GatedLayer fwc, skip;
   GruLayer gru[kGrus];
   DenseLayer out;  // of floats at every precision
+  std::optional<dsp::PitchNetwork> pitch;
 };
 
 // Lists everything that is missing, unexpected or misshapen in one message. May throw bad_alloc.

@@ -13,6 +13,7 @@ from pyvoc.convert.layers import Layers
 from pyvoc.convert.settings import NO_SETTINGS, Settings
 from pyvoc.convert.tensors import NamedTensors
 from pyvoc.convert.tree import levels
+from pyvoc.families.fargan.exported import NO_PITCH
 from pyvoc.families.fargan.names import LAYERS, find_prefix
 from pyvoc.families.fargan.shapes import check_shapes
 from pyvoc.families.fargan.spec import FARGAN, FarganSettings
@@ -83,13 +84,13 @@ def convert_fargan(
     problems = layers.problems + check_shapes(found)
     if problems:
         raise_problems(str(path), problems)
-    notes = (f"{others} tensors that are not the network's were left out",) if others else ()
+    left = (f"{others} tensors that are not the network's were left out",) if others else ()
     return Checkpoint(
         FARGAN,
         found,
         FarganSettings().metadata(),
         f"opus.{container}",
-        notes=notes,
+        notes=(*left, NO_PITCH),
         rate_from="the network",
     )
 

@@ -1,4 +1,5 @@
-"""FARGAN from the arrays that upstream exports to C: float layers, and int8 ones with scales.
+"""FARGAN from the arrays that upstream exports to C: float layers, and int8 ones with scales; and,
+where they are there, those of the network that tells the pitch in its features.
 
 An export names no sizes. Those of a layer are told by the lengths of its arrays, outputs by its
 scales or biases.
@@ -15,7 +16,16 @@ import numpy as np
 from pyvoc.container.base import raise_problems
 from pyvoc.container.tensors import AnyArray
 from pyvoc.convert.checkpoint import Checkpoint
-from pyvoc.families.fargan.names import LAYERS, PREFIXES, Layer, reordered
+from pyvoc.families.fargan.names import (
+    LAYERS,
+    LEAVES,
+    PITCH_ARRAYS,
+    PITCH_CONVOLUTIONS,
+    PITCH_LAYERS,
+    PREFIXES,
+    Layer,
+    reordered,
+)
 from pyvoc.families.fargan.shapes import check_shapes
 from pyvoc.families.fargan.spec import FARGAN, PERIODS, FarganSettings
 from pyvoc.quant import Quantized
@@ -24,7 +34,11 @@ _TILE = (8, 4)
 """Outputs and inputs that lie together in an int8 array."""
 _UNIT = np.float32(127)
 """An exported scale is that of the sums of weights and activations in steps of 1/127."""
-_LEAVES = ("weights_float", "weights_int8", "scale", "subias", "bias")
+NO_PITCH = (
+    "there is no network for the pitch (Opus's dnn/pitchdnn_data.c): features of audio get theirs "
+    "from LPCNet's estimator, which is worse"
+)
+"""A note of a checkpoint."""
 
 
 def read_arrays(
@@ -55,13 +69,16 @@ def read_arrays(
     """
     reader = _Reader(arrays)
     found: dict[str, AnyArray] = {}
-    for layer in LAYERS:
+    pitch = not PITCH_ARRAYS.isdisjoint(arrays)
+    for layer in (*LAYERS, *PITCH_LAYERS) if pitch else LAYERS:
         matrix = reader.matrix(layer)
         if matrix is not None:
             found[layer.ours] = matrix
-        if layer.bias is not None and (bias := reader.floats(f"{layer.exported}_bias")) is not None:
+        if layer.bias is not None and (bias := reader.bias(layer)) is not None:
             found[layer.bias] = bias
-    known = {f"{layer.exported}_{leaf}" for layer in LAYERS for leaf in _LEAVES}
+    for ours, name in PITCH_CONVOLUTIONS.items() if pitch else ():
+        found |= reader.convolution(ours, name)
+    known = {f"{layer.exported}_{leaf}" for layer in LAYERS for leaf in LEAVES}
     reader.problems += [
         f"array '{name}' is unexpected"
         for name in arrays
@@ -76,6 +93,7 @@ def read_arrays(
         FarganSettings().metadata(),
         f"{format}.{'int8' if reader.kept else 'float'}",
         kept=reader.kept,
+        notes=() if pitch else (NO_PITCH,),
         file=file,
         rate_from="the network",
     )
@@ -105,7 +123,22 @@ class _Reader:
         inputs_first = self._split(f"{layer.exported}_weights_float", flat.ravel(), -outputs)
         if inputs_first is None:
             return None
-        return self._ordered(layer, inputs_first.T)
+        return self._ordered(layer, inputs_first.T)[: layer.outputs]
+
+    def bias(self, layer: Layer) -> AnyArray | None:
+        """A layer's bias [outputs], gates in our order."""
+        flat = self.floats(f"{layer.exported}_bias")
+        return None if flat is None else self._ordered(layer, flat)[: layer.outputs]
+
+    def convolution(self, ours: str, name: str) -> dict[str, AnyArray]:
+        """Weights [outputs, inputs, 3, 3] and bias of a convolution over frames and lags."""
+        weight, bias = self.floats(f"{name}_weight_float"), self.floats(f"{name}_bias")
+        if weight is None or bias is None:
+            return {}
+        rows = self._split(f"{name}_weight_float", weight, 9 * max(len(bias), 1))
+        if rows is None:
+            return {}
+        return {f"{ours}.weight": weight.reshape(len(bias), -1, 3, 3), f"{ours}.bias": bias}
 
     def _outputs(self, layer: Layer, flat: AnyArray) -> int | None:
         """How many outputs a float layer has, from its bias or scale; a GRU's, from its size."""
@@ -145,7 +178,10 @@ class _Reader:
         columns = len(q) // rows
         tiles = q.reshape(rows // _TILE[0], columns // _TILE[1], *_TILE)
         matrix = tiles.transpose(0, 2, 1, 3).reshape(rows, columns)
-        kept = Quantized(self._ordered(layer, matrix), self._ordered(layer, scale * _UNIT))
+        kept = Quantized(
+            self._ordered(layer, matrix)[: layer.outputs],
+            self._ordered(layer, scale * _UNIT)[: layer.outputs],
+        )
         self.kept[layer.ours] = kept
         real: AnyArray = kept.to_float()
         return real

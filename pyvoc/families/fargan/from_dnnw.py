@@ -13,7 +13,7 @@ from pyvoc.convert.checkpoint import Checkpoint
 from pyvoc.convert.dnnw import TYPE_NAMES, parse_blob
 from pyvoc.errors import Error, ModelError
 from pyvoc.families.fargan.exported import read_arrays
-from pyvoc.families.fargan.names import PREFIXES
+from pyvoc.families.fargan.names import PREFIXES, wanted
 
 _TYPES = {0: "<f4", 3: "i1"}
 
@@ -27,7 +27,7 @@ def holds(path: str | os.PathLike[str]) -> bool:
 
 
 def read_dnnw(path: str | os.PathLike[str]) -> Checkpoint:
-    """Read a weight blob that has FARGAN among its networks.
+    """Read a weight blob that has FARGAN among its networks, and perhaps PitchDNN.
 
     Raises
     ------
@@ -40,7 +40,7 @@ def read_dnnw(path: str | os.PathLike[str]) -> Checkpoint:
     arrays: dict[str, AnyArray] = {}
     problems = []
     for name, record in parse_blob(_read(path), str(path)).items():
-        if not name.startswith(PREFIXES):
+        if not wanted(name):
             continue
         dtype = _TYPES.get(record.kind)
         if dtype is None or len(record.data) % np.dtype(dtype).itemsize:

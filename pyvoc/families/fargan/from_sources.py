@@ -7,12 +7,14 @@ import re
 
 from pyvoc.convert.checkpoint import Checkpoint
 from pyvoc.convert.csource import parse_arrays
-from pyvoc.convert.sourcetree import find
+from pyvoc.convert.sourcetree import Found, find
 from pyvoc.errors import Error, ModelError
 from pyvoc.families.fargan.exported import read_arrays
-from pyvoc.families.fargan.names import PREFIXES
+from pyvoc.families.fargan.names import wanted
 
 INSIDE = "dnn/fargan_data.c"
+PITCH = "pitchdnn_data.c"
+"""Beside it: the network that tells the pitch in FARGAN's features."""
 _MARK = re.compile(rb"\bconst\s+\w+\s+(?:cond|sig)_net_\w+\s*\[")
 
 
@@ -31,7 +33,8 @@ def read_sources(path: str | os.PathLike[str]) -> Checkpoint:
     Parameters
     ----------
     path
-        The folder of a source tree, its ``.tar.gz`` or ``.tar.xz``, or ``dnn/fargan_data.c``.
+        The folder of a source tree, its ``.tar.gz`` or ``.tar.xz``, or ``dnn/fargan_data.c``. The
+        network for the pitch is taken from ``pitchdnn_data.c`` beside it.
 
     Raises
     ------
@@ -44,5 +47,15 @@ def read_sources(path: str | os.PathLike[str]) -> Checkpoint:
     found = find(path, INSIDE)
     if found is None:
         raise ModelError(f"{path}: has no {INSIDE}, expected the sources of Opus 1.5 or later")
-    arrays = parse_arrays(found.data, found.name, wanted=lambda name: name.startswith(PREFIXES))
+    arrays = parse_arrays(found.data, found.name, wanted=wanted)
+    pitch = _pitch_beside(path, found)
+    if pitch is not None:
+        arrays |= parse_arrays(pitch.data, pitch.name, wanted=wanted)
     return read_arrays(arrays, source=found.name, format="opus-c", file=found.file)
+
+
+def _pitch_beside(path: str | os.PathLike[str], found: Found) -> Found | None:
+    if found.name != str(found.file):  # in an archive
+        return find(path, f"dnn/{PITCH}")
+    beside = found.file.with_name(PITCH)
+    return find(beside, "") if beside.is_file() else None

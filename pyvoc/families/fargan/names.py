@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from pyvoc.container.tensors import AnyArray
+from pyvoc.families.fargan.spec import CLASSES
 
 
 @dataclass(frozen=True)
@@ -24,13 +25,16 @@ class Layer:
     ours
         Of the spec.
     torch
-        Entry of a checkpoint, without ``.weight`` where the layer has other leaves.
+        Entry of a checkpoint, without ``.weight`` where the layer has other leaves; empty where
+        checkpoints of FARGAN have none.
     exported
         What its exported arrays' names begin with.
     gates
         Three gates, which an export has in the order z, r, h.
     bias
         The spec's, where the layer has one.
+    outputs
+        How many are read, from the first; None: all.
     """
 
     ours: str
@@ -38,6 +42,7 @@ class Layer:
     exported: str
     gates: bool = False
     bias: str | None = None
+    outputs: int | None = None
 
 
 def _layer(ours: str, torch: str, bias: str | None = None) -> Layer:
@@ -71,6 +76,38 @@ LAYERS = (
 )
 PREFIXES = ("cond_net_", "sig_net_")
 """Of the exported arrays."""
+
+
+def _pitch(ours: str, exported: str, outputs: int | None = None) -> Layer:
+    name = f"pitch.{ours}"
+    return Layer(f"{name}.weight", "", exported, bias=f"{name}.bias", outputs=outputs)
+
+
+PITCH_LAYERS = (
+    _pitch("phases1", "dense_if_upsampler_1"),
+    _pitch("phases2", "dense_if_upsampler_2"),
+    _pitch("down", "dense_downsampler"),
+    Layer("pitch.gru.weight_ih", "", "gru_1_input", gates=True, bias="pitch.gru.bias_ih"),
+    Layer("pitch.gru.weight_hh", "", "gru_1_recurrent", gates=True, bias="pitch.gru.bias_hh"),
+    _pitch("out", "dense_final_upsampler", CLASSES),
+)
+"""Of the network for the pitch (PitchDNN), a network of its own."""
+PITCH_CONVOLUTIONS = {"pitch.conv1": "conv2d_1", "pitch.conv2": "conv2d_2"}
+"""Its layers of ``weight_float`` [outputs, inputs, frames, lags]."""
+LEAVES = ("weights_float", "weights_int8", "scale", "subias", "bias")
+PITCH_ARRAYS = frozenset(
+    [f"{layer.exported}_{leaf}" for layer in PITCH_LAYERS for leaf in LEAVES]
+    + [f"{name}_weight_float" for name in PITCH_CONVOLUTIONS.values()]
+    + [f"{name}_bias" for name in PITCH_CONVOLUTIONS.values()]
+)
+"""Exported arrays that may belong to it."""
+
+
+def wanted(name: str) -> bool:
+    """Whether an exported array is FARGAN's or that network's."""
+    return name.startswith(PREFIXES) or name in PITCH_ARRAYS
+
+
 MARK = re.compile(r"(?P<prefix>(?:.*\.)?)sig_net\.fwc0\.conv\..+")
 """What only this network has in a checkpoint."""
 

@@ -38,6 +38,15 @@ PREDICTION = SUBFRAME + 4
 TAPS = 3
 """Frames that the conditioning's convolution reads."""
 MAX_SIZE = 1024
+PITCH = "pitch."
+"""What the names of the optional network for the pitch begin with."""
+PHASES = 88
+"""Phases' advances and levels of 30 bins: what it hears of a spectrum."""
+LAGS = 224
+"""Periods whose correlations it hears."""
+CLASSES = 180
+"""Pitches that it tells apart."""
+MAX_CHANNELS = 16
 
 _MATRIX = (F32, BF16, I8)
 _OUT = (F32, BF16, F32)
@@ -70,6 +79,28 @@ TENSORS = (
     *(TensorSpec(name, shape, _MATRIX, int8=_ANY_SCALE) for name, shape in _LAYERS),
     TensorSpec("out.weight", (SUBFRAME, "K"), _OUT),
 )
+_PITCH_LAYERS = (
+    ("pitch.phases1.weight", ("I", PHASES)),
+    ("pitch.phases2.weight", ("J", "I")),
+    ("pitch.down.weight", ("V", "224+J")),
+    ("pitch.gru.weight_ih", ("3G", "V")),
+    ("pitch.gru.weight_hh", ("3G", "G")),
+    ("pitch.out.weight", (CLASSES, "G")),
+)
+PITCH_TENSORS = (
+    *(TensorSpec(name, shape, _MATRIX, int8=_ANY_SCALE) for name, shape in _PITCH_LAYERS),
+    TensorSpec("pitch.phases1.bias", ("I",)),
+    TensorSpec("pitch.phases2.bias", ("J",)),
+    TensorSpec("pitch.conv1.weight", ("H", 1, 3, 3)),
+    TensorSpec("pitch.conv1.bias", ("H",)),
+    TensorSpec("pitch.conv2.weight", (1, "H", 3, 3)),
+    TensorSpec("pitch.conv2.bias", (1,)),
+    TensorSpec("pitch.down.bias", ("V",)),
+    TensorSpec("pitch.gru.bias_ih", ("3G",)),
+    TensorSpec("pitch.gru.bias_hh", ("3G",)),
+    TensorSpec("pitch.out.bias", (CLASSES,)),
+)
+"""All or none of them."""
 
 METADATA = (
     MetadataSpec("pyvoc.features.layout", str, values=(LAYOUT,)),
@@ -107,16 +138,25 @@ _SIZES = {
     "N2": ("gru2.weight_hh", "GRU 2"),
     "N3": ("gru3.weight_hh", "GRU 3"),
     "K": ("skip.gate.weight", "the layer that gathers"),
+    "I": ("pitch.phases1.weight", "the pitch network's first layer"),
+    "J": ("pitch.phases2.weight", "the pitch network's second layer"),
+    "H": ("pitch.conv1.weight", "the pitch network's convolution"),
+    "V": ("pitch.down.weight", "the pitch network's layer before its GRU"),
+    "G": ("pitch.gru.weight_hh", "the pitch network's GRU"),
 }
 """Symbol -> the tensor that tells it, and what it is the size of."""
-_AXIS = {"C": 0, "D": 0}
+_AXIS = dict.fromkeys(("C", "D", "I", "J", "H", "V"), 0)
+_MOST = {"H": MAX_CHANNELS}
 
 
 def derived_dimensions(base: Mapping[str, int]) -> dict[str, int]:
     """The dimensions that `TENSORS` uses, from those of `_SIZES` that are known."""
     dims = dict(base)
     both = 2 * SUBFRAME
-    for symbol, times in (("C", TAPS), ("N1", 3), ("N2", 3), ("N3", 3), ("S", SUBFRAMES)):
+    for symbol, times in (
+        *(("C", TAPS), ("S", SUBFRAMES)),
+        *((gru, 3) for gru in ("N1", "N2", "N3", "G")),
+    ):
         if symbol in base:
             dims[f"{times}{symbol}"] = times * base[symbol]
     if "P" in base:
@@ -126,6 +166,8 @@ def derived_dimensions(base: Mapping[str, int]) -> dict[str, int]:
     for symbol in ("A", "N1", "N2"):
         if symbol in base:
             dims[f"{symbol}+80"] = base[symbol] + both
+    if "J" in base:
+        dims["224+J"] = LAGS + base["J"]
     gathered = ("N1", "N2", "N3", "A")
     if all(symbol in base for symbol in gathered):
         dims["N1+N2+N3+A+80"] = sum(base[symbol] for symbol in gathered) + both
@@ -133,16 +175,20 @@ def derived_dimensions(base: Mapping[str, int]) -> dict[str, int]:
 
 
 def _layout(shapes: Shapes, metadata: Mapping[str, Scalar]) -> Layout:
-    wanted = {symbol: (name, _AXIS.get(symbol, 1), 2) for symbol, (name, _) in _SIZES.items()}
-    return Layout(TENSORS, derived_dimensions(read_dims(shapes, wanted)))
+    wanted = {
+        symbol: (name, _AXIS.get(symbol, 1), 4 if symbol == "H" else 2)
+        for symbol, (name, _) in _SIZES.items()
+    }
+    pitch = PITCH_TENSORS if any(name.startswith(PITCH) for name in shapes) else ()
+    return Layout(TENSORS + pitch, derived_dimensions(read_dims(shapes, wanted)))
 
 
 def size_problems(dims: Dims) -> list[str]:
     """Sentences about sizes that no runtime can take."""
     return [
-        f"{what} has size {dims[symbol]}, expected 1 to {MAX_SIZE}"
+        f"{what} has size {dims[symbol]}, expected 1 to {_MOST.get(symbol, MAX_SIZE)}"
         for symbol, (_, what) in _SIZES.items()
-        if not 0 < dims.get(symbol, 1) <= MAX_SIZE
+        if not 0 < dims.get(symbol, 1) <= _MOST.get(symbol, MAX_SIZE)
     ]
 
 

@@ -144,7 +144,7 @@ def score(model: Model, pcm: npt.NDArray[np.int16]) -> Score:
     AudioError
         Too short.
     """
-    rows = features.extract(pcm, layout=model.info.feature_layout)
+    rows = features.extract(pcm, model=model)
     excitation = quantise(frame_signal(pcm, len(rows)), predictors(model, rows))
     heard = (deemphasise(excitation.heard) / 32768.0).astype(np.float32)
     nats = np.empty(len(excitation.codes), np.float32)

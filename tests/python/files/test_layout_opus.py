@@ -28,16 +28,16 @@ def test_a_file_is_what_the_model_reads(suffix: str, tmp_path: Path) -> None:
     rows = features_for(model, 5)
     path = saved(tmp_path, rows, suffix)
     for layout in (None, "opus20"):
-        np.testing.assert_array_equal(load_input(path, model.info, layout=layout), rows)
+        np.testing.assert_array_equal(load_input(path, model, layout=layout), rows)
     assert features.load(path).shape == (5, 20)  # by itself it is lpcnet20
 
 
 def test_said_to_be_of_another_unit(tmp_path: Path) -> None:
     path = saved(tmp_path, features_for(voice(MODEL), 5))
     with pytest.raises(FeatureError, match=r"lpcnet20, whose pitch has another unit .* opus20"):
-        load_input(path, voice(MODEL).info, layout="lpcnet20")
+        load_input(path, voice(MODEL), layout="lpcnet20")
     with pytest.raises(FeatureError, match=r"opus20, whose pitch has another unit .* lpcnet36"):
-        load_input(path, voice(TREE).info, layout="opus20")
+        load_input(path, voice(TREE), layout="opus20")
 
 
 def test_a_pitch_that_no_period_has(tmp_path: Path) -> None:
@@ -46,7 +46,7 @@ def test_a_pitch_that_no_period_has(tmp_path: Path) -> None:
     rows[2, 18] = 2.5
     path = saved(tmp_path, rows)
     with pytest.raises(FeatureError, match=r"as opus20, pitch \(column 18\) spans"):
-        load_input(path, voice(MODEL).info, layout=None)
+        load_input(path, voice(MODEL), layout=None)
 
 
 def test_no_unit_is_taken_for_the_other() -> None:

@@ -26,7 +26,7 @@ LAYERS = {
     "backends": {"base", "kernels", "backends"},
     "nn": {"base", "kernels", "backends", "nn"},
     "training": {"base", "kernels", "training"},
-    "dsp": {"base", "kernels", "dsp"},
+    "dsp": {"base", "kernels", "backends", "nn", "dsp"},
     "io": {"base", "io"},
     "models": {"base", "kernels", "backends", "nn", "dsp", "io", "models"},
     "api": {"base", "kernels", "backends", "nn", "dsp", "io", "models", "api", "pyvoc"},

@@ -4,7 +4,8 @@
 
 LPCNet's inputs: `features` [frames, dims]; optionally `pcm` (teacher-forced signal, -1..1) and
 `draws`. Outputs: `frames_*` of the condition network, `steps_*` teacher-forced, `samples` of a free
-run. WaveRNN: `features`, `pcm`; `predicted` and `samples`. WaveGlow: `features`, `pcm`; `noise`,
+run. FARGAN's network for the pitch: `phases`, `correlations`, `pcm`; `logits` and `features`.
+WaveRNN: `features`, `pcm`; `predicted` and `samples`. WaveGlow: `features`, `pcm`; `noise`,
 what left first first. Else: any number of feature arrays, for NAME perhaps `draws_NAME` (flat); the
 samples of each, under its name.
 """
@@ -53,6 +54,11 @@ def main(model_path: str, source: str, target: str) -> None:
     if model.info.architecture == "waveglow" and "pcm" in given:
         noise = model.forward(given["features"], given["pcm"]).z
         np.savez(target, noise=np.concatenate(noise[::-1]))
+        return
+    if "phases" in given:
+        logits = testing.pitch_logits(model._native, given["phases"], given["correlations"])
+        rows = pyvoc.features.extract(given["pcm"], model=model)
+        np.savez(target, logits=logits, features=rows)
         return
     if model.info.architecture != "lpcnet":
         draws = {name: given.pop(f"draws_{name}", None) for name in list(given)}

@@ -8,16 +8,28 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fargan_files import BLOB, FILES, FLOAT, GOLDEN, blob, exported, state_dict, upstream_int8
+from fargan_files import (
+    BLOB,
+    FILES,
+    FLOAT,
+    GOLDEN,
+    blob,
+    exported,
+    state_dict,
+    upstream_int8,
+    upstream_model,
+)
 from lpcnet_files import Upstream, write_blob
 from torch_files import save_zip
 
+import pyvoc
 from pyvoc.container import read_container
 from pyvoc.convert import convert
 from pyvoc.convert.describe import describe
 from pyvoc.convert.detect import detect
 from pyvoc.errors import Error, ModelError, OptionError
-from pyvoc.families.fargan.names import LAYERS
+from pyvoc.families.fargan.exported import NO_PITCH
+from pyvoc.families.fargan.names import LAYERS, PITCH_ARRAYS, PITCH_LAYERS, reordered
 from pyvoc.families.fargan.spec import FARGAN
 from pyvoc.quant import decode
 
@@ -41,17 +53,25 @@ def c_text(arrays: Arrays) -> str:
     return "\n".join(lines)
 
 
+def files(arrays: Arrays) -> dict[str, str]:
+    """As upstream divides them: each network has a file, that for the pitch too."""
+    pitch = {name: array for name, array in arrays.items() if name in PITCH_ARRAYS}
+    rest = {name: array for name, array in arrays.items() if name not in pitch}
+    found = {"README": "x", "dnn/fargan_data.c": c_text(rest)}
+    return found | ({"dnn/pitchdnn_data.c": c_text(pitch)} if pitch else {})
+
+
 def tree(folder: Path, arrays: Arrays) -> Path:
     (folder / "opus" / "dnn").mkdir(parents=True)
-    (folder / "opus" / "dnn" / "fargan_data.c").write_text(c_text(arrays))
-    (folder / "opus" / "README").write_text("x")
+    for name, text in files(arrays).items():
+        (folder / "opus" / name).write_text(text)
     return folder / "opus"
 
 
 def archive(folder: Path, arrays: Arrays, kind: str = "gz") -> Path:
     path = folder / "some.tar"  # recognised by content
     with tarfile.open(path, f"w:{kind}") as tar:
-        for name, text in (("README", "x"), ("dnn/fargan_data.c", c_text(arrays))):
+        for name, text in files(arrays).items():
             member = tarfile.TarInfo(f"opus-1.6.1/{name}")
             member.size = len(text)
             tar.addfile(member, io.BytesIO(text.encode()))
@@ -81,6 +101,15 @@ def test_float_arrays(how: str, tmp_path: Path) -> None:
     for name, array in FILES.arrays().items():
         np.testing.assert_array_equal(found[name], array.astype("<f4"), err_msg=name)
     assert len(str(container.metadata["pyvoc.source.sha256"])) == 64
+    assert pyvoc.load(tmp_path / "m.gguf").info.pitch_network and not made.notes
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_without_the_network_for_the_pitch(how: str, tmp_path: Path) -> None:
+    path = wrapped(how, tmp_path, exported("odd.f32"))
+    made = convert(path, tmp_path / "m.gguf")
+    assert made.notes == (NO_PITCH,)
+    assert not pyvoc.load(tmp_path / "m.gguf").info.pitch_network
 
 
 @pytest.mark.parametrize("how", ["blob", "gz"])
@@ -99,6 +128,9 @@ def test_int8_arrays_stay_as_they_are(how: str, tmp_path: Path) -> None:
         np.testing.assert_array_equal(container.tensors[layer.ours].data, wanted.q)
         scale = container.tensors[f"{layer.ours}.scale"].data
         np.testing.assert_allclose(scale, wanted.scale, rtol=1e-6)
+    for layer in PITCH_LAYERS:
+        wanted = upstream_int8("even.f32", layer)
+        np.testing.assert_array_equal(container.tensors[layer.ours].data, wanted.q)
 
 
 def test_a_training_checkpoint(tmp_path: Path) -> None:
@@ -108,8 +140,10 @@ def test_a_training_checkpoint(tmp_path: Path) -> None:
     made = convert(path, tmp_path / "m.gguf")
     assert made.format == "opus.torch" and made.sample_rate == 16000
     found = decode(FARGAN, read_container(tmp_path / "m.gguf"))
-    for name, array in FILES.arrays().items():
-        np.testing.assert_allclose(found[name], array, rtol=1e-5, atol=1e-7, err_msg=name)
+    for name, array in found.items():
+        expected = FILES.arrays()[name]
+        np.testing.assert_allclose(array, expected, rtol=1e-5, atol=1e-7, err_msg=name)
+    assert "out.weight" in found and made.notes == (NO_PITCH,)
     assert describe(path)["family"] == "FARGAN"
 
 
@@ -142,6 +176,18 @@ def broken(change: str) -> Arrays:
         arrays["sig_net_fwc0_conv_scale"] = np.zeros(24, "<f4")
     elif change == "shape":
         arrays["sig_net_gru2_glu_gate_weights_int8"] = np.zeros(16 * 24, "i1")
+    elif change == "pitch missing":
+        del arrays["gru_1_recurrent_scale"], arrays["conv2d_2_bias"]
+    elif change == "pitch size":
+        arrays["conv2d_1_weight_float"] = np.zeros(20, "<f4")
+    elif change == "pitch shape":
+        arrays["dense_if_upsampler_2_weights_int8"] = np.zeros(8 * 24, "i1")
+    elif change == "pitch outputs":
+        for leaf, n in (("weights_int8", 176 * 16), ("scale", 176), ("bias", 176)):
+            name = f"dense_final_upsampler_{leaf}"
+            arrays[name] = arrays[name][:n]
+    elif change == "pitch nan":
+        arrays["gru_1_input_bias"][5] = np.inf
     return arrays
 
 
@@ -155,6 +201,11 @@ def broken(change: str) -> Arrays:
         ("bias", "fwc0_conv_bias' is not zero"),
         ("scale", "fwc0_conv_scale' has scales that are not positive"),
         ("shape", r"'gru2.gate.weight' would have shape \[16, 24\], expected \[16, 16\]"),
+        ("pitch missing", r"2 problems:.*gru_1_recurrent_scale' is m.*conv2d_2_bias' is missing"),
+        ("pitch size", "conv2d_1_weight_float' has 20 values, expected a multiple of 18"),
+        ("pitch shape", r"'pitch.phases2.weight' would have shape \[8, 24\], expected \[8, 16\]"),
+        ("pitch outputs", r"'pitch.out.weight' would have shape \[176, 16\], expected \[180, 16\]"),
+        ("pitch nan", "gru_1_input_bias' has values that are NaN"),
     ],
 )
 def test_refused(change: str, message: str, tmp_path: Path) -> None:
@@ -180,6 +231,11 @@ def test_refused_in_c(tmp_path: Path) -> None:
             convert(path, tmp_path / "m.gguf")
     with pytest.raises(OptionError, match="leave no choice"):
         convert(path, tmp_path / "m.gguf", rate=8000)
+    pitch = file.with_name("pitchdnn_data.c")
+    file.write_text(text)
+    pitch.write_text(pitch.read_text().replace("conv2d_1_bias[2]", "conv2d_1_bias[3]"))
+    with pytest.raises(ModelError, match=rf"{pitch}: (?s:.*)conv2d_1_bias' has 2 numbers"):
+        convert(path, tmp_path / "m.gguf")
     file.unlink()
     with pytest.raises(ModelError, match="is a folder, expected"):
         convert(path, tmp_path / "m.gguf")
@@ -216,3 +272,23 @@ def test_upstreams_blob(tmp_path: Path) -> None:
         z, r, n = np.split(q.T, 3) if layer.gates else (q.T[:0], q.T[:0], q.T)
         np.testing.assert_array_equal(found.kept[layer.ours].q, np.concatenate([r, z, n]))
     assert convert(BLOB, tmp_path / "m.gguf", precision="int8").bytes < 900_000
+
+
+@pytest.mark.skipif(not BLOB.exists(), reason="no golden data")
+def test_upstreams_network_for_the_pitch(tmp_path: Path) -> None:
+    with np.load(GOLDEN / "pitchdnn_weights.npz") as file:
+        expected = dict(file)
+    container = read_container(upstream_model(tmp_path, "int8"))
+    for layer in PITCH_LAYERS:
+        q = expected[f"{layer.exported}_weights_int8"].T
+        scale = expected[f"{layer.exported}_scale"] * np.float32(127)
+        bias = expected[f"{layer.exported}_bias"]
+        if layer.gates:
+            q, scale, bias = (reordered(a) for a in (q, scale, bias))
+        rows = slice(layer.outputs)
+        np.testing.assert_array_equal(container.tensors[layer.ours].data, q[rows])
+        np.testing.assert_array_equal(container.tensors[f"{layer.ours}.scale"].data, scale[rows])
+        np.testing.assert_array_equal(container.tensors[str(layer.bias)].data, bias[rows])
+    for ours, theirs in (("pitch.conv1", "conv2d_1"), ("pitch.conv2", "conv2d_2")):
+        found = container.tensors[f"{ours}.weight"].data
+        np.testing.assert_array_equal(found, expected[f"{theirs}_weight_float"])
