@@ -18,13 +18,19 @@ inline void correlate_blocks(const float* x, const float* y, std::int32_t n, flo
   for (int b = 0; b < kBlocks; ++b) store(out + 16 * b, acc[b]);
 }
 
-inline void correlate_f32(const float* x, const float* y, std::int32_t n, std::int32_t lags,
-                          float* out) noexcept {
-  constexpr int kBlocks = correlation_blocks();
+// As many blocks at a time as there are, then half as many: one alone waits for its own sums.
+template <int kBlocks>
+inline void correlate_lags(const float* x, const float* y, std::int32_t n, std::int32_t lags,
+                           float* out) {
   std::int32_t l = 0;
   for (; l + 16 * kBlocks <= lags; l += 16 * kBlocks)
     correlate_blocks<kBlocks>(x, y + l, n, out + l);
-  for (; l < lags; l += 16) correlate_blocks<1>(x, y + l, n, out + l);
+  if constexpr (kBlocks > 1) correlate_lags<kBlocks / 2>(x, y + l, n, lags - l, out + l);
+}
+
+inline void correlate_f32(const float* x, const float* y, std::int32_t n, std::int32_t lags,
+                          float* out) noexcept {
+  correlate_lags<correlation_blocks()>(x, y, n, lags, out);
 }
 
 inline void fir_f32(const float* x, const float* taps, std::int32_t n_taps, std::int32_t n,
