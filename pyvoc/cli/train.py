@@ -28,9 +28,12 @@ examples:
   pyvoc train lpcnet --model-dir run1 --resume                 (all else as it was)
   pyvoc train lpcnet --features features.f32 --data data.u8 --batch-size 16 --epochs 120
   pyvoc train lpcnet --data wavs/ --finetune voice.gguf --lr 1e-4 --epochs 1 --start-epoch 121
+  pyvoc train hifigan --data LJSpeech-1.1/wavs --config config_v1.json      (upstream's settings)
+  pyvoc train hifigan --data wavs/ --mels gta/ --finetune g_02500000 --epochs 100
   torchrun --nproc-per-node 4 -m pyvoc train lpcnet --data wavs/ --batch-size 64
 
-Settings come from the defaults, overlaid by --config, overlaid by flags. See docs/training.md.
+Settings come from the model's defaults, overlaid by --config, overlaid by flags. See
+docs/training.md.
 """
 
 
@@ -62,6 +65,10 @@ _FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
         "data.features",
         {"metavar": "FILE.f32", "help": "features of pyvoc dump-data, where --data is its PCM"},
     ),
+    "--mels": (
+        "data.mels",
+        {"metavar": "DIR", "help": "mels made elsewhere, beside the recordings of --data"},
+    ),
     "--validation": (
         "data.validation",
         {"metavar": "PATH", "help": "held-out audio: folder or list"},
@@ -80,22 +87,22 @@ _FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "--finetune": (
         "finetune",
-        {"metavar": "FILE", "help": "start from a GGUF, an upstream .h5 or a checkpoint of ours"},
+        {"metavar": "FILE", "help": "start from a GGUF, a checkpoint of upstream's or of ours"},
     ),
     "--batch-size": (
         "batch_size",
-        {**_INT, "help": "rows of a step, over all processes (default: 16)"},
+        {**_INT, "help": "rows of a step, over all processes"},
     ),
-    "--epochs": ("epochs", {**_INT, "help": "default: 120"}),
+    "--epochs": ("epochs", {**_INT, "help": "how many are trained"}),
     "--steps-per-epoch": ("steps_per_epoch", {**_INT, "help": "default: what the data has"}),
     "--start-epoch": (
         "start_epoch",
         {**_INT, "help": "number of the first epoch: shifts counters and schedules (default: 1)"},
     ),
-    "--lr": ("lr", {**_FLOAT, "help": "learning rate at the start (default: 0.001)"}),
+    "--lr": ("lr", {**_FLOAT, "help": "learning rate at the start"}),
     "--schedule": (
         "schedule",
-        {"choices": ("decay", "cosine", "constant"), "help": "of the learning rate"},
+        {"choices": ("decay", "cosine", "epochs", "constant"), "help": "of the learning rate"},
     ),
     "--warmup-steps": ("warmup_steps", {**_INT, "help": "steps of rising learning rate"}),
     "--clip-grad": (

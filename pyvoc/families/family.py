@@ -171,6 +171,11 @@ class Family:
         file's, and ``to_arrays()``; ``infer`` of one from mel to audio is what synthesis computes.
     trainer
         ``build(config) -> (Task, Data)`` for `pyvoc.train`.
+    training
+        Settings of a run (`pyvoc.train.TrainConfig`) whose defaults are others for this family.
+    recipes
+        Settings files of upstream trainers: ``translate(settings, path) -> settings | None``, to
+        ours; None where the file is none of theirs.
     exporter
         A `pyvoc.export.registry.Exporter`.
     not_exported
@@ -196,6 +201,8 @@ class Family:
     calibrated: bool = False
     network: str | None = None
     trainer: str | None = None
+    training: Mapping[str, Any] = field(default_factory=dict)
+    recipes: str | None = None
     exporter: str | None = None
     not_exported: str = ""
     likelihood: str | None = None

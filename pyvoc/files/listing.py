@@ -12,7 +12,10 @@ from pyvoc.errors import AudioError, Error
 from pyvoc.files.audio import AUDIO_SUFFIXES
 from pyvoc.files.doubts import doubt
 
-__all__ = ["Found", "expand", "find", "in_folder", "in_list"]
+__all__ = ["LIST_SUFFIXES", "Found", "expand", "find", "in_folder", "in_list"]
+
+LIST_SUFFIXES = frozenset({".txt", ".csv"})
+"""Of lists of files."""
 
 _COMPANION = "._"
 """What macOS puts before the name of a file that holds another one's attributes."""
@@ -134,8 +137,16 @@ def _walk(folder: Path) -> list[Path]:
     return files
 
 
+_BESIDE = ("", "wavs", "wav")
+"""Folders beside a list where corpora keep what it names."""
+
+
 def in_list(path: Path) -> list[Path]:
     """The files named in a text file, relative to it; ``#`` starts a comment line.
+
+    What follows a ``|`` is passed over, as in the lists of speech corpora (``NAME|text``). There a
+    name may lack its suffix, and lie in a folder ``wavs`` or ``wav`` beside the list (LJ Speech's
+    ``metadata.csv``).
 
     Raises
     ------
@@ -151,7 +162,22 @@ def in_list(path: Path) -> list[Path]:
     except UnicodeDecodeError as error:
         raise AudioError(f"'{path}' is no list of files: it is not UTF-8 text") from error
     entries = [line.strip() for line in lines]
-    files = [path.parent / entry for entry in entries if entry and not entry.startswith("#")]
+    named = [entry for entry in entries if entry and not entry.startswith("#")]
+    corpus = path.suffix.lower() == ".csv" or any("|" in entry for entry in named)
+    files = [_beside(path.parent, e) if corpus else path.parent / e for e in named]
     if not files:
         raise AudioError(f"'{path}' lists no files")
     return files
+
+
+def _beside(folder: Path, entry: str) -> Path:
+    """The file that a corpus's list means; where there is none, the name as it stands."""
+    name = entry.partition("|")[0].strip()
+    suffixes = [""] if Path(name).suffix.lower() in AUDIO_SUFFIXES else sorted(AUDIO_SUFFIXES)
+    suffixes.sort(key=lambda suffix: suffix != ".wav")
+    for below in _BESIDE:
+        for suffix in suffixes:
+            path = folder / below / f"{name}{suffix}"
+            if path.is_file():
+                return path
+    return folder / name

@@ -22,12 +22,15 @@ import torch
 
 from pyvoc.errors import Error, ModelError
 from pyvoc.files.atomic import atomic_open
-from pyvoc.train.task import State
+from pyvoc.pickles import load_torch
+from pyvoc.train.task import ONLY, State
 
 __all__ = ["Checkpoint", "Folder", "is_checkpoint", "load_into", "parse", "read_bytes", "save"]
 
 FORMAT = "pyvoc.train.checkpoint"
-VERSION = 1
+VERSION = 2
+_ONE_OPTIMIZER = 1
+"""The version in which ``optimizer`` was the state of the only one there could be."""
 _ZIP = b"PK\x03\x04"
 
 
@@ -43,8 +46,9 @@ class Checkpoint:
         Updates done, counted from epoch 1.
     config
         The run's settings.
-    module, optimizer, task
-        Their state dicts; ``task`` is what the module does not hold.
+    module, optimizers, task
+        Their state dicts, those of the optimizers by name; ``task`` is what the module does not
+        hold.
     state
         Carried recurrent state of every row of the global batch.
     progress
@@ -55,7 +59,7 @@ class Checkpoint:
     step: int
     config: dict[str, Any]
     module: dict[str, torch.Tensor]
-    optimizer: dict[str, Any]
+    optimizers: dict[str, dict[str, Any]]
     task: dict[str, Any]
     state: State
     progress: dict[str, Any]
@@ -73,7 +77,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         "format": FORMAT,
         "version": VERSION,
         **{name: getattr(checkpoint, name) for name in ("family", "step", "module")},
-        **{name: getattr(checkpoint, name) for name in ("optimizer", "task", "state", "progress")},
+        **{name: getattr(checkpoint, name) for name in ("optimizers", "task", "state", "progress")},
         "config": json.dumps(checkpoint.config),
     }
     memory = io.BytesIO()  # torch.save straight to a full disk may end the process
@@ -91,12 +95,24 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
 
 
 def is_checkpoint(path: str | os.PathLike[str]) -> bool:
-    """Whether a file looks like a checkpoint of this program, by content."""
+    """Whether a file is a checkpoint of this program, or damaged so that it might be one.
+
+    Raises
+    ------
+    Error
+        The operating system refused to read.
+    """
     try:
         with open(path, "rb") as file:
-            return file.read(4) == _ZIP
+            if file.read(4) != _ZIP:
+                return False
     except OSError as error:
         raise Error(f"cannot read '{path}': {error.strerror}") from error
+    try:
+        found = load_torch(path, select=lambda tree: isinstance(tree, dict) and tree.get("format"))
+    except ModelError:
+        return True
+    return bool(found == FORMAT)
 
 
 def parse(content: bytes, source: str) -> Checkpoint:
@@ -125,15 +141,19 @@ def parse(content: bytes, source: str) -> Checkpoint:
         raise ModelError(f"'{source}' is no readable checkpoint: {error}") from error
     if not isinstance(found, dict) or found.get("format") != FORMAT:
         raise ModelError(f"'{source}' is a PyTorch file, but no checkpoint of pyvoc train")
+    if found.get("version") == _ONE_OPTIMIZER:
+        found = {**found, "version": VERSION, "optimizers": {ONLY: found.get("optimizer")}}
     if found.get("version") != VERSION:
         raise ModelError(
             f"'{source}' has checkpoint version {found.get('version')!r}, expected {VERSION}"
         )
     kinds = {"family": str, "step": int, "config": str}
-    kinds |= dict.fromkeys(("module", "optimizer", "task", "state", "progress"), dict)
+    kinds |= dict.fromkeys(("module", "optimizers", "task", "state", "progress"), dict)
     for name, kind in kinds.items():
         if not isinstance(found.get(name), kind):
             raise ModelError(f"'{source}' is damaged: '{name}' is no {kind.__name__}")
+    if not all(isinstance(state, dict) for state in found["optimizers"].values()):
+        raise ModelError(f"'{source}' is damaged: 'optimizers' holds other things than states")
     for part in ("module", "state"):
         for name, tensor in found[part].items():
             if not isinstance(name, str) or not isinstance(tensor, torch.Tensor):

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from pyvoc import families
 from pyvoc.errors import Error
 from pyvoc.files.atomic import atomic_open
 from pyvoc.train.mapping import from_mapping, read_yaml
@@ -45,7 +46,7 @@ class TrainConfig:
     epochs, steps_per_epoch, start_epoch
         `epochs` epochs are trained, the first of which has number `start_epoch` (from 1); that
         shifts counters, schedules and data. 0 steps per epoch: as many as the data has.
-    lr, schedule, lr_decay, lr_final, warmup_steps
+    lr, schedule, lr_decay, lr_gamma, lr_final, warmup_steps
         Learning rate, see `pyvoc.train.schedule`.
     clip_grad
         Greatest norm of the gradient.
@@ -90,8 +91,9 @@ class TrainConfig:
     steps_per_epoch: int = 0
     start_epoch: int = 1
     lr: float = 1e-3
-    schedule: Literal["decay", "cosine", "constant"] = "decay"
+    schedule: Literal["decay", "cosine", "epochs", "constant"] = "decay"
     lr_decay: float = 5e-5
+    lr_gamma: float = 0.999
     lr_final: float = 0.0
     warmup_steps: int = 0
     clip_grad: float = 0.0
@@ -114,6 +116,17 @@ class TrainConfig:
     enable_tensorboard: bool = False
     use_performance: bool = False
 
+    @classmethod
+    def of(cls, family: str, **values: Any) -> TrainConfig:
+        """Settings with the family's own defaults, as ``pyvoc train`` has them, and `values`.
+
+        Raises
+        ------
+        Error
+            Values are unknown, of the wrong type, out of range or contradict each other.
+        """
+        return from_mapping(cls, {"family": family, **_defaults(family), **values}, "settings")
+
     def __post_init__(self) -> None:
         """Raise ValueError for values that are out of range or contradict each other."""
         at_least: dict[str, float] = dict.fromkeys(_NOT_NEGATIVE, 0)
@@ -122,6 +135,8 @@ class TrainConfig:
             value = getattr(self, name)
             if value < least:
                 raise ValueError(f"'{name}' is {value:g}, expected at least {least:g}")
+        if not 0 < self.lr_gamma <= 1:
+            raise ValueError(f"'lr_gamma' is {self.lr_gamma:g}, expected more than 0, at most 1")
         if not self.lr > 0:
             raise ValueError(f"'lr' is {self.lr:g}, expected more than 0")
         if self.lr_final > self.lr:
@@ -160,6 +175,11 @@ _NOT_NEGATIVE = (
 )
 
 
+def _defaults(family: object) -> Mapping[str, Any]:
+    """What a family has other defaults for; `family` may not be one."""
+    return next((f.training for f in families.everyone() if f.name == family), {})
+
+
 def layered(
     flags: Mapping[str, tuple[Any, str]],
     *,
@@ -167,7 +187,7 @@ def layered(
     stored: Mapping[str, Any] | None = None,
     stored_name: str = "",
 ) -> TrainConfig:
-    """Settings from layers, later ones first: flags, a YAML file, those of a checkpoint, defaults.
+    """Settings from layers: flags, over a file, over those of a checkpoint, over the defaults.
 
     Parameters
     ----------
@@ -175,7 +195,7 @@ def layered(
         Key -> (value, name of the flag). A key with a dot, e.g. ``data.path``, sets one entry of
         ``data`` or ``model``.
     config_file
-        YAML.
+        YAML (or JSON), ours or an upstream trainer's (`pyvoc.families.Family.recipes`).
     stored, stored_name
         Settings of a checkpoint that is continued, and its name for messages.
 
@@ -184,11 +204,14 @@ def layered(
     Error
         Unknown keys, wrong types, contradictory values, naming file and key.
     """
-    merged: dict[str, Any] = {}
-    sources: dict[str, str] = {}
+    named = flags["family"][0] if "family" in flags else None
     layers = [(dict(stored or {}), stored_name)]
     if config_file is not None:
-        layers.append((read_yaml(config_file), config_file))
+        settings = _translated(read_yaml(config_file), named, config_file)
+        named = named or settings.get("family")
+        layers.append((settings, config_file))
+    merged: dict[str, Any] = dict(_defaults(named)) if stored is None else {}
+    sources: dict[str, str] = {}
     for settings, name in layers:
         for key, value in settings.items():
             old = merged.get(key)
@@ -210,6 +233,15 @@ def layered(
         sources[outer] = f"{sources[outer]} and {name}" if inner and outer in sources else name
     where = " and ".join(dict.fromkeys(sources.values())) or "settings"
     return from_mapping(TrainConfig, merged, where, sources=sources)
+
+
+def _translated(settings: dict[str, Any], family: object, path: str) -> dict[str, Any]:
+    """The settings of a file in our terms, where they are those of an upstream trainer."""
+    record = next((f for f in families.everyone() if f.name == family), None)
+    if record is None or record.recipes is None:
+        return settings
+    found: dict[str, Any] | None = record.resolve(record.recipes)(settings, path)
+    return settings if found is None else found
 
 
 _NESTED = ("data", "model")

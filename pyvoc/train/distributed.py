@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 import torch.distributed as dist
@@ -17,6 +17,7 @@ from pyvoc.train.task import State
 
 __all__ = ["Ranks", "local_rank", "local_world_size", "rank"]
 
+_BUCKET = 1 << 23
 _TIMEOUT = datetime.timedelta(hours=2)  # the others wait while rank 0 validates and writes
 
 
@@ -97,12 +98,40 @@ class Ranks:
         share = rows // self.size
         return range(self.rank * share, (self.rank + 1) * share)
 
-    def wrap(self, module: torch.nn.Module) -> torch.nn.Module:
-        """The module with gradients averaged over the processes."""
+    def share(self, module: torch.nn.Module) -> None:
+        """Give every process the weights and buffers that rank 0 has."""
+        if self._joined:
+            with torch.no_grad():
+                for tensor in (*module.parameters(), *module.buffers()):
+                    dist.broadcast(tensor, 0)
+
+    def average(self, parameters: Iterable[torch.nn.Parameter]) -> None:
+        """Average gradients over the processes, some `_BUCKET` numbers at a time.
+
+        A step may have several losses, each with its own parameters and graph: so the gradients
+        are averaged when they are complete, not by hooks that expect one graph.
+        """
         if not self._joined:
-            return module
-        ids = None if self.device.type == "cpu" else [self.device.index]
-        return torch.nn.parallel.DistributedDataParallel(module, device_ids=ids)
+            return
+        bucket: list[torch.Tensor] = []
+        count = 0
+        for gradient in (p.grad for p in parameters if p.grad is not None):
+            if bucket and (count > _BUCKET or gradient.dtype != bucket[0].dtype):
+                self._average(bucket)
+                bucket, count = [], 0
+            bucket.append(gradient)
+            count += gradient.numel()
+        if bucket:
+            self._average(bucket)
+
+    def _average(self, gradients: Sequence[torch.Tensor]) -> None:
+        flat = torch.cat([gradient.reshape(-1) for gradient in gradients])
+        dist.all_reduce(flat)
+        flat /= self.size
+        at = 0
+        for gradient in gradients:
+            gradient.copy_(flat[at : at + gradient.numel()].view_as(gradient))
+            at += gradient.numel()
 
     def sum(self, values: Sequence[float]) -> list[float]:
         """Sums over the processes, the same on each (in double precision, where there is)."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -27,7 +28,7 @@ from pyvoc.train.prefetch import Prefetcher
 from pyvoc.train.publish import Publisher
 from pyvoc.train.schedule import learning_rate
 from pyvoc.train.stop import StopRequest
-from pyvoc.train.task import Data, Task
+from pyvoc.train.task import Data, Loss, Task
 from pyvoc.train.validation import validate
 
 __all__ = ["Trainer"]
@@ -36,14 +37,14 @@ _STOPPED, _OUT_OF_TIME, _DUE = range(3)
 
 
 class Trainer:
-    """One session of a run; the module, the optimizer and the state are loaded already.
+    """One session of a run; the module, the optimizers and the state are loaded already.
 
     Parameters
     ----------
     config, task, data
         What to train.
-    optimizer
-        Over the task's module, on its device.
+    optimizers
+        Over the task's module, on its device, by name; the first one's loss is the run's.
     state
         Carried state of this process's rows, on the device.
     position
@@ -58,23 +59,22 @@ class Trainer:
         task: Task,
         data: Data,
         *,
-        optimizer: torch.optim.Optimizer,
+        optimizers: Mapping[str, torch.optim.Optimizer],
         state: dict[str, torch.Tensor],
         position: Position,
         ranks: Ranks,
         amp: Amp,
     ) -> None:
         self._config, self._task, self._data = config, task, data
-        self._optimizer, self._state, self._position = optimizer, state, position
+        self._optimizers, self._state, self._position = optimizers, state, position
         self._ranks, self._amp = ranks, amp
         self._rows = ranks.slice(config.batch_size)
-        self._wrapped = ranks.wrap(task.module)
-        self._parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        self._first = next(iter(optimizers))
         self._folder = Folder(config.folder, config.keep)
         per_row = int(getattr(data, "samples_per_row", 1))
         self._clock = Clock(config.batch_size * per_row)
         self._saved_at = 0.0
-        self._losses: list[float] = []
+        self._losses: dict[str, list[float]] = {name: [] for name in optimizers}
         self._last_loss: float | None = None
 
     def run(self, log: Log, stop: StopRequest) -> TrainResult:
@@ -98,6 +98,8 @@ class Trainer:
                     figures, flags = self._step(batches, stop)
                     reason = self._reason(stop, flags)
                     progress.update(**figures)
+                    if figures and self._ranks.writes:
+                        self._say_line(progress, figures)
                     if not stop.name and not flags[_STOPPED]:
                         reason = reason or self._validate()
                     if reason or self._due(flags):
@@ -112,52 +114,83 @@ class Trainer:
         begin = time.perf_counter()
         batch = batches.get(position.step)
         waited = time.perf_counter() - begin
-        rate = learning_rate(config, position.step, position.last)
-        for group in self._optimizer.param_groups:
-            group["lr"] = rate * group.get("lr_scale", 1.0)
+        epoch = position.steps_per_epoch
+        rate = learning_rate(config, position.step, position.last, epoch=epoch)
+        for optimizer in self._optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = rate * group.get("lr_scale", 1.0)
         seed_step(config.seed, position.step, ranks.rank)
-        self._optimizer.zero_grad(set_to_none=True)
-        with self._amp.autocast():
-            loss, state, metrics = self._wrapped(batch, self._state)
-        scaler = self._amp.scaler
-        (scaler.scale(loss) if scaler else loss).backward()
-        total, *flags = ranks.sum([float(loss.detach()), *self._flags(stop)])
-        mean = total / ranks.size
-        if not math.isfinite(mean):
-            self._fail(f"loss is {mean}", batch)
-        norm = self._update(batch)
+        metrics: dict[str, torch.Tensor] = {}
+        norms: dict[str, float] = {}
+        losses = self._task.losses(batch, self._state)
+        while True:
+            with self._amp.autocast():
+                loss = next(losses, None)
+            if loss is None:
+                break
+            mean, norms[loss.optimizer], flags = self._minimise(loss, batch, stop)
+            self._losses[loss.optimizer].append(mean)
+            if loss.optimizer == self._first:
+                self._last_loss = mean
+            metrics |= loss.metrics
+            state = loss.state
         position.step += 1
         extra = self._task.after_update(position.step)
         self._state = {name: tensor.detach() for name, tensor in state.items()}
         seconds = time.perf_counter() - begin
         position.seconds += seconds
         self._clock.add(seconds, waited)
-        self._losses.append(mean)
         figures: dict[str, float] = {}
         if position.step % config.log_every == 0 or position.step == position.last:
             names = sorted(metrics)
             sums = ranks.sum([float(metrics[name].detach()) for name in names])
-            figures = {"loss": math.fsum(self._losses) / len(self._losses), "lr": rate}
-            self._losses.clear()
-            figures |= {"grad_norm": norm, "samples_per_s": self._clock.lap()}
+            for name, values in self._losses.items():
+                ending = "" if name == self._first else f"_{name}"
+                figures[f"loss{ending}"] = math.fsum(values) / len(values)
+                figures[f"grad_norm{ending}"] = norms[name]
+                values.clear()
+            figures |= {"lr": rate, "samples_per_s": self._clock.lap()}
             figures |= {name: value / ranks.size for name, value in zip(names, sums, strict=True)}
             figures |= {name: float(value) for name, value in extra.items()}
             self._log.write("step", position.step, epoch=position.epoch, **figures)
-        self._last_loss = mean
         return figures, flags
 
-    def _update(self, batch: dict[str, torch.Tensor]) -> float:
+    def _minimise(
+        self, loss: Loss, batch: dict[str, torch.Tensor], stop: StopRequest
+    ) -> tuple[float, float, list[float]]:
+        """One loss's update: its mean over the processes, the gradient's norm, the flags."""
+        ranks, scaler, optimizer = self._ranks, self._amp.scaler, self._optimizers[loss.optimizer]
+        optimizer.zero_grad(set_to_none=True)
+        torch.autograd.backward(scaler.scale(loss.value) if scaler else loss.value)
+        total, *flags = ranks.sum([float(loss.value.detach()), *self._flags(stop)])
+        mean = total / ranks.size
+        if not math.isfinite(mean):
+            self._fail(f"{self._named(loss)} is {mean}", batch, loss)
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        ranks.average(parameters)
+        return mean, self._update(loss, optimizer, parameters, batch), flags
+
+    def _named(self, loss: Loss) -> str:
+        return "loss" if len(self._optimizers) == 1 else f"{loss.optimizer}'s loss"
+
+    def _update(
+        self,
+        loss: Loss,
+        optimizer: torch.optim.Optimizer,
+        parameters: list[torch.nn.Parameter],
+        batch: dict[str, torch.Tensor],
+    ) -> float:
         """Clip, check and apply the gradients; their norm."""
-        scaler, optimizer = self._amp.scaler, self._optimizer
+        scaler = self._amp.scaler
         if scaler:
             scaler.unscale_(optimizer)
-        gradients = [p.grad for p in self._parameters if p.grad is not None]
+        gradients = [p.grad for p in parameters if p.grad is not None]
         total = torch.nn.utils.get_total_norm(gradients)
         norm = float(total)
         if not math.isfinite(norm) and not scaler:
-            self._fail(f"gradient's norm is {norm}", batch)
+            self._fail(f"gradient's norm of the {self._named(loss)} is {norm}", batch, loss)
         if self._config.clip_grad:
-            torch.nn.utils.clip_grads_with_norm_(self._parameters, self._config.clip_grad, total)
+            torch.nn.utils.clip_grads_with_norm_(parameters, self._config.clip_grad, total)
         if scaler:
             scaler.step(optimizer)  # leaves the update out when a gradient overflowed
             scaler.update()
@@ -234,7 +267,7 @@ class Trainer:
             step=position.step,
             config=json.loads(self._config.to_json()),
             module=self._task.module.state_dict(),
-            optimizer=self._optimizer.state_dict(),
+            optimizers={name: o.state_dict() for name, o in self._optimizers.items()},
             task=self._task.state_dict(),
             state=self._ranks.gather_rows(self._state),
             progress=progress,
@@ -252,12 +285,14 @@ class Trainer:
                 self._publisher.publish(path, checkpoint.step)
         self._position.checkpoint = str(path)
 
-    def _fail(self, what: str, batch: dict[str, torch.Tensor] | None) -> None:
+    def _fail(
+        self, what: str, batch: dict[str, torch.Tensor] | None, loss: Loss | None = None
+    ) -> None:
         """Stop because of NaN or infinity; the files are as the last checkpoint left them."""
         number = self._position.step + (batch is not None)
         where = f"step {number}"
-        if batch is not None:
-            bad = self._bad_rows(batch)
+        if batch is not None and loss is not None:
+            bad = self._bad_rows(batch, loss.optimizer)
             listed = f"0 to {self._config.batch_size - 1}"
             if bad:
                 listed = ", ".join(map(str, bad[:10])) + (", ..." if len(bad) > 10 else "")
@@ -270,21 +305,30 @@ class Trainer:
             f"training stopped: the {what} ({where}); {last}. Try a smaller lr, or clip_grad"
         )
 
-    def _bad_rows(self, batch: dict[str, torch.Tensor]) -> list[int]:
+    def _bad_rows(self, batch: dict[str, torch.Tensor], optimizer: str) -> list[int]:
         """Rows of the global batch whose loss alone is not finite; every process must call it."""
         bad = [0.0] * self._config.batch_size
         for index, row in enumerate(self._rows):
             one = slice(index, index + 1)
             try:
                 with torch.no_grad(), self._amp.autocast():
-                    loss, _, _ = self._task.module(
+                    losses = self._task.losses(
                         {name: tensor[one] for name, tensor in batch.items()},
                         {name: tensor[one] for name, tensor in self._state.items()},
                     )
-                bad[row] = float(not bool(torch.isfinite(loss)))
+                    values = [loss.value for loss in losses if loss.optimizer == optimizer]
+                bad[row] = float(not all(bool(torch.isfinite(value)) for value in values))
             except (RuntimeError, ValueError):
-                break  # a module that does not take single rows
+                break  # a task that does not take single rows
         return [row for row, value in enumerate(self._ranks.sum(bad)) if value]
+
+    def _say_line(self, progress: Progress, figures: Mapping[str, float]) -> None:
+        """What the task wants said of a step that was logged, as its upstream's log has it."""
+        line = getattr(self._task, "log_line", None)
+        if line is not None:
+            position = self._position
+            seconds = position.seconds / max(1, position.step - position.first)
+            progress.say(line(position.epoch, position.step, figures, seconds))
 
     def _finish(self, reason: str) -> TrainResult:
         config, position = self._config, self._position

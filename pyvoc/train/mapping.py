@@ -11,9 +11,10 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
+from pyvoc.container.mel import RECIPES, MelRecipe
 from pyvoc.errors import Error
 
-__all__ = ["from_mapping", "read_yaml"]
+__all__ = ["from_mapping", "mel_recipe", "read_yaml"]
 
 T = TypeVar("T")
 _MAX_BYTES = 1 << 20
@@ -84,6 +85,33 @@ def from_mapping(
         except ValueError as error:
             problems.append(f"{where}: {error}")
     raise Error("\n".join(problems))
+
+
+def mel_recipe(name: str, changes: Mapping[str, Any]) -> MelRecipe:
+    """The recipe of a run's mels: a preset, and what differs from it.
+
+    Parameters
+    ----------
+    name
+        Of the preset.
+    changes
+        Fields of `MelRecipe`.
+
+    Raises
+    ------
+    Error
+        There is no such preset, or the numbers are impossible.
+    """
+    base = RECIPES.get(name.removeprefix("mel-"))
+    if base is None:
+        raise Error(f"model: 'recipe' is {name!r}, expected one of {', '.join(RECIPES)}")
+    recipe = from_mapping(MelRecipe, {**dataclasses.asdict(base), **changes}, "model: mel")
+    if not recipe.same_numbers(base) and "name" not in changes:
+        recipe = dataclasses.replace(recipe, name="custom")
+    problems = recipe.problems()
+    if problems:
+        raise Error("model: mel: " + "; ".join(problems))
+    return recipe
 
 
 def _unknown(key: object, fields: Mapping[str, Any]) -> str:
@@ -163,8 +191,15 @@ def _convert_tuple(arguments: Sequence[Any], value: object, place: str) -> tuple
     return tuple(_convert(kind, item, f"{place}[{index}]") for index, (kind, item) in pairs)
 
 
+_PLAIN_TAGS = ("object:argparse.Namespace", "tuple", "object/apply:pathlib.PosixPath")
+
+
 def read_yaml(path: str) -> dict[str, Any]:
-    """The settings of a YAML file.
+    """The settings of a YAML file, which JSON is too; of several documents with a key the
+    first counts (MindSpore's explain their keys in a second).
+
+    Python's namespaces, tuples and paths in it, as trainers write them (``!!python/...``), are read
+    as the values that they are made of.
 
     Raises
     ------
@@ -196,12 +231,21 @@ def read_yaml(path: str) -> dict[str, Any]:
         raise Error(f"cannot read '{path}': {error.strerror}") from error
     if len(content) > _MAX_BYTES:
         raise Error(f"{path}: larger than 1 MiB, which no settings are")
+
+    def plain(loader: Any, node: Any) -> Any:
+        if isinstance(node, yaml.MappingNode):
+            return loader.construct_mapping(node, deep=True)
+        return loader.construct_sequence(node, deep=True)
+
+    for tag in _PLAIN_TAGS:
+        Loader.add_constructor(f"tag:yaml.org,2002:python/{tag}", plain)
     try:
-        settings = yaml.load(content, Loader=Loader)
+        documents = [d for d in yaml.load_all(content, Loader=Loader) if d is not None]
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError, TypeError) as error:
         raise Error(f"{path}: is no YAML: {error}") from error
-    if settings is None:
-        return {}
-    if not isinstance(settings, dict):
-        raise Error(f"{path}: expected settings (key: value), found {reprlib.repr(settings)}")
+    settings: dict[str, Any] = {}
+    for document in documents:
+        if not isinstance(document, dict):
+            raise Error(f"{path}: expected settings (key: value), found {reprlib.repr(document)}")
+        settings = document | settings
     return settings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -105,8 +105,10 @@ def _run(
     task, data = _build(config)
     module = task.module.to(amp.device)
     if config.finetune and stored is None:
-        _finetune(config, task)
-    optimizer = task.optimizer(config.lr)
+        for note in _finetune(config, task):
+            if ranks.writes:
+                print(f"pyvoc train: {note}", file=sys.stderr, flush=True)
+    optimizers = task.optimizers(config.lr)
     epoch = config.steps_per_epoch or data.steps_per_epoch
     if epoch < 1:
         raise Error("the training data is less than one batch")
@@ -117,10 +119,11 @@ def _run(
     if stored is not None:
         source = str(found)
         files.load_into(module, stored.module, source)
-        _load_optimizer(optimizer, stored.optimizer, source)
+        _load_optimizers(optimizers, stored.optimizers, source)
         _load_task(task, stored.task, source)
         state = _checked_state(state, stored.state, source)
         _load_progress(position, amp, stored, source)
+    ranks.share(module)
     found_data = _describe_data(data)
     if ranks.writes and found_data:
         print(f"pyvoc train: {found_data['summary']}", file=sys.stderr, flush=True)
@@ -157,7 +160,7 @@ def _run(
             config,
             task,
             data,
-            optimizer=optimizer,
+            optimizers=optimizers,
             state=to_device(mine, amp.device),
             position=position,
             ranks=ranks,
@@ -219,17 +222,17 @@ def _check_schedule(config: TrainConfig, position: Position) -> None:
         )
 
 
-def _finetune(config: TrainConfig, task: Task) -> None:
-    """Weights from another run or program; counters and optimizer begin anew."""
+def _finetune(config: TrainConfig, task: Task) -> Sequence[str]:
+    """Weights from another run or program; counters and optimizers begin anew."""
     path = config.finetune
     if not files.is_checkpoint(path):
-        task.load_weights(path)
-        return
+        return task.load_weights(path)
     old = files.parse(files.read_bytes(path), path)
     if old.family != config.family:
         raise ModelError(f"'{path}' holds a {old.family} model, expected {config.family}")
     files.load_into(task.module, old.module, path)
     _load_task(task, old.task, path)
+    return ()
 
 
 def _load_task(task: Task, state: Mapping[str, Any], source: str) -> None:
@@ -237,6 +240,20 @@ def _load_task(task: Task, state: Mapping[str, Any], source: str) -> None:
         task.load_state_dict(state)
     except (ValueError, KeyError, TypeError, RuntimeError) as error:
         raise ModelError(f"'{source}' is a checkpoint of another model: {error}") from error
+
+
+def _load_optimizers(
+    optimizers: Mapping[str, torch.optim.Optimizer],
+    states: Mapping[str, Mapping[str, Any]],
+    source: str,
+) -> None:
+    if optimizers.keys() != states.keys():
+        raise ModelError(
+            f"'{source}' has the optimizers {', '.join(sorted(states))}, "
+            f"expected {', '.join(sorted(optimizers))}"
+        )
+    for name, optimizer in optimizers.items():
+        _load_optimizer(optimizer, states[name], source)
 
 
 def _load_optimizer(

@@ -7,7 +7,7 @@ what all processes train on in one step, and each has an equal slice of its rows
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -16,7 +16,10 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Arrays", "Data", "Sample", "State", "Task"]
+__all__ = ["ONLY", "Arrays", "Data", "Loss", "Measured", "Sample", "State", "Task"]
+
+ONLY = "main"
+"""Name of the optimizer of a family that has one."""
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 """A batch: the first axis of every array counts rows. ``mask``, where there is one, is bool and
@@ -25,8 +28,33 @@ marks the samples that count."""
 if TYPE_CHECKING:
     State = dict[str, torch.Tensor]
     """What a step leaves to the next, rows on the first axis."""
+    Measured = tuple[torch.Tensor, State, Mapping[str, torch.Tensor]]
+    """A scalar, what is carried to the next batch, and scalar means by name."""
 else:
     State = dict
+    Measured = tuple
+
+
+@dataclass(frozen=True)
+class Loss:
+    """One thing that a step minimises.
+
+    Parameters
+    ----------
+    optimizer
+        Name of the optimizer that takes the gradient.
+    value
+        A scalar, the mean over the rows given (over the samples of ``mask``, where there is one).
+    metrics
+        Scalar means for the log, under names that no other loss of the step uses.
+    state
+        What is carried to the next step; the last loss's counts.
+    """
+
+    optimizer: str
+    value: torch.Tensor
+    metrics: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    state: State = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -81,19 +109,36 @@ class Task(Protocol):
 
     @property
     def module(self) -> torch.nn.Module:
-        """``module(batch, state) -> (loss, state, metrics)``.
+        """All that has weights: what is exported, and what only teaches it (a discriminator).
 
-        `batch` and `state` are dicts of tensors on one device, `loss` a scalar, the mean over the
-        rows given (over the samples of ``mask``, where there is one), `state` is carried to the
-        next step, detached, and `metrics` a dict of scalar means. The loop moves the module to its
-        device, and puts it in evaluation mode for validation.
+        Its state dict is in the checkpoint. The loop moves it to its device, and puts it in
+        evaluation mode for validation.
         """
 
     def initial_state(self, rows: int) -> State:
         """The carried state before the first step, rows on the first axis; may be empty."""
 
-    def optimizer(self, lr: float) -> torch.optim.Optimizer:
-        """Over the module's parameters, once they are on their device. The loop sets the rate."""
+    def optimizers(self, lr: float) -> Mapping[str, torch.optim.Optimizer]:
+        """By name, over the module's parameters, once they are on their device.
+
+        The loop sets the rates; a group with ``lr_scale`` has so many times the run's. The first
+        one's loss is the run's ``loss``; a family with one calls it `ONLY`.
+        """
+
+    def losses(
+        self, batch: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor]
+    ) -> Iterator[Loss]:
+        """What a step minimises, in turn.
+
+        `batch` and `state` are tensors on one device. The loop updates the weights that a loss's
+        optimizer has before it asks for the next loss, which therefore sees them changed; what was
+        computed before is at hand in local variables. Gradients are averaged over the processes.
+        """
+
+    def measure(
+        self, batch: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor]
+    ) -> Measured:
+        """The loss of held-out data, by which the best checkpoint is chosen."""
 
     def after_update(self, step: int) -> dict[str, float]:
         """Constraints on the weights after update number `step` (1, 2, ...): figures to log."""
@@ -104,8 +149,11 @@ class Task(Protocol):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Take what `state_dict` gave; raises ValueError where it does not fit."""
 
-    def load_weights(self, path: str) -> None:
-        """Fill the module from a GGUF or an upstream checkpoint (``--finetune``)."""
+    def load_weights(self, path: str) -> Sequence[str]:
+        """Fill the module from a GGUF or an upstream checkpoint (``--finetune``).
+
+        Returns sentences that the user should read.
+        """
 
     def export(self, path: str, *, precision: str, metadata: Mapping[str, Any]) -> None:
         """Write a GGUF that the runtime loads, atomically.

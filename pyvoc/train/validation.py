@@ -43,7 +43,7 @@ def validate(task: Task, data: Data, rows: int, device: torch.device) -> dict[st
                 found = len(next(iter(batch.values())))
                 if found != held:
                     state, held = to_device(task.initial_state(found), device), found
-                loss, state, metrics = module(batch, state)
+                loss, state, metrics = task.measure(batch, state)
                 weight = float(batch["mask"].sum()) if "mask" in batch else float(found)
                 if weight == 0.0:
                     continue

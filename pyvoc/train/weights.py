@@ -7,6 +7,7 @@ Where a network's modules have the names of a spec's layers, this is all that co
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,11 +16,25 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import weight_norm
 
-from pyvoc.container.tensors import AnyArray
+from pyvoc.container.tensors import AnyArray, Scalar
+from pyvoc.errors import ModelError
 
-__all__ = ["add_norm", "array_of", "check_shapes", "fill", "to_arrays"]
+__all__ = [
+    "DIRECTION",
+    "MAGNITUDE",
+    "add_norm",
+    "array_of",
+    "check_shapes",
+    "compare_settings",
+    "fill",
+    "normed_leaf",
+    "set_tensors",
+    "to_arrays",
+]
 
 _LEAVES = ("weight", "bias")
+MAGNITUDE, DIRECTION = "parametrizations.weight.original0", "parametrizations.weight.original1"
+"""Names of weight norm's parts in a layer's state dict."""
 
 
 def add_norm(*networks: nn.Module) -> None:
@@ -82,3 +97,67 @@ def check_shapes(expected: Mapping[str, tuple[int, ...]], arrays: Mapping[str, A
             wrong.append(f"{name} is {found}, this model's is {list(shape)}")
     if wrong:
         raise ValueError("; ".join(wrong[:3]) + ("; ..." if len(wrong) > 3 else ""))
+
+
+def normed_leaf(leaf: str) -> str:
+    """A tensor's name within its layer as the state dict has it; older ones name norms so."""
+    return {"weight_g": MAGNITUDE, "weight_v": DIRECTION}.get(leaf, leaf)
+
+
+def set_tensors(module: nn.Module, tensors: Mapping[str, Any], source: str) -> None:
+    """Copy arrays to entries of a state dict; the others are left alone.
+
+    Raises
+    ------
+    ModelError
+        An array is of another size or not finite, or there is no such entry; names the first ones.
+        Nothing is changed. `source` names the file.
+    """
+    own = module.state_dict()
+    wrong = []
+    for name, value in tensors.items():
+        array = np.asarray(value)
+        if array.dtype.kind != "f" or not np.isfinite(array).all():
+            wrong.append(f"{name} is not finite")
+        elif name not in own or tuple(own[name].shape) != array.shape:
+            size = "absent" if name not in own else list(own[name].shape)
+            wrong.append(f"{name} is {list(array.shape)}, this run's is {size}")
+    if wrong:
+        more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""
+        raise ModelError(f"'{source}' does not fit this run's sizes: {'; '.join(wrong[:3])}{more}")
+    with torch.no_grad():
+        for name, value in tensors.items():
+            own[name].copy_(torch.from_numpy(np.array(value, np.float32)))
+
+
+def compare_settings(
+    ours: Mapping[str, Scalar], theirs: Mapping[str, Scalar], prefix: str, source: str
+) -> tuple[str, ...]:
+    """What a checkpoint that is gone on from says against the run: remarks on another mel.
+
+    Parameters
+    ----------
+    ours, theirs
+        Metadata.
+    prefix
+        Of the entries that make another network.
+    source
+        The checkpoint, for messages.
+
+    Raises
+    ------
+    ModelError
+        It is of another network.
+    """
+    different = [key for key in ours if theirs.get(key) != ours[key]]
+    wrong = [
+        f"{key} {theirs.get(key)}, this run's is {ours[key]}"
+        for key in different
+        if key.startswith(prefix)
+    ]
+    if wrong:
+        raise ModelError(f"{source}: is another network: {'; '.join(wrong)}")
+    names = [key.rpartition(".")[2] for key in different if not key.endswith(".recipe")]
+    if not names:
+        return ()
+    return (f"'{source}' reads mels of another recipe than this run's: other {', '.join(names)}",)

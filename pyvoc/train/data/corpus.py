@@ -1,8 +1,8 @@
-"""Speech to train on: folders, lists and files -> clips at 16 kHz, with what was left out and why.
+"""Speech to train on: folders, lists and files -> clips at one rate, with what was left out.
 
 Every clip is examined before it counts: unreadable, NaN, too short, silent and clipped ones are
 reported, not trained on. Held-out clips are chosen by name, by a share, or by a folder of their
-own.
+own. Clips are held in memory up to a limit; the others are read again whenever they are wanted.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import numpy.typing as npt
 from pyvoc.errors import AudioError, DoubtError, Error
 from pyvoc.files import audio
 from pyvoc.files.doubts import collect, doubt
-from pyvoc.files.listing import in_folder, in_list
+from pyvoc.files.listing import LIST_SUFFIXES, in_folder, in_list
 
 __all__ = ["Clip", "Corpus", "Holdout", "Rejection", "Report", "Source", "Speech", "load_corpus"]
 
@@ -42,8 +42,9 @@ class Source:
     ----------
     path
         A folder (searched to the bottom), a ``.txt`` list of files (relative to the list; ``#``
-        starts a comment), or an audio file. Raw files (``.s16``, ``.raw``, ``.pcm``, ``.sw``) are
-        16-bit mono at 16 kHz.
+        starts a comment), an audio file, or a list as corpora have it: ``.csv``, or ``.txt`` whose
+        lines go on after a ``|`` (`pyvoc.files.listing.in_list`). Raw files (``.s16``, ``.raw``,
+        ``.pcm``, ``.sw``) are 16-bit mono at 16 kHz.
     weight
         Share of the training segments, relative to the other sources'. None, then for all of
         them: by duration.
@@ -81,15 +82,49 @@ class Holdout:
 
 @dataclass(frozen=True)
 class Clip:
-    """One usable file: int16 [samples] at 16 kHz."""
+    """One usable file.
+
+    Attributes
+    ----------
+    path
+        The file.
+    held
+        Its samples, int16 [samples]; None: they are read when they are wanted.
+    samples, rate
+        How many, and Hz.
+    peak
+        The greatest magnitude, 1 to 32768.
+    """
 
     path: Path
-    pcm: npt.NDArray[np.int16]
+    held: npt.NDArray[np.int16] | None
+    samples: int
+    rate: int
+    peak: int
+
+    @property
+    def pcm(self) -> npt.NDArray[np.int16]:
+        """The samples, int16 [samples].
+
+        Raises
+        ------
+        AudioError
+            The file is not what it was when it was examined.
+        """
+        if self.held is not None:
+            return self.held
+        with collect():  # what is doubtful was said when the file was examined
+            found = audio.read_int16(self.path, rate=self.rate)
+        if found.size != self.samples:
+            raise AudioError(
+                f"'{self.path}' has changed: {found.size} samples, expected {self.samples}"
+            )
+        return found
 
     @property
     def seconds(self) -> float:
         """Duration."""
-        return self.pcm.size / SAMPLE_RATE
+        return self.samples / self.rate
 
 
 @dataclass(frozen=True)
@@ -110,7 +145,7 @@ class Report:
     clips, seconds
         Clips kept, for training and validation together, and their duration.
     resampled
-        Rate in Hz -> files that had it and were brought to 16 kHz.
+        Rate in Hz -> files that had it and were brought to the corpus's.
     rejected
         Files that are left out.
     warnings
@@ -169,7 +204,9 @@ def load_corpus(
     sources: Iterable[Source | _Path],
     holdout: Holdout | None = None,
     *,
+    rate: int = SAMPLE_RATE,
     min_seconds: float = 0.5,
+    memory: int | None = None,
 ) -> Corpus:
     """Read and examine speech.
 
@@ -179,8 +216,12 @@ def load_corpus(
         A path is a source without a weight.
     holdout
         Which clips are for validation; None: none are.
+    rate
+        Of the clips, in Hz; files at another are resampled.
     min_seconds
         Shorter clips are left out.
+    memory
+        Bytes that samples may take; clips beyond are read when they are wanted. None: no limit.
 
     Raises
     ------
@@ -199,7 +240,7 @@ def load_corpus(
         raise Error("no speech to train on was given: expected folders, lists or audio files")
     _check_weights(listed)
     holdout = holdout or Holdout()
-    reader = _Reader(min_seconds)
+    reader = _Reader(rate, min_seconds, memory)
     with collect() as doubts:
         apart = [] if holdout.path is None else _find(Path(holdout.path))
         taken = {path.resolve() for path in apart}
@@ -241,7 +282,7 @@ def _find(path: Path) -> list[Path]:
     """The audio files that a folder, a list or a file name stands for."""
     if path.is_dir():
         return in_folder(path)
-    if path.suffix.lower() == ".txt":
+    if path.suffix.lower() in LIST_SUFFIXES:
         return in_list(path)
     if not path.exists():
         raise Error(f"cannot read '{path}': No such file or directory")
@@ -266,8 +307,8 @@ def _select(clips: Sequence[Clip], holdout: Holdout) -> list[Clip]:
 class _Reader:
     """Reads files once each, and keeps count."""
 
-    def __init__(self, min_seconds: float) -> None:
-        self._min_seconds = min_seconds
+    def __init__(self, rate: int, min_seconds: float, memory: int | None) -> None:
+        self._rate, self._min_seconds, self._left = rate, min_seconds, memory
         self._clips: dict[Path, Clip | None] = {}
         self._resampled: Counter[int] = Counter()
         self._rejected: list[Rejection] = []
@@ -291,7 +332,7 @@ class _Reader:
         return Report(len(kept), seconds, dict(self._resampled), tuple(self._rejected))
 
     def _admit(self, path: Path) -> Clip | None:
-        samples, rate = np.zeros(0, np.float32), SAMPLE_RATE
+        samples, rate = np.zeros(0, np.float32), self._rate
         try:
             samples, rate = audio.read(path)
             fault = _fault(samples, rate, self._min_seconds)
@@ -305,11 +346,18 @@ class _Reader:
             doubt("left out", f"left out: {fault[1]}")
             self._rejected.append(Rejection(path, *fault))
             return None
-        if rate != SAMPLE_RATE:
+        if rate != self._rate:
             self._resampled[rate] += 1
-            return Clip(path, audio.read_int16(path, rate=SAMPLE_RATE))
+            return self._clip(path, audio.read_int16(path, rate=self._rate))
         scaled = np.rint(samples.astype(np.float64) * 32768.0)
-        return Clip(path, np.clip(scaled, -32768, 32767).astype(np.int16))
+        return self._clip(path, np.clip(scaled, -32768, 32767).astype(np.int16))
+
+    def _clip(self, path: Path, pcm: npt.NDArray[np.int16]) -> Clip:
+        peak = int(np.abs(pcm.astype(np.int32)).max())
+        held = self._left is None or pcm.nbytes <= self._left
+        if self._left is not None and held:
+            self._left -= pcm.nbytes
+        return Clip(path, pcm if held else None, pcm.size, self._rate, peak)
 
 
 def _fault(samples: npt.NDArray[np.float32], rate: int, least: float) -> tuple[str, str] | None:

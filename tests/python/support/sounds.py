@@ -27,19 +27,21 @@ def filtered(signal: np.ndarray, log_gain) -> np.ndarray:
     return np.fft.irfft(spectrum * np.exp(log_gain(w)), len(signal))
 
 
-def speechlike(seconds: float = 1.5, *, f0: float = 140.0, seed: int = 0) -> np.ndarray:
+def speechlike(
+    seconds: float = 1.5, *, f0: float = 140.0, seed: int = 0, rate: int = RATE
+) -> np.ndarray:
     """Syllables: a tone and a noise in turns, with pauses; peak below 0.5."""
     rng = np.random.default_rng(seed)
     parts = []
-    while sum(map(len, parts)) < seconds * RATE:
+    while sum(map(len, parts)) < seconds * rate:
         length = rng.uniform(0.1, 0.2)
-        tone = harmonics(f0 * rng.uniform(0.9, 1.1), length)
-        hiss = noise(rng.uniform(0.04, 0.1), seed=int(rng.integers(1 << 30)), level=0.02)
+        tone = harmonics(f0 * rng.uniform(0.9, 1.1), length, rate=rate)
+        hiss = noise(rng.uniform(0.04, 0.1), seed=int(rng.integers(1 << 30)), rate=rate, level=0.02)
         parts += [
             tone * np.hanning(len(tone)),
             hiss * np.hanning(len(hiss)),
-            np.zeros(round(RATE * rng.uniform(0.02, 0.08))),
+            np.zeros(round(rate * rng.uniform(0.02, 0.08))),
         ]
-    x = np.concatenate(parts)[: round(seconds * RATE)]
-    x = x + noise(seconds, seed=seed + 1, level=1e-4)
+    x = np.concatenate(parts)[: round(seconds * rate)]
+    x = x + noise(seconds, seed=seed + 1, rate=rate, level=1e-4)
     return 0.4 * x / np.abs(x).max()

@@ -23,7 +23,7 @@ from pyvoc.families import Family
 from pyvoc.files.atomic import atomic_open
 from pyvoc.train.config import TrainConfig
 from pyvoc.train.mapping import from_mapping
-from pyvoc.train.task import Arrays, Sample
+from pyvoc.train.task import ONLY, Arrays, Loss, Sample
 
 WIDTH = 8
 TIME = 4
@@ -87,8 +87,15 @@ class Task:
     def initial_state(self, rows: int) -> dict[str, torch.Tensor]:
         return {"h": torch.zeros(rows, self.settings.width)}
 
-    def optimizer(self, lr: float) -> torch.optim.Optimizer:
-        return torch.optim.Adam(self.module.parameters(), lr=lr, betas=(0.5, 0.8))
+    def optimizers(self, lr: float) -> dict[str, torch.optim.Optimizer]:
+        return {ONLY: torch.optim.Adam(self.module.parameters(), lr=lr, betas=(0.5, 0.8))}
+
+    def losses(self, batch: Any, state: Any) -> Iterator[Loss]:
+        value, state, metrics = self.module(batch, state)
+        yield Loss(ONLY, value, metrics, state)
+
+    def measure(self, batch: Any, state: Any) -> Any:
+        return self.module(batch, state)
 
     def after_update(self, step: int) -> dict[str, float]:
         self.updates += 1
@@ -102,9 +109,10 @@ class Task:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.updates = state["updates"]
 
-    def load_weights(self, path: str) -> None:
+    def load_weights(self, path: str) -> Sequence[str]:
         with torch.no_grad():
             self.module.read.weight.copy_(torch.from_numpy(np.load(path)))
+        return ()
 
     def export(self, path: str, *, precision: str, metadata: Mapping[str, Any]) -> None:
         if self.settings.fail_export:

@@ -64,7 +64,7 @@ def assert_same(one: Any, two: Any) -> None:
 
 def assert_same_checkpoint(one: Path, two: Path, step: int) -> None:
     a, b = final(one, step), final(two, step)
-    for part in ("module", "optimizer", "task", "state"):
+    for part in ("module", "optimizers", "task", "state"):
         assert_same(getattr(a, part), getattr(b, part))
     assert (a.progress["best"], a.progress["worse"]) == (b.progress["best"], b.progress["worse"])
 
@@ -263,15 +263,20 @@ def test_epochs_and_start_epoch_shift_counters_only(tmp_path: Path) -> None:
 
 def test_schedules() -> None:
     base = TrainConfig(family="toy", lr=0.1, lr_decay=0.5)
-    assert learning_rate(base, 0, 100) == 0.1
-    assert learning_rate(base, 4, 100) == pytest.approx(0.1 / 3)
+    assert learning_rate(base, 0, 100, epoch=10) == 0.1
+    assert learning_rate(base, 4, 100, epoch=10) == pytest.approx(0.1 / 3)
     cosine = dataclasses.replace(base, schedule="cosine", warmup_steps=10, lr_final=0.02)
-    rates = [learning_rate(cosine, step, 101) for step in range(101)]
+    rates = [learning_rate(cosine, step, 101, epoch=10) for step in range(101)]
     assert rates[:10] == pytest.approx([0.01 * k for k in range(1, 11)])
     assert rates[10] == pytest.approx(0.1) and rates[100] == pytest.approx(0.02)
     assert rates[55] == pytest.approx(0.06) and rates[10:] == sorted(rates[10:], reverse=True)
+    epochs = dataclasses.replace(base, schedule="epochs", lr_gamma=0.5)
+    assert [learning_rate(epochs, step, 100, epoch=10) for step in (0, 9, 10, 35)] == [
+        *(0.1, 0.1, 0.05),
+        pytest.approx(0.0125),
+    ]
     constant = dataclasses.replace(base, schedule="constant")
-    assert learning_rate(constant, 77, 100) == 0.1
+    assert learning_rate(constant, 77, 100, epoch=10) == 0.1
 
 
 def test_finetune(tmp_path: Path) -> None:

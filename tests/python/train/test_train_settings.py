@@ -323,7 +323,7 @@ def test_checkpoints_of_something_else(trained: Path, tmp_path: Path) -> None:
     nan = {"leak": torch.full((8,), float("nan"))}
     for values, message in (
         ({"format": "x"}, "no checkpoint of pyvoc train"),
-        ({"version": 2}, "checkpoint version 2, expected 1"),
+        ({"version": 3}, "checkpoint version 3, expected 2"),
         ({"step": "x"}, "'step' is no int"),
         ({"step": -1}, "impossible"),
         ({"config": "{"}, "settings are no JSON"),
@@ -332,7 +332,8 @@ def test_checkpoints_of_something_else(trained: Path, tmp_path: Path) -> None:
         ({"module": {"leak": torch.zeros(8)}}, "'read.weight' is missing"),
         ({"family": "lpcnet"}, "checkpoint of a lpcnet model, expected toy"),
         ({"task": {}}, "checkpoint of another model: 'updates'"),
-        ({"optimizer": {}}, "its optimizer state does not fit"),
+        ({"optimizers": {"main": {}}}, "its optimizer state does not fit"),
+        ({"optimizers": {}}, "has the optimizers , expected main"),
         ({"state": {}}, "recurrent state 'h' is missing"),
         ({"state": {"h": h[:3]}}, r"recurrent state 'h' is \[3, 8\], expected \[4, 8\]"),
         ({"progress": {}}, "progress is unreadable"),
@@ -340,9 +341,9 @@ def test_checkpoints_of_something_else(trained: Path, tmp_path: Path) -> None:
         rewritten(trained, other, **values)
         with pytest.raises(ModelError, match=message):
             train(run, resume=str(other))
-    optimizer = torch.load(trained, weights_only=True)["optimizer"]
+    optimizer = torch.load(trained, weights_only=True)["optimizers"]["main"]
     optimizer["state"][0]["exp_avg"] = torch.zeros(5)
-    rewritten(trained, other, optimizer=optimizer)
+    rewritten(trained, other, optimizers={"main": optimizer})
     with pytest.raises(ModelError, match="'exp_avg' of parameter 0 has shape"):
         train(run, resume=str(other))
     with pytest.raises(ModelError, match=r"'leak' is torch.float32 \[8\], expected .* \[6\]"):
@@ -350,6 +351,19 @@ def test_checkpoints_of_something_else(trained: Path, tmp_path: Path) -> None:
     with pytest.raises(Error, match="with 'batch_size' 8: it was 4"):
         train(config(tmp_path / "run", batch_size=8), resume=str(trained))
     assert not (tmp_path / "run").exists()
+
+
+def test_checkpoints_of_the_first_version_are_continued(trained: Path, tmp_path: Path) -> None:
+    """They had one optimizer, and no name for it."""
+    content = torch.load(trained, weights_only=True)
+    content["optimizer"] = content.pop("optimizers")["main"]
+    content["version"] = 1
+    old = tmp_path / "old.pt"
+    torch.save(content, old)
+    for name, path in (("new", trained), ("old", old)):
+        train(config(tmp_path / name), resume=str(path))
+    one, two = final(tmp_path / "new", 20), final(tmp_path / "old", 20)
+    assert all(torch.equal(one.module[name], two.module[name]) for name in one.module)
 
 
 def test_a_full_disk(tmp_path: Path) -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pyvoc.container import read_container, write_container
-from pyvoc.convert.checkpoint import Checkpoint
-from pyvoc.convert.detect import detect
+from pyvoc.container import write_container
+from pyvoc.convert.model_file import read_weights
 from pyvoc.errors import ModelError
 from pyvoc.families.lpcnet.spec import LPCNET
 from pyvoc.families.lpcnet.torch_model import Lpcnet
@@ -22,10 +21,10 @@ from pyvoc.families.lpcnet.train.recordings import LpcnetWavs
 from pyvoc.families.lpcnet.train.settings import LpcnetModel
 from pyvoc.families.lpcnet.train.sparsify import block_mask, density_at, elements, is_due
 from pyvoc.files.features import Extractor
-from pyvoc.quant import decode, encode
+from pyvoc.quant import encode
 from pyvoc.train.config import TrainConfig
 from pyvoc.train.mapping import from_mapping
-from pyvoc.train.task import Data, Sample, State, Task
+from pyvoc.train.task import ONLY, Data, Loss, Measured, Sample, State, Task
 
 BETAS = (0.5, 0.8)
 """Of Adam, as upstream's."""
@@ -51,9 +50,23 @@ class LpcnetTask:
         """Zeros."""
         return self.module.initial_state(rows)
 
-    def optimizer(self, lr: float) -> torch.optim.Optimizer:
+    def optimizers(self, lr: float) -> Mapping[str, torch.optim.Optimizer]:
         """Adam."""
-        return torch.optim.Adam(self.module.parameters(), lr=lr, betas=BETAS, eps=1e-7)
+        return {ONLY: torch.optim.Adam(self.module.parameters(), lr=lr, betas=BETAS, eps=1e-7)}
+
+    def losses(
+        self, batch: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor]
+    ) -> Iterator[Loss]:
+        """The likelihood of the samples."""
+        value, carried, metrics = self.module(batch, state)
+        yield Loss(ONLY, value, metrics, carried)
+
+    def measure(
+        self, batch: Mapping[str, torch.Tensor], state: Mapping[str, torch.Tensor]
+    ) -> Measured:
+        """The likelihood of held-out samples."""
+        measured: Measured = self.module(batch, state)
+        return measured
 
     def after_update(self, step: int) -> dict[str, float]:
         """Prune, clip, begin to quantise."""
@@ -82,9 +95,9 @@ class LpcnetTask:
             raise ValueError("the checkpoint does not say whether its LPCNet is pruned")
         self.module.pruned, self.module.quantized = (bool(flag) for flag in flags)
 
-    def load_weights(self, path: str) -> None:
+    def load_weights(self, path: str) -> Sequence[str]:
         """Fill the network from a GGUF, a Keras .h5 or a DNNw blob of the same sizes."""
-        checkpoint = read_weights(path)
+        checkpoint = read_weights(LPCNET, path)
         tree = checkpoint.metadata["lpcnet.sampling"] == "tree"
         if tree != self.config.tree:
             kind = "latest" if tree else "2019"
@@ -98,6 +111,7 @@ class LpcnetTask:
             self.module.fill(checkpoint.arrays)
         except ValueError as error:
             raise ModelError(f"{path}: does not fit this run's sizes: {error}") from error
+        return ()
 
     def export(self, path: str, *, precision: str, metadata: Mapping[str, Any]) -> None:
         """Write a GGUF."""
@@ -117,17 +131,6 @@ class LpcnetTask:
 
         audio = pyvoc.load(gguf_path).synthesize(self._speech)
         return [Sample("validation", audio, 16000)]
-
-
-def read_weights(path: str) -> Checkpoint:
-    """A model file or an upstream checkpoint in the terms of the spec."""
-    with open(path, "rb") as file:
-        is_gguf = file.read(4) == b"GGUF"
-    if not is_gguf:
-        return detect(path)(path)
-    container = read_container(path)
-    LPCNET.validate(container, path)
-    return Checkpoint(LPCNET, decode(LPCNET, container), container.metadata, "gguf")
 
 
 def build(config: TrainConfig) -> tuple[Task, Data]:

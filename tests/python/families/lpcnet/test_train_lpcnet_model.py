@@ -17,6 +17,7 @@ from test_golden_lpcnet import LATEST, OLD, cases, features_of, forced
 import pyvoc
 from pyvoc import _pyvoc
 from pyvoc.container import read_container
+from pyvoc.convert.model_file import read_weights
 from pyvoc.errors import ModelError
 from pyvoc.families.lpcnet import tables
 from pyvoc.families.lpcnet.spec import LPCNET, TENSORS
@@ -24,7 +25,7 @@ from pyvoc.families.lpcnet.torch_model import Lpcnet
 from pyvoc.families.lpcnet.train.quantized import clip_pairs, straight_through
 from pyvoc.families.lpcnet.train.settings import LpcnetModel
 from pyvoc.families.lpcnet.train.sparsify import block_mask, blocks, density_at, elements, is_due
-from pyvoc.families.lpcnet.train.task import LpcnetTask, read_weights
+from pyvoc.families.lpcnet.train.task import LpcnetTask
 from pyvoc.files.features import Extractor
 from pyvoc.quant import decode
 from pyvoc.quant.integers import quantize_rows
@@ -75,7 +76,7 @@ def segment(config: LpcnetModel, frames: int, rows: int) -> dict[str, torch.Tens
 
 def train(task: LpcnetTask, updates: int) -> list[float]:
     batch = segment(task.config, 2, 16)
-    optimizer = task.optimizer(3e-3)
+    optimizer = task.optimizers(3e-3)["main"]
     losses = []
     for step in range(1, updates + 1):
         loss, _, _ = task.module(batch, task.initial_state(16))
@@ -169,7 +170,7 @@ def test_an_end_to_end_model_is_refused() -> None:
 @pytest.mark.parametrize("path", [*cases(LATEST), *cases(OLD)])
 def test_upstreams_checkpoint_gives_upstreams_tensors(path: Path) -> None:
     pytest.importorskip("h5py")
-    checkpoint = read_weights(str(path))
+    checkpoint = read_weights(LPCNET, str(path))
     tree = checkpoint.metadata["lpcnet.sampling"] == "tree"
     model = Lpcnet.from_arrays(checkpoint.arrays, checkpoint.metadata)
     config, again = model.config, model.to_arrays()
