@@ -11,6 +11,16 @@ FAMILY = Family(
     draws="",
     calibrated=True,
     network="torch_model:Hifigan",
+    trainer="train.task:build",
+    training={
+        "lr": 2e-4,
+        "schedule": "epochs",
+        "lr_gamma": 0.999,
+        "epochs": 3100,
+        "checkpoint_every": 5000,
+        "validate_every": 1000,
+    },
+    recipes="train.upstream:translate",
     exporter="export:EXPORTER",
     benchmarks={"hifigan": "bench.case:Hifigan", "hifigan-v2": "bench.case:HifiganV2"},
 )

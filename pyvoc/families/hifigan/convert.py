@@ -94,7 +94,7 @@ def convert_hifigan(
         named, [layer for name in arrays if (layer := layer_of(name)) is not None]
     )
     found: dict[str, AnyArray] = {}
-    for ours, theirs in _layers(named, stages, blocks, paired).items():
+    for ours, theirs in their_layers(named, stages, blocks, paired).items():
         weight, bias = layers.weight(theirs, 3), layers.bias(theirs)
         if weight is not None and bias is not None:
             found |= {f"{ours}.weight": weight, f"{ours}.bias": bias}
@@ -127,7 +127,7 @@ def convert_hifigan(
     )
 
 
-def _layers(named: Named, stages: int, blocks: Sequence[int], paired: bool) -> dict[str, str]:
+def their_layers(named: Named, stages: int, blocks: Sequence[int], paired: bool) -> dict[str, str]:
     """From our layers to theirs."""
     theirs = named.naming
     found = {"conv_in": theirs.conv_in}

@@ -22,6 +22,15 @@ FAMILY = Family(
     draws="",
     calibrated=True,
     network="torch_model:Melgan",
+    trainer="train.task:build",
+    training={
+        "lr": 1e-4,
+        "schedule": "constant",
+        "epochs": 3000,
+        "checkpoint_every": 4000,
+        "validate_every": 1000,
+    },
+    recipes="train.upstream:translate",
     exporter="export:EXPORTER",
     benchmarks={"melgan": "bench.case:Melgan"},
 )
