@@ -33,6 +33,7 @@ __all__ = [
 ]
 
 _LEAVES = ("weight", "bias")
+_FEATURES = "pyvoc.features."
 MAGNITUDE, DIRECTION = "parametrizations.weight.original0", "parametrizations.weight.original1"
 """Names of weight norm's parts in a layer's state dict."""
 
@@ -149,9 +150,10 @@ def compare_settings(
     ModelError
         It is of another network.
     """
-    different = [key for key in ours if theirs.get(key) != ours[key]]
+    keys = {**ours, **{k: v for k, v in theirs.items() if k.startswith((prefix, _FEATURES))}}
+    different = [key for key in keys if not _same(ours.get(key), theirs.get(key))]
     wrong = [
-        f"{key} {theirs.get(key)}, this run's is {ours[key]}"
+        f"{key} {theirs.get(key)}, this run's is {ours.get(key)}"
         for key in different
         if key.startswith(prefix)
     ]
@@ -161,3 +163,10 @@ def compare_settings(
     if not names:
         return ()
     return (f"'{source}' reads mels of another recipe than this run's: other {', '.join(names)}",)
+
+
+def _same(one: Scalar | None, two: Scalar | None) -> bool:
+    """Whether entries are equal; floats have single precision in files."""
+    if isinstance(one, float) and isinstance(two, float):
+        return bool(np.float32(one) == np.float32(two))
+    return one == two

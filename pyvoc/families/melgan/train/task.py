@@ -77,18 +77,19 @@ class MelganTask(GanTask):
         made = self.module.generator(batch["mel"])[:, 0]
         value = judges.hinge_of_discriminator(critic(audio), critic(made.detach()))
         yield Loss(CRITIC, value)
-        yield self._of_generator(audio, made)
+        yield self.of_generator(audio, made)
 
     def _generator_first(self, batch: Mapping[str, Tensor]) -> Iterator[Loss]:
         generator, critic = self.module.generator, self.module.discriminator
-        yield self._of_generator(batch["audio"], generator(batch["mel"])[:, 0])
+        yield self.of_generator(batch["audio"], generator(batch["mel"])[:, 0])
         with torch.no_grad():
             made = generator(batch["other_mel"])[:, 0]
         for _ in range(self.config.discriminator_steps):
             real, fake = critic(batch["other_audio"]), critic(made)
             yield Loss(CRITIC, judges.squares_of_discriminator(real, fake))
 
-    def _of_generator(self, audio: Tensor, made: Tensor) -> Loss:
+    def of_generator(self, audio: Tensor, made: Tensor) -> Loss:
+        """The generator's loss of true sound and what it made of it, ``[batch, samples]``."""
         critic, hinge = self.module.discriminator, self.config.usual.hinge
         with frozen(critic):
             with torch.no_grad():

@@ -70,7 +70,7 @@ def load_weights(module: Adversaries, path: str) -> tuple[str, ...]:
     state = _read(source, _critic)
     if not state:
         return (*notes, "the discriminators begin anew: the checkpoint has none")
-    _fill_in_order(module.discriminator, state, source)
+    fill_in_order(module.discriminator, state, source)
     return (*notes, f"the discriminators were taken from '{source}'")
 
 
@@ -91,7 +91,7 @@ def _critic(tree: Any) -> Any:
     return found
 
 
-def _fill_in_order(module: nn.Module, state: Mapping[str, Any], path: str) -> None:
+def fill_in_order(module: nn.Module, state: Mapping[str, Any], path: str) -> None:
     """Fill convolutions from others' that are listed in the same order."""
     theirs = list(dict.fromkeys(layer_of(name) or name for name in state))
     convs = [n for n, m in module.named_modules() if isinstance(m, nn.Conv1d)]
