@@ -6,36 +6,23 @@ generator alone leaving as a model file. Their losses are the families'.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 from torch import Tensor, nn
 
-from pyvoc.container import ModelSpec, write_container
+from pyvoc.container import ModelSpec
+from pyvoc.container.mel import MelRecipe
 from pyvoc.container.settings import MelSettings
-from pyvoc.errors import Error, ModelError
-from pyvoc.files import mels
-from pyvoc.quant import encode
-from pyvoc.train.data.given import mel_files
-from pyvoc.train.data.segments import MelDataConfig, MelSegments
+from pyvoc.train.mel_task import MelTask
 from pyvoc.train.network import SpecNetwork
 from pyvoc.train.spectra import MelSpectrogram
-from pyvoc.train.task import Measured, Sample, State
+from pyvoc.train.task import Measured
 
-__all__ = ["CRITIC", "GENERATOR", "Adversaries", "GanTask", "examples", "frozen"]
+__all__ = ["CRITIC", "GENERATOR", "Adversaries", "GanTask", "frozen"]
 
 GENERATOR, CRITIC = "generator", "discriminator"
 """Names of the optimizers, and of the module's parts."""
-_EXAMPLES = 2
-_SPOKEN = 20
-"""Mels of a folder that are spoken at a checkpoint."""
-
-Float32 = npt.NDArray[np.float32]
-Examples = Sequence[tuple[str, Float32]]
-"""Names and mels [frames, bands] to be spoken at checkpoints."""
 
 
 @contextmanager
@@ -51,20 +38,6 @@ def frozen(module: nn.Module) -> Iterator[None]:
             parameter.requires_grad_(True)
 
 
-def examples(config: MelDataConfig, data: MelSegments, bands: int) -> Examples:
-    """What is spoken at checkpoints: the mels of ``data.speak``, else held-out speech's.
-
-    Raises
-    ------
-    Error
-        The folder holds no mels, or none of so many bands.
-    """
-    if not config.speak:
-        return data.examples(_EXAMPLES)
-    paths = mel_files(config.speak)[:_SPOKEN]
-    return [(path.stem, mels.load(path, bands=bands)) for path in paths]
-
-
 class Adversaries(nn.Module):
     """The two networks of a task; it is a place for their weights and computes nothing."""
 
@@ -74,24 +47,19 @@ class Adversaries(nn.Module):
         self.discriminator = discriminator
 
 
-class GanTask:
-    """The part of a `pyvoc.train.task.Task` that does not depend on the losses.
+class GanTask(MelTask):
+    """A generator from mel to sound, and what it learns from.
 
     Parameters
     ----------
-    spec, settings
-        The layout contract, and what the generator's tensors do not say.
+    spec, settings, precision
+        As `MelTask`.
     generator
         What is exported.
     discriminator
         What it learns from.
-    precision
-        Of the models that will be exported.
-
-    Raises
-    ------
-    Error
-        No model file can hold such a generator, or not at that precision.
+    heard
+        Recipe of the mels by which made sound is compared with true; None: the model's.
     """
 
     def __init__(
@@ -101,64 +69,21 @@ class GanTask:
         generator: SpecNetwork,
         discriminator: nn.Module,
         *,
+        heard: MelRecipe | None = None,
         precision: str = "f32",
     ) -> None:
+        super().__init__(spec, settings, generator, precision=precision)
         self.module = Adversaries(generator, discriminator)
-        self.spoken: Examples = ()
-        """Mels to be spoken at checkpoints."""
-        self._spec, self._settings = spec, settings
-        self._ear = MelSpectrogram(settings.recipe)
-        if precision == "int8":
-            raise Error(
-                "'precision' is int8, which needs calibration: train at f32 (or bf16), then "
-                "pyvoc quantize"
-            )
-        probe = {"general.name": "probe", "pyvoc.source.format": "", "pyvoc.source.sha256": ""}
-        try:
-            spec.validate(self._container(precision, probe), "the network to be trained")
-        except ModelError as error:
-            raise Error(f"settings: model: {error}") from error
+        self._ear = MelSpectrogram(heard or settings.recipe)
 
-    def initial_state(self, rows: int) -> State:
-        """Nothing is carried from step to step."""
-        return {}
+    def mel_distance(self, made: Tensor, audio: Tensor) -> Tensor:
+        """Mean absolute difference of the mels of made and true sound, ``[batch, samples]``."""
+        ear = self._ear.to(audio.device)
+        distance: Tensor = (ear(audio) - ear(made)).abs().mean()
+        return distance
 
     def measure(self, batch: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> Measured:
-        """Mean absolute difference of the mel spectrograms of made and true sound."""
+        """The distance of mels."""
         audio = batch["audio"]
-        made = self.module.generator(batch["mel"])[:, 0, : audio.shape[-1]]
-        ear = self._ear.to(audio.device)
-        return (ear(made) - ear(audio)).abs().mean(), {}, {}
-
-    def after_update(self, step: int) -> dict[str, float]:
-        """Weights are free."""
-        return {}
-
-    def state_dict(self) -> dict[str, Any]:
-        """The module holds everything."""
-        return {}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Nothing to take."""
-
-    def export(self, path: str, *, precision: str, metadata: Mapping[str, Any]) -> None:
-        """Write the generator as a GGUF."""
-        write_container(path, self._container(precision, metadata), spec=self._spec)
-
-    def samples(self, gguf_path: str) -> Sequence[Sample]:
-        """The example mels through the exported model."""
-        if not self.spoken:
-            return []
-        import pyvoc
-
-        model = pyvoc.load(gguf_path)
-        rate = self._settings.recipe.sample_rate
-        return [Sample(name, model.synthesize(mel), rate) for name, mel in self.spoken]
-
-    def _container(self, precision: str, metadata: Mapping[str, Any]) -> Any:
-        return encode(
-            self._spec,
-            self.module.generator.to_arrays(),
-            metadata={**self._settings.metadata(), **metadata},
-            precision=precision,
-        )
+        made = self.module.generator(batch["mel"])[:, 0]
+        return self.mel_distance(made, audio), {}, {}

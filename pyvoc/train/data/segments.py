@@ -51,7 +51,8 @@ class MelDataConfig:
     validation_seconds
         Of each held-out clip, so much from its beginning.
     speak
-        Folder of mels that are spoken at checkpoints; empty: the first held-out clips.
+        Folder of mels that are spoken at checkpoints; empty: the first held-out clips (the first of
+        all, where none are held out).
     segment
         Samples of a row, a whole number of frames.
     peak
@@ -269,8 +270,9 @@ class MelSegments:
         return mel[:frames], sound[: frames * hop]
 
     def examples(self, count: int) -> list[tuple[str, Float32]]:
-        """Names and mels [frames, bands] of the first held-out clips."""
-        clips = sorted(self.corpus.validation, key=lambda clip: clip.path.name)[:count]
+        """Names and mels [frames, bands] of the first held-out clips; without such, of others."""
+        clips = self.corpus.validation or self._pools[0].clips
+        clips = sorted(clips, key=lambda clip: clip.path.name)[:count]
         return [(clip.path.stem, self.whole(clip)[0]) for clip in clips]
 
     @property

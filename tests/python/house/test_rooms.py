@@ -105,7 +105,7 @@ def test_records_hold_what_they_promise() -> None:
     for family in (f for f in families.everyone() if f.package is None):
         maybe = [family.tensors, family.noise_channels, family.report, family.exporter]
         if importlib.util.find_spec("torch") is not None:
-            maybe.append(family.network)
+            maybe += [family.network, family.trainer, family.recipes]
         references = [
             family.spec,
             *(file.reader for file in family.files),

@@ -140,13 +140,14 @@ class SpectralNorm(nn.Module):
         self.register_buffer("v", functional.normalize(torch.randn(rows.shape[1]), dim=0))
 
     def forward(self, weight: Tensor) -> Tensor:
-        rows = weight.flatten(1)
-        if self.training:
-            with torch.no_grad():
-                v = functional.normalize(torch.mv(rows.T, self.u), dim=0, eps=1e-12)
-                u = functional.normalize(torch.mv(rows, v), dim=0, eps=1e-12)
-                self.u, self.v = u, v
-        return weight / torch.dot(self.u, torch.mv(rows, self.v))
+        with torch.autocast(weight.device.type, enabled=False):
+            rows = weight.flatten(1)
+            if self.training:
+                with torch.no_grad():
+                    v = functional.normalize(torch.mv(rows.T, self.u), dim=0, eps=1e-12)
+                    u = functional.normalize(torch.mv(rows, v), dim=0, eps=1e-12)
+                    self.u, self.v = u, v
+            return weight / torch.dot(self.u, torch.mv(rows, self.v))
 
     def right_inverse(self, weight: Tensor) -> Tensor:
         return weight

@@ -19,9 +19,8 @@ from pyvoc.families.hifigan.train.settings import HifiganModel
 from pyvoc.families.hifigan.train.upstream import load_weights
 from pyvoc.train.config import TrainConfig
 from pyvoc.train.data.segments import MelDataConfig, open_mel_data
-from pyvoc.train.gan import CRITIC, GENERATOR, GanTask, examples, frozen
+from pyvoc.train.gan import CRITIC, GENERATOR, GanTask, frozen
 from pyvoc.train.mapping import from_mapping
-from pyvoc.train.spectra import MelSpectrogram
 from pyvoc.train.task import Data, Loss, Task
 
 
@@ -38,17 +37,17 @@ class HifiganTask(GanTask):
 
     def __init__(self, config: HifiganModel, *, precision: str = "f32") -> None:
         shape = config.shape()
+        recipe = shape.settings.recipe
+        fmax = config.loss_fmax or recipe.sample_rate / 2
         super().__init__(
             HIFIGAN,
             shape.settings,
             Hifigan(shape, normed=True),
             Discriminators(config),
+            heard=replace(recipe, name="custom", fmax=fmax),
             precision=precision,
         )
         self.config = config
-        recipe = shape.settings.recipe
-        fmax = config.loss_fmax or recipe.sample_rate / 2
-        self._loss_ear = MelSpectrogram(replace(recipe, name="custom", fmax=fmax))
 
     def optimizers(self, lr: float) -> Mapping[str, torch.optim.Optimizer]:
         """AdamW for each."""
@@ -73,8 +72,7 @@ class HifiganTask(GanTask):
         real, fake = discriminator(audio), discriminator(made.detach())
         told = _total((1 - score).square().mean() for score, _ in real)
         yield Loss(CRITIC, told + _total(score.square().mean() for score, _ in fake))
-        ear = self._loss_ear.to(audio.device)
-        mel = (ear(audio) - ear(made)).abs().mean()
+        mel = self.mel_distance(made, audio)
         with frozen(discriminator):
             with torch.no_grad():
                 real = discriminator(audio)
@@ -103,9 +101,8 @@ def build(config: TrainConfig) -> tuple[Task, Data]:
     model = from_mapping(HifiganModel, config.model, "model")
     usual = {"peak": 0.0 if config.data.get("mels") else 0.95}
     wanted = from_mapping(MelDataConfig, {**usual, **config.data}, "data")
-    recipe = model.mel_recipe()
     task = HifiganTask(model, precision=config.precision)
-    data = open_mel_data(wanted, recipe, rows=config.batch_size, seed=config.seed)
+    data = open_mel_data(wanted, model.mel_recipe(), rows=config.batch_size, seed=config.seed)
     if config.samples:
-        task.spoken = examples(wanted, data, recipe.bands)
+        task.choose_spoken(wanted, data)
     return task, data

@@ -21,7 +21,7 @@ from pyvoc.families.melgan.train.settings import MelganModel
 from pyvoc.families.melgan.train.upstream import load_weights
 from pyvoc.train.config import TrainConfig
 from pyvoc.train.data.segments import MelDataConfig, open_mel_data
-from pyvoc.train.gan import CRITIC, GENERATOR, GanTask, examples, frozen
+from pyvoc.train.gan import CRITIC, GENERATOR, GanTask, frozen
 from pyvoc.train.mapping import from_mapping
 from pyvoc.train.task import Data, Loss, Task
 
@@ -136,20 +136,14 @@ def _found(data: Mapping[str, Any]) -> dict[str, Any]:
 def build(config: TrainConfig) -> tuple[Task, Data]:
     """The task and data of a run."""
     model = from_mapping(MelganModel, config.model, "model")
-    usual = {**model.usual.data}
-    if "segment" in usual:
-        hop = model.mel_recipe().hop_length
-        usual["segment"] = max(1, round(usual["segment"] / hop)) * hop
+    recipe, usual = model.mel_recipe(), dict(model.usual.data)
+    hop = recipe.hop_length
+    usual["segment"] = max(1, round(usual["segment"] / hop)) * hop
     wanted = from_mapping(MelDataConfig, {**usual, **_found(config.data)}, "data")
     task = MelganTask(model, precision=config.precision)
-    recipe = model.mel_recipe()
     data = open_mel_data(
-        wanted,
-        recipe,
-        rows=config.batch_size,
-        seed=config.seed,
-        others=not model.usual.hinge,
+        wanted, recipe, rows=config.batch_size, seed=config.seed, others=not model.usual.hinge
     )
     if config.samples:
-        task.spoken = examples(wanted, data, recipe.bands)
+        task.choose_spoken(wanted, data)
     return task, data

@@ -112,6 +112,8 @@ def test_mixed_precision(runs: Runs) -> None:
     mixed = runs.run("mixed", "--steps-per-epoch=3", "--use-amp")
     np.testing.assert_allclose(figures(mixed), figures(plain), rtol=0.05)
     assert figures(mixed) != figures(plain)
+    state = runs.state("mixed", 3)["module"]
+    assert {tensor.dtype for tensor in state.values()} == {torch.float32}
 
 
 def test_each_loss_moves_its_own_network() -> None:
