@@ -71,8 +71,8 @@ class GivenMels:
     Error
         A clip has no mel, or two that could be its.
     FeatureError
-        A mel cannot be read, has another length than its recording, or is of other units than the
-        recipe's; names the first ones.
+        A mel cannot be read, has another length than its recording, or most that were looked at are
+        of other units than the recipe's; names the first ones.
     """
 
     def __init__(
@@ -87,6 +87,7 @@ class GivenMels:
         self._held: dict[Path, Float32] = {}
         wrong = []
         probes = {clips[i].path for i in range(0, len(clips), max(1, len(clips) // _PROBES))}
+        alien: list[str] = []
         for clip in clips:
             rows = self._read(clip.path)
             expected = clip.samples // recipe.hop_length
@@ -100,7 +101,11 @@ class GivenMels:
                 memory -= rows.nbytes
                 self._held[clip.path] = rows
             if clip.path in probes:
-                self._look_at(rows, self._paths[clip.path])
+                alien += self._look_at(rows, self._paths[clip.path])
+        if 2 * len(alien) > len(probes):
+            raise FeatureError(alien[0])
+        for text in alien:
+            doubt("another recipe", text)
         if wrong:
             more = f"; and {len(wrong) - 3} more" if len(wrong) > 3 else ""
             raise FeatureError("; ".join(wrong[:3]) + more)
@@ -117,17 +122,20 @@ class GivenMels:
     def _read(self, path: Path) -> Float32:
         return mels.load(self._paths[path], bands=self._recipe.bands)
 
-    def _look_at(self, rows: Float32, path: Path) -> None:
-        report = check_rows(rows, self._recipe, name=str(path))
-        for finding in report.findings:
+    def _look_at(self, rows: Float32, path: Path) -> list[str]:
+        """What says that a mel is of other units, if anything; other doubts are said."""
+        alien = []
+        for finding in check_rows(rows, self._recipe, name=str(path)).findings:
             text = (
                 f"'{path}' does not look like the model's mel ({self._recipe.name}): "
                 f"{finding.setting} {finding.found}, expected {finding.expected} "
                 f"({finding.evidence})"
             )
             if finding.setting in _UNITS:
-                raise FeatureError(text)
-            doubt("another recipe", text)
+                alien.append(text)
+            else:
+                doubt("another recipe", text)
+        return alien[:1]
 
 
 def _of_clip(path: Path, by_name: dict[str, list[Path]], folder: str | Path) -> Path:
