@@ -172,7 +172,7 @@ def in_list(path: Path) -> list[Path]:
 
 def _beside(folder: Path, entry: str) -> Path:
     """The file that a corpus's list means; where there is none, the name as it stands."""
-    if (folder / entry).is_file():
+    if Path(entry).suffix.lower() in AUDIO_SUFFIXES:  # a name with a bar in it
         return folder / entry
     name = entry.partition("|")[0].strip()
     suffixes = [""] if Path(name).suffix.lower() in AUDIO_SUFFIXES else sorted(AUDIO_SUFFIXES)

@@ -231,7 +231,8 @@ def test_lists_as_corpora_have_them(speech: Path, tmp_path: Path) -> None:
     root = tmp_path / "LJSpeech-1.1"
     write_corpus(root / "wavs", clips=3)
     metadata = root / "metadata.csv"
-    metadata.write_text("clip0|Printing, in 1450|fourteen fifty\nclip2|in being|in being\n")
+    text = "Printing, in the only sense with which we are at present concerned, " * 9
+    metadata.write_text(f"clip0|{text}|{text}\nclip2|in being|in being.\n")
     names = [root / "wavs" / "clip0.wav", root / "wavs" / "clip2.wav"]
     assert in_list(metadata) == names
     listed = root / "train.txt"

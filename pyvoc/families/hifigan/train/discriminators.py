@@ -154,4 +154,5 @@ class SpectralNorm(nn.Module):
 
 
 def _spectral_norm(layer: nn.Conv1d) -> nn.Module:
-    return parametrize.register_parametrization(layer, "weight", SpectralNorm(layer.weight))
+    norm = SpectralNorm(layer.weight)  # "unsafe" spares a use of it, and keeps u and v as drawn
+    return parametrize.register_parametrization(layer, "weight", norm, unsafe=True)
