@@ -95,7 +95,7 @@ def test_it_ends_in_a_model_that_speaks(runs: Runs, speech: Path) -> None:
     task.module.load_state_dict(state)
     with torch.no_grad():
         expected = task.module.generator(torch.from_numpy(mel.T[None].copy())).numpy().ravel()
-    np.testing.assert_allclose(model.synthesize(mel), expected, rtol=0, atol=1e-3)
+    np.testing.assert_allclose(model.synthesize(mel), expected, rtol=0, atol=1e-5)
     assert expected.std() > 1e-3
 
 
