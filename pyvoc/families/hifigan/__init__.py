@@ -20,7 +20,7 @@ FAMILY = Family(
         "checkpoint_every": 5000,
         "validate_every": 1000,
     },
-    recipes="train.upstream:translate",
+    recipes="train.recipes:translate",
     exporter="export:EXPORTER",
     benchmarks={"hifigan": "bench.case:Hifigan", "hifigan-v2": "bench.case:HifiganV2"},
 )

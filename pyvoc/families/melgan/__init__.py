@@ -30,7 +30,7 @@ FAMILY = Family(
         "checkpoint_every": 4000,
         "validate_every": 1000,
     },
-    recipes="train.upstream:translate",
+    recipes="train.recipes:translate",
     exporter="export:EXPORTER",
     benchmarks={"melgan": "bench.case:Melgan"},
 )

@@ -15,9 +15,10 @@ pytest.importorskip("torch")
 
 import torch
 
+from pyvoc.families.hifigan.train.recipes import translate
 from pyvoc.families.hifigan.train.settings import HifiganModel
 from pyvoc.families.hifigan.train.task import HifiganTask
-from pyvoc.families.hifigan.train.upstream import our_name, translate
+from pyvoc.families.hifigan.train.upstream import our_name
 from pyvoc.train import from_mapping
 from pyvoc.train.data import Clip, MelDataConfig, MelSegments
 from pyvoc.train.weights import DIRECTION, MAGNITUDE, normed_leaf, set_tensors
