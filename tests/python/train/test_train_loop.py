@@ -26,6 +26,7 @@ from pyvoc.train import TrainConfig, train  # noqa: E402
 from pyvoc.train.checkpoint import parse, read_bytes  # noqa: E402
 from pyvoc.train.log import Log, Progress, read_log  # noqa: E402
 from pyvoc.train.schedule import learning_rate  # noqa: E402
+from pyvoc.train.task import Loss  # noqa: E402
 
 SCRIPT = str(Path(toy_task.__file__))
 
@@ -166,6 +167,46 @@ def test_two_processes_equal_one(tmp_path: Path) -> None:
     train(config(two, epochs=3), resume="latest")
     train(config(tmp_path / "one", epochs=3), resume="latest")
     np.testing.assert_allclose(losses(two), losses(tmp_path / "one"), rtol=0, atol=1e-5)
+
+
+def test_several_losses_in_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each with its optimizer; the second sees what the first changed, and all of it is resumed."""
+    seen: list[bool] = []
+
+    def optimizers(self: toy_task.Task, lr: float) -> dict[str, torch.optim.Optimizer]:
+        read = [{"params": list(self.module.read.parameters()), "lr_scale": 0.5}]
+        return {"read": torch.optim.Adam(read, lr=lr), "leak": torch.optim.Adam([self.module.leak])}
+
+    def in_turn(self: toy_task.Task, batch: Any, state: Any) -> Any:
+        before = self.module.leak.detach().clone()
+        value, carried, metrics = self.module(batch, state)
+        yield Loss("leak", value, {"mae_before": metrics["mae"]})
+        seen.append(not torch.equal(before, self.module.leak))
+        value, carried, metrics = self.module(batch, state)
+        yield Loss("read", value, metrics, carried)
+
+    monkeypatch.setattr(toy_task.Task, "optimizers", optimizers)
+    monkeypatch.setattr(toy_task.Task, "losses", in_turn)
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train(config(whole, checkpoint_every=7))
+    assert all(seen) and len(seen) == 20
+    train(config(parts, checkpoint_every=7, epochs=1, steps_per_epoch=7))
+    train(config(parts, checkpoint_every=7, steps_per_epoch=10), resume="latest")
+    assert_same_checkpoint(whole, parts, 20)
+    assert set(final(whole, 20).optimizers) == {"read", "leak"}
+    for name in ("loss", "loss_leak", "grad_norm", "grad_norm_leak", "mae", "mae_before"):
+        found = [
+            [e[name] for e in read_log(run / "log.jsonl") if e["event"] == "step"]
+            for run in (whole, parts)
+        ]
+        assert found[0] == found[1] and len(set(found[0])) == 20
+    rates = {
+        name: state["param_groups"][0]["lr"] for name, state in final(whole, 20).optimizers.items()
+    }
+    assert rates["read"] == pytest.approx(0.5 * rates["leak"])
+    spoiled = config(tmp_path / "nan", model={"nan_at": 3, "nan_row": 1}, checkpoint_every=2)
+    with pytest.raises(Error, match=r"the leak's loss is nan \(step 4, rows 1 of the batch\)"):
+        train(spoiled)
 
 
 def test_processes_that_cannot_share(tmp_path: Path) -> None:
