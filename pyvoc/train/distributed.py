@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 import torch.distributed as dist
@@ -15,7 +15,7 @@ import torch.distributed as dist
 from pyvoc.errors import Error, UnsupportedError
 from pyvoc.train.task import State
 
-__all__ = ["Ranks", "local_rank", "local_world_size", "rank"]
+__all__ = ["Ranks", "for_all_rows", "local_rank", "local_world_size", "rank"]
 
 _BUCKET = 1 << 23
 _TIMEOUT = datetime.timedelta(hours=2)  # the others wait while rank 0 validates and writes
@@ -41,6 +41,31 @@ def local_rank() -> int:
 def local_world_size() -> int:
     """Number of processes on this machine."""
     return _environment("LOCAL_WORLD_SIZE", 1)
+
+
+def for_all_rows(
+    function: Callable[[torch.Tensor], torch.Tensor], rows: torch.Tensor
+) -> torch.Tensor:
+    """What a function of the whole batch gives for the rows of this process.
+
+    Every process computes it for the rows of all, so that what depends on the other rows (the
+    averages of batch norm) is the same as in one process, and so are its averaged gradients. For
+    parts of a network that cost little. Every process must call it.
+
+    Parameters
+    ----------
+    function
+        From and to tensors with rows on the first axis.
+    rows
+        This process's, of input that has no gradient.
+    """
+    if not dist.is_available() or not dist.is_initialized():
+        return function(rows)
+    mine = rows.detach().contiguous()
+    parts = [torch.empty_like(mine) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, mine)
+    first = dist.get_rank() * len(mine)
+    return function(torch.cat(parts))[first : first + len(mine)]
 
 
 class Ranks:

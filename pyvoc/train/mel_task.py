@@ -14,7 +14,7 @@ import numpy.typing as npt
 from pyvoc.container import ModelSpec, write_container
 from pyvoc.container.settings import MelSettings
 from pyvoc.container.tensors import Container
-from pyvoc.errors import Error, ModelError
+from pyvoc.errors import Error, ModelError, UnsupportedError
 from pyvoc.files import mels
 from pyvoc.quant import encode
 from pyvoc.train.data.given import mel_files
@@ -54,14 +54,14 @@ class MelTask:
         self.spoken: Sequence[tuple[str, npt.NDArray[np.float32]]] = ()
         """Names and mels [frames, bands] that are spoken at checkpoints."""
         self._spec, self._settings = spec, settings
-        if precision == "int8":
-            raise Error(
-                "'precision' is int8, which needs calibration: train at f32 (or bf16), then "
-                "pyvoc quantize"
-            )
         probe = {"general.name": "probe", "pyvoc.source.format": "", "pyvoc.source.sha256": ""}
         try:
             spec.validate(self._container(precision, probe), "the network to be trained")
+        except UnsupportedError as error:
+            raise Error(
+                "'precision' is int8, which needs calibration: train at f32 (or bf16), then "
+                "pyvoc quantize"
+            ) from error
         except ModelError as error:
             raise Error(f"settings: model: {error}") from error
 

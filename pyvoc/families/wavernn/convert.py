@@ -16,7 +16,7 @@ from pyvoc.convert.layers import Layers
 from pyvoc.convert.settings import NO_SETTINGS, Settings
 from pyvoc.convert.tensors import NamedTensors
 from pyvoc.convert.tree import levels
-from pyvoc.families.wavernn.hoist import fold_batch_norm, hoist
+from pyvoc.families.wavernn.hoist import NORM, fold_batch_norm, hoist
 from pyvoc.families.wavernn.names import Named, find_network, find_stranger
 from pyvoc.families.wavernn.single_gru import RECIPE as SINGLE_GRU
 from pyvoc.families.wavernn.single_gru import embed, has_single_gru
@@ -30,7 +30,6 @@ from pyvoc.families.wavernn.spec import (
 from pyvoc.pickles.stubs import Refused
 
 """What the outputs are: a mixture of logistics, mu-law labels, or labels on a linear scale."""
-_NORM = ("weight", "bias", "running_mean", "running_var")
 
 
 def pick_wavernn(tree: Any) -> tuple[dict[str, Any], Named] | None:
@@ -158,7 +157,7 @@ class _Reader:
         self._found: dict[str, AnyArray] = {}
         for conv, norm in self._convolutions():
             self._take(f"{conv}.weight", 3)
-            for leaf in _NORM:
+            for leaf in NORM:
                 self._take(f"{norm}.{leaf}", 1)
         self._take("conv_out.weight", 3)
         self._take("conv_out.bias", 1)
@@ -225,7 +224,7 @@ class _Reader:
                 f"{gru}.bias_hh_l0": ("3R",),
             }
         for conv, norm in self._convolutions():
-            expected |= {f"{norm}.{leaf}": ("D",) for leaf in _NORM}
+            expected |= {f"{norm}.{leaf}": ("D",) for leaf in NORM}
             if conv != "conv_in":
                 expected[f"{conv}.weight"] = ("D", "D", 1)
         for name, symbols in expected.items():
@@ -254,7 +253,7 @@ class _Reader:
             kind, _, number = conv.partition(".")
             ours = f"resnet.{number}.{kind[-1]}" if number else "resnet.in"
             folded = fold_batch_norm(
-                arrays[f"{conv}.weight"], {leaf: arrays[f"{norm}.{leaf}"] for leaf in _NORM}
+                arrays[f"{conv}.weight"], {leaf: arrays[f"{norm}.{leaf}"] for leaf in NORM}
             )
             found[f"{ours}.weight"], found[f"{ours}.bias"] = folded
         # Upstream cuts the output in four and forgets what is left over.

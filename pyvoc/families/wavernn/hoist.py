@@ -23,6 +23,8 @@ from pyvoc.container.tensors import AnyArray
 Array = NDArray[np.float64]
 EPSILON = 1e-5
 """Of every batch norm."""
+NORM = ("weight", "bias", "running_mean", "running_var")
+"""Tensors of a batch norm."""
 
 
 def fold_batch_norm(weight: AnyArray, norm: Mapping[str, AnyArray]) -> tuple[Array, Array]:
@@ -92,6 +94,66 @@ def hoist(arrays: Mapping[str, AnyArray], *, mels: int, aux: int) -> dict[str, A
         "rnn2.hidden.bias": w["rnn2.bias_hh_l0"],
         "fc1.weight": w["fc1.weight"][:, : len(inner)],
         "fc2.weight": w["fc2.weight"][:, :size],
+        "fc3.weight": w["fc3.weight"],
+        "fc3.bias": w["fc3.bias"],
+    }
+
+
+def unhoist(arrays: Mapping[str, AnyArray]) -> dict[str, Array]:
+    """A network in which `hoist` gives these arrays: the shared input layer found again.
+
+    Its matrix is the one that gives both rnn2's and fc1's inputs through the matrices that are
+    known; its bias is zero, for those of the layers have it all.
+
+    Parameters
+    ----------
+    arrays
+        Every tensor of the spec, of shapes that fit together.
+
+    Returns
+    -------
+    dict
+        By the names that `hoist` takes.
+
+    Raises
+    ------
+    ValueError
+        There is none: weights were changed after their inputs were hoisted.
+    """
+    w = {name: np.asarray(a, np.float64) for name, a in arrays.items()}
+
+    def seen(layer: str) -> Array:
+        kinds = ("sample", "mel", "aux")
+        return np.column_stack([w[f"{layer}.input.{kind}"] for kind in kinds])
+
+    first, second, third = (seen(layer) for layer in ("rnn1", "rnn2", "fc1"))
+    size = first.shape[1]
+    known = np.concatenate([w["rnn2.input.weight"], w["fc1.weight"]])
+    wanted = np.concatenate([second[:, :size], third[:, :size]])
+    inner = np.linalg.lstsq(known, wanted, rcond=None)[0]
+    own = first @ np.linalg.pinv(inner)
+    for made, exact in ((known @ inner, wanted), (own @ inner, first)):
+        off = float(np.abs(made - exact).max(initial=0.0))
+        if off > 1e-4 * float(np.abs(exact).max(initial=0.0)):
+            raise ValueError(
+                "no first layer gives the inputs of its GRUs and of fc1 "
+                f"(off by {off:.2g}): were its weights pruned after training?"
+            )
+    return {
+        "input.weight": inner,
+        "input.bias": np.zeros(len(inner)),
+        "rnn1.weight_ih_l0": own,
+        "rnn1.weight_hh_l0": w["rnn1.hidden.weight"],
+        "rnn1.bias_ih_l0": w["rnn1.input.bias"],
+        "rnn1.bias_hh_l0": w["rnn1.hidden.bias"],
+        "rnn2.weight_ih_l0": np.column_stack([w["rnn2.input.weight"], second[:, size:]]),
+        "rnn2.weight_hh_l0": w["rnn2.hidden.weight"],
+        "rnn2.bias_ih_l0": w["rnn2.input.bias"],
+        "rnn2.bias_hh_l0": w["rnn2.hidden.bias"],
+        "fc1.weight": np.column_stack([w["fc1.weight"], third[:, size:]]),
+        "fc1.bias": w["fc1.input.bias"],
+        "fc2.weight": np.column_stack([w["fc2.weight"], w["fc2.input.aux"]]),
+        "fc2.bias": w["fc2.input.bias"],
         "fc3.weight": w["fc3.weight"],
         "fc3.bias": w["fc3.bias"],
     }

@@ -6,6 +6,9 @@ As in a model file, layers see their linear inputs directly: the sample before, 
 quarters of the residual network's output go to the GRUs and to ``fc1`` beside what comes from the
 layer below. So a parameter is a tensor of the spec (`ALONE`) or several side by side (`joined`),
 and each side gives the other exactly. Upstream's checkpoints come in through the converter.
+
+What is trained has upstream's form (``normed``, ``stem``): batch norm, and a first linear layer
+that the others see the inputs through. It leaves as its checkpoints come in (`hoist.py`).
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from pyvoc.container.tensors import AnyArray
-from pyvoc.families.wavernn.hoist import EPSILON, fold_batch_norm
+from pyvoc.families.wavernn.hoist import EPSILON, fold_batch_norm, hoist, unhoist
 from pyvoc.families.wavernn.shape import WavernnShape
 from pyvoc.train import weights
 from pyvoc.train.network import SpecNetwork
@@ -39,6 +42,15 @@ ALONE = {
     "fc3.bias": "fc3.bias",
 }
 """Parameters of the sample loop that are one tensor of the spec each."""
+STEMMED = {
+    "input": ("stem", ("weight", "bias")),
+    "rnn1": ("rnn1", ("weight_ih", "weight_hh", "bias_ih", "bias_hh")),
+    "rnn2": ("rnn2", ("weight_ih", "weight_hh", "bias_ih", "bias_hh")),
+    "fc1": ("fc1", ("weight", "bias")),
+    "fc2": ("fc2", ("weight", "bias")),
+    "fc3": ("fc3", ("weight", "bias")),
+}
+"""Layers of the sample loop as upstream has them (names of `hoist.py`): ours, and their leaves."""
 _LEAST_LOG_SCALE = math.log(1e-14)
 
 States = tuple[Tensor, Tensor]
@@ -63,6 +75,15 @@ def joined(shape: WavernnShape) -> dict[str, dict[str, int]]:
     }
 
 
+def stemmed_names() -> dict[str, str]:
+    """Parameters of the sample loop where there is a stem: the name in `hoist.py` -> ours."""
+    return {
+        f"{theirs}.{leaf}{'_l0' if theirs.startswith('rnn') else ''}": f"{ours}.{leaf}"
+        for theirs, (ours, leaves) in STEMMED.items()
+        for leaf in leaves
+    }
+
+
 class Wavernn(SpecNetwork):
     """The residual network, the upsampling, and the network of the sample loop.
 
@@ -73,14 +94,23 @@ class Wavernn(SpecNetwork):
     normed
         Whether batch norm follows the residual network's convolutions, as upstream trains it; in a
         model file it is always folded.
+    stem
+        Whether the sample, the mel and the first quarter of the residual network's output go
+        through a linear layer first, as upstream trains it, whose output is added to that of the
+        GRUs; in a model file it is always multiplied into the layers that see it.
     """
 
     shape_of = staticmethod(WavernnShape.of)
 
-    def __init__(self, shape: WavernnShape, *, normed: bool = False) -> None:
+    def __init__(self, shape: WavernnShape, *, normed: bool = False, stem: bool = False) -> None:
         super().__init__()
         self.shape = shape
         inputs = {name: sum(parts.values()) for name, parts in joined(shape).items()}
+        self.stem: nn.Linear | None = None
+        if stem:
+            self.stem = nn.Linear(inputs["rnn1.weight_ih"], shape.rnn)
+            added = shape.rnn + shape.aux
+            inputs |= {"rnn1.weight_ih": shape.rnn, "rnn2.weight_ih": added, "fc1.weight": added}
         self.resnet = Resnet(shape, normed=normed)
         self.upsample = nn.ModuleList(Stretch(s) for s in shape.stretches)
         self.rnn1 = nn.GRUCell(inputs["rnn1.weight_ih"], shape.rnn)
@@ -90,25 +120,36 @@ class Wavernn(SpecNetwork):
         self.fc3 = nn.Linear(shape.fc, shape.outputs)
 
     def fill(self, arrays: Mapping[str, AnyArray]) -> None:
-        """As `SpecNetwork.fill`; batch norm then changes nothing in evaluation."""
+        """As `SpecNetwork.fill`; batch norm then changes nothing in evaluation.
+
+        Also raises ValueError where no stem gives these arrays.
+        """
         expected = {name: array.shape for name, array in self.to_arrays().items()}
         weights.check_shapes(expected, arrays)
         self.resnet.fill(_below("resnet", arrays))
         weights.fill(self.upsample, _below("upsample", arrays))
-        wide = {name: np.asarray(array, np.float32) for name, array in arrays.items()}
-        found = {name: wide[ours] for name, ours in ALONE.items()}
-        for name, parts in joined(self.shape).items():
-            found[name] = np.column_stack([wide[ours] for ours in parts])
+        if self.stem is None:
+            found = {name: arrays[ours] for name, ours in ALONE.items()}
+            for name, parts in joined(self.shape).items():
+                found[name] = np.column_stack([arrays[ours] for ours in parts])
+        else:
+            theirs = unhoist(arrays)
+            found = {name: theirs[full] for full, name in stemmed_names().items()}
         with torch.no_grad():
             parameters = dict(self.named_parameters())
             for name, array in found.items():
-                parameters[name].copy_(torch.from_numpy(array))
+                parameters[name].copy_(torch.from_numpy(np.asarray(array, np.float32)))
 
     def to_arrays(self) -> dict[str, AnyArray]:
-        """Cut apart where parameters are several tensors; float64 where batch norm is folded."""
+        """Cut apart where parameters are several tensors; float64 where layers are folded."""
         found = _above("resnet", self.resnet.to_arrays())
         found |= _above("upsample", weights.to_arrays(self.upsample))
         parameters = dict(self.named_parameters())
+        if self.stem is not None:
+            theirs = {
+                full: weights.array_of(parameters[name]) for full, name in stemmed_names().items()
+            }
+            return found | hoist(theirs, mels=self.shape.bands, aux=self.shape.aux)
         for name, ours in ALONE.items():
             found[ours] = weights.array_of(parameters[name])
         for name, parts in joined(self.shape).items():
@@ -123,13 +164,15 @@ class Wavernn(SpecNetwork):
         zeros = self.fc3.weight.new_zeros(rows, self.shape.rnn)
         return zeros, zeros
 
-    def condition(self, mel: Tensor) -> tuple[Tensor, Tensor]:
+    def condition(self, mel: Tensor, frames: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """What the sample loop sees of a mel spectrogram.
 
         Parameters
         ----------
         mel
             ``[rows, bands, frames + 2 pad]``: `WavernnShape.pad` more at each end.
+        frames
+            As `forward`.
 
         Returns
         -------
@@ -141,11 +184,17 @@ class Wavernn(SpecNetwork):
             wide = stretch(wide)
         edge = self.shape.pad * hop
         around = wide[:, :, edge : wide.shape[2] - edge]
-        aux = self.resnet(mel).repeat_interleave(hop, 2)
+        each = self.resnet(mel) if frames is None else frames
+        aux = each.repeat_interleave(hop, 2)
         return around.transpose(1, 2), aux.transpose(1, 2)
 
     def forward(
-        self, x: Tensor, mel: Tensor, states: States | None = None
+        self,
+        x: Tensor,
+        mel: Tensor,
+        states: States | None = None,
+        *,
+        frames: Tensor | None = None,
     ) -> tuple[Tensor, States]:
         """The outputs for given samples, which is how it is trained.
 
@@ -158,6 +207,8 @@ class Wavernn(SpecNetwork):
             ``[rows, bands, frames + 2 pad]`` of the model's recipe.
         states
             Of the GRUs before the first sample; None: zeros.
+        frames
+            ``[rows, 4 A, frames]``, what the residual network makes of the mel, where it is known.
 
         Returns
         -------
@@ -165,7 +216,7 @@ class Wavernn(SpecNetwork):
             ``[rows, samples, outputs]``, and the states after the last sample.
         """
         before = self.initial_states(len(x)) if states is None else states
-        around, aux = self.condition(mel)
+        around, aux = self.condition(mel, frames)
         samples = x.shape[1]
         first, second = (
             lambda inputs, cell=cell, state=state: _sequence(cell, inputs, state)
@@ -195,12 +246,17 @@ class Wavernn(SpecNetwork):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The network of the loop, of one sample or of many; features are the last axis."""
         a1, a2, a3, a4 = aux.chunk(4, -1)
-        seen = torch.cat([x, mel, a1], -1)
+        inputs = torch.cat([x, mel, a1], -1)
+        seen = inputs if self.stem is None else self.stem(inputs)
         h1 = rnn1(seen)
-        h2 = rnn2(torch.cat([h1, seen, a2], -1))
-        y = functional.relu(self.fc1(torch.cat([h1 + h2, seen, a3], -1)))
+        h2 = rnn2(torch.cat([*self._beside(h1, seen), a2], -1))
+        y = functional.relu(self.fc1(torch.cat([*self._beside(h1 + h2, seen), a3], -1)))
         y = functional.relu(self.fc2(torch.cat([y, a4], -1)))
         return self.fc3(y), h1, h2
+
+    def _beside(self, h: Tensor, seen: Tensor) -> list[Tensor]:
+        """What a layer sees of a state and of the inputs."""
+        return [h, seen] if self.stem is None else [h + seen]
 
     def draw(self, outputs: Tensor, u: Tensor) -> Tensor:
         """Samples ``[rows, 1]``, as they are fed back, from outputs and uniform numbers.

@@ -111,9 +111,23 @@ class Runs:
         Folder of recordings, ``clip0`` of which is held out.
     folder
         Where configuration and runs go.
+    losses
+        Names of losses in the log.
+    parts
+        What tensors' names begin with, of each of which most must move.
     """
 
-    def __init__(self, family: str, settings: str, speech: Path, folder: Path) -> None:
+    def __init__(
+        self,
+        family: str,
+        settings: str,
+        speech: Path,
+        folder: Path,
+        *,
+        losses: tuple[str, ...] = ("loss", "loss_discriminator"),
+        parts: tuple[str, ...] = ("generator", "discriminator"),
+    ) -> None:
+        self.losses, self.parts = losses, parts
         self.family, self.folder = family, folder
         folder.mkdir(parents=True, exist_ok=True)
         self.config = folder / "tiny.yaml"
@@ -144,13 +158,13 @@ class Runs:
         parts = self.run("parts", "--checkpoint-every=3", "--steps-per-epoch=3")
         begun = self.state("parts", 3)
         self.run("parts", "--checkpoint-every=3", "--steps-per-epoch=7", "--resume")
-        for name in ("loss", "loss_discriminator"):
+        for name in self.losses:
             assert figures(whole, name) == figures(parts, name)
             assert len(set(figures(whole, name))) == 7
         one, two = self.state("whole", 7), self.state("parts", 7)
         for part in ("module", "optimizers", "task", "state"):
             assert_same_state(one[part], two[part])
-        for network in ("generator", "discriminator"):
+        for network in self.parts:
             moved = [
                 name
                 for name, tensor in one["module"].items()
@@ -165,7 +179,7 @@ class Runs:
         done = torchrun(self.arguments("two", *more))
         assert done.returncode == 0, done.stderr[-2000:]
         two = self.folder / "two"
-        for name in ("loss", "loss_discriminator", "grad_norm"):
+        for name in (*self.losses, "grad_norm"):
             a, b = figures(one, name), figures(two, name)
             assert len(a) == len(b) == 20
             tolerance = 1e-5 if name != "grad_norm" else 1e-3
