@@ -30,6 +30,7 @@ examples:
   pyvoc train lpcnet --data wavs/ --finetune voice.gguf --lr 1e-4 --epochs 1 --start-epoch 121
   pyvoc train hifigan --data LJSpeech-1.1/wavs --config config_v1.json      (upstream's settings)
   pyvoc train hifigan --data wavs/ --mels gta/ --finetune g_02500000 --epochs 100
+  pyvoc train waveglow --data_path wavs/ --output_directory run1 --c config.json --fp16_run
   torchrun --nproc-per-node 4 -m pyvoc train lpcnet --data wavs/ --batch-size 64
 
 Settings come from the model's defaults, overlaid by --config, overlaid by flags. See
@@ -54,6 +55,9 @@ def _number(text: str) -> float:
 _SWITCH: dict[str, Any] = {"type": _boolean, "nargs": "?", "const": True, "metavar": "True|False"}
 _INT: dict[str, Any] = {"type": int, "metavar": "N"}
 _FLOAT: dict[str, Any] = {"type": _number, "metavar": "X"}
+
+_THEIRS = "their_"
+"""Begins the places of flags that have an upstream's names."""
 
 # flag -> (key of the settings, arguments of argparse)
 _FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -171,6 +175,45 @@ def add_parser(subparsers: Any) -> None:
             hidden = {**options, "help": argparse.SUPPRESS, "default": argparse.SUPPRESS}
             parser.add_argument(alias, dest=name[2:].replace("-", "_"), **hidden)
 
+    for name in sorted(
+        {flag.name for family in families.everyone() for flag in family.train_flags}
+    ):
+        parser.add_argument(
+            *dict.fromkeys((f"--{name.replace('_', '-')}", f"--{name}")),
+            dest=f"{_THEIRS}{name}",
+            nargs="?",
+            const="True",
+            help=argparse.SUPPRESS,
+        )
+
+
+def _their_flags(args: argparse.Namespace) -> dict[str, tuple[Any, str]]:
+    """Flags by the names of an upstream's trainer, as `_flags`."""
+    family = families.get(args.family)
+    flags: dict[str, tuple[Any, str]] = {}
+    for entry, text in vars(args).items():
+        if not entry.startswith(_THEIRS) or text is None:
+            continue
+        name = f"--{entry.removeprefix(_THEIRS)}"
+        flag = next((f for f in family.train_flags if f"--{f.name}" == name), None)
+        if flag is None:
+            raise Error(f"{name} is no flag of pyvoc train {args.family}")
+        if flag.instead:
+            raise Error(f"{name} does not train; here that is: {flag.instead}")
+        flags[flag.key] = _read(text, flag.key, name), name
+    return flags
+
+
+def _read(text: str, key: str, name: str) -> Any:
+    """A value as our own flag of that key reads it; else as YAML."""
+    own = next((options for other, options in _FLAGS.values() if other == key), {})
+    if key != "config" and not own:
+        return require("yaml", name).safe_load(text)
+    try:
+        return own.get("type", str)(text)
+    except (argparse.ArgumentTypeError, ValueError) as error:
+        raise Error(f"{name} {text}: {error}") from error
+
 
 def _flags(args: argparse.Namespace) -> dict[str, tuple[Any, str]]:
     """The settings that were given as flags: key -> (value, name of the flag)."""
@@ -190,6 +233,10 @@ def _flags(args: argparse.Namespace) -> dict[str, tuple[Any, str]]:
             if key in flags:
                 raise Error(f"{name} and --set {key} are both given")
             flags[key] = value, name
+    for key, given in _their_flags(args).items():
+        if key in flags:
+            raise Error(f"{given[1]} and {flags[key][1]} are both given")
+        flags[key] = given
     return flags
 
 
@@ -202,6 +249,10 @@ def settings(args: argparse.Namespace) -> tuple[TrainConfig, str | None]:
         They are wrong, or the checkpoint is.
     """
     flags = _flags(args)
+    if "config" in flags:
+        if args.config is not None:
+            raise Error(f"{flags['config'][1]} and --config are both given")
+        args.config = flags.pop("config")[0]
     config = layered(flags, config_file=args.config)
     require_torch()
     from pyvoc.train.session import find_checkpoint, stored_config

@@ -112,6 +112,25 @@ def _numbers(values: Any, kind: type) -> tuple[Any, ...] | None:
 
 
 @dataclass(frozen=True)
+class TrainFlag:
+    """A flag of an upstream's trainer, which `pyvoc train` takes for this family by that name.
+
+    Parameters
+    ----------
+    name
+        With underscores; taken with dashes too.
+    key
+        The setting that it is (`pyvoc.train.TrainConfig`; ``model.sigma``), or ``config``.
+    instead
+        Where it is none: what does that here.
+    """
+
+    name: str
+    key: str = ""
+    instead: str = ""
+
+
+@dataclass(frozen=True)
 class FileFormat:
     """A file of one upstream program that is recognised by how it begins.
 
@@ -176,6 +195,8 @@ class Family:
     recipes
         Settings files of upstream trainers: ``translate(settings, path) -> settings | None``, to
         ours; None where the file is none of theirs.
+    train_flags
+        Flags of upstream trainers.
     exporter
         A `pyvoc.export.registry.Exporter`.
     not_exported
@@ -203,6 +224,7 @@ class Family:
     trainer: str | None = None
     training: Mapping[str, Any] = field(default_factory=dict)
     recipes: str | None = None
+    train_flags: tuple[TrainFlag, ...] = ()
     exporter: str | None = None
     not_exported: str = ""
     likelihood: str | None = None

@@ -160,9 +160,13 @@ class Flow(nn.Module):
             weights.add_norm(self.start, self.layer)
 
     def forward(self, x: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
-        """``[batch, channels, steps]`` towards noise, and the logarithms of the scales."""
+        """``[batch, channels, steps]`` towards noise, and the logarithms of the scales.
+
+        Both have the precision of `x`; in mixed precision it is what the layers compute that has
+        less.
+        """
         read, changed = self._halves(self.mix(x))
-        shift, log_s = self._couple(read, condition)
+        shift, log_s = (part.to(x.dtype) for part in self._couple(read, condition))
         return self._whole(read, torch.exp(log_s) * changed + shift), log_s
 
     def undo(self, x: Tensor, condition: Tensor) -> Tensor:
@@ -225,8 +229,9 @@ class Mix(nn.Module):
                 self.weight[:, 0].neg_()
 
     def forward(self, x: Tensor) -> Tensor:
-        """``[batch, channels, steps]``."""
-        return functional.conv1d(x, self.weight.unsqueeze(2))
+        """``[batch, channels, steps]``; never in mixed precision: it is the signal itself."""
+        with torch.autocast(x.device.type, enabled=False):
+            return functional.conv1d(x, self.weight.unsqueeze(2))
 
     def undo(self, x: Tensor) -> Tensor:
         """The inverse of `forward`; computed in double precision, as converters do."""

@@ -1,6 +1,6 @@
 """WaveRNN (Kalchbrenner et al. 2018; fatchord's network): two GRUs, sample by sample."""
 
-from pyvoc.families.family import Family, Option
+from pyvoc.families.family import Family, Option, TrainFlag
 
 FAMILY = Family(
     name="wavernn",
@@ -60,6 +60,7 @@ FAMILY = Family(
         "checkpoint_every": 25000,
         "validate_every": 5000,
     },
+    train_flags=(TrainFlag("checkpoint_path", "finetune"),),
     report="report:compare",
     not_exported="its network runs once per sample, inside the loop that draws the samples",
     likelihood="likelihood:SCORER",

@@ -249,10 +249,14 @@ class MelSegments:
         return out
 
     def validation(self, rows: int) -> Iterator[Batch]:
-        """Each held-out clip from its beginning, alone, at its level and without noise."""
+        """Each held-out clip from its beginning, alone, at its level and without noise.
+
+        ``mask`` is there so that clips weigh as much as they last.
+        """
         for clip in self.corpus.validation:
             mel, audio = self.whole(clip)
-            yield {"mel": np.ascontiguousarray(mel.T)[None], "audio": audio[None]}
+            mask = np.ones((1, audio.size), bool)
+            yield {"mel": np.ascontiguousarray(mel.T)[None], "audio": audio[None], "mask": mask}
 
     def whole(self, clip: Clip) -> tuple[Float32, Float32]:
         """A clip's beginning as validation hears it: mel [frames, bands], sound [hop * frames]."""

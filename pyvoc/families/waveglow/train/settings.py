@@ -1,0 +1,89 @@
+"""What a WaveGlow training run may choose: the ``model:`` section of a configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from pyvoc.container.mel import MelRecipe
+from pyvoc.families.waveglow.settings import TAPS_PER_HOP
+from pyvoc.families.waveglow.shape import WaveglowShape
+from pyvoc.families.waveglow.spec import DEFAULT_SIGMA, MAX_SIGMA, WaveglowSettings
+from pyvoc.train.mapping import mel_recipe
+
+
+@dataclass(frozen=True)
+class WaveglowModel:
+    """Sizes and the noise; names and defaults are upstream's where it has them.
+
+    Parameters
+    ----------
+    n_flows, n_group, n_early_every, n_early_size
+        Flows; samples of a step; before every so manieth flow so many channels leave.
+    n_layers, n_channels
+        Dilated layers of a flow, and channels within.
+    sigma
+        Standard deviation that the noise is held against.
+    synthesis_sigma
+        That of the noise which exported models start from, unless told otherwise.
+    recipe, mel
+        Name of the mel recipe, and what differs from it, by `pyvoc.container.mel.MelRecipe`'s
+        names.
+    """
+
+    n_flows: int = 12
+    n_group: int = 8
+    n_early_every: int = 4
+    n_early_size: int = 2
+    n_layers: int = 8
+    n_channels: int = 256
+    sigma: float = 1.0
+    synthesis_sigma: float = DEFAULT_SIGMA
+    recipe: str = "nvidia"
+    mel: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for values that cannot be."""
+        found = [
+            f"{name} is {getattr(self, name)}, expected at least 1"
+            for name in ("n_flows", "n_group", "n_early_every", "n_layers", "n_channels")
+            if getattr(self, name) < 1
+        ]
+        if self.n_early_size < 0:
+            found.append("n_early_size is negative")
+        if not found:
+            left = self.n_group - self.n_early_size * ((self.n_flows - 1) // self.n_early_every)
+            if left < 2 or left % 2 or self.n_group % 2:
+                found.append(f"{left} channels are left for the last flow, expected an even number")
+        if not 0 < self.sigma <= MAX_SIGMA or not 0 <= self.synthesis_sigma <= MAX_SIGMA:
+            found.append(f"sigma and synthesis_sigma are not within 0..{MAX_SIGMA:g}")
+        if found:
+            raise ValueError("; ".join(found))
+
+    def mel_recipe(self) -> MelRecipe:
+        """The recipe of the mels.
+
+        Raises
+        ------
+        Error
+            It has no such name, or its numbers are impossible.
+        """
+        return mel_recipe(self.recipe, self.mel)
+
+    def shape(self) -> WaveglowShape:
+        """The network's."""
+        recipe = self.mel_recipe()
+        return WaveglowShape(
+            settings=WaveglowSettings(
+                recipe,
+                groups=self.n_group,
+                early_every=self.n_early_every,
+                early_size=self.n_early_size,
+                sigma=self.synthesis_sigma,
+            ),
+            flows=self.n_flows,
+            layers=self.n_layers,
+            hidden=self.n_channels,
+            taps=TAPS_PER_HOP * recipe.hop_length,
+        )
