@@ -3,7 +3,7 @@
 Valin & Skoglund, "LPCNet: Improving Neural Speech Synthesis Through Linear Prediction", 2019; the
 tree-structured output of today's upstream (xiph/LPCNet).
 
-On a CPU the recurrent layers run on pyvoc's own kernels (`native`), where sizes allow;
+On a CPU the recurrent layers and the tree's loss run on pyvoc's own kernels, where sizes allow;
 elsewhere they are stock PyTorch. Both compute the same function.
 """
 
@@ -27,7 +27,7 @@ from pyvoc.families.lpcnet.train.settings import LpcnetModel
 from pyvoc.families.lpcnet.train.sparsify import blocks
 from pyvoc.train import weights
 from pyvoc.train.network import SpecNetwork
-from pyvoc.train.recurrent import gru
+from pyvoc.train.recurrent import STEP, gru, gru_sequence
 
 PITCH_RANGE = (33, 255)
 
@@ -250,14 +250,14 @@ class Lpcnet(SpecNetwork):
         return noise.to(like.device)
 
     def _is_native(self, units: int) -> bool:
-        return self.embed.device.type == "cpu" and units % native.STEP == 0
+        return self.embed.device.type == "cpu" and units % STEP == 0
 
     def run_gru_a(self, cond: Tensor, codes: Tensor, weight: Tensor, state: Tensor) -> Tensor:
         """GRU A's states ``[rows, T, N]``."""
         cell, steps = self.gru_a, codes.shape[2]
         if self._is_native(cell.units):
             with torch.autocast("cpu", enabled=False):
-                return native.gru_sequence(
+                return gru_sequence(
                     self.cond_a(cond.float()),
                     weight,
                     cell.bias_hh,
@@ -285,7 +285,7 @@ class Lpcnet(SpecNetwork):
             frames = self.cond_b(cond).unsqueeze(2)
             each = functional.linear(x, inputs)
             gates = each.view(len(x), -1, HOP, each.shape[2]) + frames
-            return native.gru_sequence(
+            return gru_sequence(
                 gates.flatten(1, 2).float(), weight, cell.bias_hh, state, steps=steps
             )
         x = torch.cat((x, cond.repeat_interleave(HOP, 1)), -1)

@@ -27,7 +27,7 @@ from pyvoc.families.wavernn.hoist import EPSILON, fold_batch_norm, hoist, unhois
 from pyvoc.families.wavernn.shape import WavernnShape
 from pyvoc.train import weights
 from pyvoc.train.network import SpecNetwork
-from pyvoc.train.recurrent import gru
+from pyvoc.train.recurrent import STEP, gru, gru_sequence
 
 ALONE = {
     "rnn1.weight_hh": "rnn1.hidden.weight",
@@ -105,6 +105,8 @@ class Wavernn(SpecNetwork):
     def __init__(self, shape: WavernnShape, *, normed: bool = False, stem: bool = False) -> None:
         super().__init__()
         self.shape = shape
+        self.masks: Mapping[str, Tensor] = {}
+        """Blocks in use of matrices that were pruned, uint8, by the spec's names."""
         inputs = {name: sum(parts.values()) for name, parts in joined(shape).items()}
         self.stem: nn.Linear | None = None
         if stem:
@@ -218,9 +220,10 @@ class Wavernn(SpecNetwork):
         before = self.initial_states(len(x)) if states is None else states
         around, aux = self.condition(mel, frames)
         samples = x.shape[1]
+        masks = [self.masks.get(f"rnn{k}.hidden.weight") for k in (1, 2)]
         first, second = (
-            lambda inputs, cell=cell, state=state: _sequence(cell, inputs, state)
-            for cell, state in zip((self.rnn1, self.rnn2), before, strict=True)
+            lambda inputs, cell=cell, state=state, mask=mask: _sequence(cell, inputs, state, mask)
+            for cell, state, mask in zip((self.rnn1, self.rnn2), before, masks, strict=True)
         )
         outputs, h1, h2 = self._loop(
             x.unsqueeze(2), around[:, :samples], aux[:, :samples], first, second
@@ -402,8 +405,15 @@ class Stretch(nn.Module):
         return y.reshape(rows, bands, -1)
 
 
-def _sequence(cell: nn.GRUCell, x: Tensor, state: Tensor) -> Tensor:
-    """A cell's states ``[rows, samples, R]``."""
+def _sequence(cell: nn.GRUCell, x: Tensor, state: Tensor, mask: Tensor | None) -> Tensor:
+    """A cell's states ``[rows, samples, R]``; through our own kernels where they serve.
+
+    `mask` are blocks in use of its recurrent matrix, of which the kernels skip the others.
+    """
+    plain = x.device.type == "cpu" and x.dtype == torch.float32
+    if plain and not torch.is_autocast_enabled("cpu") and cell.hidden_size % STEP == 0:
+        gates = functional.linear(x, cell.weight_ih, cell.bias_ih)
+        return gru_sequence(gates, cell.weight_hh, cell.bias_hh, state, steps=x.shape[1], mask=mask)
     return gru(x, state, cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh)
 
 

@@ -55,6 +55,12 @@ class Pruning:
             for name, matrix in self._matrices().items()
         }
         """uint8 ``[outputs / 8, inputs / 4]`` by the spec's names."""
+        self._tell()
+
+    def _tell(self) -> None:
+        """Let the network skip what is pruned, once something is."""
+        pruned = any(not bool(mask.all()) for mask in self.masks.values())
+        self._network.masks = dict(self.masks) if pruned else {}
 
     def _matrices(self) -> dict[str, Tensor]:
         found = matrices(self._network)
@@ -64,6 +70,7 @@ class Pruning:
         """Blocks of zeros, as a network has that is gone on from, stay so."""
         for name, matrix in self._matrices().items():
             self.masks[name] = (block_energy(matrix, BLOCK) > 0).to(torch.uint8)
+        self._tell()
 
     def load(self, masks: Mapping[str, Tensor]) -> None:
         """Take masks; raises ValueError where they do not fit."""
@@ -73,6 +80,7 @@ class Pruning:
             if mask.shape != self.masks[name].shape or mask.dtype != torch.uint8:
                 raise ValueError(f"the mask of '{name}' has shape {list(mask.shape)}")
             self.masks[name] = mask
+        self._tell()
 
     def apply(self, update: int) -> float:
         """Prune what is due after an update, and hold zeros at zero; the part in use."""
@@ -89,4 +97,6 @@ class Pruning:
             self.masks[name] = mask
             matrix.mul_(whole_blocks(mask, BLOCK))
             used, total = used + int(mask.sum()), total + mask.numel()
+        if due:
+            self._tell()
         return used / total

@@ -10,8 +10,9 @@ import torch
 
 from pyvoc.errors import Error
 from pyvoc.families.lpcnet.torch_model import tree_nll
-from pyvoc.families.lpcnet.train.native import gru_sequence, tree_loss
+from pyvoc.families.lpcnet.train.native import tree_loss
 from pyvoc.families.lpcnet.train.sparsify import elements
+from pyvoc.train.recurrent import gru_sequence
 
 BOUND = 2e-6  # of the largest value of each array
 LEVELS = 256

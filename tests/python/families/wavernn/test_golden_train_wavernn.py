@@ -22,8 +22,8 @@ from pyvoc.families.wavernn.train.task import WavernnTask
 from pyvoc.families.wavernn.train.upstream import load_weights
 
 CASES = sorted(GOLDEN.glob("*_train.npz"))
-LOSSES, NORMS, GRADIENTS, WEIGHTS = 1e-6, 1e-4, 1e-3, 1e-2
-"""Relative: losses; norms of the first two steps (1e-2 later: Adam makes whole steps of gradients
+LOSSES, NORMS, GRADIENTS, WEIGHTS = 2e-6, 1e-4, 1e-3, 1e-2
+"""Relative: losses (the float64 of the first is 8e-7 from upstream's); norms of the first two steps (1e-2 later: Adam makes whole steps of gradients
 that are rounding); gradients, of each tensor's largest (a rectifier of the labels' case lies 2e-7
 from its kink, where upstream's rounding falls on the other side); what weights moved, by norms."""
 
@@ -83,7 +83,7 @@ def run(request: pytest.FixtureRequest) -> Trained:
 def test_losses_and_norms(run: Trained) -> None:
     losses, norms = run.truth["losses"], run.truth["grad_norms_before_clip"]
     np.testing.assert_allclose(run.losses[:2], losses[:2], rtol=LOSSES)
-    np.testing.assert_allclose(run.losses, losses, rtol=5 * LOSSES)
+    np.testing.assert_allclose(run.losses, losses, rtol=3 * LOSSES)
     np.testing.assert_allclose(run.norms[:2], norms[:2], rtol=NORMS)
     np.testing.assert_allclose(run.norms, norms, rtol=100 * NORMS)
 
