@@ -23,9 +23,10 @@ from pyvoc.families.wavernn.train.upstream import load_weights
 
 CASES = sorted(GOLDEN.glob("*_train.npz"))
 LOSSES, NORMS, GRADIENTS, WEIGHTS = 2e-6, 1e-4, 1e-3, 1e-2
-"""Relative: losses (the float64 of the first is 8e-7 from upstream's); norms of the first two steps (1e-2 later: Adam makes whole steps of gradients
-that are rounding); gradients, of each tensor's largest (a rectifier of the labels' case lies 2e-7
-from its kink, where upstream's rounding falls on the other side); what weights moved, by norms."""
+"""Relative: losses (float64 is 8e-7 from upstream's first); norms of the first two steps (1e-2
+later: Adam makes whole steps of gradients that are rounding); gradients, of each tensor's largest
+(a rectifier of the labels' case lies 2e-7 from its kink, where upstream's rounding falls on the
+other side); what weights moved, by norms."""
 
 pytestmark = pytest.mark.skipif(not CASES, reason="no golden data")
 

@@ -156,7 +156,10 @@ def test_it_is_pruned_and_leaves_in_blocks(speech: Path, tmp_path: Path) -> None
     audio = pyvoc.load(whole / "wavernn.gguf").synthesize(np.full((3, 8), 0.5, np.float32))
     assert len(audio) == 120 and np.isfinite(audio).all()
     # going on from it, zeros stay zeros
-    runs.run("more", "--steps-per-epoch=2", "--finetune", str(whole / "checkpoint-000000007.pt"))
+    # (Cambricon's name of the flag)
+    runs.run(
+        "more", "--steps-per-epoch=2", "--checkpoint-path", str(whole / "checkpoint-000000007.pt")
+    )
     assert figures(tmp_path / "more", "density") == [density[-1]] * 2
 
 
