@@ -144,7 +144,8 @@ class Trainer:
         if position.step % config.log_every == 0 or position.step == position.last:
             names = sorted(metrics)
             sums = ranks.sum([float(metrics[name].detach()) for name in names])
-            for name, values in self._losses.items():
+            for name in norms:  # a step may leave an optimizer out
+                values = self._losses[name]
                 ending = "" if name == self._first else f"_{name}"
                 figures[f"loss{ending}"] = math.fsum(values) / len(values)
                 figures[f"grad_norm{ending}"] = norms[name]

@@ -32,7 +32,7 @@ __all__ = [
     "to_arrays",
 ]
 
-_LEAVES = ("weight", "bias")
+_LEAVES = ("weight", "bias", "weight_ih", "weight_hh")
 _FEATURES = "pyvoc.features."
 MAGNITUDE, DIRECTION = "parametrizations.weight.original0", "parametrizations.weight.original1"
 """Names of weight norm's parts in a layer's state dict."""

@@ -1,0 +1,347 @@
+"""FARGAN in PyTorch: for training and in tests.
+
+Valin, Mustafa & Buethe, "Very Low Complexity Speech Synthesis Using Framewise Autoregressive GAN
+(FARGAN) with Pitch Prediction", 2024. Modules have the names of the spec's layers, so that
+`pyvoc.train.weights` is the conversion.
+
+Frame n of a call is told from features n - 1 to n + 1, and has the period of frame n: the runtime,
+which is given frame n + 1 last, calls that "the frame before".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import weight_norm
+
+from pyvoc.families.fargan.spec import (
+    FEATURES,
+    LEAST_PERIOD,
+    MOST_PERIOD,
+    PERIODS,
+    PREDICTION,
+    SUBFRAME,
+    SUBFRAMES,
+    TAPS,
+)
+from pyvoc.families.fargan.train.settings import FarganModel
+from pyvoc.train.network import SpecNetwork
+from pyvoc.train.stepwise import Stepwise, gru_step, nearly
+
+HOP = SUBFRAME * SUBFRAMES
+PREEMPHASIS = 0.85
+PITCH = 18
+"""Index of the feature."""
+PRIMING = 2
+"""Frames of true signal that a sequence begins with."""
+_PRIMING_ROWS = 5
+"""Times that the runtime hears the first frame before a signal."""
+_LEAST_GAIN = 1e-5
+_STEP = 1.0 / 127.0
+_GRUS = 3
+_AT_ONCE = 1 << 14
+"""Numbers that noise is made in, for each row."""
+
+
+def periods_of(features: Tensor) -> Tensor:
+    """Periods in samples, int64 ``[...]``, of frames ``[..., 20]``.
+
+    In double precision: LPCNet's search finds periods that end in a half, and which way those go
+    must not depend on what lies beside them in a batch. On the host: some devices have no doubles.
+    """
+    pitch = features[..., PITCH].to("cpu", torch.float64)
+    exact = MOST_PERIOD / torch.exp2(pitch + 1.5)
+    return torch.floor(0.5 + exact).clamp(LEAST_PERIOD, MOST_PERIOD).long().to(features.device)
+
+
+def places_of(periods: Tensor) -> Tensor:
+    """Where in the history a period ago is: int64 ``[..., PREDICTION]`` of periods ``[...]``.
+
+    From two samples earlier on; what would lie beyond the newest sample is taken a period before.
+    """
+    period = periods.unsqueeze(-1)
+    places = MOST_PERIOD - period - 2 + torch.arange(PREDICTION, device=periods.device)
+    return torch.where(places < MOST_PERIOD, places, places - period).clamp(min=0)
+
+
+class Gated(nn.Linear):
+    """A layer without bias, followed by a gate of its own."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, bias=False)
+        self.gate = nn.Linear(outputs, outputs, bias=False)
+
+
+class Gru(nn.Module):
+    """A GRU without biases, gates r, z, n, whose output is gated and whose state is not."""
+
+    def __init__(self, inputs: int, units: int) -> None:
+        super().__init__()
+        self.units = units
+        self.weight_ih = nn.Parameter(torch.empty(3 * units, inputs))
+        self.weight_hh = nn.Parameter(torch.empty(3 * units, units))
+        self.gate = nn.Linear(units, units, bias=False)
+        nn.init.uniform_(self.weight_ih, -(units**-0.5), units**-0.5)
+        nn.init.orthogonal_(self.weight_hh)
+
+
+class Conditioning(nn.Module):
+    """From features to what each subframe is given."""
+
+    def __init__(self, config: FarganModel) -> None:
+        super().__init__()
+        inputs = FEATURES + config.pitch_embedding
+        self.dense1 = nn.Linear(inputs, config.cond1, bias=False)
+        self.conv = nn.Linear(TAPS * config.cond1, config.cond2, bias=False)
+        self.dense2 = nn.Linear(config.cond2, SUBFRAMES * config.cond, bias=False)
+
+
+class Noise:
+    """Uniform noise, a pure function of each row's seed and of what was drawn before.
+
+    Parameters
+    ----------
+    seeds
+        int64 ``[rows]``.
+    width
+        It lies within half of it on either side of zero.
+    dtype
+        Of the noise.
+    """
+
+    def __init__(self, seeds: Tensor, width: float, dtype: torch.dtype) -> None:
+        self._factor, self._dtype = width * 2.0**-32, dtype
+        self._base = (seeds ^ (seeds >> 32)).to(torch.int32).unsqueeze(1)
+        self._first = 0
+        self._made = torch.empty(len(seeds), 0, dtype=dtype, device=seeds.device)
+
+    def draw(self, count: int) -> Tensor:
+        """The next ``[rows, count]``."""
+        if count > self._made.shape[1]:
+            self._made = torch.cat((self._made, self._make(max(count, _AT_ONCE))), 1)
+        found, self._made = self._made[:, :count], self._made[:, count:]
+        return found
+
+    def add(self, x: Tensor) -> Tensor:
+        """Values ``[rows, ...]`` with noise, within -1 .. 1; the gradient passes."""
+        return nearly(x, self.draw(x[0].numel()).view(x.shape))
+
+    def _make(self, count: int) -> Tensor:
+        """A hash of seed and place."""
+        places = torch.arange(self._first, self._first + count, device=self._base.device)
+        self._first += count
+        bits = self._base + (places * 0x9E3779B1).to(torch.int32)
+        for shift, factor in ((16, 0x21F0AAAD), (15, 0x735A2D97), (15, 1)):
+            bits ^= (bits >> shift) & ((1 << (32 - shift)) - 1)  # the sign is not to spread
+            bits *= factor
+        return bits.to(self._dtype) * self._factor
+
+
+class Fargan(SpecNetwork):
+    """The network.
+
+    Parameters
+    ----------
+    config
+        Its sizes; and the width of the noise in training.
+    normed
+        Whether the framewise convolution and the gates are a direction and a magnitude (weight
+        norm), as upstream trains them; in a model file they are always folded.
+    """
+
+    shape_of = staticmethod(FarganModel.of)
+
+    def __init__(self, config: FarganModel, *, normed: bool = False) -> None:
+        super().__init__()
+        self.config = config
+        past = 2 * SUBFRAME
+        subframe = config.cond + PREDICTION + SUBFRAME
+        self.embed_pitch = nn.Embedding(PERIODS, config.pitch_embedding)
+        self.cond = Conditioning(config)
+        self.gain = nn.Linear(config.cond, 1)
+        self.fwc = Gated(2 * subframe, config.fwc)
+        self.pitch_gates = nn.Linear(config.fwc, _GRUS + 1)
+        self.gru1 = Gru(config.fwc + past, config.gru1)
+        self.gru2 = Gru(config.gru1 + past, config.gru2)
+        self.gru3 = Gru(config.gru2 + past, config.gru3)
+        outputs = config.gru1 + config.gru2 + config.gru3 + config.fwc
+        self.skip = Gated(outputs + past, config.skip)
+        self.out = nn.Linear(config.skip, SUBFRAME, bias=False)
+        gates = [layer.gate for layer in (self.fwc, self.gru1, self.gru2, self.gru3, self.skip)]
+        for layer in (self.fwc, *gates):
+            nn.init.orthogonal_(layer.weight)
+            if normed:
+                weight_norm(layer)
+
+    def conditioning(self) -> Iterable[nn.Parameter]:
+        """What the second stage of training leaves as it is."""
+        for module in (self.embed_pitch, self.cond, self.gain):
+            yield from module.parameters()
+
+    def condition(
+        self, features: Tensor, noise: Noise | None = None, *, start: bool = False
+    ) -> Tensor:
+        """What subframes are given.
+
+        Parameters
+        ----------
+        features
+            ``[rows, frames, 20]``.
+        noise
+            On what int8 layers read.
+        start
+            Whether there is nothing before the first frame; otherwise the first two frames only
+            precede the others.
+
+        Returns
+        -------
+        Tensor
+            ``[rows, frames - 2 (with start: frames), 4, cond]``.
+        """
+        embedded = self.embed_pitch((periods_of(features) - LEAST_PERIOD).clamp(max=PERIODS - 1))
+        x = torch.tanh(self.cond.dense1(torch.cat((features, embedded), -1)))
+        if start:
+            x = nn.functional.pad(x, (0, 0, TAPS - 1, 0))
+        x = x.unfold(1, TAPS, 1).transpose(2, 3).flatten(2)
+        x = torch.tanh(self.cond.conv(x if noise is None else noise.add(x)))
+        x = torch.tanh(self.cond.dense2(x if noise is None else noise.add(x)))
+        return x.view(*x.shape[:2], SUBFRAMES, -1).to(features.dtype)
+
+    def forward(self, features: Tensor, true: Tensor, seeds: Tensor | None = None) -> Tensor:
+        """A sequence that goes on from true signal.
+
+        Parameters
+        ----------
+        features
+            ``[rows, frames + 2, 20]``: those of the sequence, one before and one after it.
+        true
+            Pre-emphasised signal of the first two frames, -1..1: ``[rows, 320]``.
+        seeds
+            Of the noise, int64 ``[rows]``; None for none.
+
+        Returns
+        -------
+        Tensor
+            ``[rows, 160 frames]``, pre-emphasised, of which the first two frames are `true`.
+        """
+        width = self.config.noise
+        noise = None
+        if seeds is not None and width > 0:
+            noise = Noise(seeds, width * _STEP, features.dtype)
+        cond = self.condition(features, noise)
+        periods = periods_of(features[:, 1:-1])
+        history = nn.functional.pad(true[:, :HOP], (MOST_PERIOD - HOP, 0))
+        forced = true[:, HOP:]
+        made = self.write(cond[:, 1:], periods[:, 1:], history, forced, noise)
+        return torch.cat((true[:, :HOP], made), 1)
+
+    def synthesize(self, features: Tensor) -> Tensor:
+        """Samples ``[rows, 160 frames]`` of features ``[rows, frames, 20]``, as the runtime's."""
+        first, last = features[:, :1], features[:, -1:]
+        rows = torch.cat((first.expand(-1, _PRIMING_ROWS, -1), features[:, 1:], last, last), 1)
+        at = _PRIMING_ROWS - 1
+        cond = self.condition(rows, start=True)[:, at:]
+        silence = features.new_zeros(len(features), MOST_PERIOD)
+        made = self.write(cond, periods_of(rows[:, at - 1 : -1]), silence, silence[:, :HOP])
+        samples, memory = [], silence[:, 0]
+        for y in made[:, HOP:].unbind(1):
+            memory = y + PREEMPHASIS * memory
+            samples.append(memory)
+        return torch.stack(samples[HOP // 2 : -(HOP // 2)], 1)
+
+    def write(
+        self,
+        cond: Tensor,
+        periods: Tensor,
+        history: Tensor,
+        forced: Tensor,
+        noise: Noise | None = None,
+    ) -> Tensor:
+        """The loop over subframes; all other state begins at zero.
+
+        Parameters
+        ----------
+        cond
+            ``[rows, frames, 4, cond]``.
+        periods
+            int64 ``[rows, frames]``.
+        history
+            ``[rows, 256]``, what precedes.
+        forced
+            ``[rows, samples]``, whole subframes: what takes the place of the first ones that the
+            network writes.
+        noise
+            On what int8 layers read.
+
+        Returns
+        -------
+        Tensor
+            ``[rows, 160 frames]``, pre-emphasised.
+        """
+        step = _Step(self, len(cond), cond, noise)
+        cond = cond.flatten(1, 2)
+        gains = torch.exp(self.gain(cond)).to(cond.dtype)
+        scales = 1.0 / (_LEAST_GAIN + gains)
+        places = places_of(periods)
+        given = forced.shape[1] // SUBFRAME
+        written: list[Tensor] = []
+        for t in range(cond.shape[1]):
+            past = torch.cat(
+                (history.gather(1, places[:, t // SUBFRAMES]), history[:, -SUBFRAME:]), 1
+            )
+            past = (past * scales[:, t]).clamp(-1.0, 1.0)
+            y = step(cond[:, t], past) * gains[:, t]
+            if t < given:
+                y = forced[:, t * SUBFRAME : (t + 1) * SUBFRAME]
+            history = torch.cat((history[:, SUBFRAME:], y), 1)
+            written.append(y)
+        return torch.cat(written, 1)
+
+
+class _Step:
+    """One subframe after another: the layers' matrices for this pass, and the state."""
+
+    def __init__(self, network: Fargan, rows: int, like: Tensor, noise: Noise | None) -> None:
+        self._noise = noise
+        self._gates = network.pitch_gates
+        self._fwc, self._fwc_gate = Stepwise(network.fwc.weight), Stepwise(network.fwc.gate.weight)
+        self._skip = Stepwise(network.skip.weight)
+        self._skip_gate = Stepwise(network.skip.gate.weight)
+        self._out = Stepwise(network.out.weight)
+        self._pitch_gates = Stepwise(network.pitch_gates.weight)
+        grus = (network.gru1, network.gru2, network.gru3)
+        self._grus = [
+            (Stepwise(gru.weight_ih), Stepwise(gru.weight_hh), Stepwise(gru.gate.weight))
+            for gru in grus
+        ]
+        self._states = [like.new_zeros(rows, gru.units) for gru in grus]
+        self._before = like.new_zeros(rows, network.fwc.in_features // 2)
+
+    def _read(self, layer: Stepwise, x: Tensor) -> Tensor:
+        """The product of an int8 layer."""
+        return layer(x, None if self._noise is None else self._noise.draw(x.shape[1]))
+
+    def _gated(self, layer: Stepwise, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(self._read(layer, x))
+
+    def __call__(self, cond: Tensor, past: Tensor) -> Tensor:
+        """40 samples, -1..1, of a subframe's conditioning and what was heard before it."""
+        x = torch.cat((cond, past), 1)
+        hidden = torch.tanh(self._read(self._fwc, torch.cat((self._before, x), 1)))
+        self._before = x
+        fwc = self._gated(self._fwc_gate, hidden)
+        gates = torch.sigmoid(self._pitch_gates(fwc) + self._gates.bias)
+        predicted, previous = past[:, 2 : PREDICTION - 2], past[:, PREDICTION:]
+        outputs, last = [], fwc
+        for k, (inputs, recurrent, gate) in enumerate(self._grus):
+            x = torch.cat((last, gates[:, k : k + 1] * predicted, previous), 1)
+            state = self._states[k]
+            state = gru_step(self._read(inputs, x), self._read(recurrent, state), state)
+            self._states[k] = state
+            last = self._gated(gate, state)
+            outputs.append(last)
+        together = torch.cat((*outputs, fwc, gates[:, _GRUS:] * predicted, previous), 1)
+        skip = self._gated(self._skip_gate, torch.tanh(self._read(self._skip, together)))
+        return torch.tanh(self._out(skip))
