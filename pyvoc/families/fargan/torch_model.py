@@ -41,8 +41,8 @@ _PRIMING_ROWS = 5
 _LEAST_GAIN = 1e-5
 _STEP = 1.0 / 127.0
 _GRUS = 3
-_AT_ONCE = 1 << 14
-"""Numbers that noise is made in, for each row."""
+_PERIOD = 16411
+"""Numbers of noise that are made for each row: a prime, so that they come again elsewhere."""
 
 
 def periods_of(features: Tensor) -> Tensor:
@@ -112,31 +112,28 @@ class Noise:
     """
 
     def __init__(self, seeds: Tensor, width: float, dtype: torch.dtype) -> None:
-        self._factor, self._dtype = width * 2.0**-32, dtype
-        self._base = (seeds ^ (seeds >> 32)).to(torch.int32).unsqueeze(1)
-        self._first = 0
-        self._made = torch.empty(len(seeds), 0, dtype=dtype, device=seeds.device)
-
-    def draw(self, count: int) -> Tensor:
-        """The next ``[rows, count]``."""
-        if count > self._made.shape[1]:
-            self._made = torch.cat((self._made, self._make(max(count, _AT_ONCE))), 1)
-        found, self._made = self._made[:, :count], self._made[:, count:]
-        return found
-
-    def add(self, x: Tensor) -> Tensor:
-        """Values ``[rows, ...]`` with noise, within -1 .. 1; the gradient passes."""
-        return nearly(x, self.draw(x[0].numel()).view(x.shape))
-
-    def _make(self, count: int) -> Tensor:
-        """A hash of seed and place."""
-        places = torch.arange(self._first, self._first + count, device=self._base.device)
-        self._first += count
-        bits = self._base + (places * 0x9E3779B1).to(torch.int32)
+        base = (seeds ^ (seeds >> 32)).to(torch.int32).unsqueeze(1)
+        places = torch.arange(_PERIOD, device=seeds.device) * 0x9E3779B1
+        bits = base + places.to(torch.int32)
         for shift, factor in ((16, 0x21F0AAAD), (15, 0x735A2D97), (15, 1)):
             bits ^= (bits >> shift) & ((1 << (32 - shift)) - 1)  # the sign is not to spread
             bits *= factor
-        return bits.to(self._dtype) * self._factor
+        self._made = bits.to(dtype) * (width * 2.0**-32)
+        self._at = 0
+
+    def draw(self, count: int) -> Tensor:
+        """The next ``[rows, count]``; after `_PERIOD` they come again."""
+        begin, self._at = self._at, self._at + count
+        if self._at <= _PERIOD:
+            return self._made[:, begin : self._at]
+        self._at %= _PERIOD
+        whole = (count - 1) // _PERIOD
+        parts = (self._made[:, begin:], *[self._made] * whole, self._made)
+        return torch.cat(parts, 1)[:, :count]
+
+    def add(self, x: Tensor) -> Tensor:
+        """Values ``[rows, ...]`` with noise, within -1 .. 1; the gradient passes."""
+        return nearly(x, self.draw(x[0].numel()).reshape(x.shape))
 
 
 class Fargan(SpecNetwork):
@@ -332,16 +329,16 @@ class _Step:
         hidden = torch.tanh(self._read(self._fwc, torch.cat((self._before, x), 1)))
         self._before = x
         fwc = self._gated(self._fwc_gate, hidden)
-        gates = torch.sigmoid(self._pitch_gates(fwc) + self._gates.bias)
-        predicted, previous = past[:, 2 : PREDICTION - 2], past[:, PREDICTION:]
+        gates = torch.sigmoid(self._pitch_gates(fwc) + self._gates.bias).split(1, 1)
+        _, predicted, _, previous = past.split((2, SUBFRAME, 2, SUBFRAME), 1)
         outputs, last = [], fwc
         for k, (inputs, recurrent, gate) in enumerate(self._grus):
-            x = torch.cat((last, gates[:, k : k + 1] * predicted, previous), 1)
+            x = torch.cat((last, gates[k] * predicted, previous), 1)
             state = self._states[k]
             state = gru_step(self._read(inputs, x), self._read(recurrent, state), state)
             self._states[k] = state
             last = self._gated(gate, state)
             outputs.append(last)
-        together = torch.cat((*outputs, fwc, gates[:, _GRUS:] * predicted, previous), 1)
+        together = torch.cat((*outputs, fwc, gates[_GRUS] * predicted, previous), 1)
         skip = self._gated(self._skip_gate, torch.tanh(self._read(self._skip, together)))
         return torch.tanh(self._out(skip))
