@@ -329,8 +329,8 @@ class _Step:
         hidden = torch.tanh(self._read(self._fwc, torch.cat((self._before, x), 1)))
         self._before = x
         fwc = self._gated(self._fwc_gate, hidden)
-        gates = torch.sigmoid(self._pitch_gates(fwc) + self._gates.bias).split(1, 1)
-        _, predicted, _, previous = past.split((2, SUBFRAME, 2, SUBFRAME), 1)
+        gates = torch.sigmoid(self._pitch_gates(fwc) + self._gates.bias).chunk(_GRUS + 1, 1)
+        _, predicted, _, previous = past.tensor_split((2, 2 + SUBFRAME, PREDICTION), 1)
         outputs, last = [], fwc
         for k, (inputs, recurrent, gate) in enumerate(self._grus):
             x = torch.cat((last, gates[k] * predicted, previous), 1)
