@@ -119,7 +119,8 @@ class FarganData:
     sequences_per_segment
         Sequences that are cut from one stretch of speech, one in each step.
     memory_mb
-        Megabytes that sound and analysed stretches may take; what is beyond is made again.
+        Megabytes that sound and analysed stretches may take. Sound is held in any case; a stretch
+        that finds no room is analysed again for each of its sequences.
     augment
         What is done to speech.
     """
@@ -285,11 +286,11 @@ class FarganWavs:
         one of a short clip's), at their level."""
         most = int(self._config.validation_seconds * 16000)
         for clip in self.corpus.validation:
-            pcm = clip.pcm[:most].astype(np.float32)
-            whole = max(pcm.size // HOP, LEAST_FRAMES)
+            whole = max(min(clip.samples, most) // HOP, LEAST_FRAMES)
+            pcm = clip.pcm[: whole * HOP].astype(np.float32)
             frames = min(4 * self._config.frames, whole)
             samples = np.zeros((LEAD + whole + 1) * HOP, np.float32)
-            samples[LEAD * HOP :][: pcm.size] = pcm[: whole * HOP]
+            samples[LEAD * HOP :][: pcm.size] = pcm
             segment = make_segment(samples, whole, self._extractor())
             starts = range(0, whole - frames + 1, frames)
             for begin in range(0, len(starts), rows):
@@ -385,6 +386,6 @@ def open_data(config: FarganData, *, rows: int, seed: int) -> FarganWavs:
     )
     corpus = load_corpus(sources, holdout, min_seconds=config.min_seconds)
     clips = [clip for speech in corpus.train for clip in speech.clips]
-    used = 2 * sum(clip.samples for clip in clips) * len(config.augment.speeds)
+    used = 2 * sum(clip.samples for clip in clips) * (1 + len(config.augment.speeds))
     memory = max(0, (config.memory_mb << 20) - used)
     return FarganWavs(corpus, config, rows=rows, seed=seed, memory=memory, model=model)
