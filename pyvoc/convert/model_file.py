@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+from typing import Any
+
 from pyvoc.container import ModelSpec, read_container
 from pyvoc.convert.checkpoint import Checkpoint
 from pyvoc.convert.detect import detect
+from pyvoc.convert.tensors import find_loader
 from pyvoc.errors import Error, ModelError
+from pyvoc.pickles import HEAD
 from pyvoc.quant import decode
 
-__all__ = ["read_weights"]
+__all__ = ["pick_tensors", "read_weights"]
 
 
 def read_weights(spec: ModelSpec, path: str) -> Checkpoint:
@@ -42,3 +48,30 @@ def read_weights(spec: ModelSpec, path: str) -> Checkpoint:
     container = read_container(path)
     spec.validate(container, path)
     return Checkpoint(spec, decode(spec, container), container.metadata, "gguf")
+
+
+def pick_tensors(path: str, select: Callable[[Any], Any]) -> Any:
+    """What `select` picks of a checkpoint of named tensors; {} of any other file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    select
+        (what the file holds) -> what is wanted of it, the only tensors that are read.
+
+    Raises
+    ------
+    ModelError
+        It is damaged.
+    Error
+        The operating system refused to read.
+    """
+    try:
+        with open(path, "rb") as file:
+            head = file.read(HEAD)
+        size = os.stat(path).st_size
+    except OSError as error:
+        raise Error(f"{path}: cannot be read: {error.strerror}") from error
+    loader = find_loader(head, size)
+    return {} if loader is None else loader[1](path, select=select)

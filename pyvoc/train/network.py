@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from torch import nn
 
 from pyvoc.container.tensors import AnyArray, Scalar
+from pyvoc.errors import ModelError
 from pyvoc.train import weights
 
 __all__ = ["SpecNetwork", "same_conv"]
@@ -76,6 +77,19 @@ class SpecNetwork(nn.Module):
             They are another model's; names the first ones that do not fit. Nothing is filled.
         """
         weights.fill(self, arrays)
+
+    def go_on_from(self, arrays: Mapping[str, AnyArray], path: str) -> None:
+        """`fill` from a file that a user named.
+
+        Raises
+        ------
+        ModelError
+            It is of other sizes.
+        """
+        try:
+            self.fill(arrays)
+        except ValueError as error:
+            raise ModelError(f"{path}: does not fit this run's sizes: {error}") from error
 
     def to_arrays(self) -> dict[str, AnyArray]:
         """Every tensor of the spec, dense, as the network computes with it; norms are folded.

@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from pyvoc.container import read_container, write_container
 from pyvoc.container.tensors import AnyArray
 from pyvoc.convert.model_file import read_weights
-from pyvoc.errors import ModelError
 from pyvoc.families.fargan.spec import FARGAN, FarganSettings
 from pyvoc.families.fargan.torch_model import HOP, PRIMING, Fargan
 from pyvoc.families.fargan.train.data import FarganData, open_data
@@ -134,10 +133,7 @@ class FarganTask:
     def load_weights(self, path: str) -> Sequence[str]:
         """A model file, or upstream's ``.pth``, sources or weight blob."""
         checkpoint = read_weights(FARGAN, path)
-        try:
-            self.network.fill(checkpoint.arrays)
-        except ValueError as error:
-            raise ModelError(f"{path}: does not fit this run's sizes: {error}") from error
+        self.network.go_on_from(checkpoint.arrays, path)
         own = self.network.to_arrays()
         if any(name not in own and name not in self._beside for name in checkpoint.arrays):
             return (

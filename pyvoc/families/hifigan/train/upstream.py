@@ -10,14 +10,13 @@ import numpy as np
 from torch import nn
 
 from pyvoc.convert.layers import layer_of
-from pyvoc.convert.model_file import read_weights
-from pyvoc.convert.tensors import find_loader
+from pyvoc.convert.model_file import pick_tensors, read_weights
 from pyvoc.errors import ModelError
 from pyvoc.families.hifigan.convert import their_layers
 from pyvoc.families.hifigan.names import count, find_generator
 from pyvoc.families.hifigan.spec import HIFIGAN
 from pyvoc.families.hifigan.torch_model import Hifigan
-from pyvoc.pickles import HEAD, load_torch
+from pyvoc.pickles import load_torch
 from pyvoc.train.gan import Adversaries
 from pyvoc.train.weights import DIRECTION, MAGNITUDE, compare_settings, normed_leaf, set_tensors
 
@@ -50,10 +49,7 @@ def load_weights(module: Adversaries, path: str) -> tuple[str, ...]:
     checkpoint = read_weights(HIFIGAN, path)
     ours = generator.shape.settings.metadata()
     notes = list(compare_settings(ours, checkpoint.metadata, HIFIGAN.prefix, path))
-    try:
-        generator.fill(checkpoint.arrays)
-    except ValueError as error:
-        raise ModelError(f"{path}: does not fit this run's sizes: {error}") from error
+    generator.go_on_from(checkpoint.arrays, path)
     normed = _normed(path)
     if normed:
         set_tensors(generator, normed, path)
@@ -68,12 +64,7 @@ def load_weights(module: Adversaries, path: str) -> tuple[str, ...]:
 
 def _normed(path: str) -> dict[str, np.ndarray]:
     """Directions and magnitudes of a PyTorch checkpoint, as our network names them."""
-    with open(path, "rb") as file:
-        head = file.read(HEAD)
-    loader = find_loader(head, Path(path).stat().st_size)
-    if loader is None or loader[0] != "torch":
-        return {}
-    tree = load_torch(path, select=_generator)
+    tree = pick_tensors(path, _generator)
     named = find_generator(list(tree)) if isinstance(tree, dict) else None
     if named is None:
         return {}

@@ -107,10 +107,7 @@ class LpcnetTask:
             )
         if checkpoint.metadata.get("lpcnet.end_to_end"):
             raise ModelError(f"{path}: is an end-to-end LPCNet, which cannot be trained here")
-        try:
-            self.module.fill(checkpoint.arrays)
-        except ValueError as error:
-            raise ModelError(f"{path}: does not fit this run's sizes: {error}") from error
+        self.module.go_on_from(checkpoint.arrays, path)
         return ()
 
     def export(self, path: str, *, precision: str, metadata: Mapping[str, Any]) -> None:

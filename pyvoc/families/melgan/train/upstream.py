@@ -11,14 +11,12 @@ import numpy as np
 from torch import nn
 
 from pyvoc.convert.layers import layer_of
-from pyvoc.convert.model_file import read_weights
-from pyvoc.convert.tensors import find_loader
+from pyvoc.convert.model_file import pick_tensors, read_weights
 from pyvoc.convert.tree import levels
 from pyvoc.errors import ModelError
 from pyvoc.families.melgan.names import find_generator
 from pyvoc.families.melgan.spec import MELGAN
 from pyvoc.families.melgan.torch_model import Melgan
-from pyvoc.pickles import HEAD
 from pyvoc.train.gan import Adversaries
 from pyvoc.train.weights import DIRECTION, MAGNITUDE, compare_settings, normed_leaf, set_tensors
 
@@ -59,27 +57,16 @@ def load_weights(module: Adversaries, path: str) -> tuple[str, ...]:
     notes = compare_settings(
         generator.shape.settings.metadata(), checkpoint.metadata, MELGAN.prefix, path
     )
-    try:
-        generator.fill(checkpoint.arrays)
-    except ValueError as error:
-        raise ModelError(f"{path}: does not fit this run's sizes: {error}") from error
+    generator.go_on_from(checkpoint.arrays, path)
     set_tensors(generator, _normed(path), path)
     name = Path(path).name
     beside = Path(path).with_name(name.replace("netG", "netD", 1))
     source = str(beside) if "netG" in name and beside.is_file() else path
-    state = _read(source, _critic)
+    state = pick_tensors(source, _critic)
     if not state:
         return (*notes, "the discriminators begin anew: the checkpoint has none")
     fill_in_order(module.discriminator, state, source)
     return (*notes, f"the discriminators were taken from '{source}'")
-
-
-def _read(path: str, select: Any) -> Any:
-    """What `select` picks of a file of named tensors; nothing of any other file."""
-    with open(path, "rb") as file:
-        head = file.read(HEAD)
-    loader = find_loader(head, Path(path).stat().st_size)
-    return {} if loader is None else loader[1](path, select=select)
 
 
 def _critic(tree: Any) -> Any:
@@ -129,5 +116,5 @@ def _normed(path: str) -> dict[str, Any]:
                 return found
         return {}
 
-    found: dict[str, Any] = _read(path, select)
+    found: dict[str, Any] = pick_tensors(path, select)
     return found

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from pyvoc.convert.layers import layer_of
-from pyvoc.convert.model_file import read_weights
-from pyvoc.convert.tensors import find_loader
-from pyvoc.errors import ModelError
+from pyvoc.convert.model_file import pick_tensors, read_weights
 from pyvoc.families.waveglow.names import pick_waveglow
 from pyvoc.families.waveglow.spec import WAVEGLOW
 from pyvoc.families.waveglow.torch_model import Waveglow
-from pyvoc.pickles import HEAD
 from pyvoc.train.weights import DIRECTION, MAGNITUDE, compare_settings, normed_leaf, set_tensors
 
 _LAYER = re.compile(r"WN\.(\d+)\.(start|in_layers\.(\d+)|cond_layer|res_skip_layers\.(\d+))")
@@ -50,28 +46,20 @@ def load_weights(network: Waveglow, path: str) -> tuple[str, ...]:
     ours, theirs = network.shape.settings.metadata(), dict(checkpoint.metadata)
     theirs[_SIGMA] = ours[_SIGMA]
     notes = compare_settings(ours, theirs, WAVEGLOW.prefix, path)
-    try:
-        network.fill(checkpoint.arrays)
-    except ValueError as error:
-        raise ModelError(f"{path}: does not fit this run's sizes: {error}") from error
+    network.go_on_from(checkpoint.arrays, path)
     set_tensors(network, _normed(path, network.shape.layers), path)
     return notes
 
 
 def _normed(path: str, layers: int) -> dict[str, Any]:
     """Directions and magnitudes, as our network names them; of a file of another form nothing."""
-    with open(path, "rb") as file:
-        head = file.read(HEAD)
-    loader = find_loader(head, Path(path).stat().st_size)
-    if loader is None:
-        return {}
 
     def select(tree: Any) -> Any:
         found = pick_waveglow(tree)
         return {} if found is None else found[0]
 
     found: dict[str, Any] = {}
-    for name, value in loader[1](path, select=select).items():
+    for name, value in pick_tensors(path, select).items():
         layer = layer_of(name)
         leaf = "" if layer is None else normed_leaf(name[len(layer) + 1 :])
         if layer is None or leaf not in (DIRECTION, MAGNITUDE):

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from pyvoc.convert.model_file import read_weights
-from pyvoc.convert.tensors import find_loader
-from pyvoc.errors import ModelError
+from pyvoc.convert.model_file import pick_tensors, read_weights
 from pyvoc.families.wavernn.convert import pick_wavernn
 from pyvoc.families.wavernn.hoist import NORM
 from pyvoc.families.wavernn.names import Named
 from pyvoc.families.wavernn.single_gru import has_single_gru
 from pyvoc.families.wavernn.spec import WAVERNN
 from pyvoc.families.wavernn.torch_model import Wavernn, stemmed_names
-from pyvoc.pickles import HEAD
 from pyvoc.train.weights import compare_settings, set_tensors
 
 
@@ -48,24 +44,16 @@ def load_weights(network: Wavernn, path: str) -> tuple[str, ...]:
     if checkpoint.format != "gguf" and theirs["wavernn.mode"] == ours["wavernn.mode"]:
         theirs["wavernn.mu_law"] = ours["wavernn.mu_law"]  # which no checkpoint tells
     notes = compare_settings(ours, theirs, WAVERNN.prefix, path)
-    try:
-        as_trained = _trained_form(path)
-        if as_trained:
-            set_tensors(network, as_trained, path)
-        else:
-            network.fill(checkpoint.arrays)
-    except ValueError as error:
-        raise ModelError(f"{path}: does not fit this run's sizes: {error}") from error
+    as_trained = _trained_form(path)
+    if as_trained:
+        set_tensors(network, as_trained, path)
+    else:
+        network.go_on_from(checkpoint.arrays, path)
     return notes
 
 
 def _trained_form(path: str) -> dict[str, np.ndarray]:
     """What a checkpoint holds, as our network names it; nothing of a file of another form."""
-    with open(path, "rb") as file:
-        head = file.read(HEAD)
-    loader = find_loader(head, Path(path).stat().st_size)
-    if loader is None:
-        return {}
     names: list[Named] = []
 
     def select(tree: Any) -> dict[str, Any]:
@@ -75,7 +63,7 @@ def _trained_form(path: str) -> dict[str, np.ndarray]:
         names.append(found[1])
         return found[0]
 
-    arrays: dict[str, np.ndarray] = loader[1](path, select=select)
+    arrays: dict[str, np.ndarray] = pick_tensors(path, select)
     if not names:
         return {}
     (named,) = names
