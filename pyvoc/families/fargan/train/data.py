@@ -250,7 +250,8 @@ class FarganWavs:
         dict
             ``features`` float32 [rows, F + 2, 20], frames f0 - 1 to f0 + F; ``audio`` float32
             [rows, 160 F], pre-emphasised; ``seed`` int64 [rows]; ``long`` bool [rows], the same in
-            all: whether row 2 k + 1 goes on where row 2 k ends.
+            all: whether row 2 k + 1 goes on where row 2 k ends; ``step`` int64 [rows], the same in
+            all.
 
         Raises
         ------
@@ -267,6 +268,7 @@ class FarganWavs:
             )
         long = generator(self._seed, _WHICH, step).random() < share
         out["long"][:] = long
+        out["step"][:] = step
         out["seed"][:] = row_seeds(self._seed, step, rows)
         frames = self._config.frames
         for i, row in enumerate(rows):
@@ -317,6 +319,7 @@ class FarganWavs:
             "audio": np.zeros((rows, frames * HOP), np.float32),
             "seed": np.zeros(rows, np.int64),
             "long": np.zeros(rows, np.bool_),
+            "step": np.zeros(rows, np.int64),
         }
 
     def _segment(self, number: int, row: int) -> Segment:

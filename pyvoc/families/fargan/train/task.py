@@ -59,7 +59,6 @@ class FarganTask:
                 parameter.requires_grad_(False)
         self._windows = Windows(WINDOWS)
         self._speech, self._beside = speech, dict(beside or {})
-        self._updates = 0
 
     def initial_state(self, rows: int) -> State:
         """Nothing is carried: each sequence begins with true signal."""
@@ -88,7 +87,7 @@ class FarganTask:
             yield Loss(ONLY, value, metrics)
             return
         critic = self.module.discriminator
-        learns = self._updates >= self.config.critic_steps
+        learns = int(batch["step"][0]) >= self.config.critic_steps
         with torch.set_grad_enabled(learns):
             made, true = self._speak(batch)
         real = critic(true)
@@ -116,19 +115,14 @@ class FarganTask:
 
     def after_update(self, step: int) -> dict[str, float]:
         """Weights are free."""
-        self._updates = step
         return {}
 
     def state_dict(self) -> dict[str, Any]:
-        """How many updates there were."""
-        return {"updates": self._updates}
+        """The module holds everything."""
+        return {}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take what `state_dict` gave."""
-        updates = state.get("updates")
-        if type(updates) is not int:
-            raise ValueError("the checkpoint does not say how often its FARGAN was updated")
-        self._updates = updates
+        """Nothing to take."""
 
     def load_weights(self, path: str) -> Sequence[str]:
         """A model file, or upstream's ``.pth``, sources or weight blob."""
