@@ -146,7 +146,7 @@ def test_bad_input(
 ) -> None:
     for arguments, message in (
         (["--validation", tmp_path], "expected *.wav, found none"),
-        (["--validation", clips, "--model", "nobody"], "no bundled voice and no file"),
+        (["--validation", clips, "--model", "nobody"], "'nobody' is no voice and no file"),
         (["--validation", clips, "--float", INT8], "holds int8 weights, not f32"),
     ):
         assert gates.main([str(word) for word in arguments]) == 3
