@@ -19,6 +19,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 import toy_task  # noqa: E402
+from gan_files import assert_same_state  # noqa: E402
 
 from pyvoc import Error, UnsupportedError  # noqa: E402
 from pyvoc.cli import main  # noqa: E402
@@ -46,27 +47,10 @@ def final(folder: Path, step: int) -> Any:
     return parse(read_bytes(path), str(path))
 
 
-def assert_same(one: Any, two: Any) -> None:
-    """Nested dicts, lists and tensors: equal bit for bit."""
-    assert type(one) is type(two)
-    if isinstance(one, dict):
-        assert one.keys() == two.keys()
-        for key in one:
-            assert_same(one[key], two[key])
-    elif isinstance(one, list | tuple):
-        assert len(one) == len(two)
-        for a, b in zip(one, two, strict=True):
-            assert_same(a, b)
-    elif isinstance(one, torch.Tensor):
-        assert torch.equal(one, two)
-    else:
-        assert one == two
-
-
 def assert_same_checkpoint(one: Path, two: Path, step: int) -> None:
     a, b = final(one, step), final(two, step)
     for part in ("module", "optimizers", "task", "state"):
-        assert_same(getattr(a, part), getattr(b, part))
+        assert_same_state(getattr(a, part), getattr(b, part))
     assert (a.progress["best"], a.progress["worse"]) == (b.progress["best"], b.progress["worse"])
 
 
@@ -119,7 +103,7 @@ def test_resume_discards_what_came_after_the_checkpoint(tmp_path: Path) -> None:
     whole = final(run, 20)
     train(config(run, checkpoint_every=5, keep=9), resume=str(run / "checkpoint-000000005.pt"))
     assert losses(run) == before
-    assert_same(final(run, 20).module, whole.module)
+    assert_same_state(final(run, 20).module, whole.module)
 
 
 def test_the_carried_state_matters(tmp_path: Path) -> None:
