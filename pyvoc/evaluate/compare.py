@@ -44,14 +44,14 @@ class Measure:
     digits
         After the decimal point.
     best
-        Value of a perfect output.
+        Value of a perfect output; None: there is none, and nothing is better than another.
     """
 
     key: str
     label: str
     unit: str
     digits: int
-    best: float
+    best: float | None
 
 
 MEASURES = (

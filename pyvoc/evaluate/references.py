@@ -20,7 +20,7 @@ from pyvoc.evaluate.excitation import (
     quantise,
     resynthesise,
 )
-from pyvoc.files import features
+from pyvoc.files import audio, features
 
 __all__ = ["CEILING_RECIPE", "FLOOR_RECIPE", "bounds", "ceiling", "floor"]
 
@@ -96,7 +96,7 @@ def bounds(reference: Sound) -> tuple[Comparison, Comparison]:
             f"'{reference.name}' is at {reference.rate} Hz: floor and ceiling need "
             f"{features.SAMPLE_RATE} Hz"
         )
-    pcm = np.clip(np.rint(reference.samples * 32768), -32768, 32767).astype(np.int16)
+    pcm = audio.to_int16(reference.samples)
     made = (("ceiling", ceiling(pcm)), ("floor", floor(pcm)))
     best, worst = (
         compare(

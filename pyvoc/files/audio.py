@@ -31,6 +31,7 @@ __all__ = [
     "name_of",
     "read",
     "read_int16",
+    "to_int16",
     "write_wav",
 ]
 
@@ -132,7 +133,15 @@ def read_int16(
         As :func:`read`.
     """
     samples, _ = _load(source, rate, None, pcm_rate, pcm_channels)
-    return np.clip(np.rint(samples * 32768.0), -32768, 32767).astype(np.int16)
+    return to_int16(samples)
+
+
+def to_int16(samples: npt.ArrayLike) -> npt.NDArray[np.int16]:
+    """Finite samples in -1..1 as 16-bit ones, to the nearest and clipped; int16 stays as it is."""
+    array = np.asarray(samples)
+    if array.dtype == np.int16:
+        return array
+    return np.clip(np.rint(array.astype(np.float64) * 32768.0), -32768, 32767).astype(np.int16)
 
 
 def _load(
@@ -323,10 +332,9 @@ def write_wav(path: str | os.PathLike[str], samples: npt.ArrayLike, rate: int) -
     array = np.asarray(samples)
     if array.ndim != 1:
         raise AudioError(f"cannot write '{path}': expected mono samples, got shape {array.shape}")
-    if array.dtype != np.int16:
-        if not np.isfinite(array).all():
-            raise AudioError(f"cannot write '{path}': NaN or infinite samples")
-        array = np.clip(np.rint(array.astype(np.float64) * 32768.0), -32768, 32767).astype(np.int16)
+    if not np.isfinite(array).all():
+        raise AudioError(f"cannot write '{path}': NaN or infinite samples")
+    array = to_int16(array)
     with atomic_open(path) as stream, wave.open(stream, "wb") as sound:
         sound.setnchannels(1)
         sound.setsampwidth(2)

@@ -74,6 +74,8 @@ def test_wheel_holds_the_module_and_no_headers(dist: Path) -> None:
     assert "pyvoc/_pyvoc.pyi" in names
     for voice in ("default.gguf", "default.md", "demo.f32", "mit.txt", "table.json"):
         assert f"pyvoc/voices/{voice}" in names
+    for part in ("page.css", "page.js"):
+        assert f"pyvoc/evaluate/page/{part}" in names
     outside = [n for n in names if not n.startswith("pyvoc/") and ".dist-info/" not in n]
     assert not outside
     development = [n for n in names if n.endswith((".h", ".hpp", ".a", ".cmake", ".cc"))]
