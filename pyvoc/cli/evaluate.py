@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
+import sys
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 from pyvoc.cli.arguments import counter, whole
 from pyvoc.cli.doubtful import add_strict
@@ -16,6 +20,9 @@ from pyvoc.errors import AudioError
 from pyvoc.files.doubts import messages
 from pyvoc.files.failures import Failures, look_first
 from pyvoc.files.outputs import check_outputs, create_folder
+
+if TYPE_CHECKING:
+    from pyvoc.evaluate.systems import Compared
 
 __all__ = ["add_parser", "run"]
 
@@ -27,20 +34,31 @@ def add_parser(subparsers: Any) -> None:
     parser: argparse.ArgumentParser = subparsers.add_parser(
         "evaluate",
         help="compare speech with its original; likelihood of speech under a model",
-        usage="pyvoc evaluate REF OUT [--delay N] [--rate HZ] [--bounds] [--pesq] [--stoi] "
-        "[--plot P.png] [--strict] [--keep-going] [--json]\n"
+        usage="pyvoc evaluate REF OUT... [-m MODEL]... [--delay N] [--rate HZ] [--bounds] [--pesq] "
+        "[--stoi] [--plot P.png] [--page DIR] [--strict] [--keep-going] [--json]\n"
         "       pyvoc evaluate --nll MODEL WAV... [--strict] [--keep-going] [--json]",
         description="Compare OUT with REF (two files, or two directories, sub-folders and all, "
         "matched by name without suffix): mel-cepstral distortion, log-spectral distance, F0, "
-        "voicing, level, clicks; PESQ and STOI where the extra 'evaluate' is installed. Or, with "
+        "voicing, level, clicks; PESQ and STOI where the extra 'evaluate' is installed. Several "
+        "systems, each OUT and each MODEL one, are compared with the same REF. Or, with "
         "--nll, the likelihood of recordings under a model (LPCNet, WaveRNN, WaveGlow). Each "
         "figure's recipe is printed "
         "below it.",
+        epilog="To listen and compare in a browser: pyvoc evaluate originals/ copies/ "
+        "other-copies/ -m default --page page/ writes page/index.html.",
         allow_abbrev=False,
     )
     parser.add_argument("paths", nargs="+", metavar="PATH", help="audio file or directory")
     parser.add_argument(
         "--nll", metavar="MODEL", help="score the recordings PATH... under a model (.gguf)"
+    )
+    parser.add_argument(
+        "-m",
+        "--model",
+        action="append",
+        metavar="MODEL",
+        help="a voice or .gguf file that speaks REF here (copy synthesis) and is compared like an "
+        "OUT; may be given several times",
     )
     parser.add_argument(
         "--delay",
@@ -68,6 +86,13 @@ def add_parser(subparsers: Any) -> None:
         metavar="P.png",
         help="draw spectrograms and F0 there; for directories a directory, one PNG per pair",
     )
+    parser.add_argument(
+        "--page",
+        metavar="DIR",
+        help="write DIR/index.html (or a file, .html): the originals and all systems beside each "
+        "other, to hear and see in a browser, with their figures; the file holds its sounds and "
+        "needs no network",
+    )
     add_strict(parser)
     add_keep_going(parser)
     parser.add_argument("--json", action="store_true", help="print a JSON object")
@@ -77,12 +102,15 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the sub-command; raises :class:`pyvoc.Error`."""
     if args.nll is not None:
-        for flag in ("delay", "rate", "plot", "bounds", "pesq", "stoi"):
+        for flag in ("delay", "rate", "plot", "page", "model", "bounds", "pesq", "stoi"):
             if getattr(args, flag) is not None and getattr(args, flag) is not False:
                 args.parser.error(f"--{flag} compares two signals; --nll scores recordings")
         return _run_nll(args)
-    if len(args.paths) != 2:
-        args.parser.error(f"expected REF and OUT, got {len(args.paths)} paths")
+    systems = len(args.paths) - 1 + len(args.model or [])
+    if not systems:
+        args.parser.error("expected REF and OUT, got 1 path")
+    if systems > 1 and args.plot is not None:
+        args.parser.error("--plot draws one OUT; --page shows several")
     return _run_compare(args)
 
 
@@ -104,72 +132,87 @@ def _found_besides(failures: Failures) -> dict[str, Any]:
 
 
 def _run_compare(args: argparse.Namespace) -> int:
-    from pyvoc.evaluate import Report, compare, perceptual, plot, read_pair
-    from pyvoc.evaluate.files import pair
-    from pyvoc.evaluate.references import bounds as measure
+    from pyvoc.evaluate import perceptual, systems
+    from pyvoc.evaluate.files import expand
+    from pyvoc.evaluate.gathered import Gathered
+    from pyvoc.evaluate.page.clips import write_compared
     from pyvoc.files import audio
 
     failures = failures_of(args)
-    pairs = pair(*args.paths, failures=failures)
-    total = len(pairs) + len(failures.found)
-    names = [name for both in pairs for name in both]
+    original, given, spoken = args.paths[0], args.paths[1:], args.model or []
+    labels = systems.labels(given + spoken)
+    outputs = dict(zip(labels, given, strict=False))
+    models = dict(zip(labels[len(given) :], spoken, strict=True))
+    found = systems.of_paths(original, outputs, failures=failures)
+    originals = systems.originals_of(found) if found else expand([original])
     for name in ("pesq", "stoi"):
         if getattr(args, name):
             perceptual.require(name)
-    drawings = _drawings(args, pairs)
-    check_outputs(drawings, inputs=names)
-    look_first(names, audio.look, failures)
-    found, bounds = [], []
-    show = counter("files")
-    for i, (reference, output) in enumerate(pairs):
-        result = None
-        with failures.attempt(output):
-            left, right = read_pair(reference, output, rate=args.rate)
-            result = compare(left, right, delay=args.delay)
-            if args.bounds:
-                bounds.append(measure(left))
-            found.append(result.without_signals())
-        if result is not None and drawings:
-            if drawings[i] != Path(args.plot):
-                create_folder(drawings[i].parent)
-            plot(result, drawings[i])
-        show(i + 1, len(pairs))
-    if not found:
-        raise AudioError(f"none of the {total} pairs could be compared")
-    reports = {"": Report(tuple(found))}
-    if bounds:
-        reports["ceiling"] = Report(tuple(ceiling for ceiling, _ in bounds))
-        reports["floor"] = Report(tuple(floor for _, floor in bounds))
-    print(_as_json(reports, failures) if args.json else _as_text(reports))
+    drawings, page = _drawings(args, originals), _page(args)
+    inputs = [name for system in found for both in system.outputs.items() for name in both]
+    inputs = list(dict.fromkeys([*inputs, *originals]))
+    check_outputs([*drawings.values(), *([page] if page else [])], inputs=inputs)
+    look_first(inputs, audio.look, failures)
+    with TemporaryDirectory() as folder:
+        found += systems.speak(originals, models, Path(folder), failures=failures)
+        total = sum(len(system.outputs) for system in found) + len(failures.found)
+        compared = systems.compare_systems(
+            found,
+            rate=args.rate,
+            delay=args.delay,
+            bounds=args.bounds,
+            failures=failures,
+            progress=counter("files"),
+        )
+        figures = Gathered(several=len(labels) > 1)
+        passing = figures.passing(_drawn(compared, drawings, make_folders=Path(original).is_dir()))
+        first = next(passing, None)
+        if first is None:
+            raise AudioError(f"none of the {total} pairs could be compared")
+        passing = chain([first], passing)
+        if page is None:
+            deque(passing, maxlen=0)
+        else:
+            create_folder(page.parent)
+            for sentence in write_compared(page, passing, root=original, labels=labels):
+                print(f"pyvoc: note: '{page}': {sentence}", file=sys.stderr)
+    if args.json:
+        print(json.dumps(figures.to_json() | _found_besides(failures), indent=2, allow_nan=False))
+    else:
+        print(figures.to_text())
     return verdict(failures, total)
 
 
-def _drawings(args: argparse.Namespace, pairs: list[tuple[str, str]]) -> list[Path]:
-    """Where the pictures of the pairs go; none where none are wanted."""
+def _drawings(args: argparse.Namespace, originals: list[str]) -> dict[str, Path]:
+    """Where the pictures go, by original; none where none are wanted."""
     if args.plot is None:
-        return []
+        return {}
     target, folder = Path(args.plot), Path(args.paths[0])
     if not folder.is_dir():
-        return [target]
-    return [target / Path(file).relative_to(folder).with_suffix(".png") for file, _ in pairs]
+        return dict.fromkeys(originals, target)
+    places = {original: Path(original).relative_to(folder) for original in originals}
+    return {original: target / place.with_suffix(".png") for original, place in places.items()}
 
 
-def _as_json(reports: dict[str, Any], failures: Failures) -> str:
-    whole = reports[""].to_json() | _found_besides(failures)
-    for name in ("ceiling", "floor"):
-        if name in reports:
-            whole[name] = reports[name].summary()
-    if len(reports) > 1:
-        from pyvoc.evaluate.references import CEILING_RECIPE, FLOOR_RECIPE
-
-        whole["recipes"] |= {"ceiling": CEILING_RECIPE, "floor": FLOOR_RECIPE}
-    return json.dumps(whole, indent=2, allow_nan=False)
+def _page(args: argparse.Namespace) -> Path | None:
+    """The page's file, where one is wanted."""
+    if args.page is None:
+        return None
+    path = Path(args.page)
+    return path if path.suffix.lower() in (".html", ".htm") else path / "index.html"
 
 
-def _as_text(reports: dict[str, Any]) -> str:
-    if len(reports) == 1:
-        return str(reports[""].to_text())
-    from pyvoc.evaluate.references import CEILING_RECIPE, FLOOR_RECIPE
+def _drawn(
+    compared: Iterator[Compared], drawings: dict[str, Path], *, make_folders: bool
+) -> Iterator[Compared]:
+    """The same comparisons, with the picture of each drawn that shall have one."""
+    from pyvoc.evaluate import plot
 
-    extra = {name: report.summary()["mean"] for name, report in reports.items() if name}
-    return os.linesep.join([reports[""].to_text(extra_rows=extra), CEILING_RECIPE, FLOOR_RECIPE])
+    for one in compared:
+        if one.original in drawings:
+            path = drawings[one.original]
+            if make_folders:
+                create_folder(path.parent)
+            (comparison,) = one.comparisons.values()
+            plot(comparison, path)
+        yield one

@@ -130,7 +130,7 @@ class Comparison:
         return replace(self, signals=(nothing, nothing), tracks=(f0.Track(nothing),) * 2)
 
 
-def read(path: _Path, *, rate: int | None = None) -> Sound:
+def read(path: _Path, *, rate: int | None = None, called: str | None = None) -> Sound:
     """Read a file for comparison.
 
     Parameters
@@ -139,6 +139,8 @@ def read(path: _Path, *, rate: int | None = None) -> Sound:
         Anything :func:`pyvoc.audio.read` reads; several channels are averaged, which is noted.
     rate
         Resample to this rate in Hz; None keeps the file's.
+    called
+        Its name; None: the path.
 
     Raises
     ------
@@ -147,27 +149,30 @@ def read(path: _Path, *, rate: int | None = None) -> Sound:
     UnsupportedError
         Resampling needs the soxr extra.
     """
-    name = os.fspath(path)
-    samples, own = audio.read(name)
+    file = os.fspath(path)
+    name = called or file
+    samples, own = audio.read(file)
     notes = []
-    channels = _channels(name)
+    channels = _channels(file)
     if channels > 1:
         notes.append(f"'{name}': {channels} channels averaged")
     if rate is not None and own != rate:
-        samples, _ = audio.read(name, rate=rate)
+        samples, _ = audio.read(file, rate=rate)
         notes.append(f"'{name}': resampled from {own} to {rate} Hz with soxr VHQ")
     return Sound(name, samples.astype(np.float64), rate or own, tuple(notes))
 
 
-def read_pair(reference: _Path, output: _Path, *, rate: int | None = None) -> tuple[Sound, Sound]:
-    """Read a reference and an output at one rate.
+def read_pair(
+    reference: _Path, output: _Path, *, rate: int | None = None, called: str | None = None
+) -> tuple[Sound, Sound]:
+    """Read a reference and an output at one rate; `called` is the output's name.
 
     Raises
     ------
     AudioError
         As :func:`read`; or the rates differ and none was asked for.
     """
-    left, right = read(reference, rate=rate), read(output, rate=rate)
+    left, right = read(reference, rate=rate), read(output, rate=rate, called=called)
     if left.rate != right.rate:
         raise AudioError(
             f"'{left.name}' is at {left.rate} Hz and '{right.name}' at {right.rate} Hz: resample "

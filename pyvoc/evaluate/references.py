@@ -103,7 +103,7 @@ def bounds(reference: Sound) -> tuple[Comparison, Comparison]:
             reference,
             Sound(f"{name} of {reference.name}", samples.astype(np.float64), reference.rate),
             delay=0,
-        ).without_signals()
+        )
         for name, samples in made
     )
     return best, worst

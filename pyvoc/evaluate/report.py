@@ -10,7 +10,7 @@ from typing import Any
 from pyvoc.evaluate import cepstra, f0, levels, perceptual, spectra
 from pyvoc.evaluate.compare import MEASURES, Comparison, Measure
 
-__all__ = ["Report", "recipes"]
+__all__ = ["Report", "recipes", "to_text"]
 
 _ALIGNMENT_RECIPE = (
     "alignment: the delay given; else waveform cross-correlation within 100 ms when its peak is "
@@ -89,28 +89,46 @@ class Report:
         extra_rows
             Values by measure to print below the files, by name.
         """
-        shown = [m for m in MEASURES if any(m.key in c.values for c in self.comparisons)]
-        rows = [[m.label for m in shown], [m.unit for m in shown]]
-        names = ["", ""]
-        for c in self.comparisons:
+        return to_text({"": self}, extra_rows=extra_rows)
+
+
+def to_text(
+    reports: Mapping[str, Report], *, extra_rows: Mapping[str, Mapping[str, float]] | None = None
+) -> str:
+    """For people: the reports of several systems as one table, notes, and what each figure means.
+
+    Parameters
+    ----------
+    reports
+        By the systems' labels; the label of a lone one may be empty.
+    extra_rows
+        As for :meth:`Report.to_text`.
+    """
+    comparisons = [c for report in reports.values() for c in report.comparisons]
+    shown = [m for m in MEASURES if any(m.key in c.values for c in comparisons)]
+    rows = [[m.label for m in shown], [m.unit for m in shown]]
+    names = ["", ""]
+    for label, report in reports.items():
+        for c in report.comparisons:
             rows.append(_row(shown, c.values))
             names.append(f"{c.output}  (delay {c.alignment.delay}, {c.alignment.method})")
-        if len(self.comparisons) > 1:
-            for name, values in self.summary().items():
+        if len(report.comparisons) > 1:
+            for name, values in report.summary().items():
                 rows.append(_row(shown, values))
-                names.append(f"{name} of {len(self.comparisons)} files")
-        for name, extra in (extra_rows or {}).items():
-            rows.append(_row(shown, extra))
-            names.append(f"{name} (mean)")
-        widths = [max(len(row[i]) for row in rows) for i in range(len(shown))]
-        lines = [
-            "  ".join([*(cell.rjust(width) for cell, width in zip(row, widths, strict=True)), name])
-            for row, name in zip(rows, names, strict=True)
-        ]
-        for c in self.comparisons:
-            lines.extend(f"note on {c.output}: {note}" for note in c.notes)
-        lines.extend(recipes().values())
-        return "\n".join(line.rstrip() for line in lines)
+                of = f" of {label}" if label else ""
+                names.append(f"{name} of {len(report.comparisons)} files{of}")
+    for name, extra in (extra_rows or {}).items():
+        rows.append(_row(shown, extra))
+        names.append(f"{name} (mean)")
+    widths = [max(len(row[i]) for row in rows) for i in range(len(shown))]
+    lines = [
+        "  ".join([*(cell.rjust(width) for cell, width in zip(row, widths, strict=True)), name])
+        for row, name in zip(rows, names, strict=True)
+    ]
+    for c in comparisons:
+        lines.extend(f"note on {c.output}: {note}" for note in c.notes)
+    lines.extend(recipes().values())
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _row(shown: Sequence[Measure], values: Mapping[str, float | None]) -> list[str]:
