@@ -184,8 +184,10 @@ def read_pair(
 def _channels(name: str) -> int:
     import soundfile
 
-    suffix = os.path.splitext(name)[1].lower()
-    return 1 if suffix in RAW_SUFFIXES else int(soundfile.info(name).channels)
+    if os.path.splitext(name)[1].lower() in RAW_SUFFIXES:
+        return 1
+    with open(name, "rb") as file:  # by its name soundfile opens no file whose name is not UTF-8
+        return int(soundfile.info(file).channels)
 
 
 def _check(sound: Sound) -> None:

@@ -77,9 +77,8 @@ def clip_of(compared: Compared, root: str) -> Clip:
                 Rendition(label, in_time(samples, delay), rate, found.values, _note(found))
             )
     for name, found in compared.bounds.items():
-        sounds.append(
-            Rendition(name, found.signals[1], found.rate, found.values, f"The {_RECIPES[name]}.")
-        )
+        made, note = found.signals[1], f"The {_RECIPES[name]}."
+        sounds.append(Rendition(name, made, found.rate, found.values, note, yardstick=True))
     original = Path(compared.original)
     place = original.relative_to(root) if Path(root).is_dir() else Path(original.name)
     return Clip(place.with_suffix("").as_posix(), sounds)
@@ -92,5 +91,6 @@ def in_time(samples: npt.NDArray[np.float32], delay: int) -> npt.NDArray[np.floa
 
 def _note(found: Comparison) -> str:
     delay, method = found.alignment.delay, found.alignment.method
-    moved = [f"{delay:+d} samples of delay taken off ({method})"] if delay else []
-    return "; ".join([*moved, *found.notes])
+    moved = f"{delay:+d} samples of delay taken off ({method})." if delay else ""
+    measured = f"On its figures: {'; '.join(found.notes)}." if found.notes else ""
+    return f"{moved} {measured}".strip()

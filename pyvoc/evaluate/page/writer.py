@@ -54,6 +54,8 @@ class Rendition:
         measure.
     note
         What a listener must know, in a sentence.
+    yardstick
+        No system but what systems are held against: the best is looked for among the others.
     """
 
     label: str
@@ -61,6 +63,7 @@ class Rendition:
     rate: int
     figures: Mapping[str, float | None] = field(default_factory=dict)
     note: str = ""
+    yardstick: bool = False
 
 
 @dataclass(frozen=True)
@@ -250,8 +253,8 @@ def _rendition(
             f" <small>{one.rate / 1000:g} kHz</small></figcaption>",
             '<div class="picture">'
             f'<img src="{drawing}" width="{picture.COLUMNS}" height="{picture.ROWS}"'
-            f' alt="Spectrogram of {label}, {where}, 0 to {top / 1000:g} kHz">'
-            f'<span aria-hidden="true">{top / 1000:g} kHz</span><i></i></div>',
+            f' alt="Spectrogram of {label}, {where}, 0 to {top / 1000:.3g} kHz">'
+            f'<span aria-hidden="true">{top / 1000:.3g} kHz</span><i></i></div>',
             f'<audio controls preload="{"metadata" if preload else "none"}"'
             f' aria-label="{label}, {where}" src="{sound}"></audio>',
             *([f"<dl>{''.join(values)}</dl>"] if values else []),
@@ -282,9 +285,12 @@ class _Means:
     def __init__(self, measures: Sequence[Measure]) -> None:
         self._measures = measures
         self._values: dict[str, dict[str, list[float]]] = {}
+        self._yardsticks: set[str] = set()
 
     def add(self, clip: Clip) -> None:
         for one in clip.renditions:
+            if one.yardstick:
+                self._yardsticks.add(one.label)
             if one.figures:
                 found = self._values.setdefault(one.label, {})
                 for key, value in one.figures.items():
@@ -299,12 +305,15 @@ class _Means:
         shown = [m for m in self._measures if any(m.key in row for row in rows.values())]
         if not shown:
             return ""
-        columns = {m.key: [row[m.key] for row in rows.values() if m.key in row] for m in shown}
-        best = {m.key: _best(columns[m.key], m) for m in shown}
+        rivals = [row for label, row in rows.items() if label not in self._yardsticks]
+        best = {m.key: _best([row[m.key] for row in rivals if m.key in row], m) for m in shown}
         head = "".join(f'<th scope="col">{_heading(m)}</th>' for m in shown)
         lines = [
             f'<tr><th scope="row"><bdi>{_text(label)}</bdi></th>'
-            + "".join(_cell(row.get(m.key), m, best[m.key]) for m in shown)
+            + "".join(
+                _cell(row.get(m.key), m, None if label in self._yardsticks else best[m.key])
+                for m in shown
+            )
             + "</tr>"
             for label, row in rows.items()
         ]
@@ -343,7 +352,8 @@ def _value(value: float | None, measure: Measure, *, unit: bool = False) -> str:
     if value is None:
         return "–"
     after = f" {_text(measure.unit)}" if unit and measure.unit else ""
-    return f"{value:.{measure.digits}f}{after}".replace("-", "\N{MINUS SIGN}")
+    number = round(value, measure.digits) + 0.0  # of -0.0 it makes 0.0
+    return f"{number:.{measure.digits}f}{after}".replace("-", "\N{MINUS SIGN}")
 
 
 # ---- the document --------------------------------------------------------------------------------

@@ -193,6 +193,7 @@ def test_figures_and_their_means(tmp_path: Path) -> None:
                 one("original"),
                 one("a", figures={"x": -shift, "y": 4.0, "z": 3}),
                 one("b", figures={"x": 2.0, "y": None}),
+                one("limit", figures={"x": -0.01}, yardstick=True),
             ],
         )
         for name, shift in (("first", 1.0), ("second", 2.0))
@@ -200,14 +201,16 @@ def test_figures_and_their_means(tmp_path: Path) -> None:
     write_page(tmp_path / "p.html", clips, title="T", measures=MEASURES)
     page = Page(tmp_path / "p.html")
     assert page.text["caption"] == ["Mean of 2 clips, the best in bold"]
-    assert page.text["th"] == ["system", "X dB", "Y", "Z s", "a", "b"]
-    assert page.text["td"] == ["−1.5", "4.00", "3", "2.0", "–", "–"]
+    assert page.text["th"] == ["system", "X dB", "Y", "Z s", "a", "b", "limit"]
+    assert page.text["td"] == ["−1.5", "4.00", "3", "2.0", "–", "–", "0.0", "–", "–"]
     assert page.text["strong"] == ["−1.5"]  # of one value there is no best
     assert page.text["dl"] == [
         "X−1.0 dBY4.00Z3 s",
         "X2.0 dBY–",
+        "X0.0 dB",
         "X−2.0 dBY4.00Z3 s",
         "X2.0 dBY–",
+        "X0.0 dB",
     ]
 
 
