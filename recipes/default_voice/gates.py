@@ -115,8 +115,8 @@ def speaker(model: pyvoc.Model, paths: list[str], seeds: int, keep: Path | None)
             copy = evaluate.Sound(name, samples.astype(np.float64), rate)
             spoken.append(evaluate.compare(clip, copy, delay=DELAY).without_signals())
         ceiling, floor = bounds(clip)
-        best.append(ceiling)
-        worst.append(floor)
+        best.append(ceiling.without_signals())
+        worst.append(floor.without_signals())
     found = evaluate.evaluate_nll(model, paths)
     means = {
         name: evaluate.Report(tuple(part)).summary()["mean"]
