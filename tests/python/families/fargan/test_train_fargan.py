@@ -151,6 +151,13 @@ def test_two_processes_equal_one(speech: Path, tmp_path: Path) -> None:
     Runs("fargan", settings, speech, tmp_path, losses=("loss",)).check_two_processes()
 
 
+def test_two_processes_equal_one_in_the_second_stage(speech: Path, tmp_path: Path) -> None:
+    """Both networks learn from the first step on, at upstream's rate for this stage."""
+    second = "lr: 2.0e-6\nschedule: constant\nmodel:\n  critic_steps: 0\n  adversarial: true"
+    settings = TINY_RUN.replace("model:", second)
+    Runs("fargan", settings, speech, tmp_path).check_two_processes()
+
+
 def test_mixed_precision(runs: Runs) -> None:
     plain = runs.run("plain", "--steps-per-epoch=3")
     mixed = runs.run("mixed", "--steps-per-epoch=3", "--use-amp")
