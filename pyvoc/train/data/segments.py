@@ -325,7 +325,8 @@ class MelSegments:
             pcm = np.resize(pcm, self._need)
         lead = min(-(-recipe.pad // hop), start // hop)
         first = start - lead * hop
-        last = first + (lead + self._width - 1) * hop + recipe.fft_length - recipe.pad
+        beyond = max(hop, recipe.fft_length - recipe.pad)  # the last frame's beginning
+        last = first + (lead + self._width - 1) * hop + beyond
         sound = pcm[first:last].astype(np.float32) * level
         extractor = self._extractor()
         mel = extractor.push(sound)

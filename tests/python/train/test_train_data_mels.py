@@ -56,7 +56,11 @@ def place_of(audio: np.ndarray, speech: Path) -> tuple[np.ndarray, int]:
     raise AssertionError("the segment is of no clip")
 
 
-@pytest.mark.parametrize("recipe", [HIFIGAN, NVIDIA, DESCRIPT], ids=lambda r: r.name)
+PADDED = replace(HIFIGAN, name="padded", pad=1024)
+"""Its frames end where they are said to be: a segment's sound lasts longer than its frames."""
+
+
+@pytest.mark.parametrize("recipe", [HIFIGAN, NVIDIA, DESCRIPT, PADDED], ids=lambda r: r.name)
 @pytest.mark.parametrize("context", [0, 2])
 def test_frames_are_those_of_the_clip(speech: Path, recipe: MelRecipe, context: int) -> None:
     """Segment and context against the mel of the clip from the segment's phase on."""
