@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections import deque
 from collections.abc import Iterator
@@ -41,9 +42,9 @@ def add_parser(subparsers: Any) -> None:
         "matched by name without suffix): mel-cepstral distortion, log-spectral distance, F0, "
         "voicing, level, clicks; PESQ and STOI where the extra 'evaluate' is installed. Several "
         "systems, each OUT and each MODEL one, are compared with the same REF. Or, with "
-        "--nll, the likelihood of recordings under a model (LPCNet, WaveRNN, WaveGlow). Each "
-        "figure's recipe is printed "
-        "below it.",
+        "--nll, the likelihood of recordings under a model (LPCNet, WaveRNN, WaveGlow); several "
+        "processes divide them: torchrun --nproc-per-node N -m pyvoc evaluate --nll ... Each "
+        "figure's recipe is printed below it.",
         epilog="To listen and compare in a browser: pyvoc evaluate originals/ copies/ "
         "other-copies/ -m default --page page/ writes page/index.html.",
         allow_abbrev=False,
@@ -121,6 +122,8 @@ def _run_nll(args: argparse.Namespace) -> int:
 
     names, failures = expand(args.paths), failures_of(args)
     report = nll.evaluate_nll(load(args.nll), names, failures=failures, progress=counter("files"))
+    if os.environ.get("RANK", "0") != "0":  # of several processes one reports
+        return 0
     found = report.to_json() | _found_besides(failures)
     print(json.dumps(found, indent=2) if args.json else report.to_text())
     return verdict(failures, len(names))

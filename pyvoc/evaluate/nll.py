@@ -16,6 +16,7 @@ import numpy.typing as npt
 from pyvoc import families
 from pyvoc.errors import AudioError, UnsupportedError
 from pyvoc.evaluate.nll_report import FileScore, Measured, NllReport, Scorer, report
+from pyvoc.evaluate.shares import in_shares
 from pyvoc.files import audio
 from pyvoc.files.failures import Failures, look_first
 
@@ -80,6 +81,8 @@ def evaluate_nll(
 ) -> NllReport:
     """Score files.
 
+    In the processes that torchrun started, each scores its share and has the whole report.
+
     Parameters
     ----------
     model
@@ -106,14 +109,11 @@ def evaluate_nll(
     paths = [str(path) for path in paths]
     failures = failures or Failures()
     look_first(paths, audio.look, failures)
-    scored: list[str] = []
-    found: list[Measured] = []
-    for i, path in enumerate(paths):
-        with failures.attempt(path):
-            found.append(scorer.measure(model, _read(path, model.info.sample_rate)))
-            scored.append(path)
-        if progress is not None:
-            progress(i + 1, len(paths))
+
+    def measure(path: str) -> Measured:
+        return scorer.measure(model, _read(path, model.info.sample_rate))
+
+    found = in_shares(paths, measure, failures, progress)
     if not found:
         raise AudioError(f"none of the {len(paths)} audio files could be scored")
-    return report(model, scorer, scored, found)
+    return report(model, scorer, [paths[i] for i in found], list(found.values()))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
@@ -16,6 +17,8 @@ from pyvoc.errors import Error, UnsupportedError
 from pyvoc.train.task import State
 
 __all__ = ["Ranks", "for_all_rows", "local_rank", "local_world_size", "rank"]
+
+T = TypeVar("T")
 
 _BUCKET = 1 << 23
 _TIMEOUT = datetime.timedelta(hours=2)  # the others wait while rank 0 validates and writes
@@ -170,6 +173,14 @@ class Ranks:
     def first(self, values: Sequence[float]) -> list[float]:
         """The values that rank 0 has."""
         return self.sum(values if self.writes else [0.0] * len(values))
+
+    def gather(self, value: T) -> list[T]:
+        """What every process has, the same on each. Every process must call it."""
+        if not self._joined:
+            return [value]
+        found: list[T] = [value] * self.size
+        dist.all_gather_object(found, value)
+        return found
 
     def gather_rows(self, state: State) -> State:
         """The carried state of all rows, on the CPU. Every process must call it."""

@@ -66,11 +66,11 @@ def figures(folder: Path, name: str = "loss") -> list[float]:
     return [e[name] for e in events(folder, "step")]
 
 
-def torchrun(arguments: list[str]) -> subprocess.CompletedProcess[str]:
-    """``pyvoc train`` in two processes."""
+def torchrun(arguments: list[str], *, command: str = "train") -> subprocess.CompletedProcess[str]:
+    """``pyvoc train`` (or another command) in two processes."""
     launch = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", "-m", "pyvoc"]
     return subprocess.run(
-        [sys.executable, *launch, "train", *arguments],
+        [sys.executable, *launch, command, *arguments],
         capture_output=True,
         text=True,
         check=False,
