@@ -79,11 +79,18 @@ _FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "--model-dir": (
         "model_dir",
-        {"metavar": "DIR", "help": "checkpoints, log, samples (default: <model>_model)"},
+        {
+            "metavar": "DIR",
+            "help": "checkpoints, log, samples (default: --output, if that is a "
+            "folder, else <model>_model)",
+        },
     ),
     "--output": (
         "output",
-        {"metavar": "MODEL.gguf", "help": "the finished model (default: in the model dir)"},
+        {
+            "metavar": "MODEL.gguf",
+            "help": "the finished model, or a folder for it (default: in the model dir)",
+        },
     ),
     "--precision": (
         "precision",
@@ -199,7 +206,7 @@ def _their_flags(args: argparse.Namespace) -> dict[str, tuple[Any, str]]:
         if flag is None:
             raise Error(f"{name} is no flag of pyvoc train {args.family}")
         if flag.instead:
-            raise Error(f"{name} does not train; here that is: {flag.instead}")
+            raise Error(f"{name} is not taken; here that is: {flag.instead}")
         flags[flag.key] = _read(text, flag.key, name), name
     return flags
 

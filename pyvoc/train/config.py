@@ -34,9 +34,11 @@ class TrainConfig:
     data, model
         The family's own settings, checked by it. Data: ``path``, ``features``, ``validation``, ...
     model_dir
-        Folder for checkpoints, log, samples and config.yaml; empty: ``<family>_model``.
+        Folder for checkpoints, log, samples and config.yaml; empty: `output`, where that is a
+        folder, else ``<family>_model``.
     output
-        The finished model file, or a folder for it; empty: in ``model_dir``.
+        The finished model file, or a folder for it: a name that is one's, ends in ``/`` or has no
+        suffix. Empty: in ``model_dir``.
     precision
         Of exported models.
     finetune
@@ -151,17 +153,25 @@ class TrainConfig:
             )
 
     @property
+    def output_is_folder(self) -> bool:
+        """Whether `output` names a folder and not a file."""
+        path = Path(self.output)
+        return bool(self.output) and (
+            path.is_dir() or self.output.endswith("/") or (not path.suffix and not path.is_file())
+        )
+
+    @property
     def folder(self) -> Path:
         """Where checkpoints and logs go."""
-        return Path(self.model_dir or f"{self.family}_model")
+        named = self.output if self.output_is_folder else f"{self.family}_model"
+        return Path(self.model_dir or named)
 
     @property
     def target(self) -> Path:
         """The finished model file."""
-        path = Path(self.output) if self.output else self.folder
-        if not self.output or path.is_dir() or self.output.endswith("/"):
-            return path / f"{self.family}.gguf"
-        return path
+        if self.output and not self.output_is_folder:
+            return Path(self.output)
+        return Path(self.output or self.folder) / f"{self.family}.gguf"
 
     def to_json(self) -> str:
         """The settings as JSON."""

@@ -73,6 +73,13 @@ def run(config: TrainConfig, *, resume: str | None = None) -> TrainResult:
     """Train; see `pyvoc.train.train`."""
     if rank() != 0:  # which writes nothing
         return _run_in(config, resume)
+    if config.output_is_folder and not config.model_dir:
+        print(
+            f"pyvoc train: '{config.output}' is a folder: checkpoints and log go there too "
+            "(--model-dir names another)",
+            file=sys.stderr,
+            flush=True,
+        )
     data = [value for value in config.data.values() if isinstance(value, str)]
     check_outputs([config.target], inputs=[config.finetune, resume, *data])
     with locked(config.folder):

@@ -1,6 +1,6 @@
 """LPCNet (Valin & Skoglund 2019; Valin et al. 2022): GRUs around linear prediction."""
 
-from pyvoc.families.family import Family, FileFormat
+from pyvoc.families.family import Family, FileFormat, TrainFlag
 
 FAMILY = Family(
     name="lpcnet",
@@ -14,6 +14,11 @@ FAMILY = Family(
     report="report:compare",
     network="torch_model:Lpcnet",
     trainer="train.task:build",
+    train_flags=(
+        TrainFlag("use_horovod", instead="torchrun --nproc-per-node N -m pyvoc train lpcnet"),
+        TrainFlag("num_mlus", instead="--device mlu, and torchrun for several"),
+        TrainFlag("num_gpus", instead="--device cuda, and torchrun for several"),
+    ),
     not_exported="its network runs once per sample, inside the loop that draws the samples",
     likelihood="likelihood:SCORER",
     benchmarks={"lpcnet": "bench.case:Lpcnet", "features": "bench.case:Features"},

@@ -398,3 +398,54 @@ def test_config_is_written(tmp_path: Path) -> None:
     train(wanted)
     assert layered({}, config_file=str(tmp_path / "run" / "config.yaml")) == wanted
     assert isinstance(wanted, TrainConfig)
+
+
+@pytest.mark.parametrize(
+    ("output", "model_dir", "folder", "target"),
+    [
+        ("", "", "toy_model", "toy_model/toy.gguf"),
+        ("", "run", "run", "run/toy.gguf"),
+        ("voice.gguf", "", "toy_model", "voice.gguf"),
+        ("voice.gguf", "run", "run", "voice.gguf"),
+        ("models/output", "", "models/output", "models/output/toy.gguf"),
+        ("models/output", "run", "run", "models/output/toy.gguf"),
+        ("v1.2/", "", "v1.2", "v1.2/toy.gguf"),
+        ("there.is", "", "there.is", "there.is/toy.gguf"),
+        ("old_voice", "", "toy_model", "old_voice"),
+    ],
+)
+def test_where_things_go(
+    output: str,
+    model_dir: str,
+    folder: str,
+    target: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A folder that is named as the output is that of the run, where no other is named."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there.is").mkdir()
+    (tmp_path / "old_voice").touch()
+    found = TrainConfig(family="toy", output=output, model_dir=model_dir)
+    assert (found.folder, found.target) == (Path(folder), Path(target))
+
+
+def test_an_output_that_is_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Weights and log go there, which is said; the same command goes on from there."""
+    monkeypatch.chdir(tmp_path)
+    arguments = ["train", "toy", "--output", "models/output", "--threads=1", "--batch-size=4"]
+    said = "pyvoc train: 'models/output' is a folder: checkpoints and log go there too"
+    assert main([*arguments, "--epochs=1"]) == 0
+    assert said in capfd.readouterr().err
+    folder = tmp_path / "models" / "output"
+    names = {path.name for path in folder.iterdir()}
+    assert {"toy.gguf", "log.jsonl", "checkpoint-000000010.pt", "config.yaml"} <= names
+    assert main([*arguments, "--epochs=2", "--resume"]) == 0
+    assert len(losses(folder)) == 2, "every tenth step is in the log"
+    capfd.readouterr()
+    assert main([*arguments, "--epochs=1", "--model-dir=run"]) == 0
+    assert "is a folder" not in capfd.readouterr().err
+    assert (tmp_path / "run" / "log.jsonl").is_file()
+    assert not (tmp_path / "toy_model").exists()
