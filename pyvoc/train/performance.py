@@ -24,6 +24,8 @@ class Performance:
     steps_per_s, samples_per_s
         Over the steps alone (data included; validation, checkpoints and the first 3 steps not, if
         there were more); samples of all processes. 0 where nothing was measured.
+    waiting
+        Share of the time in steps, counted as for `steps_per_s`, that passed waiting for data.
     step_s, data_wait_s, end_to_end_s
         Seconds in steps, in them waiting for data, and altogether.
     """
@@ -36,6 +38,7 @@ class Performance:
     steps: int
     steps_per_s: float
     samples_per_s: float
+    waiting: float
     step_s: float
     data_wait_s: float
     end_to_end_s: float
@@ -55,6 +58,7 @@ class Performance:
             "Throughput, FP32 (samples/s)": full,
             "Throughput, mixed precision (samples/s)": mixed,
             "Steps/s": f"{self.steps_per_s:.2f}",
+            "Waiting for data (%)": f"{100 * self.waiting:.1f}",
             "End to end (s)": f"{self.end_to_end_s:.1f}",
         }
         widths = [max(len(name), len(value)) for name, value in columns.items()]
@@ -77,7 +81,7 @@ class Clock:
     def __init__(self, samples_per_step: int) -> None:
         self._samples = samples_per_step
         self._begin = time.perf_counter()
-        self._warm_up: list[float] = []
+        self._warm_up: list[tuple[float, float]] = []
         self._data = 0.0
         self._lap = (0, 0.0)
         self._total = 0.0
@@ -94,7 +98,7 @@ class Clock:
         steps, since = self._lap
         self._lap = steps + 1, since + seconds
         if len(self._warm_up) < _WARM_UP:
-            self._warm_up.append(seconds)
+            self._warm_up.append((seconds, waiting))
         self._count += 1
 
     def lap(self) -> float:
@@ -107,9 +111,10 @@ class Clock:
         self, *, family: str, device: str, processes: int, batch_size: int, precision: str
     ) -> Performance:
         """What was measured."""
-        steps, seconds = self._count, self._total
+        steps, seconds, waited = self._count, self._total, self._data
         if steps > _WARM_UP:
-            steps, seconds = steps - _WARM_UP, seconds - sum(self._warm_up)
+            first, first_waited = map(sum, zip(*self._warm_up, strict=True))
+            steps, seconds, waited = steps - _WARM_UP, seconds - first, waited - first_waited
         rate = steps / seconds if seconds > 0 else 0.0
         return Performance(
             family=family,
@@ -120,6 +125,7 @@ class Clock:
             steps=self._count,
             steps_per_s=rate,
             samples_per_s=rate * self._samples,
+            waiting=waited / seconds if seconds > 0 else 0.0,
             step_s=self._total,
             data_wait_s=self._data,
             end_to_end_s=self.elapsed(),

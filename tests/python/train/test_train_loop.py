@@ -26,6 +26,7 @@ from pyvoc.cli import main  # noqa: E402
 from pyvoc.train import TrainConfig, train  # noqa: E402
 from pyvoc.train.checkpoint import parse, read_bytes  # noqa: E402
 from pyvoc.train.log import Log, Progress, read_log  # noqa: E402
+from pyvoc.train.performance import Clock  # noqa: E402
 from pyvoc.train.schedule import learning_rate  # noqa: E402
 from pyvoc.train.task import Loss  # noqa: E402
 
@@ -415,6 +416,21 @@ def test_performance_report(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -
     assert columns["Throughput, mixed precision (samples/s)"] == f"{report['samples_per_s']:.1f}"
     assert report["samples_per_s"] == pytest.approx(report["steps_per_s"] * 4 * toy_task.TIME)
     assert report["steps"] == 20 and 0 < report["step_s"] < report["end_to_end_s"]
+    assert columns["Waiting for data (%)"] == f"{100 * report['waiting']:.1f}"
+
+
+def test_waiting_for_data_is_told(tmp_path: Path) -> None:
+    """Most of the time, where a batch takes long to make; the first three steps do not count."""
+    slow = train(config(tmp_path / "slow", epochs=1, data={"slow": 0.05})).performance
+    assert 0.5 < slow.waiting < 1
+    assert slow.data_wait_s > 0.3
+    clock = Clock(1)
+    for seconds, waiting in [(9.0, 9.0)] * 3 + [(2.0, 0.5), (2.0, 0.1)]:
+        clock.add(seconds, waiting)
+    who = {"family": "toy", "device": "cpu", "processes": 1, "batch_size": 4, "precision": "f32"}
+    report = clock.report(**who)  # type: ignore[arg-type]
+    assert (report.waiting, report.steps_per_s) == (pytest.approx(0.15), pytest.approx(0.5))
+    assert (report.data_wait_s, report.step_s) == (pytest.approx(27.6), pytest.approx(31.0))
 
 
 def test_tensorboard(tmp_path: Path) -> None:
