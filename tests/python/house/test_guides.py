@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("yaml")
 
 from pyvoc import families
-from pyvoc.cli import COMMANDS, _parser
+from pyvoc.cli import BAD_INPUT, COMMANDS, _parser, main
 from pyvoc.cli.train import _flags
 from pyvoc.train.config import TrainConfig, layered
 
@@ -79,3 +79,15 @@ def test_flags_beside_commands_are_read(family: str, right: str) -> None:
         assert shlex.split(span)[0].split("=")[0] in known, span
         if " " in span or "=" in span:
             assert settings(["train", family, *shlex.split(span)]).family == family
+
+
+def test_what_is_not_taken_says_what_is(capsys: pytest.CaptureFixture[str]) -> None:
+    refused = [
+        (f.name, flag) for f in families.everyone() for flag in f.train_flags if flag.instead
+    ]
+    assert len(refused) >= 4
+    for family, flag in refused:
+        assert main(["train", family, f"--{flag.name}=1"]) == BAD_INPUT
+        assert (
+            f"--{flag.name} is not taken; here that is: {flag.instead}" in capsys.readouterr().err
+        )
