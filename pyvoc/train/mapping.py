@@ -11,10 +11,9 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from pyvoc.container.mel import RECIPES, MelRecipe
 from pyvoc.errors import Error
 
-__all__ = ["from_mapping", "mel_recipe", "read_yaml"]
+__all__ = ["from_mapping", "read_yaml"]
 
 T = TypeVar("T")
 _MAX_BYTES = 1 << 20
@@ -85,33 +84,6 @@ def from_mapping(
         except ValueError as error:
             problems.append(f"{where}: {error}")
     raise Error("\n".join(problems))
-
-
-def mel_recipe(name: str, changes: Mapping[str, Any]) -> MelRecipe:
-    """The recipe of a run's mels: a preset, and what differs from it.
-
-    Parameters
-    ----------
-    name
-        Of the preset.
-    changes
-        Fields of `MelRecipe`.
-
-    Raises
-    ------
-    Error
-        There is no such preset, or the numbers are impossible.
-    """
-    base = RECIPES.get(name.removeprefix("mel-"))
-    if base is None:
-        raise Error(f"model: 'recipe' is {name!r}, expected one of {', '.join(RECIPES)}")
-    recipe = from_mapping(MelRecipe, {**dataclasses.asdict(base), **changes}, "model: mel")
-    if not recipe.same_numbers(base) and "name" not in changes:
-        recipe = dataclasses.replace(recipe, name="custom")
-    problems = recipe.problems()
-    if problems:
-        raise Error("model: mel: " + "; ".join(problems))
-    return recipe
 
 
 def _unknown(key: object, fields: Mapping[str, Any]) -> str:

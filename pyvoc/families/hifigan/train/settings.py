@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
-from pyvoc.container.mel import MelRecipe
 from pyvoc.families.hifigan.shape import HifiganShape
 from pyvoc.families.hifigan.spec import HifiganSettings, written
-from pyvoc.train.mapping import mel_recipe
+from pyvoc.train.mel_choice import MelChoice
 
 _DILATIONS = ((1, 3, 5),) * 3
 _SIZES: dict[str, dict[str, Any]] = {
@@ -34,7 +32,7 @@ _USUAL: dict[str, Any] = {
 
 
 @dataclass(frozen=True)
-class HifiganModel:
+class HifiganModel(MelChoice):
     """Sizes, and what is learned from; names and defaults are upstream's where it has them.
 
     Parameters
@@ -48,8 +46,7 @@ class HifiganModel:
     resblock_kernel_sizes, resblock_dilation_sizes
         Taps of each chain of a stage, and the dilations of its blocks.
     recipe, mel
-        Name of the mel recipe, and what differs from it, by `pyvoc.container.mel.MelRecipe`'s
-        names.
+        See `MelChoice`.
     loss_fmax
         Hz up to which the loss listens; None: half the sample rate.
     periods, mpd_channels
@@ -70,7 +67,6 @@ class HifiganModel:
     resblock_kernel_sizes: tuple[int, ...] = ()
     resblock_dilation_sizes: tuple[tuple[int, ...], ...] = ()
     recipe: str = "hifigan"
-    mel: Mapping[str, Any] = field(default_factory=dict)
     loss_fmax: float | None = None
     periods: tuple[int, ...] = (2, 3, 5, 7, 11)
     mpd_channels: tuple[int, ...] = (32, 128, 512, 1024, 1024)
@@ -124,16 +120,6 @@ class HifiganModel:
             for inputs, outputs, group in zip(channels, channels[1:], groups, strict=False)
             if group < 1 or outputs < 1 or inputs % group or outputs % group
         ]
-
-    def mel_recipe(self) -> MelRecipe:
-        """The recipe of the mels.
-
-        Raises
-        ------
-        Error
-            It has no such name, or its numbers are impossible.
-        """
-        return mel_recipe(self.recipe, self.mel)
 
     def shape(self) -> HifiganShape:
         """The generator's."""

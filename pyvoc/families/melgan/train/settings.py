@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
-from pyvoc.container.mel import MelRecipe
 from pyvoc.families.melgan.shape import MelganShape
 from pyvoc.families.melgan.spec import MelganSettings
-from pyvoc.train.mapping import mel_recipe
+from pyvoc.train.mel_choice import MelChoice
 
 SCALE, SHIFT = 0.2, 1.0
 """(mel + 5) / 5, as seungwonpark's network does it and MindSpore's callers do."""
@@ -64,7 +63,7 @@ UPSTREAMS = {
 
 
 @dataclass(frozen=True)
-class MelganModel:
+class MelganModel(MelChoice):
     """Sizes, and what is learned from.
 
     Parameters
@@ -78,8 +77,7 @@ class MelganModel:
     leak
         Slope of the leaky ReLU below zero.
     recipe, mel
-        Name of the mel recipe (empty: upstream's), and what differs from it, by
-        `pyvoc.container.mel.MelRecipe`'s names.
+        See `MelChoice`; empty: upstream's.
     scales, discriminator_channels
         Discriminators, and channels of their convolutions before the last one: all but the first
         and the last of these divide the time by four.
@@ -101,7 +99,6 @@ class MelganModel:
     blocks: int = 3
     leak: float = 0.2
     recipe: str = ""
-    mel: Mapping[str, Any] = field(default_factory=dict)
     scales: int = 3
     discriminator_channels: tuple[int, ...] = (16, 64, 256, 1024, 1024, 1024)
     feature_weight: float = 10.0
@@ -112,7 +109,9 @@ class MelganModel:
     weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
-        """Raise ValueError for values that cannot be."""
+        """Fill in upstream's recipe; raise ValueError for values that cannot be."""
+        if not self.recipe:
+            object.__setattr__(self, "recipe", self.usual.recipe)
         found = []
         if self.channels < 1 or self.channels % (1 << len(self.ratios)):
             found.append(
@@ -157,16 +156,6 @@ class MelganModel:
         """Channels into and out of the discriminator's convolutions that divide the time."""
         inner = self.discriminator_channels[:-1]
         return list(pairwise(inner))
-
-    def mel_recipe(self) -> MelRecipe:
-        """The recipe of the mels.
-
-        Raises
-        ------
-        Error
-            It has no such name, or its numbers are impossible.
-        """
-        return mel_recipe(self.recipe or self.usual.recipe, self.mel)
 
     def shape(self) -> MelganShape:
         """The generator's."""

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
-from pyvoc.container.mel import MelRecipe
 from pyvoc.families.waveglow.settings import TAPS_PER_HOP
 from pyvoc.families.waveglow.shape import WaveglowShape
 from pyvoc.families.waveglow.spec import DEFAULT_SIGMA, MAX_SIGMA, WaveglowSettings
-from pyvoc.train.mapping import mel_recipe
+from pyvoc.train.mel_choice import MelChoice
 
 
 @dataclass(frozen=True)
-class WaveglowModel:
+class WaveglowModel(MelChoice):
     """Sizes and the noise; names and defaults are upstream's where it has them.
 
     Parameters
@@ -28,8 +25,7 @@ class WaveglowModel:
     synthesis_sigma
         That of the noise which exported models start from, unless told otherwise.
     recipe, mel
-        Name of the mel recipe, and what differs from it, by `pyvoc.container.mel.MelRecipe`'s
-        names.
+        See `MelChoice`.
     """
 
     n_flows: int = 12
@@ -41,7 +37,6 @@ class WaveglowModel:
     sigma: float = 1.0
     synthesis_sigma: float = DEFAULT_SIGMA
     recipe: str = "nvidia"
-    mel: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raise ValueError for values that cannot be."""
@@ -60,16 +55,6 @@ class WaveglowModel:
             found.append(f"sigma and synthesis_sigma are not within 0..{MAX_SIGMA:g}")
         if found:
             raise ValueError("; ".join(found))
-
-    def mel_recipe(self) -> MelRecipe:
-        """The recipe of the mels.
-
-        Raises
-        ------
-        Error
-            It has no such name, or its numbers are impossible.
-        """
-        return mel_recipe(self.recipe, self.mel)
 
     def shape(self) -> WaveglowShape:
         """The network's."""

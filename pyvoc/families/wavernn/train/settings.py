@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from math import prod
-from typing import Any, Literal
+from typing import Literal
 
-from pyvoc.container.mel import MelRecipe
 from pyvoc.families.wavernn.shape import WavernnShape
 from pyvoc.families.wavernn.spec import BLOCKS, MAX_BITS, MOL_BITS, WavernnSettings
-from pyvoc.train.mapping import mel_recipe
+from pyvoc.train.mel_choice import MelChoice
 
 
 @dataclass(frozen=True)
-class WavernnModel:
+class WavernnModel(MelChoice):
     """Sizes, outputs and pruning; names and defaults of sizes are upstream's, without ``voc_``.
 
     Parameters
@@ -33,8 +31,7 @@ class WavernnModel:
     upsample_factors
         Their product is the hop.
     recipe, mel
-        Name of the mel recipe, and what differs from it, by `pyvoc.container.mel.MelRecipe`'s
-        names.
+        See `MelChoice`.
     sparsity
         Fraction of the sample loop's weights that are zero at the end, in blocks of 8 x 4; 0: none.
     sparsify_from, sparsify_to, sparsify_every
@@ -53,7 +50,6 @@ class WavernnModel:
     pad: int = 2
     upsample_factors: tuple[int, ...] = (5, 5, 11)
     recipe: str = "fatchord"
-    mel: Mapping[str, Any] = field(default_factory=dict)
     sparsity: float = 0.0
     sparsify_from: int = 1000
     sparsify_to: int = 200_000
@@ -83,16 +79,6 @@ class WavernnModel:
             found.append("sparsify_from, sparsify_to and sparsify_every do not make a schedule")
         if found:
             raise ValueError("; ".join(found))
-
-    def mel_recipe(self) -> MelRecipe:
-        """The recipe of the mels.
-
-        Raises
-        ------
-        Error
-            It has no such name, or its numbers are impossible.
-        """
-        return mel_recipe(self.recipe, self.mel)
 
     def shape(self) -> WavernnShape:
         """The network's.
