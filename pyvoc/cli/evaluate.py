@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["add_parser", "run"]
 
 _DELAY_LIMIT = 48000 * 60
+_OF_TWO = ("delay", "plot", "page", "model", "bounds", "pesq", "stoi", "visqol")
+_OPTIONAL = ("pesq", "stoi", "mos", "dnsmos", "visqol")
 
 
 def add_parser(subparsers: Any) -> None:
@@ -36,15 +38,19 @@ def add_parser(subparsers: Any) -> None:
         "evaluate",
         help="compare speech with its original; likelihood of speech under a model",
         usage="pyvoc evaluate REF OUT... [-m MODEL]... [--delay N] [--rate HZ] [--bounds] [--pesq] "
-        "[--stoi] [--plot P.png] [--page DIR] [--strict] [--keep-going] [--json]\n"
+        "[--stoi] [--mos] [--dnsmos] [--visqol] [--plot P.png] [--page DIR] [--strict] "
+        "[--keep-going] [--json]\n"
+        "       pyvoc evaluate WAV {--mos | --dnsmos} [--rate HZ] [--strict] [--keep-going] "
+        "[--json]\n"
         "       pyvoc evaluate --nll MODEL WAV... [--strict] [--keep-going] [--json]",
         description="Compare OUT with REF (two files, or two directories, sub-folders and all, "
         "matched by name without suffix): mel-cepstral distortion, log-spectral distance, F0, "
         "voicing, level, clicks; PESQ and STOI where the extra 'evaluate' is installed. Several "
-        "systems, each OUT and each MODEL one, are compared with the same REF. Or, with "
-        "--nll, the likelihood of recordings under a model (LPCNet, WaveRNN, WaveGlow); several "
-        "processes divide them: torchrun --nproc-per-node N -m pyvoc evaluate --nll ... Each "
-        "figure's recipe is printed below it.",
+        "systems, each OUT and each MODEL one, are compared with the same REF. With --mos and "
+        "--dnsmos also what listeners are predicted to think of both; with these WAV, one file or "
+        "directory, needs no original. Or, with --nll, the likelihood of recordings under a model "
+        "(LPCNet, WaveRNN, WaveGlow); several processes divide them: torchrun --nproc-per-node N "
+        "-m pyvoc evaluate --nll ... Each figure's recipe is printed below it.",
         epilog="To listen and compare in a browser: pyvoc evaluate originals/ copies/ "
         "other-copies/ -m default --page page/ writes page/index.html.",
         allow_abbrev=False,
@@ -83,6 +89,20 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument("--pesq", action="store_true", help="fail when PESQ is not installed")
     parser.add_argument("--stoi", action="store_true", help="fail when STOI is not installed")
     parser.add_argument(
+        "--mos",
+        action="store_true",
+        help="opinion predicted by DistillMOS, 1 to 5, and how it differs from the original's "
+        "(extra mos)",
+    )
+    parser.add_argument(
+        "--dnsmos",
+        action="store_true",
+        help="the same by DNSMOS: overall quality and, for noise, P.808 (extra mos)",
+    )
+    parser.add_argument(
+        "--visqol", action="store_true", help="ViSQOL's similarity to REF, 1 to 5 (extra mos)"
+    )
+    parser.add_argument(
         "--plot",
         metavar="P.png",
         help="draw spectrograms and F0 there; for directories a directory, one PNG per pair",
@@ -103,16 +123,41 @@ def add_parser(subparsers: Any) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run the sub-command; raises :class:`pyvoc.Error`."""
     if args.nll is not None:
-        for flag in ("delay", "rate", "plot", "page", "model", "bounds", "pesq", "stoi"):
-            if getattr(args, flag) is not None and getattr(args, flag) is not False:
-                args.parser.error(f"--{flag} compares two signals; --nll scores recordings")
+        _refuse(args, (*_OF_TWO, "rate", "mos", "dnsmos"), "cannot be used with --nll")
         return _run_nll(args)
     systems = len(args.paths) - 1 + len(args.model or [])
+    if not systems and (args.mos or args.dnsmos):
+        _refuse(args, _OF_TWO, "compares two signals; give REF and OUT")
+        return _run_mos(args)
     if not systems:
         args.parser.error("expected REF and OUT, got 1 path")
     if systems > 1 and args.plot is not None:
         args.parser.error("--plot draws one OUT; --page shows several")
     return _run_compare(args)
+
+
+def _refuse(args: argparse.Namespace, flags: tuple[str, ...], why: str) -> None:
+    for flag in flags:
+        if getattr(args, flag) is not None and getattr(args, flag) is not False:
+            args.parser.error(f"--{flag} {why}")
+
+
+def _run_mos(args: argparse.Namespace) -> int:
+    from pyvoc.evaluate.files import expand
+    from pyvoc.evaluate.opinions import evaluate_mos
+
+    names, failures = expand(args.paths), failures_of(args)
+    report = evaluate_mos(
+        names, _required(args), rate=args.rate, failures=failures, progress=counter("files")
+    )
+    found = report.to_json() | _found_besides(failures)
+    print(json.dumps(found, indent=2, allow_nan=False) if args.json else report.to_text())
+    return verdict(failures, len(names))
+
+
+def _required(args: argparse.Namespace) -> tuple[str, ...]:
+    """What cannot be left out where it is not installed."""
+    return tuple(name for name in _OPTIONAL if getattr(args, name))
 
 
 def _run_nll(args: argparse.Namespace) -> int:
@@ -135,7 +180,7 @@ def _found_besides(failures: Failures) -> dict[str, Any]:
 
 
 def _run_compare(args: argparse.Namespace) -> int:
-    from pyvoc.evaluate import perceptual, systems
+    from pyvoc.evaluate import asked, perceptual, systems
     from pyvoc.evaluate.files import expand
     from pyvoc.evaluate.gathered import Gathered
     from pyvoc.evaluate.page.clips import write_compared
@@ -148,9 +193,9 @@ def _run_compare(args: argparse.Namespace) -> int:
     models = dict(zip(labels[len(given) :], spoken, strict=True))
     found = systems.of_paths(original, outputs, failures=failures)
     originals = systems.originals_of(found) if found else expand([original])
-    for name in ("pesq", "stoi"):
-        if getattr(args, name):
-            perceptual.require(name)
+    required = _required(args)
+    for name in required:
+        (asked if name in asked.ASKED else perceptual).require(name)
     drawings, page = _drawings(args, originals), _page(args)
     inputs = [name for system in found for both in system.outputs.items() for name in both]
     inputs = list(dict.fromkeys([*inputs, *originals]))
@@ -164,6 +209,7 @@ def _run_compare(args: argparse.Namespace) -> int:
             rate=args.rate,
             delay=args.delay,
             bounds=args.bounds,
+            require=required,
             failures=failures,
             progress=counter("files"),
         )
@@ -177,7 +223,9 @@ def _run_compare(args: argparse.Namespace) -> int:
             deque(passing, maxlen=0)
         else:
             create_folder(page.parent)
-            for sentence in write_compared(page, passing, root=original, labels=labels):
+            for sentence in write_compared(
+                page, passing, root=original, labels=labels, require=required
+            ):
                 print(f"pyvoc: note: '{page}': {sentence}", file=sys.stderr)
     if args.json:
         print(json.dumps(figures.to_json() | _found_besides(failures), indent=2, allow_nan=False))

@@ -12,15 +12,18 @@ from __future__ import annotations
 
 from pyvoc.evaluate.compare import Comparison, Sound, compare, read, read_pair
 from pyvoc.evaluate.nll import NllReport, evaluate_nll, score
+from pyvoc.evaluate.opinions import MosReport, evaluate_mos
 from pyvoc.evaluate.plots import plot
 from pyvoc.evaluate.report import Report, recipes
 
 __all__ = [
     "Comparison",
+    "MosReport",
     "NllReport",
     "Report",
     "Sound",
     "compare",
+    "evaluate_mos",
     "evaluate_nll",
     "plot",
     "read",

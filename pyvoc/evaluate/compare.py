@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyvoc.errors import AudioError
-from pyvoc.evaluate import alignment, cepstra, f0, levels, perceptual, spectra
+from pyvoc.evaluate import alignment, asked, cepstra, f0, levels, perceptual, spectra
 from pyvoc.evaluate.alignment import Alignment
 from pyvoc.files import audio
 from pyvoc.files.audio import RAW_SUFFIXES
@@ -21,6 +21,7 @@ __all__ = [
     "Comparison",
     "Measure",
     "Sound",
+    "check",
     "compare",
     "read",
     "read_pair",
@@ -45,6 +46,8 @@ class Measure:
         After the decimal point.
     best
         Value of a perfect output; None: there is none, and nothing is better than another.
+    in_table
+        Whether tables for people have it; JSON has everything.
     """
 
     key: str
@@ -52,6 +55,16 @@ class Measure:
     unit: str
     digits: int
     best: float | None
+    in_table: bool = True
+
+
+def _opinion(key: str, label: str, *, in_table: bool = True) -> tuple[Measure, ...]:
+    """A predicted opinion, what it differs by from the original's, and the original's."""
+    return (
+        Measure(key, label, "", 2, 5, in_table),
+        Measure(f"{key}_delta", "delta", "", 2, None, in_table),
+        Measure(f"{key}_reference", f"{label} of REF", "", 2, None, False),
+    )
 
 
 MEASURES = (
@@ -65,6 +78,12 @@ MEASURES = (
     Measure("clicks", "clicks", "", 0, 0),
     Measure("pesq", "PESQ", "", 2, 4.64),
     Measure("stoi", "STOI", "", 3, 1),
+    *_opinion("distillmos", "DistillMOS"),
+    *_opinion("dnsmos_ovrl", "DNSMOS"),
+    *_opinion("dnsmos_sig", "SIG", in_table=False),
+    *_opinion("dnsmos_bak", "BAK", in_table=False),
+    *_opinion("dnsmos_p808", "P.808"),
+    Measure("visqol", "ViSQOL", "", 2, 5),
 )
 
 
@@ -190,7 +209,15 @@ def _channels(name: str) -> int:
         return int(soundfile.info(file).channels)
 
 
-def _check(sound: Sound) -> None:
+def check(sound: Sound) -> None:
+    """Refuse what cannot be judged.
+
+    Raises
+    ------
+    AudioError
+        It is silent, not finite, not mono, too short or too long, or of a rate that the measures
+        are not made for.
+    """
     samples, name = sound.samples, sound.name
     if samples.ndim != 1:
         raise AudioError(f"'{name}' has shape {samples.shape}; expected mono [samples]")
@@ -230,7 +257,9 @@ def compare(
         Samples by which the output is known to lag; None searches, see
         :mod:`pyvoc.evaluate.alignment`.
     require
-        ``pesq``, ``stoi``: refuse when they are not installed. They are measured when they are.
+        ``pesq``, ``stoi``: refuse when they are not installed; they are measured when they are.
+        ``mos`` (DistillMOS), ``dnsmos``, ``visqol``: measure them too, which takes seconds; refuse
+        when they are not installed.
 
     Raises
     ------
@@ -241,9 +270,9 @@ def compare(
         What was required is not installed.
     """
     for name in require:
-        perceptual.require(name)
+        (asked if name in asked.ASKED else perceptual).require(name)
     for sound in (reference, output):
-        _check(sound)
+        check(sound)
     if reference.rate != output.rate:
         raise AudioError(
             f"'{reference.name}' is at {reference.rate} Hz and '{output.name}' at {output.rate} Hz"
@@ -278,6 +307,14 @@ def compare(
         if perceptual.installed(name):
             values[name], why = measure(left, right, rate)
             notes += [why] if why else []
+    for name in require:
+        if name in asked.PREDICTED:
+            opinions, more = _opinions(name, reference, output)
+            values |= opinions
+            notes += more
+        elif name == "visqol":
+            values[name], why = asked.against(left, right, rate)
+            notes += [why] if why else []
     return Comparison(
         reference=reference.name,
         output=output.name,
@@ -289,6 +326,20 @@ def compare(
         signals=(left, right),
         tracks=tracks,
     )
+
+
+def _opinions(
+    name: str, reference: Sound, output: Sound
+) -> tuple[dict[str, float | None], list[str]]:
+    """What is predicted of both, whole and each for itself, and the difference."""
+    values: dict[str, float | None] = {}
+    of_output, notes = asked.alone(name, output)
+    of_reference, more = asked.alone(name, reference)
+    for key, value in of_output.items():
+        original = of_reference[key]
+        values[key], values[f"{key}_reference"] = value, original
+        values[f"{key}_delta"] = None if value is None or original is None else value - original
+    return values, notes + more
 
 
 def _alignment_notes(reference: Sound, output: Sound, aligned: Alignment) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pyvoc.evaluate.compare import Comparison
 from pyvoc.evaluate.references import CEILING_RECIPE, FLOOR_RECIPE
-from pyvoc.evaluate.report import Report, recipes, to_text
+from pyvoc.evaluate.report import Report, to_text
 from pyvoc.evaluate.systems import Compared
 
 __all__ = ["Gathered"]
@@ -45,9 +45,10 @@ class Gathered:
         reports = [(label, Report(tuple(found))) for label, found in self._systems.items()]
         if self._several:
             by_label = {label: report.to_json() for label, report in reports}
+            shared: dict[str, str] = {}
             for report in by_label.values():
-                del report["recipes"]
-            whole: dict[str, Any] = {"systems": by_label, "recipes": recipes()}
+                shared |= report.pop("recipes")
+            whole: dict[str, Any] = {"systems": by_label, "recipes": shared}
         else:
             ((_, only),) = reports
             whole = only.to_json()

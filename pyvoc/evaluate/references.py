@@ -83,8 +83,15 @@ def ceiling(pcm: Int16) -> Float32:
     return _aligned(coded.heard, len(pcm))
 
 
-def bounds(reference: Sound) -> tuple[Comparison, Comparison]:
+def bounds(reference: Sound, *, require: tuple[str, ...] = ()) -> tuple[Comparison, Comparison]:
     """Compare the ceiling and the floor of a recording with it.
+
+    Parameters
+    ----------
+    reference
+        At 16 kHz.
+    require
+        As of :func:`pyvoc.evaluate.compare`.
 
     Raises
     ------
@@ -103,6 +110,7 @@ def bounds(reference: Sound) -> tuple[Comparison, Comparison]:
             reference,
             Sound(f"{name} of {reference.name}", samples.astype(np.float64), reference.rate),
             delay=0,
+            require=require,
         )
         for name, samples in made
     )

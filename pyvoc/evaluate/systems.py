@@ -156,6 +156,7 @@ def compare_systems(
     rate: int | None = None,
     delay: int | None = None,
     bounds: bool = False,
+    require: tuple[str, ...] = (),
     failures: Failures,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[Compared]:
@@ -169,6 +170,8 @@ def compare_systems(
         As for :func:`pyvoc.evaluate.read_pair` and :func:`pyvoc.evaluate.compare`.
     bounds
         Measure what LPC can do, too (:mod:`pyvoc.evaluate.references`).
+    require
+        As for :func:`pyvoc.evaluate.compare`.
     failures
         Takes what cannot be compared.
     progress
@@ -189,9 +192,10 @@ def compare_systems(
             name = system.name_of(original)
             with failures.attempt(name):
                 left, right = read_pair(original, system.outputs[original], rate=rate, called=name)
-                found = compare(left, right, delay=delay)
+                found = compare(left, right, delay=delay, require=require)
                 if bounds and not limits:
-                    limits = dict(zip(("ceiling", "floor"), measure_bounds(left), strict=True))
+                    both = measure_bounds(left, require=require)
+                    limits = dict(zip(("ceiling", "floor"), both, strict=True))
                 comparisons[system.label] = found
             done += 1
             if progress is not None:

@@ -10,7 +10,7 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from pyvoc.errors import AudioError, Error, UnsupportedError
+from pyvoc.errors import AudioError, Error
 from pyvoc.files.atomic import atomic_open
 from pyvoc.files.decoding import (
     Sound,
@@ -21,6 +21,7 @@ from pyvoc.files.decoding import (
     header_of,
 )
 from pyvoc.files.doubts import doubt
+from pyvoc.files.resampling import resample
 
 __all__ = [
     "AUDIO_SUFFIXES",
@@ -173,7 +174,8 @@ def _load(
         _compare_header(sound, name, pcm_rate, pcm_channels)
     mono = sound.samples.mean(axis=1)
     _examine(sound, mono, name, band or (None if rate is None else rate / 2))
-    return _resampled(mono, sound.rate, rate, name)
+    wanted = sound.rate if rate is None else rate
+    return resample(mono, sound.rate, wanted, name), wanted
 
 
 def look(path: str | os.PathLike[str], *, pcm_channels: int | None = None) -> None:
@@ -294,20 +296,6 @@ def _examine(sound: Sound, mono: Float64, name: str, band: float | None) -> None
             f"{name} is at {sound.rate} Hz and has nothing above {sound.rate // 2} Hz, where "
             f"frequencies up to {band:.0f} Hz are heard",
         )
-
-
-def _resampled(samples: Float64, found: int, rate: int | None, name: str) -> tuple[Float64, int]:
-    if rate is None or rate == found:
-        return samples, found
-    try:
-        import soxr
-    except ImportError as error:
-        raise UnsupportedError(
-            f"{name} is at {found} Hz and {rate} Hz is needed: resampling needs the soxr "
-            "extra (pip install pyvoc-vocoder[soxr])"
-        ) from error
-    resampled = soxr.resample(samples, found, rate, quality="VHQ")
-    return np.asarray(resampled, dtype=np.float64), rate
 
 
 def write_wav(path: str | os.PathLike[str], samples: npt.ArrayLike, rate: int) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from pyvoc.evaluate.compare import Comparison
+from pyvoc.evaluate import asked
+from pyvoc.evaluate.compare import MEASURES, Comparison
 from pyvoc.evaluate.page.writer import Clip, Rendition, write_page
 from pyvoc.evaluate.references import CEILING_RECIPE, FLOOR_RECIPE
 from pyvoc.evaluate.report import recipes
@@ -28,6 +29,7 @@ def write_compared(
     *,
     root: str,
     labels: Sequence[str],
+    require: Sequence[str] = (),
 ) -> list[str]:
     """Write the page of comparisons.
 
@@ -41,6 +43,8 @@ def write_compared(
         The originals' directory, below which a clip's place is its name; or the original itself.
     labels
         Of the systems.
+    require
+        What was measured because it was asked for; its recipes are on the page.
 
     Returns
     -------
@@ -52,12 +56,13 @@ def write_compared(
     Error
         As :func:`pyvoc.evaluate.page.write_page`; a file cannot be read any more.
     """
+    wanted = [asked.recipe(name, original=True) for name in require if name in asked.ASKED]
     return write_page(
         path,
         (clip_of(one, root) for one in compared),
         title=f"{os.path.basename(os.path.abspath(root))}, compared",
         lead=f"Each clip as it was recorded, and as it comes from {_listed(labels)}.",
-        notes=list(recipes().values()),
+        notes=[*recipes().values(), *wanted],
     )
 
 
@@ -74,14 +79,20 @@ def clip_of(compared: Compared, root: str) -> Clip:
             samples, rate = audio.read(compared.outputs[label])
             delay = round(found.alignment.delay * rate / found.rate)
             sounds.append(
-                Rendition(label, in_time(samples, delay), rate, found.values, _note(found))
+                Rendition(label, in_time(samples, delay), rate, _shown(found.values), _note(found))
             )
     for name, found in compared.bounds.items():
         made, note = found.signals[1], f"The {_RECIPES[name]}."
-        sounds.append(Rendition(name, made, found.rate, found.values, note, yardstick=True))
+        sounds.append(Rendition(name, made, found.rate, _shown(found.values), note, yardstick=True))
     original = Path(compared.original)
     place = original.relative_to(root) if Path(root).is_dir() else Path(original.name)
     return Clip(place.with_suffix("").as_posix(), sounds)
+
+
+def _shown(values: Mapping[str, float | None]) -> dict[str, float | None]:
+    """Without what only JSON has."""
+    left_out = {measure.key for measure in MEASURES if not measure.in_table}
+    return {key: value for key, value in values.items() if key not in left_out}
 
 
 def in_time(samples: npt.NDArray[np.float32], delay: int) -> npt.NDArray[np.float32]:
