@@ -78,6 +78,7 @@ def test_usage_lines_work_as_they_are_printed(command: str) -> None:
         ("train lpcnet --resume F --use-amp", {"family": "lpcnet", "resume": "F"}),
         ("bench lpcnet --peer A B", {"target": "lpcnet"}),
         ("evaluate --nll M A B", {"nll": "M", "paths": ["A", "B"]}),
+        ("evaluate A --mos --json", {"paths": ["A"], "mos": True}),
         ("evaluate A B --strict", {"paths": ["A", "B"]}),
     ],
 )
