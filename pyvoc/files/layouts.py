@@ -8,8 +8,19 @@ import numpy as np
 import numpy.typing as npt
 
 from pyvoc.errors import FeatureError
+from pyvoc.files.doubts import doubt
 
-__all__ = ["LAYOUTS", "Layout", "check", "find_layout", "layout_of", "objection", "relaid"]
+__all__ = [
+    "LAYOUTS",
+    "Layout",
+    "check",
+    "find_layout",
+    "in_hundredths",
+    "layout_of",
+    "objection",
+    "relaid",
+    "suspect_pitch",
+]
 
 Float32 = npt.NDArray[np.float32]
 
@@ -27,8 +38,9 @@ class Layout:
     lpc
         First of the 16 LPC columns, or None.
     octaves
-        The pitch of a period of T samples is log2(256 / T) - 1.5, otherwise (T - 100) / 50. A file
-        does not tell one from the other: a layout of octaves is recognised by its name only.
+        The pitch of a period of T samples is log2(256 / T) - 1.5, otherwise (T - 100) / 50. Width
+        and range do not tell one from the other: a layout of octaves is recognised by its name
+        only; see :func:`in_hundredths`.
     """
 
     name: str
@@ -58,6 +70,9 @@ _OCTAVE_RANGE = (-1.6, 1.6)
 _CORRELATION_RANGE = (-1.6, 0.8)
 _CEPSTRUM_LIMIT = 40.0
 _LPC_LIMIT = 1000.0
+_STEP = 0.01  # of the pitch that LPCNet's estimator gives: half a sample of the period
+_ON_STEP = 1e-3  # steps; single precision needs a hundredth of it
+_LEAST_STEPS = 8
 
 
 def find_layout(name: str) -> Layout:
@@ -127,6 +142,34 @@ def octaves_of(pitch: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
     """The pitch of a layout of octaves, from that of the same periods in LPCNet's layouts."""
     periods = 50 * (np.asarray(pitch, np.float64) + 2)
     return np.clip(np.log2(256 / np.maximum(periods, 1)) - 1.5, -1.5, 1.5)
+
+
+def in_hundredths(pitch: npt.NDArray[np.floating]) -> bool:
+    """Whether a pitch is of an estimator that counts in whole samples, as LPCNet's does.
+
+    It gives periods in half samples, so all its pitches are whole hundredths. Those in octaves are
+    so in fewer than two frames of a hundred, and what a network predicted is no more often: True
+    proves that a pitch is not in octaves, False proves nothing.
+
+    Parameters
+    ----------
+    pitch
+        [frames].
+    """
+    steps = np.asarray(pitch, np.float64) / _STEP
+    whole = np.round(steps)
+    told = np.abs(steps - whole) < _ON_STEP
+    return bool(told.mean() > 0.9 and len(np.unique(whole[told])) >= _LEAST_STEPS)
+
+
+def suspect_pitch(name: str, rows: Float32, layout: Layout) -> None:
+    """Doubt features that are read as a layout of octaves although their pitch is none of those."""
+    if layout.octaves and in_hundredths(rows[:, layout.pitch]):
+        doubt(
+            "another pitch",
+            f"{name} is read as {layout.name}, but its pitch is in whole hundredths, as "
+            f"lpcnet20's is: take a voice that reads that, or say --layout {layout.name}",
+        )
 
 
 def objection(rows: Float32, layout: Layout) -> str | None:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pyvoc.errors import AudioError, Error, FeatureError
 from pyvoc.files import audio, features, mels
 from pyvoc.files.audio import AUDIO_SUFFIXES
-from pyvoc.files.layouts import find_layout
+from pyvoc.files.layouts import find_layout, suspect_pitch
 
 if TYPE_CHECKING:
     from pyvoc.runtime.model import Model
@@ -60,14 +60,18 @@ def load_input(
     if info.mel is not None:
         return mels.load(path, bands=info.layout_dims)
     mine = features.LAYOUTS.get(info.feature_layout)
-    if mine is not None and mine.octaves and layout is None:
-        layout = mine.name  # a file does not tell
+    assumed = mine if mine is not None and mine.octaves and layout is None else None
+    if assumed is not None:
+        layout = assumed.name  # a file's width does not tell
     if mine is not None and layout is not None and find_layout(layout).octaves != mine.octaves:
         raise FeatureError(
             f"'{path}' is said to be {layout}, whose pitch has another unit than that of the "
             f"model's layout, {mine.name}"
         )
-    return features.load(path, layout=layout)
+    rows = features.load(path, layout=layout)
+    if assumed is not None:
+        suspect_pitch(f"'{path}'", rows, assumed)
+    return rows
 
 
 def load_audio(

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from pyvoc.errors import AudioError, FeatureError
 from pyvoc.files import mels
 from pyvoc.files.decoding import header_of
-from pyvoc.files.layouts import RECOGNISED, check, find_layout, objection
+from pyvoc.files.layouts import RECOGNISED, check, find_layout, objection, suspect_pitch
 from pyvoc.runtime.info import ModelInfo
 
 __all__ = ["Rows", "begin", "frames_of", "rest_of", "rows_of"]
@@ -26,7 +26,7 @@ _READ_BYTES = 1 << 16
 @dataclass(frozen=True)
 class Rows:
     """What raw frames are: their name, width, the check of their values; and whether the name is a
-    guess, as LPCNet's layouts look alike on a pipe."""
+    guess, as layouts of features look alike on a pipe."""
 
     name: str
     dims: int
@@ -56,12 +56,13 @@ def rows_of(info: ModelInfo, layout: str | None) -> Rows:
             f"the model {info.path} reads {mine.name} features, whose pitch has another unit than "
             f"that of {wanted.name}"
         )
-    return Rows(
-        wanted.name,
-        wanted.dims,
-        lambda rows, name: check(rows, name=name, wanted=wanted),
-        guessed=layout is None and not mine.octaves,
-    )
+
+    def checked(rows: Float32, name: str) -> None:
+        check(rows, name=name, wanted=wanted)
+        if layout is None:
+            suspect_pitch("standard input", rows, wanted)
+
+    return Rows(wanted.name, wanted.dims, checked, guessed=layout is None)
 
 
 def begin(source: BinaryIO) -> tuple[bytes, bool]:
