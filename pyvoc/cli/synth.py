@@ -28,6 +28,7 @@ from pyvoc.runtime.inputs import MOST_LOOKAHEAD
 from pyvoc.runtime.lookahead import LookaheadReport
 from pyvoc.runtime.speed import FASTEST, SLOWEST, as_speed
 from pyvoc.voices import DEFAULT, resolve
+from pyvoc.voices.choice import choose
 
 __all__ = ["add_parser", "run"]
 
@@ -65,7 +66,8 @@ def add_parser(subparsers: Any) -> None:
         "-m",
         "--model",
         metavar="MODEL",
-        help=f"a voice (`pyvoc voices` lists them) or a .gguf file; default: {DEFAULT}",
+        help="a voice (`pyvoc voices` lists them) or a .gguf file; default: the best bundled one "
+        f"that reads the input, for audio and pipes {DEFAULT}",
     )
     parser.add_argument(
         "-o",
@@ -246,7 +248,7 @@ def run(args: argparse.Namespace) -> int:
         return _from_bin(args, targets, raw=raw)
     check_outputs(targets, inputs=[args.draws])
     failures = failures_of(args)
-    voice = DEFAULT if args.model is None else args.model
+    voice = choose(args.inputs, layout=args.layout) if args.model is None else args.model
     model = pyvoc.load(voice, precision=args.precision, threads=args.threads)
     draws = None if args.draws is None else synthesis.load_draws(args.draws)
     if args.inputs == ["-"]:

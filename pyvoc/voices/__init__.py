@@ -5,20 +5,34 @@ user's folder (:func:`folder`): dropping a file in is all it takes; :func:`pyvoc
 builds some from public files. Wherever a model is asked for (:func:`pyvoc.load`, ``-m``), the bare
 name of a voice means that voice, and anything else is a path; ``./default`` is a file called
 default. A bundled voice comes before one of the user's.
+
+``order.json`` is the order of the bundled voices, best first: so they are listed, and where several
+could speak something (:mod:`pyvoc.voices.choice`), the first does.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from importlib.resources import as_file, files
 from pathlib import Path
 
 from pyvoc.errors import Error
 
-__all__ = ["DEFAULT", "bundled", "card", "demo_features", "folder", "names", "resolve"]
+__all__ = [
+    "DEFAULT",
+    "bundled",
+    "card",
+    "demo_features",
+    "demo_speech",
+    "folder",
+    "names",
+    "resolve",
+]
 
 DEFAULT = "default"
-"""The voice of every command that is given no model."""
+"""The voice of every command that is given no model, unless its input is another voice's."""
+_ORDER = Path(__file__).with_name("order.json")
 
 
 def _folder() -> Path:
@@ -38,8 +52,17 @@ def _names_in(folder: Path) -> set[str]:
 
 
 def bundled() -> tuple[str, ...]:
-    """Names of the voices that come with the package, the default one first."""
-    return tuple(sorted(_names_in(_folder()), key=lambda name: (name != DEFAULT, name)))
+    """Names of the voices that come with the package, best first, the default one before all.
+
+    Those that ``order.json`` does not name come last, by name.
+    """
+    order = {name: place for place, name in enumerate((DEFAULT, *_order()))}
+    return tuple(sorted(_names_in(_folder()), key=lambda name: (order.get(name, len(order)), name)))
+
+
+def _order() -> list[str]:
+    found: list[str] = json.loads(_ORDER.read_text(encoding="utf-8"))
+    return found
 
 
 def names() -> tuple[str, ...]:
@@ -123,6 +146,17 @@ def demo_features() -> str:
         The package is incomplete.
     """
     return _existing("demo.f32")
+
+
+def demo_speech() -> str:
+    """Path of a recorded sentence, 22.05 kHz, which `make demo` speaks; ``demo.md`` is beside it.
+
+    Raises
+    ------
+    Error
+        The package is incomplete.
+    """
+    return _existing("demo.flac")
 
 
 def _existing(name: str) -> str:
