@@ -7,6 +7,7 @@ import dataclasses
 import json
 import sys
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from pyvoc import voices
@@ -16,6 +17,9 @@ from pyvoc.voices.shelf import Voice, describe, listing, remove
 from pyvoc.voices.table import Recipe, recipes
 
 __all__ = ["add_parser", "run"]
+
+_WIDEST = 64
+"""Characters of what a voice is for, in a row of the table; `show` and JSON have all."""
 
 
 def add_parser(subparsers: Any) -> None:
@@ -79,15 +83,15 @@ def _list(args: argparse.Namespace) -> tuple[Any, list[str]]:
         "voices": [dataclasses.asdict(voice) for voice in have],
         "available": [dataclasses.asdict(recipe) for recipe in missing],
     }
-    rows = [("name", "family", "Hz", "type", "MB", "licence", "where"), *map(_row, have)]
+    rows = [("name", "family", "Hz", "type", "MB", "licence", "where", "for"), *map(_row, have)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     lines += [f"{voice.name}: damaged: {voice.problem}" for voice in have if voice.problem]
     if missing:
+        wide = max(len(recipe.name) for recipe in missing)
         lines += ["", "built from public files by `pyvoc voices get NAME`:"]
         lines += [
-            f"  {r.name:<{widths[0]}}  {r.what}; {r.licence}"
-            + ("" if r.requirement else "; --from")
+            f"  {r.name:<{wide}}  {r.what}; {r.licence}" + ("" if r.requirement else "; --from")
             for r in missing
         ]
     return report, lines
@@ -102,6 +106,7 @@ def _row(voice: Voice) -> tuple[str, ...]:
         f"{voice.bytes / 1e6:.2f}",
         voice.licence or "?",
         "bundled" if voice.bundled else voice.path,
+        shorten(voice.purpose, _WIDEST, placeholder=" ..."),
     )
 
 

@@ -218,6 +218,7 @@ def _card(recipe: Recipe, precision: str, origin: str, report: str, text: str) -
         f"{recipe.what}.",
         "",
         f"Licence: {recipe.licence}",
+        f"For: {recipe.what}",
         f"Origin: {recipe.origin}",
         f"Built by pyvoc {pyvoc.__version__} from {origin}, {precision}",
     ]

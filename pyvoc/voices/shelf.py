@@ -14,6 +14,7 @@ from pyvoc.errors import Error
 __all__ = ["Voice", "describe", "listing", "remove"]
 
 _LICENCE = re.compile(r"^Licence: *(\S[^\n]*)$", re.MULTILINE)
+_PURPOSE = re.compile(r"^For: *(\S[^\n]*)$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,9 @@ class Voice:
         Size of the file.
     licence
         As its card says in a line ``Licence: ...``; empty where none does.
+    purpose
+        What it is for, as its card says in a line ``For: ...``, or the file's
+        ``general.description``; empty where neither does.
     problem
         What is wrong with the file; empty: nothing that its header tells.
     """
@@ -46,6 +50,7 @@ class Voice:
     precision: str
     bytes: int
     licence: str
+    purpose: str = ""
     problem: str = ""
 
 
@@ -65,6 +70,8 @@ def describe(name: str) -> Voice:
     if name not in voices.names():
         raise Error(f"'{name}' is no voice; voices: {', '.join(voices.names())}")
     path = voices.resolve(name)
+    card = _card(name)
+    purpose = _line(_PURPOSE, card)
     problem, family, rate, precision, size = "", "", 0, "", 0
     try:
         size = os.path.getsize(path)
@@ -72,19 +79,32 @@ def describe(name: str) -> Voice:
         family = str(metadata.get("general.architecture", "")).removeprefix("pyvoc.")
         rate = int(metadata.get("pyvoc.features.sample_rate", 0))
         precision = str(metadata.get("pyvoc.precision", ""))
+        purpose = purpose or str(metadata.get("general.description", ""))
     except (Error, OSError, ValueError) as error:
         problem = str(error)
     return Voice(
-        name, path, name in voices.bundled(), family, rate, precision, size, _licence(name), problem
+        name,
+        path,
+        name in voices.bundled(),
+        family,
+        rate,
+        precision,
+        size,
+        _line(_LICENCE, card),
+        purpose,
+        problem,
     )
 
 
-def _licence(name: str) -> str:
+def _card(name: str) -> str:
     try:
-        text = Path(voices.card(name)).read_text(encoding="utf-8", errors="replace")
+        return Path(voices.card(name)).read_text(encoding="utf-8", errors="replace")
     except (Error, OSError):
         return ""
-    found = _LICENCE.search(text)
+
+
+def _line(kind: re.Pattern[str], card: str) -> str:
+    found = kind.search(card)
     return found[1].strip() if found else ""
 
 
