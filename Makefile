@@ -1,4 +1,4 @@
-# make demo        set up, then the main job: features -> speech, with the bundled voice
+# make demo        set up, then the main job: a sentence -> features -> speech, by every bundled voice
 # make test        set up, then every test; the last line is "N passed, N failed"
 # make lint        style and types            make format   rewrites what can be rewritten
 # make bench       speed on this machine      make clean    removes what was built, not .venv
@@ -57,7 +57,7 @@ $(VENV)/.installed: $(VENV)/.dev $(SOURCES)
 
 # With less: what the demo needs.
 $(VENV)/.demo: pyproject.toml scripts/setup.sh $(SOURCES)
-	@mkdir -p build && scripts/setup.sh plot
+	@mkdir -p build && scripts/setup.sh plot,soxr
 	@touch $@
 
 clean:

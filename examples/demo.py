@@ -1,41 +1,69 @@
-"""The main job from end to end: acoustic features -> speech, with the bundled voice.
+"""The main job from end to end: a recorded sentence -> acoustic features -> speech, by every voice.
 
     make demo        or        python examples/demo.py [FOLDER]
 
-Nothing is downloaded and nothing else is installed. The features come with the package: a sentence
-that the synthesiser flite read, and of which only 20 floats per 10 ms were kept. Files go to
-demo_out/, or FOLDER.
+Nothing is downloaded. The sentence comes with the package; each voice is given the features that it
+reads, extracted from the recording, and nothing else of it. Files go to demo_out/, or FOLDER:
+a wav for the original and each voice, a picture, and index.html with players, to hear them in turn.
+Exit code 1: a voice failed; the others have spoken.
 """
 
 from __future__ import annotations
 
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 import pyvoc
+from pyvoc.evaluate.compare import Measure
+from pyvoc.evaluate.page import Clip, Rendition, write_page
+from pyvoc.voices.shelf import Voice, describe
 
-BANDS = 18  # cepstral coefficients: the cosine transform of as many band energies
+TEXT = "But there was also talk of witchcraft in the village."
+MEASURES = (
+    Measure("xrt", "x real time", "", 1, None),
+    Measure("megabytes", "file", "MB", 2, None),
+)
+
+Float32 = npt.NDArray[np.float32]
 
 
-def band_levels(features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-    """What the model is told of the spectrum: log10 energies [bands, frames] from the cepstrum."""
-    band, k = np.arange(BANDS)[:, None] + 0.5, np.arange(BANDS)
-    basis = np.cos(np.pi * band * k / BANDS) * np.sqrt(2 / BANDS)
-    basis[:, 0] *= np.sqrt(0.5)
-    cepstrum = features[:, :BANDS].astype(np.float64)
-    cepstrum[:, 0] += 4  # extraction takes 4 from the first
-    return np.asarray(basis @ cepstrum.T)
+@dataclass(frozen=True)
+class Spoken:
+    """What a voice said, and how many times faster than real time."""
+
+    voice: Voice
+    samples: Float32
+    times_real_time: float
 
 
-def draw(
-    path: Path, features: npt.NDArray[np.float32], samples: npt.NDArray[np.float32], rate: int
-) -> bool:
-    """Save a picture of what goes in and what comes out; False without matplotlib."""
+def features_of(speech: str, model: pyvoc.Model) -> Float32:
+    """The features that a model reads, of a recording at any rate."""
+    mel = model.info.mel
+    if mel is None:
+        return pyvoc.features.extract(pyvoc.features.read_pcm(speech), model=model)
+    samples, _ = pyvoc.audio.read(speech, rate=mel.sample_rate, band=mel.fmax)
+    return pyvoc.features.extract(samples, model=model)
+
+
+def speak(name: str, speech: str) -> Spoken:
+    """Let a voice say the sentence, twice; the faster time counts."""
+    model = pyvoc.load(name)
+    features = features_of(speech, model)
+    spent = []
+    for _ in range(2):
+        started = time.perf_counter()
+        samples = model.synthesize(features, seed=1)
+        spent.append(time.perf_counter() - started)
+    return Spoken(describe(name), samples, len(samples) / model.info.sample_rate / min(spent))
+
+
+def draw(path: Path, sounds: dict[str, tuple[Float32, int]]) -> bool:
+    """Save a picture of the sounds' spectra; False without matplotlib."""
     try:
         import matplotlib
     except ImportError:
@@ -43,67 +71,77 @@ def draw(
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    seconds = len(samples) / rate
-    figure, (top, bottom) = plt.subplots(2, 1, figsize=(10, 6), sharex=True, layout="constrained")
-    top.imshow(band_levels(features), origin="lower", aspect="auto", extent=(0, seconds, 0, BANDS))
-    top.set(title="input: the spectrum in the features, 18 bands", ylabel="band")
-    bottom.specgram(samples + 1e-6, NFFT=320, Fs=rate, noverlap=240, vmin=-130, vmax=-30)
-    bottom.set(title="output: speech", ylabel="Hz", xlabel="s", xlim=(0, seconds))
+    figure, axes = plt.subplots(
+        len(sounds), 1, figsize=(10, 1 + 1.6 * len(sounds)), sharex=True, layout="constrained"
+    )
+    for axis, (name, (samples, rate)) in zip(np.atleast_1d(axes), sounds.items(), strict=True):
+        length = rate // 50
+        axis.specgram(
+            samples + 1e-6, NFFT=length, Fs=rate, noverlap=length * 3 // 4, vmin=-130, vmax=-30
+        )
+        axis.set(title=name, ylabel="Hz", ylim=(0, 8000))
+    axes[-1].set_xlabel("s")
     figure.savefig(path, dpi=110)
     plt.close(figure)
     return True
 
 
-def origin(model: pyvoc.Model) -> list[str]:
-    """What voice it is and where it came from, as far as its file says."""
-    metadata: dict[str, Any] = model.describe()["metadata"]
-    lines = [f"{metadata.get('general.name', 'a voice without a name')}"]
-    for key in ("description", "author", "license", "url"):
-        if f"general.{key}" in metadata:
-            lines.append(f"{key}: {metadata[f'general.{key}']}")
-    return lines
-
-
-def main(folder: Path) -> None:
-    """Run the demo; files go to `folder`."""
+def main(folder: Path) -> int:
+    """Run the demo; files go to `folder`. Returns the exit code."""
     folder.mkdir(parents=True, exist_ok=True)
-    source = pyvoc.voices.demo_features()
-    features = pyvoc.features.load(source, layout="lpcnet20")
+    speech = pyvoc.voices.demo_speech()
+    original, rate = pyvoc.audio.read(speech)
     print(
-        f"1. read {len(features)} frames of {features.shape[1]} features from {Path(source).name} "
-        "(a sentence\n   read by flite's voice slt, a synthesiser; "
-        f"{features[:, :20].nbytes / (len(features) / 100) / 1000:.0f} kB per second of speech)"
+        f'A sentence of {len(original) / rate:.2f} s, "{TEXT}"\n'
+        "(CC0, a recording that no voice was trained on), through every bundled voice, on one "
+        f"core,\nkernels: {pyvoc.system_info()['active_tier']}\n"
     )
-
-    started = time.perf_counter()
-    model = pyvoc.load("default")
-    spent = time.perf_counter() - started
-    info = model.info
-    print(
-        f"2. loaded the bundled voice in {1000 * spent:.0f} ms ({info.architecture}, "
-        f"{info.precision}, kernels: {pyvoc.system_info()['active_tier']}):"
+    sounds = {"original": (original, rate)}
+    renditions = [Rendition("original", original, rate, note="The recording.")]
+    pyvoc.audio.write_wav(folder / "original.wav", original, rate)
+    failed = []
+    wide = max(len(name) for name in pyvoc.voices.bundled())
+    print(f"{'voice':<{wide}}  family    kHz   type    MB  x real time")
+    for name in pyvoc.voices.bundled():
+        try:
+            spoken = speak(name, speech)
+        except Exception as error:  # the other voices are worth hearing all the same
+            print(f"{name:<{wide}}  failed: {error}")
+            failed.append(name)
+            continue
+        voice = spoken.voice
+        print(
+            f"{name:<{wide}}  {voice.family:<8}  {voice.sample_rate / 1000:<5g} "
+            f"{voice.precision:<4}  {voice.bytes / 1e6:>5.2f}  {spoken.times_real_time:>11.1f}"
+        )
+        pyvoc.audio.write_wav(folder / f"{name}.wav", spoken.samples, voice.sample_rate)
+        sounds[name] = (spoken.samples, voice.sample_rate)
+        figures = {"xrt": spoken.times_real_time, "megabytes": voice.bytes / 1e6}
+        about = f"{voice.family}, {voice.precision}: {voice.purpose}"
+        renditions.append(Rendition(name, spoken.samples, voice.sample_rate, figures, about))
+    drawn = draw(folder / "demo.png", sounds)
+    write_page(
+        folder / "index.html",
+        [Clip("A sentence by every voice", renditions, text=TEXT)],
+        title="pyvoc: the bundled voices",
+        lead="The original first, then what each voice makes of its features alone.",
+        measures=MEASURES,
+        notes=[
+            "x real time: seconds of sound in a second, on one core of the machine that made this "
+            "page.",
+            "The recording: data set kathleen of the Rhasspy project, CC0 1.0.",
+        ],
     )
-    for line in origin(model):
-        print(f"   {line}")
-    print(f"   more: {pyvoc.voices.card()}")
-
-    started = time.perf_counter()
-    samples = model.synthesize(features, seed=1)
-    spent = time.perf_counter() - started
-    seconds = len(samples) / info.sample_rate
-    pyvoc.audio.write_wav(folder / "demo.wav", samples, info.sample_rate)
-    print(
-        f"3. spoke {seconds:.2f} s in {spent:.3f} s: {seconds / spent:.1f} x real time on one core "
-        f"(real-time factor {spent / seconds:.3f})"
-    )
-
-    drawn = draw(folder / "demo.png", features, samples, info.sample_rate)
-    print("4. files:")
-    for name in ("demo.wav", *(["demo.png"] if drawn else [])):
-        print(f"   {folder / name}")
+    print(f"\nto hear them in turn: {folder / 'index.html'}")
+    files = [f"{name}.wav" for name in sounds] + (["demo.png"] if drawn else [])
+    print(f"also in {folder}: {', '.join(files)}")
     if not drawn:
-        print("   no spectrogram: it needs matplotlib (pip install 'pyvoc-vocoder[plot]')")
+        print("no picture: it needs matplotlib (pip install 'pyvoc-vocoder[plot]')")
+    print("the voices' origin, licences and figures: pyvoc voices show NAME")
+    if failed:
+        print(f"failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "demo_out"))
+    sys.exit(main(Path(sys.argv[1] if len(sys.argv) > 1 else "demo_out")))

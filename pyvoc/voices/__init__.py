@@ -140,6 +140,8 @@ def card(name: str = DEFAULT) -> str:
 def demo_features() -> str:
     """Path of a few seconds of features, layout ``lpcnet20``, extracted from synthetic speech.
 
+    Reports on a model's precision speak them, where nothing can resample a recording.
+
     Raises
     ------
     Error

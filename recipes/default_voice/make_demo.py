@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make the features that `make demo` speaks: pyvoc/voices/demo.f32, layout lpcnet20.
+"""Make the features that reports on precision speak: pyvoc/voices/demo.f32, layout lpcnet20.
 
 One sentence that is not in the training text, read by flite's slt, which the voice did train on.
 The file is the same on every machine with the same flite.

@@ -54,6 +54,7 @@ def test_sdist_holds_the_sources(dist: Path) -> None:
         "pyvoc/voices/default.gguf",
         "pyvoc/voices/default.md",
         "pyvoc/voices/demo.f32",
+        "pyvoc/voices/demo.flac",
         "pyvoc/voices/mit.txt",
         "pyvoc/voices/table.json",
         "recipes/default_voice/make_speech.py",
@@ -72,8 +73,10 @@ def test_wheel_holds_the_module_and_no_headers(dist: Path) -> None:
     assert len(modules) == 1, names
     assert "pyvoc/py.typed" in names
     assert "pyvoc/_pyvoc.pyi" in names
-    for voice in ("default.gguf", "default.md", "demo.f32", "mit.txt", "table.json"):
+    for voice in ("default.gguf", "default.md"):
         assert f"pyvoc/voices/{voice}" in names
+    for other in ("demo.f32", "demo.flac", "demo.md", "mit.txt", "order.json", "table.json"):
+        assert f"pyvoc/voices/{other}" in names
     for part in ("page.css", "page.js"):
         assert f"pyvoc/evaluate/page/{part}" in names
     outside = [n for n in names if not n.startswith("pyvoc/") and ".dist-info/" not in n]

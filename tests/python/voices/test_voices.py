@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import shutil
 import subprocess
 import sys
@@ -152,23 +153,54 @@ def test_bench_measures_the_voice_unless_told_otherwise(
     assert (asked[0].model and asked[0].model.name) == model
 
 
-def test_the_demo_speaks(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, ROOT / "examples" / "demo.py", tmp_path / "out"],
-        cwd=tmp_path,
+def demo(folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, ROOT / "examples" / "demo.py", folder / "out"],
+        cwd=folder,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    model = pyvoc.load("default")
-    name = str(model.describe()["metadata"]["general.name"])
-    for words in ("x real time", "real-time factor", "flite", name, voices.card(), "demo.wav"):
-        assert words in done.stdout
-    spoken, rate = pyvoc.audio.read(tmp_path / "out" / "demo.wav")
-    rows = pyvoc.features.load(voices.demo_features())
-    assert (len(spoken), rate) == (160 * len(rows), 16000)
-    expected = model.synthesize(rows, seed=1)
-    assert np.abs(spoken - expected).max() <= 1 / 32768
+
+
+def test_the_demo_speaks(tmp_path: Path) -> None:
+    """Every voice, from the recording's features; tests/python/evaluate looks at pages."""
+    pytest.importorskip("soxr")
+    done = demo(tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    out = tmp_path / "out"
+    recording, rate = pyvoc.audio.read(voices.demo_speech())
+    page = (out / "index.html").read_text(encoding="utf-8")
+    assert page.count("<audio") == 1 + len(voices.bundled())
+    for name in voices.bundled():
+        (row,) = (line for line in done.stdout.splitlines() if line.startswith(f"{name} "))
+        facts = describe(name)
+        assert facts.family in row and f"{facts.bytes / 1e6:.2f}" in row
+        assert float(row.split()[-1]) > 0  # x real time
+        assert f"<bdi>{name}</bdi>" in page
+        spoken, its = pyvoc.audio.read(out / f"{name}.wav")
+        assert its == facts.sample_rate
+        assert len(spoken) / its == pytest.approx(len(recording) / rate, abs=0.05)
+    assert (out / "original.wav").stat().st_size == 44 + 2 * len(recording)
     pytest.importorskip("matplotlib")
-    assert (tmp_path / "out" / "demo.png").read_bytes().startswith(b"\x89PNG")
+    assert (out / "demo.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_demo_goes_on_where_a_voice_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("soxr")
+    package = tmp_path / "package"
+    package.mkdir()
+    shutil.copy(TREE, package / "default.gguf")
+    (package / "alto.gguf").write_bytes(TREE.read_bytes()[:5000])
+    monkeypatch.setattr(voices, "_folder", lambda: package)
+    speech = Path(voices.__file__).with_name("demo.flac")
+    monkeypatch.setattr(voices, "demo_speech", lambda: str(speech))
+    main_of_demo = runpy.run_path(str(ROOT / "examples" / "demo.py"))["main"]
+    assert main_of_demo(tmp_path / "out") == 1
+    out, err = capsys.readouterr()
+    assert "alto     failed: " in out and err == "failed: alto\n"
+    assert (tmp_path / "out" / "default.wav").exists()
+    assert not (tmp_path / "out" / "alto.wav").exists()
+    assert "<bdi>default</bdi>" in (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
