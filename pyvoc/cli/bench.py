@@ -11,14 +11,19 @@ from pyvoc import families
 from pyvoc.bench.runner import targets
 from pyvoc.cli.arguments import whole
 from pyvoc.container.layout import PRECISIONS
+from pyvoc.container.mel import LAYOUT
+from pyvoc.container.reader import read_metadata
+from pyvoc.errors import Error
 from pyvoc.files.atomic import atomic_open
+from pyvoc.files.mels import layout_in
 from pyvoc.files.outputs import check_outputs
-from pyvoc.voices import DEFAULT, resolve
+from pyvoc.voices import DEFAULT, bundled, resolve
+from pyvoc.voices.shelf import describe
 
 __all__ = ["add_parser", "run"]
 
 _DEFAULT = ("lpcnet", "features")
-"""What the bundled voice does."""
+"""Where no model says what it is."""
 
 
 def _numbers(text: str) -> tuple[int, ...]:
@@ -40,9 +45,10 @@ def add_parser(subparsers: Any) -> None:
         help="measure speed, latency and memory",
         usage="pyvoc bench [TARGET] [options]",
         description="Measure on pinned cores, in turns with peers when they are given. Without "
-        "--model: the bundled voice; with --precision or a peer, and for the other vocoders, "
-        "models of the usual size with seeded weights, which need the extra 'convert'. "
-        "PYVOC_ISA=avx2 and the like measure another tier.",
+        "--model: the default voice, or the best bundled one of the target; with --precision or a "
+        "peer, and for all other vocoders than LPCNet, models of the usual size with "
+        "seeded weights, which need the extra 'convert'. PYVOC_ISA=avx2 and the like measure "
+        "another tier.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -50,7 +56,8 @@ def add_parser(subparsers: Any) -> None:
         nargs="?",
         choices=sorted(targets()),
         metavar="TARGET",
-        help=f"what to measure: {', '.join(sorted(targets()))} (default: lpcnet and features)",
+        help=f"what to measure: {', '.join(sorted(targets()))} (default: what the model is, and "
+        "features)",
     )
     parser.add_argument("-m", "--model", metavar="MODEL", help="a voice or a .gguf file")
     parser.add_argument(
@@ -131,7 +138,6 @@ def run(args: argparse.Namespace) -> int:
     if args.output is not None:
         programs = (*(args.peer or ()), args.c_example)
         check_outputs([args.output], inputs=[args.model, *programs])
-    chosen = _DEFAULT if args.target is None else (args.target,)
     given: list[Path | None] = [*(args.peer or []), None, None]
     own = args.target is not None and args.target not in _DEFAULT
     batched = [f.name for f in families.everyone() if f.calibrated]
@@ -140,10 +146,11 @@ def run(args: argparse.Namespace) -> int:
     if args.peers and given[0] is None and not own:
         given[0] = _installed_peer()
     seeded = args.precision is not None or given[0] is not None or own
-    model = args.model or (None if seeded else DEFAULT)
+    model = args.model or (None if seeded else _voice_for(args.target))
+    path = None if model is None else Path(resolve(model))
     options = Options(
-        targets=chosen,
-        model=None if model is None else Path(resolve(model)),
+        targets=_targets_of(path) if args.target is None else (args.target,),
+        model=path,
         precisions=args.precision or PRECISIONS,
         seconds=args.seconds,
         repeats=args.repeats,
@@ -164,6 +171,27 @@ def run(args: argparse.Namespace) -> int:
         with atomic_open(args.output) as stream:
             stream.write(text.encode())
     return 0
+
+
+def _voice_for(target: str | None) -> str:
+    """The default voice, or the best bundled one of the family that a target measures."""
+    if target is None:
+        return DEFAULT
+    family = targets()[target].name
+    return next((voice for voice in bundled() if describe(voice).family == family), DEFAULT)
+
+
+def _targets_of(model: Path | None) -> tuple[str, ...]:
+    """What is measured where nobody said it: what the model is, and what it reads."""
+    try:
+        metadata = {} if model is None else read_metadata(model)
+    except Error:
+        metadata = {}  # whoever loads it says what is wrong
+    name = str(metadata.get("general.architecture", "")).removeprefix("pyvoc.")
+    own = [target for target, family in targets().items() if family.name == name]
+    if not own:
+        return _DEFAULT
+    return (own[0],) if layout_in(metadata) == LAYOUT else (own[0], "features")
 
 
 def _installed_peer() -> Path | None:

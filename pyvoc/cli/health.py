@@ -151,11 +151,11 @@ def _synthesis() -> str:
     from pyvoc.runtime.model import load
 
     model = load()
-    hop = features.HOP_LENGTH
-    time = np.arange(_PROBE_FRAMES * hop) / features.SAMPLE_RATE
+    hop = model.info.hop_length
+    time = np.arange(_PROBE_FRAMES * hop) / model.info.sample_rate
     harmonics = np.arange(1, 30)[:, None]
     voice = (np.sin(2 * np.pi * 120 * harmonics * time) / harmonics).sum(axis=0)
-    rows = features.extract(0.05 * voice)
+    rows = features.extract(0.05 * voice, model=model)
     whole = model.synthesize(rows)
     with model.stream() as stream:
         pieces = []

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from voices import ROOT, TREE, make_features
+from voices import FARGAN, HIFIGAN, ROOT, TREE, make_features
 
 import pyvoc
 from pyvoc import voices
@@ -128,20 +128,29 @@ def test_commands_take_names(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "model"),
+    ("arguments", "model", "targets"),
     [
-        ([], "default.gguf"),
-        (["-m", "alto"], "alto.gguf"),
-        (["--model", "x.gguf"], "x.gguf"),
-        (["--precision", "int8"], None),
-        (["--peer", "demo"], None),
+        ([], "default.gguf", ("fargan", "features")),
+        (["lpcnet"], "alto.gguf", ("lpcnet",)),
+        (["features"], "alto.gguf", ("features",)),
+        (["-m", "alto"], "alto.gguf", ("lpcnet", "features")),
+        (["-m", str(HIFIGAN[0])], HIFIGAN[0].name, ("hifigan",)),
+        (["--model", "x.gguf"], "x.gguf", ("lpcnet", "features")),
+        (["--precision", "int8"], None, ("lpcnet", "features")),
+        (["--peer", "demo"], None, ("lpcnet", "features")),
+        (["fargan"], None, ("fargan",)),
     ],
 )
 def test_bench_measures_the_voice_unless_told_otherwise(
-    two_voices: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], model: str | None
+    two_voices: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    model: str | None,
+    targets: tuple[str, ...],
 ) -> None:
     from pyvoc import bench
 
+    shutil.copy(FARGAN[0], two_voices / "default.gguf")
     asked: list[bench.Options] = []
 
     def stop(options: bench.Options, **_: object) -> None:
@@ -151,6 +160,7 @@ def test_bench_measures_the_voice_unless_told_otherwise(
     monkeypatch.setattr(bench, "run", stop)
     assert main(["bench", *arguments]) == 3
     assert (asked[0].model and asked[0].model.name) == model
+    assert asked[0].targets == targets
 
 
 def demo(folder: Path) -> subprocess.CompletedProcess[str]:
