@@ -28,5 +28,7 @@ if [[ ! -x $VENV/bin/pip ]]; then
   heading "virtual environment: $VENV"
   "$python" -m venv "$VENV"
 fi
+# Objects that were compiled once are taken from ccache's store where there is one.
+if command -v ccache >/dev/null; then export CMAKE_CXX_COMPILER_LAUNCHER=ccache; fi
 heading "pip install .[$extras]"
 "$VENV/bin/pip" install --quiet --disable-pip-version-check -c constraints.txt ".[$extras]"
