@@ -57,12 +57,15 @@ class Reader:
 
 
 def readers() -> list[Reader]:
-    """The bundled voices, best first; nothing but their headers is read."""
+    """The bundled voices, best first, but damaged ones; nothing but their headers is read."""
     found = []
     for name in voices.bundled():
         path = voices.resolve(name)
-        metadata = read_metadata(path)
-        recipe = mels.recipe_in(metadata, source=path)
+        try:
+            metadata = read_metadata(path)
+            recipe = mels.recipe_in(metadata, source=path)
+        except Error:
+            continue  # `pyvoc voices` says what is wrong with it
         found.append(Reader(name, mels.layout_in(metadata), recipe))
     return found
 

@@ -161,12 +161,13 @@ def test_the_shelf_is_read_from_the_files(here: Path, monkeypatch: pytest.Monkey
     melgan = next(path for path in MELGAN if path.stem == "zero.f32")
     for name, path in (("a", melgan), ("z", hifigan), ("m", FARGAN[0]), ("default", TREE)):
         shutil.copy(path, package / f"{name}.gguf")
+    (package / "broken.gguf").write_bytes(TREE.read_bytes()[:100])
     found = choice.readers()
     assert [reader.name for reader in found] == ["default", "a", "m", "z"]
     assert [reader.layout for reader in found] == ["lpcnet36", "mel", "opus20", "mel"]
     assert found[3].recipe == voice(hifigan).info.mel
     monkeypatch.setattr(voices, "_order", lambda: ["z", "nobody", "m"])
-    assert voices.bundled() == ("default", "z", "m", "a")
+    assert voices.bundled() == ("default", "z", "m", "a", "broken")
 
 
 def test_the_package_has_an_order_for_its_voices() -> None:
