@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 
@@ -16,10 +17,11 @@ from pyvoc.container.mel import MelRecipe
 from pyvoc.container.settings import MelSettings
 from pyvoc.train.mel_task import MelTask
 from pyvoc.train.network import SpecNetwork
+from pyvoc.train.resolutions import WINDOWS, Windows, spectral_distance
 from pyvoc.train.spectra import MelSpectrogram
-from pyvoc.train.task import Measured
+from pyvoc.train.task import Loss, Measured
 
-__all__ = ["CRITIC", "GENERATOR", "Adversaries", "GanTask", "frozen"]
+__all__ = ["CRITIC", "GENERATOR", "Adversaries", "GanTask", "Hearing", "frozen"]
 
 GENERATOR, CRITIC = "generator", "discriminator"
 """Names of the optimizers, and of the module's parts."""
@@ -47,6 +49,37 @@ class Adversaries(nn.Module):
         self.discriminator = discriminator
 
 
+@dataclass(frozen=True)
+class Hearing:
+    """What a generator learns from besides its critic.
+
+    Parameters
+    ----------
+    mel, spectral
+        Weights of the distances of mels and of spectra at many resolutions
+        (`pyvoc.train.resolutions`); 0: it is not computed.
+    critic_from
+        First step (counted from 0) in which there is a critic; before, these two alone are
+        minimised, which costs a fraction of a whole step.
+    """
+
+    mel: float = 0.0
+    spectral: float = 0.0
+    critic_from: int = 0
+
+    def problems(self) -> list[str]:
+        """What cannot be."""
+        found = []
+        if self.mel < 0 or self.spectral < 0 or self.critic_from < 0:
+            found.append("mel_weight, spectral_weight or critic_from is negative")
+        if self.critic_from and not self.mel + self.spectral > 0:
+            found.append(
+                "before critic_from there is nothing to learn from: mel_weight and "
+                "spectral_weight are 0"
+            )
+        return found
+
+
 class GanTask(MelTask):
     """A generator from mel to sound, and what it learns from.
 
@@ -58,6 +91,8 @@ class GanTask(MelTask):
         What is exported.
     discriminator
         What it learns from.
+    hearing
+        What it learns from besides.
     heard
         Recipe of the mels by which made sound is compared with true; None: the model's.
     """
@@ -69,12 +104,40 @@ class GanTask(MelTask):
         generator: SpecNetwork,
         discriminator: nn.Module,
         *,
+        hearing: Hearing,
         heard: MelRecipe | None = None,
         precision: str = "f32",
     ) -> None:
         super().__init__(spec, settings, generator, precision=precision)
         self.module = Adversaries(generator, discriminator)
+        self._hearing = hearing
         self._ear = MelSpectrogram(heard or settings.recipe)
+        self._windows = Windows(WINDOWS)
+
+    def has_critic(self, batch: Mapping[str, Tensor]) -> bool:
+        """Whether a batch's step is one in which there is a critic."""
+        begin = self._hearing.critic_from
+        return begin == 0 or int(batch["step"][0]) >= begin
+
+    def compare(self, made: Tensor, audio: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """The weighted distances of made and true sound ``[batch, samples]``, and their parts."""
+        hearing, metrics = self._hearing, {}
+        total = made.new_zeros(())
+        if hearing.mel:
+            mel = self.mel_distance(made, audio)
+            total, metrics["mel"] = total + hearing.mel * mel, mel.detach()
+        if hearing.spectral:
+            windows = self._windows.to(audio.device)
+            spectral = spectral_distance(made.float(), audio, windows)
+            total = total + hearing.spectral * spectral
+            metrics["spectral"] = spectral.detach()
+        return total, metrics
+
+    def alone(self, batch: Mapping[str, Tensor]) -> Loss:
+        """The generator's loss in a step without a critic."""
+        made = self.module.generator(batch["mel"])[:, 0]
+        value, metrics = self.compare(made, batch["audio"])
+        return Loss(GENERATOR, value, metrics)
 
     def mel_distance(self, made: Tensor, audio: Tensor) -> Tensor:
         """Mean absolute difference of the mels of made and true sound, ``[batch, samples]``."""

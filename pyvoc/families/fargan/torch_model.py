@@ -234,6 +234,44 @@ class Fargan(SpecNetwork):
         made = self.write(cond[:, 1:], periods[:, 1:], history, forced, noise)
         return torch.cat((true[:, :HOP], made), 1)
 
+    def imitate(self, teacher: Fargan, features: Tensor, true: Tensor, seeds: Tensor) -> Tensor:
+        """How far this network is from another of the same sizes, layer by layer.
+
+        The teacher goes on from true signal, hearing itself; this one hears what the teacher
+        wrote, and its own layers.
+
+        Parameters
+        ----------
+        teacher
+            Its layers are imitated.
+        features, true, seeds
+            As in `forward`.
+
+        Returns
+        -------
+        Tensor
+            The mean over layers (with the conditioning and the gains' logarithms) of the absolute
+            difference, over the teacher's mean absolute value in that layer.
+        """
+        periods = periods_of(features[:, 1:-1])[:, 1:]
+        history = nn.functional.pad(true[:, :HOP], (MOST_PERIOD - HOP, 0))
+        noise = Noise(seeds, self.config.noise * _STEP, features.dtype)
+        theirs: list[Tensor] = []
+        ours: list[Tensor] = []
+        with torch.no_grad():
+            told = teacher.condition(features)
+            wrote = teacher.write(told[:, 1:], periods, history, true[:, HOP:], trace=theirs)
+        cond = self.condition(features, noise)
+        self.write(cond[:, 1:], periods, history, wrote, noise, ours)
+        config = self.config
+        grus = [config.gru1, config.gru2, config.gru3]
+        sizes = [config.fwc, *grus, config.skip, SUBFRAME]
+        pairs = [(cond, told), (self.gain(cond), teacher.gain(told).detach())]
+        made, wanted = torch.stack(ours).split(sizes, 2), torch.stack(theirs).split(sizes, 2)
+        pairs += zip(made, wanted, strict=True)
+        distances = [(a - b).abs().mean() / b.abs().mean() for a, b in pairs]
+        return torch.stack(distances).mean()
+
     def synthesize(self, features: Tensor) -> Tensor:
         """Samples ``[rows, 160 frames]`` of features ``[rows, frames, 20]``, as the runtime's."""
         first, last = features[:, :1], features[:, -1:]
@@ -255,6 +293,7 @@ class Fargan(SpecNetwork):
         history: Tensor,
         forced: Tensor,
         noise: Noise | None = None,
+        trace: list[Tensor] | None = None,
     ) -> Tensor:
         """The loop over subframes; all other state begins at zero.
 
@@ -271,6 +310,9 @@ class Fargan(SpecNetwork):
             network writes.
         noise
             On what int8 layers read.
+        trace
+            Gets, for each subframe, what every layer gave, ``[rows, fwc + grus + skip + 40]``; the
+            last are its samples before the gain, even where others take their place.
 
         Returns
         -------
@@ -290,6 +332,8 @@ class Fargan(SpecNetwork):
             )
             past = (past * scales[:, t]).clamp(-1.0, 1.0)
             y = step(cond[:, t], past) * gains[:, t]
+            if trace is not None:
+                trace.append(step.layers)
             if t < given:
                 y = forced[:, t * SUBFRAME : (t + 1) * SUBFRAME]
             history = torch.cat((history[:, SUBFRAME:], y), 1)
@@ -315,6 +359,7 @@ class _Step:
         ]
         self._states = [like.new_zeros(rows, gru.units) for gru in grus]
         self._before = like.new_zeros(rows, network.fwc.in_features // 2)
+        self._layers: tuple[Tensor, ...] = ()
 
     def _read(self, layer: Stepwise, x: Tensor) -> Tensor:
         """The product of an int8 layer."""
@@ -341,4 +386,11 @@ class _Step:
             outputs.append(last)
         together = torch.cat((*outputs, fwc, gates[_GRUS] * predicted, previous), 1)
         skip = self._gated(self._skip_gate, torch.tanh(self._read(self._skip, together)))
-        return torch.tanh(self._out(skip))
+        y = torch.tanh(self._out(skip))
+        self._layers = (fwc, *outputs, skip, y)
+        return y
+
+    @property
+    def layers(self) -> Tensor:
+        """What each layer gave in the last step, one after the other."""
+        return torch.cat(self._layers, 1)

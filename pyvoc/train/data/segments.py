@@ -246,6 +246,7 @@ class MelSegments:
             for i, row in enumerate(rows):
                 mel[i], audio[i] = self._draw(which, step, row)
             out |= {f"{name}mel": mel, f"{name}audio": audio}
+        out["step"] = np.full(len(rows), step, np.int64)
         return out
 
     def validation(self, rows: int) -> Iterator[Batch]:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import weight_norm
 
 from pyvoc.families.fargan.train.settings import FFT_SIZES, FarganModel
-from pyvoc.families.fargan.train.spectral import Windows, magnitudes
+from pyvoc.train.resolutions import Windows, magnitudes
 
 SAMPLE_RATE = 16000
 HIGHEST_HZ = 7400

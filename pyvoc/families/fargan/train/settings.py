@@ -29,6 +29,9 @@ class FarganModel:
         upstream 1: half a step either way); 0 for none.
     continuity_weight
         Of the distance in waveform of the first 10 ms after the true signal (upstream .03).
+    teacher
+        A FARGAN of the same sizes (a GGUF) whose layers are imitated, in place of the losses
+        of the first stage; empty: none.
     adversarial
         Whether a discriminator teaches too (upstream's second stage); the conditioning and the gain
         are then kept as they are.
@@ -55,6 +58,7 @@ class FarganModel:
     skip: int = 128
     noise: float = 1.0
     continuity_weight: float = 0.03
+    teacher: str = ""
     adversarial: bool = False
     spectral_weight: float = 5.0
     feature_weight: float = 1.0
@@ -95,6 +99,8 @@ class FarganModel:
             for name in _SIZES
             if not 1 <= getattr(self, name) <= MAX_SIZE
         ]
+        if self.teacher and self.adversarial:
+            found.append("teacher and adversarial are two stages of training, not one")
         if not 0 <= self.noise <= 127:
             found.append(f"noise is {self.noise:g}, expected 0 to 127")
         for name in ("continuity_weight", "spectral_weight", "feature_weight", "weight_decay"):

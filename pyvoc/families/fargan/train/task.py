@@ -18,7 +18,7 @@ from pyvoc.families.fargan.torch_model import HOP, PRIMING, Fargan
 from pyvoc.families.fargan.train.data import FarganData, open_data
 from pyvoc.families.fargan.train.discriminators import Discriminators, feature_distance, squares
 from pyvoc.families.fargan.train.settings import FarganModel
-from pyvoc.families.fargan.train.spectral import (
+from pyvoc.train.resolutions import (
     WINDOWS,
     Windows,
     spectral_distance,
@@ -57,6 +57,7 @@ class FarganTask:
             self.module = Adversaries(self.network, Discriminators(config))
             for parameter in self.network.conditioning():
                 parameter.requires_grad_(False)
+        self._teacher = self._read_teacher(config) if config.teacher else None
         self._windows = Windows(WINDOWS)
         self._speech, self._beside = speech, dict(beside or {})
 
@@ -82,6 +83,9 @@ class FarganTask:
 
     def losses(self, batch: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> Iterator[Loss]:
         """Of spectra and waveform; or the discriminator's, then the generator's."""
+        if self._teacher is not None:
+            yield Loss(ONLY, self._imitate(self._teacher, batch))
+            return
         if not isinstance(self.module, Adversaries):
             value, metrics = self._heard(*self._speak(batch))
             yield Loss(ONLY, value, metrics)
@@ -154,6 +158,19 @@ class FarganTask:
 
         audio = pyvoc.load(gguf_path).synthesize(self._speech)
         return [Sample("validation", audio, 16000)]
+
+    @staticmethod
+    def _read_teacher(config: FarganModel) -> Fargan:
+        """The network that is imitated, which learns nothing."""
+        network = Fargan(config)
+        network.go_on_from(read_weights(FARGAN, config.teacher).arrays, config.teacher)
+        return network.eval().requires_grad_(False)
+
+    def _imitate(self, teacher: Fargan, batch: Mapping[str, Tensor]) -> Tensor:
+        """The distance from the teacher, layer by layer."""
+        features, audio = batch["features"], batch["audio"]
+        teacher.to(audio.device)
+        return self.network.imitate(teacher, features, audio[:, : PRIMING * HOP], batch["seed"])
 
     def _speak(self, batch: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
         """What the network makes of a batch, and what is true: ``[rows, samples]``."""

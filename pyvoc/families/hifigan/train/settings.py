@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pyvoc.families.hifigan.shape import HifiganShape
 from pyvoc.families.hifigan.spec import HifiganSettings, written
+from pyvoc.train.gan import Hearing
 from pyvoc.train.mel_choice import MelChoice
 
 _DILATIONS = ((1, 3, 5),) * 3
@@ -55,6 +56,8 @@ class HifiganModel(MelChoice):
         Discriminators of scales: how many, channels and groups of their seven convolutions.
     mel_weight, feature_weight
         Of the mel's and of the activations' difference in the generator's loss.
+    spectral_weight, critic_from
+        As in `pyvoc.train.gan.Hearing`; upstream has neither.
     adam_b1, adam_b2, weight_decay
         Of AdamW.
     """
@@ -75,6 +78,8 @@ class HifiganModel(MelChoice):
     msd_groups: tuple[int, ...] = (1, 4, 16, 16, 16, 16, 1)
     mel_weight: float = 45.0
     feature_weight: float = 2.0
+    spectral_weight: float = 0.0
+    critic_from: int = 0
     adam_b1: float = 0.8
     adam_b2: float = 0.99
     weight_decay: float = 0.01
@@ -105,9 +110,10 @@ class HifiganModel(MelChoice):
         for name in ("adam_b1", "adam_b2"):
             if not 0 <= getattr(self, name) < 1:
                 found.append(f"{name} is {getattr(self, name)}, expected 0 to below 1")
-        for name in ("mel_weight", "feature_weight", "weight_decay"):
+        for name in ("feature_weight", "weight_decay"):
             if getattr(self, name) < 0:
                 found.append(f"{name} is negative")
+        found += self.hearing.problems()
         if found:
             raise ValueError("; ".join(found))
 
@@ -120,6 +126,11 @@ class HifiganModel(MelChoice):
             for inputs, outputs, group in zip(channels, channels[1:], groups, strict=False)
             if group < 1 or outputs < 1 or inputs % group or outputs % group
         ]
+
+    @property
+    def hearing(self) -> Hearing:
+        """What the generator learns from besides its critic."""
+        return Hearing(self.mel_weight, self.spectral_weight, self.critic_from)
 
     def shape(self) -> HifiganShape:
         """The generator's."""

@@ -44,6 +44,7 @@ class HifiganTask(GanTask):
             shape.settings,
             Hifigan(shape, normed=True),
             Discriminators(config),
+            hearing=config.hearing,
             heard=replace(recipe, name="custom", fmax=fmax),
             precision=precision,
         )
@@ -67,12 +68,15 @@ class HifiganTask(GanTask):
 
     def losses(self, batch: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> Iterator[Loss]:
         """The discriminators', then the generator's."""
+        if not self.has_critic(batch):
+            yield self.alone(batch)
+            return
         discriminator, audio = self.module.discriminator, batch["audio"]
         made = self.module.generator(batch["mel"])[:, 0]
         real, fake = discriminator(audio), discriminator(made.detach())
         told = _total((1 - score).square().mean() for score, _ in real)
         yield Loss(CRITIC, told + _total(score.square().mean() for score, _ in fake))
-        mel = self.mel_distance(made, audio)
+        heard, metrics = self.compare(made, audio)
         with frozen(discriminator):
             with torch.no_grad():
                 real = discriminator(audio)
@@ -83,9 +87,9 @@ class HifiganTask(GanTask):
             for a, b in zip(ours, theirs, strict=True)
         )
         adversarial = _total((1 - score).square().mean() for score, _ in fake)
-        value = adversarial + self.config.feature_weight * features + self.config.mel_weight * mel
-        metrics = {"mel": mel.detach(), "features": features.detach()}
-        yield Loss(GENERATOR, value, {**metrics, "adversarial": adversarial.detach()})
+        value = adversarial + self.config.feature_weight * features + heard
+        metrics |= {"features": features.detach(), "adversarial": adversarial.detach()}
+        yield Loss(GENERATOR, value, metrics)
 
     def load_weights(self, path: str) -> tuple[str, ...]:
         """Upstream's ``g_*`` (and ``do_*``), or a generator in any form that is converted."""

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pyvoc.families.melgan.shape import MelganShape
 from pyvoc.families.melgan.spec import MelganSettings
+from pyvoc.train.gan import Hearing
 from pyvoc.train.mel_choice import MelChoice
 
 SCALE, SHIFT = 0.2, 1.0
@@ -83,6 +84,8 @@ class MelganModel(MelChoice):
         and the last of these divide the time by four.
     feature_weight
         Of the activations' difference in the generator's loss.
+    mel_weight, spectral_weight, critic_from
+        As in `pyvoc.train.gan.Hearing`; the upstreams have none of them.
     discriminator_steps
         Updates of the discriminator in a step, where the generator's comes first.
     discriminator_lr
@@ -102,6 +105,9 @@ class MelganModel(MelChoice):
     scales: int = 3
     discriminator_channels: tuple[int, ...] = (16, 64, 256, 1024, 1024, 1024)
     feature_weight: float = 10.0
+    mel_weight: float = 0.0
+    spectral_weight: float = 0.0
+    critic_from: int = 0
     discriminator_steps: int = 1
     discriminator_lr: float = 1.0
     adam_b1: float | None = None
@@ -132,6 +138,7 @@ class MelganModel(MelChoice):
             found.append("discriminator_steps and discriminator_lr are not positive")
         if self.feature_weight < 0 or self.weight_decay < 0:
             found.append("feature_weight or weight_decay is negative")
+        found += self.hearing.problems()
         if not all(0 <= beta < 1 for beta in self.betas):
             found.append(f"adam_b1 and adam_b2 are {self.betas}, expected 0 to below 1")
         if found:
@@ -156,6 +163,11 @@ class MelganModel(MelChoice):
         """Channels into and out of the discriminator's convolutions that divide the time."""
         inner = self.discriminator_channels[:-1]
         return list(pairwise(inner))
+
+    @property
+    def hearing(self) -> Hearing:
+        """What the generator learns from besides its critic."""
+        return Hearing(self.mel_weight, self.spectral_weight, self.critic_from)
 
     def shape(self) -> MelganShape:
         """The generator's."""

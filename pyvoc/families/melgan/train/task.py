@@ -43,7 +43,11 @@ class MelganTask(GanTask):
         if not normed:
             judges.glorot(generator)
             judges.glorot(critic)
-        super().__init__(MELGAN, shape.settings, generator, critic, precision=precision)
+        super().__init__(
+            *(MELGAN, shape.settings, generator, critic),
+            hearing=config.hearing,
+            precision=precision,
+        )
         self.config = config
         if config.upstream == "mindspore":
             self.log_line = _log_line
@@ -68,6 +72,8 @@ class MelganTask(GanTask):
 
     def losses(self, batch: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> Iterator[Loss]:
         """The upstream's, in its order."""
+        if not self.has_critic(batch):
+            return iter([self.alone(batch)])
         if self.config.usual.hinge:
             return self._discriminator_first(batch)
         return self._generator_first(batch)
@@ -98,8 +104,9 @@ class MelganTask(GanTask):
         score = judges.hinge_of_generator if hinge else judges.squares_of_generator
         adversarial = score(fake)
         features = judges.feature_distance(real, fake, weighted=hinge)
-        value = adversarial + self.config.feature_weight * features
-        metrics = {"adversarial": adversarial.detach(), "features": features.detach()}
+        heard, metrics = self.compare(made, audio)
+        value = adversarial + self.config.feature_weight * features + heard
+        metrics |= {"adversarial": adversarial.detach(), "features": features.detach()}
         return Loss(GENERATOR, value, metrics)
 
     def load_weights(self, path: str) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from pyvoc.container import read_container
 from pyvoc.families.fargan.spec import FARGAN
 from pyvoc.families.fargan.train.discriminators import Discriminators, feature_distance, squares
 from pyvoc.families.fargan.train.settings import FarganModel
-from pyvoc.families.fargan.train.spectral import (
+from pyvoc.train.resolutions import (
     WINDOWS,
     Windows,
     spectral_distance,
@@ -33,6 +33,11 @@ from pyvoc.quant import decode
 from pyvoc.train import TrainConfig, from_mapping
 from pyvoc.train.gan import Adversaries
 
+METADATA = {
+    "general.name": "a teacher",
+    "pyvoc.source.format": "test",
+    "pyvoc.source.sha256": "0" * 64,
+}
 SIZES = """
   pitch_embedding: 4
   cond1: 8
@@ -84,6 +89,33 @@ def batch(rows: int = 2, frames: int = 9, step: int = 0) -> dict[str, torch.Tens
         "long": torch.zeros(rows, dtype=torch.bool),
         "step": torch.full((rows,), step),
     }
+
+
+def test_it_imitates_a_teacher(runs: Runs, tmp_path: Path) -> None:
+    """Layer by layer: nothing is between a network and itself, and learning brings others near."""
+    teacher = tmp_path / "teacher.gguf"
+    torch.manual_seed(3)
+    FarganTask(tiny_model()).export(str(teacher), precision="f32", metadata=METADATA)
+    task = FarganTask(tiny_model(teacher=str(teacher), noise=0.0))
+    far = float(next(iter(task.losses(batch(), {}))).value)
+    assert far > 0.3
+    task.load_weights(str(teacher))
+    assert float(next(iter(task.losses(batch(), {}))).value) < 1e-5
+    more = ["--steps-per-epoch=30", "--lr=1e-2", "--set", f"model.teacher={teacher}"]
+    run = runs.run("run", *more)
+    found = [entry["loss"] for entry in events(run, "step")]
+    assert np.mean(found[-4:]) < 0.75 * np.mean(found[:4])
+
+
+def test_teachers_that_cannot_be(tmp_path: Path) -> None:
+    teacher = tmp_path / "teacher.gguf"
+    FarganTask(tiny_model()).export(str(teacher), precision="f32", metadata=METADATA)
+    with pytest.raises(ModelError, match="does not fit this run's sizes"):
+        FarganTask(tiny_model(teacher=str(teacher), gru2=24))
+    with pytest.raises(Error, match="two stages of training"):
+        tiny_model(teacher=str(teacher), adversarial=True)
+    with pytest.raises(Error, match="nowhere.gguf"):
+        FarganTask(tiny_model(teacher="nowhere.gguf"))
 
 
 def test_it_ends_in_a_model_that_speaks(runs: Runs, speech: Path) -> None:

@@ -72,10 +72,29 @@ def tiny_model(**values: Any) -> HifiganModel:
     return from_mapping(HifiganModel, {**yaml.safe_load(SIZES), **values}, "model")
 
 
-def batch(rows: int = 2) -> dict[str, torch.Tensor]:
+def batch(rows: int = 2, step: int = 0) -> dict[str, torch.Tensor]:
     generator = torch.Generator().manual_seed(5)
-    mel = -5 + 2 * torch.randn(rows, 80, 8, generator=generator)
-    return {"mel": mel, "audio": 0.1 * torch.randn(rows, 2048, generator=generator)}
+    mel = -5 + 2 * torch.randn(rows, 80, 12, generator=generator)
+    audio = 0.1 * torch.randn(rows, 3072, generator=generator)
+    return {"mel": mel, "audio": audio, "step": torch.full((rows,), step)}
+
+
+def test_the_critic_may_come_later() -> None:
+    """Until then the generator learns from distances alone, and nothing is asked of the critic."""
+    task = HifiganTask(tiny_model(spectral_weight=2.0, critic_from=5))
+    early = list(task.losses(batch(step=4), {}))
+    assert [loss.optimizer for loss in early] == ["generator"]
+    (only,) = early
+    parts = only.metrics
+    assert float(only.value) == pytest.approx(
+        45 * float(parts["mel"]) + 2 * float(parts["spectral"])
+    )
+    only.value.backward()
+    assert all(p.grad is None for p in task.module.discriminator.parameters())
+    late = [loss.optimizer for loss in task.losses(batch(step=5), {})]
+    assert late == ["discriminator", "generator"]
+    with pytest.raises(Error, match="before critic_from there is nothing to learn from"):
+        tiny_model(mel_weight=0.0, critic_from=5)
 
 
 def test_it_ends_in_a_model_that_speaks(runs: Runs, speech: Path) -> None:

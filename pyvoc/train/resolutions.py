@@ -1,4 +1,4 @@
-"""What FARGAN's first stage minimises: distances of spectra at many resolutions."""
+"""Distances of spectra at many resolutions, as FARGAN's first stage minimises them."""
 
 from __future__ import annotations
 
