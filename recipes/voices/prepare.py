@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Make the bundled voices' training data: three corpora -> OUT/{22050,16000}/{train,validation}/CORPUS.
+"""Make the training data of the bundled voices: OUT/{22050,16000}/{train,validation}/CORPUS.
 
 * ``kathleen`` (CC0, one woman): brought to the level of LJ Speech by one gain for the speaker, its
   steady noise taken down by spectral subtraction (``--reduction 0`` leaves it); the last 50
   sentences are held out.
 * ``ljspeech`` (public domain, one woman): as it is; the last three clips are held out.
-* ``librispeech`` (CC BY 4.0, 105 speakers): as it is, at 16 kHz and, since it holds nothing above,
-  at 16 kHz alone; the last 8 speakers of the list are held out.
+* ``librispeech`` (CC BY 4.0, 105 speakers): as it is, at 16 kHz only, since there is nothing above
+  8 kHz in it; the last 8 of the files are held out.
 
 A second run writes the same files again. Needs numpy, scipy, soundfile and soxr.
 """
@@ -50,7 +50,7 @@ def _frames(clip: np.ndarray) -> np.ndarray:
 
 
 def subtract(clip: np.ndarray, noise: np.ndarray, reduction: float) -> np.ndarray:
-    """Spectral subtraction, float64 [samples] at 24 kHz; no bin falls by more than ``reduction`` dB.
+    """Spectral subtraction, float64 [samples] at 24 kHz; no bin falls by more than `reduction` dB.
 
     The signal-to-noise ratio that the gain follows is smoothed over time (decision-directed,
     Ephraim and Malah 1984), so that no musical tones are left.

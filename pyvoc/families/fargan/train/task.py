@@ -18,16 +18,16 @@ from pyvoc.families.fargan.torch_model import HOP, PRIMING, Fargan
 from pyvoc.families.fargan.train.data import FarganData, open_data
 from pyvoc.families.fargan.train.discriminators import Discriminators, feature_distance, squares
 from pyvoc.families.fargan.train.settings import FarganModel
+from pyvoc.quant import decode, encode
+from pyvoc.train.config import TrainConfig
+from pyvoc.train.gan import CRITIC, GENERATOR, Adversaries, frozen
+from pyvoc.train.mapping import from_mapping
 from pyvoc.train.resolutions import (
     WINDOWS,
     Windows,
     spectral_distance,
     waveform_distance,
 )
-from pyvoc.quant import decode, encode
-from pyvoc.train.config import TrainConfig
-from pyvoc.train.gan import CRITIC, GENERATOR, Adversaries, frozen
-from pyvoc.train.mapping import from_mapping
 from pyvoc.train.task import ONLY, Data, Loss, Measured, Sample, State, Task
 
 
