@@ -1,0 +1,83 @@
+#!/usr/bin/env python3
+"""Put a trained model into the package: checks it, names it, writes pyvoc/voices/<NAME>.gguf.
+
+    python ship.py runs/fargan/best.gguf --name default --description "..."
+
+With ``--precision`` a float model is rounded on the way, where that needs no calibration (else run
+`pyvoc quantize` first). The file gets `general.name`, `general.description`, `general.license` and
+`general.author`, which `make demo` and `pyvoc info` show; other metadata stay as they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from pathlib import Path
+
+import pyvoc
+from pyvoc.container import read_container, write_container
+from pyvoc.families import spec_of
+from pyvoc.quant import decode, encode
+
+MOST_BYTES = 2_500_000
+VOICES = Path(__file__).resolve().parents[2] / "pyvoc" / "voices"
+
+
+def ship(source: Path, target: Path, *, description: str, precision: str = "") -> int:
+    """Write `target`; returns its size in bytes.
+
+    Raises
+    ------
+    Error
+        The model is damaged, too large for the package, or cannot be written.
+    """
+    container = read_container(source)
+    spec = spec_of(container, str(source))
+    spec.validate(container, str(source))
+    if precision:
+        given = {"pyvoc.format_version", "pyvoc.spec_revision", "pyvoc.precision"}  # by encode
+        kept = {key: value for key, value in container.metadata.items() if key not in given}
+        container = encode(spec, decode(spec, container), metadata=kept, precision=precision)
+    named = {
+        **container.metadata,
+        "general.name": f"pyvoc {target.stem} ({spec.architecture.removeprefix('pyvoc.')})",
+        "general.description": description,
+        "general.license": "BSD-3-Clause",
+        "general.author": "the pyvoc project",
+    }
+    part = target.with_suffix(".part")
+    try:
+        write_container(part, dataclasses.replace(container, metadata=named), spec=spec)
+        pyvoc.load(part)
+        size = part.stat().st_size
+        if size > MOST_BYTES:
+            raise pyvoc.Error(f"{source}: takes {size} bytes; a bundled voice at most {MOST_BYTES}")
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+    return size
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
+    parser.add_argument("source", type=Path, help="a model file")
+    parser.add_argument("--name", required=True, help="of the voice")
+    parser.add_argument("--description", required=True, help="one sentence: trained on what")
+    parser.add_argument("--precision", default="", help="round to this (default: as it is)")
+    parser.add_argument("--folder", type=Path, default=VOICES, help="default: %(default)s")
+    options = parser.parse_args(arguments)
+    target = options.folder / f"{options.name}.gguf"
+    try:
+        size = ship(
+            options.source, target, description=options.description, precision=options.precision
+        )
+    except pyvoc.Error as error:
+        print(f"ship: {error}", file=sys.stderr)
+        return 1
+    print(f"{target}: {size / 1e6:.2f} MB")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
