@@ -267,7 +267,8 @@ class Fargan(SpecNetwork):
         grus = [config.gru1, config.gru2, config.gru3]
         sizes = [config.fwc, *grus, config.skip, SUBFRAME]
         pairs = [(cond, told), (self.gain(cond), teacher.gain(told).detach())]
-        made, wanted = torch.stack(ours).split(sizes, 2), torch.stack(theirs).split(sizes, 2)
+        made = torch.split(torch.stack(ours), sizes, 2)
+        wanted = torch.split(torch.stack(theirs), sizes, 2)
         pairs += zip(made, wanted, strict=True)
         distances = [(a - b).abs().mean() / b.abs().mean() for a, b in pairs]
         return torch.stack(distances).mean()
