@@ -23,7 +23,7 @@ def main(speech: str, model_path: str) -> None:
     model = pyvoc.load(model_path)
     rate = model.info.sample_rate
     pcm = pyvoc.features.read_pcm(speech)
-    extractor = pyvoc.features.Extractor(model.info.feature_layout)
+    extractor = pyvoc.features.Extractor(model=model)
     delay = extractor.latency_samples + model.info.latency_samples
     ahead = 1000 * model.info.latency_samples / rate
     print(f"delay: {1000 * delay / rate:.0f} ms, of which the model's look-ahead is {ahead:.0f} ms")

@@ -2,8 +2,9 @@
 
 >>> import pyvoc
 >>> model = pyvoc.load("default")
->>> samples = model.synthesize(pyvoc.features.load("speech.f32"))
->>> pyvoc.audio.write_wav("speech.wav", samples, model.info.sample_rate)
+>>> speech = pyvoc.features.read_pcm("speech.wav")
+>>> samples = model.synthesize(pyvoc.features.extract(speech, model=model))
+>>> pyvoc.audio.write_wav("copy.wav", samples, model.info.sample_rate)
 
 Names are loaded when they are first used: importing the package does no work.
 """

@@ -231,7 +231,7 @@ def write_card(path: Path, lines: list[str]) -> None:
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
     add = parser.add_argument
-    add("-m", "--model", default="default", help="the int8 file, or a bundled voice's name")
+    add("-m", "--model", default="lpcnet", help="the int8 file, or a bundled voice's name")
     add("--float", metavar="GGUF", help="the same weights in float32: what int8 costs")
     add("--validation", type=Path, required=True, metavar="DIR", help="held-out clips")
     add("--train", type=Path, metavar="DIR", help="training clips: the gap in likelihood")

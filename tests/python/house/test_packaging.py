@@ -57,8 +57,8 @@ def test_sdist_holds_the_sources(dist: Path) -> None:
         "pyvoc/voices/demo.flac",
         "pyvoc/voices/mit.txt",
         "pyvoc/voices/table.json",
-        "recipes/default_voice/make_speech.py",
-        "recipes/default_voice/sentences.txt",
+        "recipes/lpcnet_voice/make_speech.py",
+        "recipes/lpcnet_voice/sentences.txt",
     ):
         assert expected in names
     unwanted = [n for n in names if n.startswith(("build/", "dist/", ".ci/", ".venv/"))]
@@ -73,7 +73,7 @@ def test_wheel_holds_the_module_and_no_headers(dist: Path) -> None:
     assert len(modules) == 1, names
     assert "pyvoc/py.typed" in names
     assert "pyvoc/_pyvoc.pyi" in names
-    for voice in ("default.gguf", "default.md"):
+    for voice in ("default.gguf", "default.md", "lpcnet.gguf", "lpcnet.md"):
         assert f"pyvoc/voices/{voice}" in names
     for other in ("demo.f32", "demo.flac", "demo.md", "mit.txt", "order.json", "table.json"):
         assert f"pyvoc/voices/{other}" in names

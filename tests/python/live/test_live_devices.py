@@ -75,7 +75,8 @@ def test_latency_by_correlation_is_the_engines_own_count(jack: Server) -> None:
     exact = steady(jack, WORKER, "latency", "bypass")
     assert exact["engine"] == pytest.approx(exact["counted"], abs=0.01)
     # A reserve that the host's stalls do not reach.
-    speech = steady(jack, "-m", "pyvoc", "live", "--measure-latency", "--margin", "40", "--json")
+    command = ("-m", "pyvoc", "live", "-m", "lpcnet", "--measure-latency", "--margin", "40")
+    speech = steady(jack, *command, "--json")
     # LPCNet was trained to speak 5 ms late (upstream's TRAINING_OFFSET).
     assert speech["engine"] == pytest.approx(speech["counted"] + 5.0, abs=2.5)
     # A frame, the look-ahead, the reserve.
@@ -197,7 +198,7 @@ def test_a_file_over_alsa_is_exact(tmp_path: Path) -> None:
     subprocess.run([sys.executable, *command], env=env, check=True, timeout=100)
     heard = np.fromfile(tmp_path / "out.raw", "<f4")
     features = pyvoc.features.extract(audio.read(tmp_path / "in.wav")[0], layout="lpcnet36")
-    expected = pyvoc.load().synthesize(features)
+    expected = pyvoc.load("lpcnet").synthesize(features)
     first = int(np.argmax(heard != 0)) - int(np.argmax(expected != 0))
     got = heard[first : first + len(expected)]
     assert np.array_equal(to_int16(got), to_int16(expected))

@@ -16,12 +16,12 @@ import pyvoc
 
 INT8 = ROOT / "tests" / "golden" / "tree_sparse.int8.gguf"
 FLOAT = ROOT / "tests" / "golden" / "tree_sparse.f32.gguf"
-CARD = ROOT / "pyvoc" / "voices" / "default.md"
+CARD = ROOT / "pyvoc" / "voices" / "lpcnet.md"
 
 
 @pytest.fixture(scope="module")
 def gates() -> ModuleType:
-    return load_module(ROOT / "recipes" / "default_voice" / "gates.py")
+    return load_module(ROOT / "recipes" / "lpcnet_voice" / "gates.py")
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,10 @@ from types import ModuleType
 import numpy as np
 import pytest
 from lpcnet_files import ROOT, load_module
-from voices import make_features
 
 import pyvoc
 
-RECIPE = ROOT / "recipes" / "default_voice"
+RECIPE = ROOT / "recipes" / "lpcnet_voice"
 posix_only = pytest.mark.skipif(os.name != "posix", reason="needs a script as flite")
 
 # Speaks 0.5 s per call and notes what it was asked.
@@ -211,31 +210,3 @@ def test_prepare_refuses(
         assert message in capfd.readouterr().err
     assert preparation.main([str(tmp_path), str(tmp_path / "o")]) == 1
     assert "expected more than 3 *.wav, found 1" in capfd.readouterr().err
-
-
-def test_ship(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    pytest.importorskip("gguf")
-    ship = load_module(RECIPE / "ship.py")
-    golden = ROOT / "tests" / "golden"
-    source = golden / "tree_sparse.int8.gguf"
-    assert ship.main([str(source), "--folder", str(tmp_path), "--name", "alto"]) == 0
-    shipped = pyvoc.load(tmp_path / "alto.gguf")
-    metadata = shipped.describe()["metadata"]
-    assert metadata["general.name"] == "pyvoc alto (lpcnet)"
-    assert metadata["general.license"] == "BSD-3-Clause"
-    assert "LJSpeech" in metadata["general.description"]
-    assert metadata["pyvoc.source.format"] == "seeded"
-    rows = make_features(30)
-    np.testing.assert_array_equal(
-        shipped.synthesize(rows, seed=3), pyvoc.load(source).synthesize(rows, seed=3)
-    )
-    for wrong, message in (
-        (golden / "tree_sparse.f32.gguf", "holds f32 weights, not int8"),
-        (golden / "none.gguf", "none.gguf"),
-    ):
-        assert ship.main([str(wrong), "--folder", str(tmp_path), "--name", "tenor"]) == 1
-        assert message in capfd.readouterr().err
-    ship.MOST_BYTES = 1000
-    assert ship.main([str(source), "--folder", str(tmp_path), "--name", "tenor"]) == 1
-    assert "a bundled voice has at most 1000" in capfd.readouterr().err
-    assert not (tmp_path / "tenor.gguf").exists()

@@ -172,7 +172,7 @@ def pitch_changes(model: pyvoc.Model, rows: np.ndarray, speed: float, rate: int)
 @pytest.mark.parametrize("speed", (0.7, 1.4))
 def test_the_pitch_stays(speed: float) -> None:
     """The bundled voice's F0, measured."""
-    model = pyvoc.load()
+    model = pyvoc.load("lpcnet")
     rows = pyvoc.features.load(Path(pyvoc.voices.__file__).with_name("demo.f32"))[100:300]
     changes = pitch_changes(model, rows, speed, model.info.sample_rate)
     assert abs(np.median(changes)) < 0.02

@@ -20,7 +20,7 @@ from pyvoc.live.latency import ProbeSession
 
 def loop_back() -> dict[str, object]:
     """The probe over the loopback, sample by sample."""
-    session = ProbeSession(pyvoc.load(), Options(bypass=True, margin_ms=40))
+    session = ProbeSession(pyvoc.load("lpcnet"), Options(bypass=True, margin_ms=40))
     with session:
         session.wait(3.0)
         stats = session.stats()
@@ -60,7 +60,7 @@ def busy(seconds: str, python: str = "") -> dict[str, object]:
             sum(i * i for i in range(10000))
 
     burner = threading.Thread(target=burn)
-    with Session(pyvoc.load(), python_callback=bool(python), margin_ms=20) as session:
+    with Session(pyvoc.load("lpcnet"), python_callback=bool(python), margin_ms=20) as session:
         burner.start()
         session.wait(float(seconds))
         stats = session.stats()
@@ -76,7 +76,7 @@ def stall(times: str) -> dict[str, object]:
     ffi = cffi.FFI()
     kind = "int(const void*, void*, unsigned long, const void*, unsigned long, void*)"
     native = ffi.cast(kind.replace("int(", "int(*)("), _pyvoc.live_callback_address())
-    session = Session(pyvoc.load(), bypass=True)
+    session = Session(pyvoc.load("lpcnet"), bypass=True)
     calls, stalls = 0, int(times)
 
     @ffi.callback(kind)
@@ -99,13 +99,13 @@ def stall(times: str) -> dict[str, object]:
 
 
 def latency(bypass: str = "") -> dict[str, object]:
-    return measure_latency(pyvoc.load(), bypass=bool(bypass), margin_ms=40).as_dict()
+    return measure_latency(pyvoc.load("lpcnet"), bypass=bool(bypass), margin_ms=40).as_dict()
 
 
 def play(source: str, device: str, rate: str) -> dict[str, object]:
     """A short file, whole in the ring before the device may have it."""
     options = Options(source=source, output=device, rate=int(rate), margin_ms=1000, channels=(1, 1))
-    with Session(pyvoc.load(), options) as session:
+    with Session(pyvoc.load("lpcnet"), options) as session:
         session.wait(10.0)
         return session.stats().as_dict()
 

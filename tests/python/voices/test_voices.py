@@ -40,14 +40,15 @@ def two_voices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_the_default_voice_loads() -> None:
-    model = pyvoc.load("default")
-    assert pyvoc.load().info == model.info
-    assert model.info.architecture == "lpcnet"
+@pytest.mark.parametrize(("name", "family"), [("default", "fargan"), ("lpcnet", "lpcnet")])
+def test_the_voices_that_commands_fall_back_on(name: str, family: str) -> None:
+    model = pyvoc.load(name)
+    assert (pyvoc.load().info == model.info) == (name == voices.DEFAULT)
+    assert model.info.architecture == family
     assert (model.info.sample_rate, model.info.precision) == (16000, "int8")
-    assert Path(model.info.path).name == "default.gguf"
+    assert Path(model.info.path).name == f"{name}.gguf"
     with pytest.raises(pyvoc.UnsupportedError, match="holds int8 weights, not f32"):
-        pyvoc.load("default", precision="f32")
+        pyvoc.load(name, precision="f32")
 
 
 @pytest.mark.parametrize("name", voices.bundled())

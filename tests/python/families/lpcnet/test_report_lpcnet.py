@@ -49,7 +49,7 @@ def test_codes_are_those_that_were_drawn(name: str) -> None:
 
 def test_a_trained_voice_reads_its_own_entropy() -> None:
     """The bundled voice, as it speaks: its NLL is about its entropy, below guessing."""
-    model = pyvoc.load()
+    model = pyvoc.load("lpcnet")
     found = compare(model, model, metadata={"pyvoc.features.layout": "lpcnet36"})
     assert found.guess == pytest.approx(np.log(256)) and 1.5 < found.nll < 4
     rows = probe("lpcnet36")

@@ -230,7 +230,7 @@ def test_draws_for_every_fold() -> None:
 
 
 def test_only_wavernn_folds() -> None:
-    model = pyvoc.load("default")
+    model = pyvoc.load("lpcnet")
     features = np.zeros((30, 20), np.float32)
     for options in ({"fold": (1000, 100)}, {"upstream_compat": True}):
         with pytest.raises(pyvoc.OptionError, match=r"is an option of WaveRNN; .* is an LPCNet"):
