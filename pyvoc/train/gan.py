@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from pyvoc.container import ModelSpec
@@ -21,10 +22,40 @@ from pyvoc.train.resolutions import WINDOWS, Windows, spectral_distance
 from pyvoc.train.spectra import MelSpectrogram
 from pyvoc.train.task import Loss, Measured
 
-__all__ = ["CRITIC", "GENERATOR", "Adversaries", "GanTask", "Hearing", "frozen"]
+__all__ = [
+    "CRITIC",
+    "GENERATOR",
+    "Adversaries",
+    "GanTask",
+    "Hearing",
+    "Judged",
+    "Judges",
+    "frozen",
+    "split_rows",
+]
 
 GENERATOR, CRITIC = "generator", "discriminator"
 """Names of the optimizers, and of the module's parts."""
+
+Judged = tuple[Tensor, list[Tensor]]
+"""What one discriminator says of sound: scores, and its layers' activations."""
+
+
+def split_rows(judged: list[Judged], rows: int) -> tuple[list[Judged], list[Judged]]:
+    """What was said of the first rows of a batch, and of the others."""
+
+    def part(wanted: slice) -> list[Judged]:
+        return [(score[wanted], [x[wanted] for x in layers]) for score, layers in judged]
+
+    return part(slice(rows)), part(slice(rows, None))
+
+
+class Judges(nn.Module):
+    """All discriminators of a family; one is called with sound ``[batch, samples]``."""
+
+    def both(self, one: Tensor, other: Tensor) -> tuple[list[Judged], list[Judged]]:
+        """What is said of two batches; weights are then read once for both."""
+        return split_rows(self(torch.cat([one, other])), len(one))
 
 
 @contextmanager
@@ -102,7 +133,7 @@ class GanTask(MelTask):
         spec: ModelSpec,
         settings: MelSettings,
         generator: SpecNetwork,
-        discriminator: nn.Module,
+        discriminator: Judges,
         *,
         hearing: Hearing,
         heard: MelRecipe | None = None,
@@ -111,6 +142,7 @@ class GanTask(MelTask):
         super().__init__(spec, settings, generator, precision=precision)
         self.module = Adversaries(generator, discriminator)
         self._hearing = hearing
+        self.judges = discriminator
         self._ear = MelSpectrogram(heard or settings.recipe)
         self._windows = Windows(WINDOWS)
 

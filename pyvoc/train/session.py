@@ -279,7 +279,10 @@ def _load_optimizer(
                 tensor = isinstance(value, torch.Tensor)
                 if tensor and value.numel() != 1 and value.shape != parameters[index].shape:
                     raise ValueError(f"'{name}' of parameter {index} has shape {value.shape}")
+        fused = [group["fused"] for group in optimizer.param_groups]
         optimizer.load_state_dict(dict(state))
+        for group, value in zip(optimizer.param_groups, fused, strict=True):
+            group["fused"] = value  # belongs to the device, not to the run
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise ModelError(f"'{source}': its optimizer state does not fit: {error}") from error
 

@@ -13,17 +13,16 @@ from torch.nn.utils import parametrize
 from torch.nn.utils.parametrizations import weight_norm
 
 from pyvoc.families.hifigan.train.settings import HifiganModel
+from pyvoc.train.convolution import BlockedConv1d
+from pyvoc.train.gan import Judged, Judges, split_rows
 
 LEAK = 0.1
 _SCALE_KERNELS = (15, 41, 41, 41, 41, 41, 5)
 _SCALE_STRIDES = (1, 2, 2, 4, 4, 1, 1)
 _PERIOD_KERNEL, _PERIOD_STRIDE = 5, 3
 
-Judged = tuple[Tensor, list[Tensor]]
-"""A score map, and the activations before it, the score last."""
 
-
-class Discriminators(nn.Module):
+class Discriminators(Judges):
     """All of them: those of periods (``mpd``), then those of scales (``msd``)."""
 
     def __init__(self, config: HifiganModel) -> None:
@@ -35,6 +34,12 @@ class Discriminators(nn.Module):
         """Judge sound ``[batch, samples]``."""
         x = audio[:, None]
         return [*self.mpd(x), *self.msd(x)]
+
+    def both(self, one: Tensor, other: Tensor) -> tuple[list[Judged], list[Judged]]:
+        """Most weights are read once for both."""
+        rows, x = len(one), torch.cat([one, other])[:, None]
+        periods, scales = split_rows(self.mpd(x), rows), self.msd.both(x, rows)
+        return periods[0] + scales[0], periods[1] + scales[1]
 
 
 class _Periods(nn.Module):
@@ -91,6 +96,19 @@ class _Scales(nn.Module):
             found.append(discriminator(x))
         return found
 
+    def both(self, x: Tensor, rows: int) -> tuple[list[Judged], list[Judged]]:
+        """`forward` of the first rows and of the others: spectral norm moves at each use."""
+        pairs = []
+        for scale, discriminator in enumerate(self.discriminators):
+            if scale:
+                x = functional.avg_pool1d(x, 4, 2, padding=2)
+                pairs.append(split_rows([discriminator(x)], rows))
+            else:
+                pairs.append(([discriminator(x[:rows])], [discriminator(x[rows:])]))
+        return [one for ones, _ in pairs for one in ones], [
+            other for _, others in pairs for other in others
+        ]
+
 
 class _Scale(nn.Module):
     def __init__(
@@ -103,7 +121,7 @@ class _Scale(nn.Module):
             channels, _SCALE_KERNELS, _SCALE_STRIDES, groups, strict=True
         ):
             layers.append(
-                nn.Conv1d(inputs, outputs, kernel, stride, padding=kernel // 2, groups=group)
+                BlockedConv1d(inputs, outputs, kernel, stride, padding=kernel // 2, groups=group)
             )
             inputs = outputs
         self.convs = nn.ModuleList(norm(layer) for layer in layers)
@@ -114,6 +132,7 @@ class _Scale(nn.Module):
 
 
 def _through(x: Tensor, layers: nn.ModuleList, last: nn.Module) -> Judged:
+    """A score map, and the activations before it, the score last."""
     found = []
     for layer in layers:
         x = functional.leaky_relu(layer(x), LEAK)

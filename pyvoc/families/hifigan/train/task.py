@@ -21,6 +21,7 @@ from pyvoc.train.config import TrainConfig
 from pyvoc.train.data.segments import MelDataConfig, open_mel_data
 from pyvoc.train.gan import CRITIC, GENERATOR, GanTask, frozen
 from pyvoc.train.mapping import from_mapping
+from pyvoc.train.optimizer import in_one_pass
 from pyvoc.train.task import Data, Loss, Task
 
 
@@ -59,6 +60,7 @@ class HifiganTask(GanTask):
                 lr=lr,
                 betas=(config.adam_b1, config.adam_b2),
                 weight_decay=config.weight_decay,
+                fused=in_one_pass(module),
             )
             for name, module in (
                 (GENERATOR, self.module.generator),
@@ -71,9 +73,9 @@ class HifiganTask(GanTask):
         if not self.has_critic(batch):
             yield self.alone(batch)
             return
-        discriminator, audio = self.module.discriminator, batch["audio"]
+        discriminator, audio = self.judges, batch["audio"]
         made = self.module.generator(batch["mel"])[:, 0]
-        real, fake = discriminator(audio), discriminator(made.detach())
+        real, fake = discriminator.both(audio, made.detach())
         told = _total((1 - score).square().mean() for score, _ in real)
         yield Loss(CRITIC, told + _total(score.square().mean() for score, _ in fake))
         heard, metrics = self.compare(made, audio)

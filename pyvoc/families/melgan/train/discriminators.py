@@ -11,6 +11,8 @@ from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
 from pyvoc.families.melgan.train.settings import MelganModel
+from pyvoc.train.convolution import BlockedConv1d
+from pyvoc.train.gan import Judged, Judges
 
 _LEAK = 0.2
 _FIRST, _STRIDED, _STRIDE, _LAST = 15, 41, 4, 3
@@ -18,11 +20,8 @@ _FIRST, _STRIDED, _STRIDE, _LAST = 15, 41, 4, 3
 _MINDSPORE_DIVIDES = 11
 """Taps of MindSpore's last convolution that divides the time."""
 
-Judged = tuple[Tensor, list[Tensor]]
-"""A score map [batch, 1, time], and the activations of the layers before it."""
 
-
-class Discriminators(nn.Module):
+class Discriminators(Judges):
     """One for each scale; each hears the sound at half the rate of the one before."""
 
     def __init__(self, config: MelganModel) -> None:
@@ -58,7 +57,7 @@ class _Discriminator(nn.Module):
             taps = _MINDSPORE_DIVIDES if plain and last else _STRIDED
             groups = 1 if plain else inputs // 4
             layers.append(
-                nn.Conv1d(inputs, outputs, taps, _STRIDE, padding=taps // 2, groups=groups)
+                BlockedConv1d(inputs, outputs, taps, _STRIDE, padding=taps // 2, groups=groups)
             )
         taps = 3 if plain else 5
         layers.append(nn.Conv1d(channels[-2], channels[-1], taps, padding=taps // 2))
@@ -67,6 +66,7 @@ class _Discriminator(nn.Module):
         self.layers = nn.ModuleList(weight_norm(layer) if normed else layer for layer in layers)
 
     def forward(self, x: Tensor) -> Judged:
+        """A score map [batch, 1, time], and the activations of the layers before it."""
         edge = _FIRST // 2
         x = functional.pad(x, (edge, edge), mode="reflect" if self.reflect else "constant")
         found = []

@@ -23,6 +23,7 @@ from pyvoc.train.config import TrainConfig
 from pyvoc.train.data.segments import MelDataConfig, open_mel_data
 from pyvoc.train.gan import CRITIC, GENERATOR, GanTask, frozen
 from pyvoc.train.mapping import from_mapping
+from pyvoc.train.optimizer import in_one_pass
 from pyvoc.train.task import Data, Loss, Task
 
 
@@ -66,6 +67,7 @@ class MelganTask(GanTask):
                 lr=lr,
                 betas=config.betas,
                 weight_decay=config.weight_decay,
+                fused=in_one_pass(part),
             )
             for name, part in parts.items()
         }
@@ -79,24 +81,24 @@ class MelganTask(GanTask):
         return self._generator_first(batch)
 
     def _discriminator_first(self, batch: Mapping[str, Tensor]) -> Iterator[Loss]:
-        critic, audio = self.module.discriminator, batch["audio"]
+        critic, audio = self.judges, batch["audio"]
         made = self.module.generator(batch["mel"])[:, 0]
-        value = judges.hinge_of_discriminator(critic(audio), critic(made.detach()))
+        value = judges.hinge_of_discriminator(*critic.both(audio, made.detach()))
         yield Loss(CRITIC, value)
         yield self.of_generator(audio, made)
 
     def _generator_first(self, batch: Mapping[str, Tensor]) -> Iterator[Loss]:
-        generator, critic = self.module.generator, self.module.discriminator
+        generator, critic = self.module.generator, self.judges
         yield self.of_generator(batch["audio"], generator(batch["mel"])[:, 0])
         with torch.no_grad():
             made = generator(batch["other_mel"])[:, 0]
         for _ in range(self.config.discriminator_steps):
-            real, fake = critic(batch["other_audio"]), critic(made)
+            real, fake = critic.both(batch["other_audio"], made)
             yield Loss(CRITIC, judges.squares_of_discriminator(real, fake))
 
     def of_generator(self, audio: Tensor, made: Tensor) -> Loss:
         """The generator's loss of true sound and what it made of it, ``[batch, samples]``."""
-        critic, hinge = self.module.discriminator, self.config.usual.hinge
+        critic, hinge = self.judges, self.config.usual.hinge
         with frozen(critic):
             with torch.no_grad():
                 real = critic(audio)

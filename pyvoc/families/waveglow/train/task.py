@@ -21,6 +21,7 @@ from pyvoc.train.config import TrainConfig
 from pyvoc.train.data.segments import MelDataConfig, open_mel_data
 from pyvoc.train.mapping import from_mapping
 from pyvoc.train.mel_task import MelTask
+from pyvoc.train.optimizer import in_one_pass
 from pyvoc.train.task import ONLY, Data, Loss, Measured, Task
 
 
@@ -46,7 +47,8 @@ class WaveglowTask(MelTask):
 
     def optimizers(self, lr: float) -> Mapping[str, torch.optim.Optimizer]:
         """Adam."""
-        return {ONLY: torch.optim.Adam(self.module.parameters(), lr=lr)}
+        fused = in_one_pass(self.module)
+        return {ONLY: torch.optim.Adam(self.module.parameters(), lr=lr, fused=fused)}
 
     def losses(self, batch: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> Iterator[Loss]:
         """The negative log-likelihood per sample, without its constant."""

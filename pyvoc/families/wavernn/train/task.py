@@ -21,6 +21,7 @@ from pyvoc.train.data.segments import MelDataConfig
 from pyvoc.train.distributed import for_all_rows
 from pyvoc.train.mapping import from_mapping
 from pyvoc.train.mel_task import MelTask
+from pyvoc.train.optimizer import in_one_pass
 from pyvoc.train.task import ONLY, Data, Loss, Measured, State, Task
 
 
@@ -56,7 +57,8 @@ class WavernnTask(MelTask):
 
     def optimizers(self, lr: float) -> Mapping[str, torch.optim.Optimizer]:
         """Adam."""
-        return {ONLY: torch.optim.Adam(self.module.parameters(), lr=lr)}
+        fused = in_one_pass(self.module)
+        return {ONLY: torch.optim.Adam(self.module.parameters(), lr=lr, fused=fused)}
 
     def losses(self, batch: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> Iterator[Loss]:
         """The likelihood of the samples; batch norm sees the mels of all processes."""

@@ -427,3 +427,23 @@ def test_names_and_sizes_are_upstreams() -> None:
         own = getattr(critic, part).state_dict()
         theirs = {our_name(n, index[part]): tuple(s) for n, s in index[part].items()}
         assert {n: tuple(t.shape) for n, t in own.items()} == theirs
+
+
+def test_two_batches_at_once_are_judged_as_one_after_the_other() -> None:
+    torch.manual_seed(3)
+    config = HifiganModel(
+        periods=(2, 3),
+        mpd_channels=(2, 4),
+        scales=2,
+        msd_channels=(4, 4, 8, 8, 8, 8, 8),
+        msd_groups=(1, 2, 2, 4, 4, 4, 1),
+    )
+    apart, together = Discriminators(config), Discriminators(config)
+    together.load_state_dict(apart.state_dict())
+    one, other = torch.randn(2, 1025), torch.randn(2, 1025)
+    expected = apart(one), apart(other)
+    found = together.both(one, other)
+    torch.testing.assert_close(found, expected)
+    # Spectral norm moves at each use, and both have used it twice.
+    for name, value in apart.state_dict().items():
+        torch.testing.assert_close(together.state_dict()[name], value)
