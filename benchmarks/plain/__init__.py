@@ -1,7 +1,8 @@
 """Training loops as one writes them in eager PyTorch, in the order of upstream's trainers.
 
 They are what pyvoc's training is measured beside. Each has a class with `step`, an update of all
-weights from a batch, and `take`, which copies the weights of pyvoc's task, so that both begin alike.
+weights from a batch, and `take`, which copies the weights of pyvoc's task, so that both begin
+alike.
 """
 
 from __future__ import annotations

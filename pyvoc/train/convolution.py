@@ -1,4 +1,4 @@
-"""Convolutions that divide the time, as processors are quick at.
+"""Convolutions as processors are quick at: that divide the time, and with mirrored ends.
 
 With a stride, long kernels and few channels for each group, what PyTorch computes reaches a third
 of the speed of a matrix product. The same sums are a convolution without stride over blocks of
@@ -8,11 +8,14 @@ it has several. Zeros fill up the kernel, a few per cent of it.
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-__all__ = ["BlockedConv1d", "blocked_conv1d"]
+__all__ = ["BlockedConv1d", "MirroredConv1d", "blocked_conv1d", "mirrored"]
 
 _BLOCK = 4
 """Samples; measured best for strides of 2 and 4, 4 to 32 channels a group and 41 taps."""
@@ -77,3 +80,48 @@ class BlockedConv1d(nn.Conv1d):
             dtype = torch.get_autocast_dtype("cpu")
             input, weight = input.to(dtype), weight.to(dtype)
         return blocked_conv1d(input, weight, bias, stride, int(self.padding[0]), self.groups)
+
+
+class _Mirrored(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, edge: int) -> Tensor:
+        ctx.edge, time = edge, x.shape[2]
+        y = x.new_empty(x.shape[0], x.shape[1], time + 2 * edge)
+        y[:, :, edge : edge + time] = x
+        y[:, :, :edge] = x[:, :, 1 : edge + 1].flip(2)
+        y[:, :, edge + time :] = x[:, :, time - 1 - edge : time - 1].flip(2)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, d_y: Tensor) -> tuple[Tensor, None]:
+        edge, time = ctx.edge, d_y.shape[2] - 2 * ctx.edge
+        d_x = d_y[:, :, edge : edge + time].clone(memory_format=torch.contiguous_format)
+        d_x[:, :, 1 : edge + 1] += d_y[:, :, :edge].flip(2)
+        d_x[:, :, time - 1 - edge : time - 1] += d_y[:, :, edge + time :].flip(2)
+        return d_x, None
+
+
+def mirrored(x: Tensor, edge: int) -> Tensor:
+    """``[batch, channels, time]`` with `edge` mirrored samples more at both ends.
+
+    What ``functional.pad(mode="reflect")`` gives, in a fraction of its time, and in the precision
+    of `x` where that would go to float32 in mixed precision.
+    """
+    if x.device.type != "cpu" or edge >= x.shape[2]:  # PyTorch's own says what is wrong
+        return functional.pad(x, (edge, edge), mode="reflect")
+    y: Tensor = _Mirrored.apply(x, edge)  # type: ignore[no-untyped-call]
+    return y
+
+
+class MirroredConv1d(nn.Conv1d):
+    """A convolution as long as its input, whose ends are mirrored."""
+
+    def __init__(self, inputs: int, outputs: int, taps: int, dilation: int = 1) -> None:
+        super().__init__(inputs, outputs, taps, dilation=dilation)
+        self.edge = dilation * (taps // 2)
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        x = mirrored(input, self.edge)
+        y: Tensor = super()._conv_forward(x, weight, bias)
+        return y

@@ -10,6 +10,7 @@ from torch import nn
 from pyvoc.container.tensors import AnyArray, Scalar
 from pyvoc.errors import ModelError
 from pyvoc.train import weights
+from pyvoc.train.convolution import MirroredConv1d
 
 __all__ = ["SpecNetwork", "same_conv"]
 
@@ -20,14 +21,10 @@ def same_conv(
     inputs: int, outputs: int, kernel: int, dilation: int = 1, *, reflect: bool
 ) -> nn.Conv1d:
     """A convolution as long as its input, which is mirrored at the ends or followed by zeros."""
-    return nn.Conv1d(
-        inputs,
-        outputs,
-        kernel,
-        padding=dilation * (kernel // 2),
-        dilation=dilation,
-        padding_mode="reflect" if reflect else "zeros",
-    )
+    if reflect and kernel > 1:
+        return MirroredConv1d(inputs, outputs, kernel, dilation)
+    padding = dilation * (kernel // 2)
+    return nn.Conv1d(inputs, outputs, kernel, padding=padding, dilation=dilation)
 
 
 class SpecNetwork(nn.Module):

@@ -187,15 +187,25 @@ class Flow(nn.Module):
         """Shift and logarithm of the scale of the changed half."""
         x = self.start(read)
         skips: Tensor | None = None
-        for layer in self.layer:
-            x, skip = layer(x, condition)
+        for layer, seen in zip(self.layer, self._conditions(condition), strict=True):
+            x, skip = layer(x, seen)
             skips = skip if skips is None else skips + skip
         shift, log_s = self.end(skips).chunk(2, 1)
         return shift, log_s
 
+    def _conditions(self, condition: Tensor) -> tuple[Tensor, ...]:
+        """What each layer sees of the mel: one product for all of them, forward and back."""
+        layers = cast("list[Layer]", list(self.layer))
+        weight = torch.cat([layer.cond.weight for layer in layers])
+        bias = torch.cat([cast(Tensor, layer.cond.bias) for layer in layers])
+        return functional.conv1d(condition, weight, bias).chunk(len(layers), 1)
+
 
 class Layer(nn.Module):
-    """A gated dilated convolution; the last one of a flow has no residual output."""
+    """A gated dilated convolution; the last one of a flow has no residual output.
+
+    `Flow` multiplies the mel by the weights of `cond`, and gives what comes of it.
+    """
 
     def __init__(self, shape: WaveglowShape, i: int) -> None:
         super().__init__()
@@ -207,9 +217,9 @@ class Layer(nn.Module):
         self.cond = nn.Conv1d(shape.bands * shape.settings.groups, 2 * hidden, 1)
         self.out = nn.Conv1d(hidden, hidden if self.last else 2 * hidden, 1)
 
-    def forward(self, x: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, seen: Tensor) -> tuple[Tensor, Tensor]:
         """The next layer's input, and what goes to the flow's output."""
-        content, gate = torch.add(self.conv(x), self.cond(condition)).chunk(2, 1)
+        content, gate = torch.add(self.conv(x), seen).chunk(2, 1)
         y = self.out(torch.tanh(content) * torch.sigmoid(gate))
         if self.last:
             return x, y

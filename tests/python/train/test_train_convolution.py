@@ -1,4 +1,4 @@
-"""Convolutions in blocks compute what PyTorch's do."""
+"""Convolutions in blocks and mirrored ends are what PyTorch computes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from pyvoc.train.convolution import BlockedConv1d, blocked_conv1d  # noqa: E402
+from pyvoc.train.convolution import BlockedConv1d, blocked_conv1d, mirrored  # noqa: E402
 
 
 @pytest.mark.parametrize("stride", [1, 2, 4])
@@ -48,3 +48,17 @@ def test_layer_has_the_plain_layers_weights_and_values(monkeypatch: pytest.Monke
         low = ours(x)
     assert low.dtype == torch.bfloat16
     torch.testing.assert_close(low.float(), plain(x), rtol=0.03, atol=0.03)
+
+
+@pytest.mark.parametrize(("time", "edge"), [(7, 3), (7, 6), (40, 1)])
+def test_mirrored_ends(time: int, edge: int) -> None:
+    torch.manual_seed(2)
+    x = torch.randn(2, 3, time, dtype=torch.float64, requires_grad=True)
+    expected = torch.nn.functional.pad(x, (edge, edge), mode="reflect")
+    found = mirrored(x, edge)
+    weights = torch.randn_like(expected)
+    gradients = [torch.autograd.grad((y * weights).sum(), x)[0] for y in (expected, found)]
+    assert torch.equal(found, expected)
+    torch.testing.assert_close(gradients[1], gradients[0])
+    with pytest.raises(RuntimeError):
+        mirrored(x, time)

@@ -11,7 +11,7 @@ from torch.nn import functional
 from torch.nn.utils.parametrizations import weight_norm
 
 from pyvoc.families.melgan.train.settings import MelganModel
-from pyvoc.train.convolution import BlockedConv1d
+from pyvoc.train.convolution import BlockedConv1d, mirrored
 from pyvoc.train.gan import Judged, Judges
 
 _LEAK = 0.2
@@ -68,7 +68,7 @@ class _Discriminator(nn.Module):
     def forward(self, x: Tensor) -> Judged:
         """A score map [batch, 1, time], and the activations of the layers before it."""
         edge = _FIRST // 2
-        x = functional.pad(x, (edge, edge), mode="reflect" if self.reflect else "constant")
+        x = mirrored(x, edge) if self.reflect else functional.pad(x, (edge, edge))
         found = []
         for layer in list(self.layers)[:-1]:
             x = functional.leaky_relu(layer(x), _LEAK)
