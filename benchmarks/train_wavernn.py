@@ -4,8 +4,9 @@
     python train_wavernn.py [--rows 16] [--frames 2] [--threads 1] [--sparsity 0.9] [--rounds 4]
 
 A full-size network of 9-bit labels; a step is forward, backward, Adam (and, pruned, the masks).
-PyTorch's GRU, ours, ours with pruned blocks, PyTorch's, ...: seconds of the processor, which other
-programs disturb less than those of the clock. The figures are medians, the ratios paired.
+PyTorch's GRU and Adam; ours, in float32 and in mixed bfloat16; both with pruned blocks; PyTorch's,
+...: seconds of the processor, which other programs disturb less than those of the clock. The
+figures are medians, the ratios paired.
 """
 
 from __future__ import annotations
@@ -23,14 +24,17 @@ from pyvoc.families.wavernn.train.task import WavernnTask
 from pyvoc.train.recurrent import STEP
 
 
-def step_of(rows: int, frames: int, sparsity: float) -> Callable[[bool], float]:
-    """A step on our kernels or not, and the seconds of the processor that it took."""
+def step_of(
+    rows: int, frames: int, sparsity: float, clock: Callable[[], float]
+) -> Callable[[bool, bool], float]:
+    """A step on our kernels or not, in bfloat16 or not: seconds of the processor that it takes."""
     pruned = {"sparsity": sparsity, "sparsify_from": 0, "sparsify_to": 0} if sparsity else {}
     model = WavernnModel(mode="raw", bits=9, **pruned)
     task = WavernnTask(model)
     task.module.train()
     task.after_update(0)
     (optimizer,) = task.optimizers(1e-4).values()
+    stock = torch.optim.Adam(task.module.parameters(), lr=1e-4)
     samples = frames * task.network.shape.hop
     batch = {
         "x": torch.rand(rows, samples) - 0.5,
@@ -38,15 +42,16 @@ def step_of(rows: int, frames: int, sparsity: float) -> Callable[[bool], float]:
         "mel": torch.rand(rows, 80, frames + 2 * model.pad),
     }
 
-    def step(ours: bool) -> float:
+    def step(ours: bool, low: bool = False) -> float:
         torch_model.STEP = STEP if ours else 1 << 30  # no layer is a multiple of that
-        start = time.process_time()
-        (loss,) = task.losses(batch, {})
+        start = clock()
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=low):
+            (loss,) = task.losses(batch, {})
         optimizer.zero_grad()
         loss.value.backward()
-        optimizer.step()
+        (optimizer if ours else stock).step()
         task.after_update(1)
-        return time.process_time() - start
+        return clock() - start
 
     return step
 
@@ -57,21 +62,29 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=2, help="of a row (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=1, help="default: %(default)s")
     parser.add_argument("--sparsity", type=float, default=0.9, help="default: %(default)s")
+    parser.add_argument("--clock", action="store_true", help="seconds of the clock instead")
     parser.add_argument("--rounds", type=int, default=4, help="default: %(default)s")
     options = parser.parse_args()
     torch.manual_seed(0)
     torch.set_num_threads(options.threads)
-    dense = step_of(options.rows, options.frames, 0.0)
-    sparse = step_of(options.rows, options.frames, options.sparsity)
-    found = []
-    for _ in range(options.rounds + 1):
-        found.append((dense(False), dense(True), sparse(True)))
-    stock, ours, pruned = zip(*found[1:], strict=True)  # the first round warms up
+    clock = time.perf_counter if options.clock else time.process_time
+    dense = step_of(options.rows, options.frames, 0.0, clock)
+    sparse = step_of(options.rows, options.frames, options.sparsity, clock)
+    steps: dict[str, Callable[[], float]] = {
+        "PyTorch": lambda: dense(False),
+        "pyvoc": lambda: dense(True),
+        "pyvoc bfloat16": lambda: dense(True, True),
+        "pyvoc, pruned": lambda: sparse(True),
+        "pyvoc bfloat16, pruned": lambda: sparse(True, True),
+    }
+    found = [[step() for step in steps.values()] for _ in range(options.rounds + 1)]
     samples = options.rows * options.frames * 275
-    for name, seconds in (("PyTorch", stock), ("pyvoc", ours), ("pyvoc, pruned", pruned)):
+    columns = list(zip(*found[1:], strict=True))  # the first round warms up
+    stock = columns[0]
+    for name, seconds in zip(steps, columns, strict=True):
         middle = statistics.median(seconds)
         ratio = statistics.median(a / b for a, b in zip(stock, seconds, strict=True))
-        print(f"{name:14} {middle:6.2f} s  {samples / middle:8.0f} samples/s  {ratio:5.2f} x")
+        print(f"{name:22} {middle:6.2f} s  {samples / middle:8.0f} samples/s  {ratio:5.2f} x")
 
 
 if __name__ == "__main__":

@@ -55,6 +55,8 @@ _LEAST_LOG_SCALE = math.log(1e-14)
 
 States = tuple[Tensor, Tensor]
 Layer = Callable[[Tensor], Tensor]
+First = Callable[[Tensor, Tensor], Tensor]
+"""The first GRU: of what the stem sees, and of what it makes of that."""
 
 
 def joined(shape: WavernnShape) -> dict[str, dict[str, int]]:
@@ -221,10 +223,13 @@ class Wavernn(SpecNetwork):
         around, aux = self.condition(mel, frames)
         samples = x.shape[1]
         masks = [self.masks.get(f"rnn{k}.hidden.weight") for k in (1, 2)]
-        first, second = (
-            lambda inputs, cell=cell, state=state, mask=mask: _sequence(cell, inputs, state, mask)
-            for cell, state, mask in zip((self.rnn1, self.rnn2), before, masks, strict=True)
-        )
+
+        def first(inputs: Tensor, seen: Tensor) -> Tensor:
+            return _sequence(self.rnn1, seen, before[0], masks[0], self.stem, inputs)
+
+        def second(inputs: Tensor) -> Tensor:
+            return _sequence(self.rnn2, inputs, before[1], masks[1])
+
         outputs, h1, h2 = self._loop(
             x.unsqueeze(2), around[:, :samples], aux[:, :samples], first, second
         )
@@ -242,16 +247,16 @@ class Wavernn(SpecNetwork):
         h1, h2
             ``[rows, R]``.
         """
-        return self._loop(x, mel, aux, lambda i: self.rnn1(i, h1), lambda i: self.rnn2(i, h2))
+        return self._loop(x, mel, aux, lambda _, i: self.rnn1(i, h1), lambda i: self.rnn2(i, h2))
 
     def _loop(
-        self, x: Tensor, mel: Tensor, aux: Tensor, rnn1: Layer, rnn2: Layer
+        self, x: Tensor, mel: Tensor, aux: Tensor, rnn1: First, rnn2: Layer
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The network of the loop, of one sample or of many; features are the last axis."""
         a1, a2, a3, a4 = aux.chunk(4, -1)
         inputs = torch.cat([x, mel, a1], -1)
         seen = inputs if self.stem is None else self.stem(inputs)
-        h1 = rnn1(seen)
+        h1 = rnn1(inputs, seen)
         h2 = rnn2(torch.cat([*self._beside(h1, seen), a2], -1))
         y = functional.relu(self.fc1(torch.cat([*self._beside(h1 + h2, seen), a3], -1)))
         y = functional.relu(self.fc2(torch.cat([y, a4], -1)))
@@ -399,22 +404,42 @@ class Stretch(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """``[rows, bands, time]`` to ``[rows, bands, times time]``, zeros beyond the ends."""
-        rows, bands, _ = x.shape
-        wide = x.repeat_interleave(self.times, 2).reshape(rows * bands, 1, -1)
-        y = functional.conv1d(wide, self.weight.view(1, 1, -1), padding=self.times)
-        return y.reshape(rows, bands, -1)
+        # Of repeated values a kernel sees those of three neighbours, as often as its phase says:
+        # a product with three sums of taps for each phase, instead of with all taps.
+        times = self.times
+        shifted = [functional.pad(self.weight, (p, times - 1 - p)) for p in range(times)]
+        phases = torch.stack(shifted).view(times, 3, times).sum(2)
+        around = functional.pad(x, (1, 1)).unfold(2, 3, 1)
+        return (around @ phases.T).flatten(2)
 
 
-def _sequence(cell: nn.GRUCell, x: Tensor, state: Tensor, mask: Tensor | None) -> Tensor:
+def _sequence(
+    cell: nn.GRUCell,
+    x: Tensor,
+    state: Tensor,
+    mask: Tensor | None,
+    stem: nn.Linear | None = None,
+    inputs: Tensor | None = None,
+) -> Tensor:
     """A cell's states ``[rows, samples, R]``; through our own kernels where they serve.
 
-    `mask` are blocks in use of its recurrent matrix, of which the kernels skip the others.
+    `mask` are blocks in use of its recurrent matrix, of which the kernels skip the others. Where
+    `x` is what the linear layer `stem` makes of `inputs`, their matrices are multiplied first: the
+    samples are then seen through a narrow matrix instead of two, one of them wide.
     """
-    plain = x.device.type == "cpu" and x.dtype == torch.float32
-    if plain and not torch.is_autocast_enabled("cpu") and cell.hidden_size % STEP == 0:
-        gates = functional.linear(x, cell.weight_ih, cell.bias_ih)
-        return gru_sequence(gates, cell.weight_hh, cell.bias_hh, state, steps=x.shape[1], mask=mask)
-    return gru(x, state, cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh)
+    if x.device.type != "cpu" or cell.hidden_size % STEP:
+        return gru(x, state, cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh)
+    weight: Tensor = cell.weight_ih
+    bias: Tensor = cell.bias_ih
+    if stem is not None and inputs is not None:
+        with torch.autocast("cpu", enabled=False):
+            x, bias = inputs, torch.addmv(bias, weight, stem.bias)
+            weight = weight @ stem.weight
+    # In mixed precision the recurrence stays in float32; the products of all samples do not.
+    gates = functional.linear(x, weight, bias).float()
+    return gru_sequence(
+        gates, cell.weight_hh, cell.bias_hh, state.float(), steps=x.shape[1], mask=mask
+    )
 
 
 def _below(layer: str, arrays: Mapping[str, AnyArray]) -> dict[str, AnyArray]:
