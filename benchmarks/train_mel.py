@@ -7,15 +7,14 @@ The plain loop (``plain/``) has upstream's networks in float32, in the order of 
 with what that computes and throws away. Both begin with the same weights, and their first step must
 have the same losses. Then plain, pyvoc, pyvoc in mixed bfloat16, plain, ...: medians, and ratios
 pair by pair. Sizes: HiFi-GAN V2 with the published discriminators, the published MelGAN, a WaveGlow
-of 6 flows of 64 channels. Memory is the peak of a child process that takes three steps. A run of
-`pyvoc train` on made sound tells how long steps wait for data.
+of 6 flows of 64 channels. Memory is the peak of a child process that takes three steps (Linux). A
+run of `pyvoc train` on made sound tells how long steps wait for data.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -146,7 +145,9 @@ def main() -> None:
         (step,) = contenders(family, rows, (options.only,)).values()
         for _ in range(3):
             step()
-        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6)
+        # Not getrusage: after fork and exec that still knows the parent's peak.
+        status = Path("/proc/self/status").read_text()
+        print(int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6)
         return
     steps = contenders(family, rows)
     clock = time.process_time if options.cpu else time.perf_counter
