@@ -20,6 +20,7 @@ void bind_denoiser(pybind11::module_& module);
 void bind_live(pybind11::module_& module);
 void add_training(pybind11::module_& training);
 void add_training_kernels(pybind11::module_& training);
+void add_training_fargan(pybind11::module_& training);
 
 }  // namespace pyvoc::python
 #endif  // PYVOC_PYTHON_MODEL_H_

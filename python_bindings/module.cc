@@ -26,4 +26,5 @@ PYBIND11_MODULE(_pyvoc, module) {
   pybind11::module_ training = module.def_submodule("training");
   pyvoc::python::add_training(training);
   pyvoc::python::add_training_kernels(training);
+  pyvoc::python::add_training_fargan(training);
 }

@@ -5,10 +5,8 @@
 #include <pybind11/stl.h>
 
 #include <cstdint>
-#include <initializer_list>
 #include <memory>
 #include <optional>
-#include <string>
 #include <utility>
 #include <vector>
 
@@ -17,6 +15,7 @@
 #include "model.h"
 #include "training/gru_sequence.h"
 #include "training/tree_loss.h"
+#include "training_arrays.h"
 
 namespace py = pybind11;
 
@@ -24,24 +23,6 @@ namespace pyvoc::python {
 namespace {
 
 using Bytes = py::array_t<std::uint8_t, py::array::c_style>;
-
-const kernels::KernelTable& table() {
-  const auto active = kernels::active_table();
-  if (!active.ok()) raise(PYVOC_ERROR_UNSUPPORTED, active.status().message());
-  return *active.value();
-}
-
-void require(bool ok, const char* what) {
-  if (!ok) raise(PYVOC_ERROR_ARGUMENT, std::string(what) + " has an unexpected shape");
-}
-
-template <typename Array>
-void check_shape(const Array& array, std::initializer_list<py::ssize_t> shape, const char* what) {
-  bool ok = array.ndim() == static_cast<py::ssize_t>(shape.size());
-  py::ssize_t axis = 0;
-  for (py::ssize_t n : shape) ok = ok && array.shape(axis++) == n;
-  require(ok, what);
-}
 
 // One forward pass; see training/gru_sequence.h. Keeps the arrays that its backward pass reads.
 class GruPass {
@@ -84,7 +65,7 @@ class GruPass {
     inputs.bias = bias.data();
     inputs.state = state.data();
     keep_ = py::make_tuple(gates, tables, codes, bias, state);
-    pass_ = std::make_unique<training::GruSequence>(shape_, inputs, table());
+    pass_ = std::make_unique<training::GruSequence>(shape_, inputs, training_table());
   }
 
   void forward(FloatArray out, int threads) {
@@ -156,7 +137,7 @@ void tree_loss(const FloatArray& x, const Bytes& symbol, const FloatArray& weigh
     problem.d_bias = gradients[2].mutable_data();
     problem.d_factor = gradients[3].mutable_data();
   }
-  const kernels::KernelTable& kernels = table();
+  const kernels::KernelTable& kernels = training_table();
   const py::gil_scoped_release unlocked;
   training::tree_loss(problem, threads, kernels);
 }

@@ -33,7 +33,8 @@
   /* top[0] = max of x[i], i < n; then x[i] -= top[0]. */                                        \
   K(lower_f32, (float* x, std::int32_t n, float* top))
 
-// Training, on 16 rows of a batch at once (training_views.h). Sizes n are multiples of 16.
+// Training (training_views.h): on 16 rows of a batch at once, then, from nearly_f32 on, on rows.
+// Sizes n are multiples of 16.
 #define PYVOC_TRAINING_SLOTS(K)                                                                    \
   /* y[rows][16] = W x. */                                                                         \
   K(lane_product_f32, (const LaneBlocks& w, const float* x, std::int32_t x_stride, float* y))      \
@@ -55,7 +56,17 @@
   /* rows[k] += weights[k] x; the rows are different ones. */                                      \
   K(spread_row_f32, (const float* x, const float* weights, std::int32_t count, float* const* rows, \
                      std::int32_t n))                                                              \
-  K(tree_nll_f32, (const TreeNll& t))
+  K(tree_nll_f32, (const TreeNll& t))                                                              \
+  /* y = x + noise, within -1..1; y may be x. */                                                   \
+  K(nearly_f32, (const float* x, const float* noise, std::int32_t n, float* y))                    \
+  /* gate becomes the logistic function of it, y = x gate. */                                      \
+  K(gate_keep_f32, (const float* x, float* gate, std::int32_t n, float* y))                        \
+  /* Back from d, the gradient of y: d_x += d gate; gate becomes the gradient of its sums. */      \
+  K(gate_back_f32, (const float* d, const float* x, float* gate, std::int32_t n, float* d_x))      \
+  /* y, a tanh of sums whose gradient is d, becomes the gradient of the sums. */                   \
+  K(tanh_back_f32, (const float* d, float* y, std::int32_t n))                                     \
+  K(row_gru_f32, (const RowGru& g))                                                                \
+  K(row_gru_back_f32, (const RowGruBack& g))
 
 // Convolutions (conv_views.h): rows of sums of w's columns, then what `out` says.
 #define PYVOC_CONV_SLOTS(K)                                                                        \

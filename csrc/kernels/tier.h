@@ -33,6 +33,7 @@
 #include "kernels/signal.inl"
 #include "kernels/sparse.inl"
 #include "kernels/training.inl"
+#include "kernels/training_rows.inl"
 #include "kernels/tree.inl"
 
 // A table with every slot.

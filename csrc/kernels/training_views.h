@@ -1,5 +1,6 @@
 // What the training kernels read and write: 16 rows of a batch side by side, "lanes". A vector of
-// units is [unit][16 lanes]; where a stride is given, unit i begins at i * stride floats.
+// units is [unit][16 lanes]; where a stride is given, unit i begins at i * stride floats. Views
+// that are called rows are the other way round, [row][units].
 #ifndef PYVOC_KERNELS_TRAINING_VIEWS_H_
 #define PYVOC_KERNELS_TRAINING_VIEWS_H_
 
@@ -48,6 +49,24 @@ struct LaneGruBack {
   float* d_frame = nullptr;   // the same, added to
   float* d_bias = nullptr;    // added to, [3 * units][16]
   float* d_diag = nullptr;    // added to, [3 * units][16]; with diag only
+};
+
+// The same of rows without biases; gates are [rows][3 * units], units a multiple of 16.
+struct RowGru {
+  std::int32_t units = 0, rows = 0;
+  const float* input = nullptr;      // W x
+  const float* recurrent = nullptr;  // U h
+  const float* state = nullptr;      // [rows][units] h
+  float* next = nullptr;             // [rows][units] new h
+  float* kept = nullptr;             // [rows][4 * units]: (U h)_n, r, z, n for the backward pass
+};
+
+struct RowGruBack {
+  std::int32_t units = 0, rows = 0;
+  const float* state = nullptr;  // h before the step
+  // In: by RowGru; out: gradients of (U h)_n, of r's and of z's sums, of (W x)_n.
+  float* kept = nullptr;
+  float* d_state = nullptr;  // in: of the new h; out: of h, less the part through U
 };
 
 // Negative log-likelihood of symbols under the tree of dual fully-connected nodes, with gradients.

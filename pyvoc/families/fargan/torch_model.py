@@ -26,6 +26,7 @@ from pyvoc.families.fargan.spec import (
     SUBFRAMES,
     TAPS,
 )
+from pyvoc.families.fargan.train import native
 from pyvoc.families.fargan.train.settings import FarganModel
 from pyvoc.train.network import SpecNetwork
 from pyvoc.train.stepwise import Stepwise, gru_step, nearly
@@ -120,6 +121,10 @@ class Noise:
             bits *= factor
         self._made = bits.to(dtype) * (width * 2.0**-32)
         self._at = 0
+
+    def take(self) -> tuple[Tensor, int]:
+        """All of it, ``[rows, period]``, and where the next draw begins: none may follow."""
+        return self._made, self._at
 
     def draw(self, count: int) -> Tensor:
         """The next ``[rows, count]``; after `_PERIOD` they come again."""
@@ -298,6 +303,9 @@ class Fargan(SpecNetwork):
     ) -> Tensor:
         """The loop over subframes; all other state begins at zero.
 
+        On a processor, in float32, without a trace, it is pyvoc's own kernel, elsewhere the same
+        in PyTorch. The noise is used up.
+
         Parameters
         ----------
         cond
@@ -320,19 +328,47 @@ class Fargan(SpecNetwork):
         Tensor
             ``[rows, 160 frames]``, pre-emphasised.
         """
-        step = _Step(self, len(cond), cond, noise)
         cond = cond.flatten(1, 2)
-        gains = torch.exp(self.gain(cond)).to(cond.dtype)
+        gains = torch.exp(self.gain(cond)).to(cond.dtype).squeeze(2)
         scales = 1.0 / (_LEAST_GAIN + gains)
         places = places_of(periods)
+        forced = forced[:, : SUBFRAME * cond.shape[1]]
+        plain = cond.device.type == "cpu" and cond.dtype == self.out.weight.dtype == torch.float32
+        if plain and trace is None and not torch.is_autocast_enabled("cpu"):
+            taken = None if noise is None else noise.take()
+            matrices = self._matrices()
+            bias = self.pitch_gates.bias
+            return native.write(cond, gains, scales, places, history, forced, taken, bias, matrices)
+        return self._write(cond, gains, scales, places, history, forced, noise, trace)
+
+    def _matrices(self) -> list[Tensor]:
+        """In the order of a subframe."""
+        found = [self.fwc.weight, self.fwc.gate.weight, self.pitch_gates.weight]
+        for gru in (self.gru1, self.gru2, self.gru3):
+            found += (gru.weight_ih, gru.weight_hh, gru.gate.weight)
+        return [*found, self.skip.weight, self.skip.gate.weight, self.out.weight]
+
+    def _write(
+        self,
+        cond: Tensor,
+        gains: Tensor,
+        scales: Tensor,
+        places: Tensor,
+        history: Tensor,
+        forced: Tensor,
+        noise: Noise | None,
+        trace: list[Tensor] | None = None,
+    ) -> Tensor:
+        """The loop in PyTorch, step by step; arguments as `native.write` and `write` have them."""
+        step = _Step(self, len(cond), cond, noise)
         given = forced.shape[1] // SUBFRAME
         written: list[Tensor] = []
         for t in range(cond.shape[1]):
             past = torch.cat(
                 (history.gather(1, places[:, t // SUBFRAMES]), history[:, -SUBFRAME:]), 1
             )
-            past = (past * scales[:, t]).clamp(-1.0, 1.0)
-            y = step(cond[:, t], past) * gains[:, t]
+            past = (past * scales[:, t, None]).clamp(-1.0, 1.0)
+            y = step(cond[:, t], past) * gains[:, t, None]
             if trace is not None:
                 trace.append(step.layers)
             if t < given:
