@@ -13,7 +13,6 @@ process of its own for each, at its most, less what it has before the first step
 from __future__ import annotations
 
 import argparse
-import json
 import resource
 import statistics
 import subprocess
@@ -52,9 +51,8 @@ class Plain(Fargan):
         cond = cond.flatten(1, 2)
         gains = torch.exp(self.gain(cond))
         places = places_of(periods)
-        grus = [
-            (g.weight_ih, g.weight_hh, g.gate.weight) for g in (self.gru1, self.gru2, self.gru3)
-        ]
+        cells = (self.gru1, self.gru2, self.gru3)
+        grus = [(gru.weight_ih, gru.weight_hh, gru.gate.weight) for gru in cells]
         fwc, fwc_gate = self.fwc.weight, self.fwc.gate.weight
         skip, skip_gate, out = self.skip.weight, self.skip.gate.weight, self.out.weight
         states = [cond.new_zeros(len(cond), weight.shape[1]) for _, weight, _ in grus]
@@ -78,9 +76,7 @@ class Plain(Fargan):
                 last = gated(states[k], gate)
                 outputs.append(last)
             together = torch.cat((*outputs, f, pitch[3] * past[:, 2:42], past[:, 44:]), 1)
-            y = torch.tanh(
-                gated(torch.tanh(noisy(together) @ skip.T), skip_gate) @ self.out.weight.T
-            )
+            y = torch.tanh(gated(torch.tanh(noisy(together) @ skip.T), skip_gate) @ out.T)
             y = y * gains[:, t]
             if (t + 1) * SUBFRAME <= forced.shape[1]:
                 y = forced[:, t * SUBFRAME : (t + 1) * SUBFRAME]
@@ -147,10 +143,17 @@ def most_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
+def memory_of(rows: int, name: str) -> int:
+    """MB that steps take, in a process of their own."""
+    command = [sys.executable, *sys.argv, "--memory-of", name, "--rows", str(rows)]
+    return int(subprocess.check_output(command, text=True))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    rows = {"type": int, "nargs": "+", "default": [16, 64, 128]}
-    parser.add_argument("--rows", help="of the batch (default: 16 64 128)", **rows)  # type: ignore[arg-type]
+    parser.add_argument(
+        "--rows", type=int, nargs="+", default=[16, 64, 128], help="of the batch (16 64 128)"
+    )
     parser.add_argument("--frames", type=int, default=15, help="of a row (default: %(default)s)")
     parser.add_argument("--threads", type=int, default=2, help="default: %(default)s")
     parser.add_argument("--rounds", type=int, default=5, help="default: %(default)s")
@@ -164,21 +167,22 @@ def main() -> None:
         before = most_memory()
         for _ in range(3):
             step()
-        print(json.dumps(most_memory() - before))
+        print(most_memory() - before)
         return
-    for rows in options.rows:
-        steps = [make(plain, rows, options.frames) for plain in (True, False)]
+    names = ("pytorch", "pyvoc")
+    # Before this process grows: a child's most memory is at least what its parent has.
+    memory = {(n, name): memory_of(n, name) for n in options.rows for name in names}
+    for n in options.rows:
+        steps = [make(plain, n, options.frames) for plain in (True, False)]
         found = [[timed(step) for step in steps] for _ in range(options.rounds + 1)][1:]
-        print(f"{rows} rows of {options.frames} frames, {options.threads} threads")
-        for k, name in enumerate(("pytorch", "pyvoc")):
+        print(f"{n} rows of {options.frames} frames, {options.threads} threads")
+        for k, name in enumerate(names):
             clock, processor = (statistics.median(turn[k][i] for turn in found) for i in (0, 1))
             ratios = [statistics.median(turn[0][i] / turn[k][i] for turn in found) for i in (0, 1)]
-            command = [sys.executable, __file__, *sys.argv[1:], "--memory-of", name]
-            memory = subprocess.check_output([*command, "--rows", str(rows)], text=True)
             print(
                 f"  {name:8} {1e3 * clock:7.0f} ms ({1e3 * processor:.0f} of the processor)  "
-                f"{rows * HOP * options.frames / clock:8.0f} samples/s  "
-                f"{ratios[0]:5.2f} x ({ratios[1]:.2f})  {json.loads(memory):5} MB",
+                f"{n * HOP * options.frames / clock:8.0f} samples/s  "
+                f"{ratios[0]:5.2f} x ({ratios[1]:.2f})  {memory[n, name]:5} MB",
                 flush=True,
             )
 

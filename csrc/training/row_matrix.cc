@@ -6,8 +6,8 @@ namespace pyvoc::training {
 namespace {
 
 constexpr int kLanes = 16;
-constexpr int kPanels = 6;  // of inputs, in a piece of a gradient
-constexpr int kRows = 192;  // whose products are summed up at once: as many as stay in the cache
+constexpr int kPanels = 12;  // of inputs, in a piece of a gradient, at most
+constexpr int kRows = 192;   // whose products are summed up at once: as many as stay in the cache
 // A vector more than rows: neighbouring outputs fall into different cache sets.
 constexpr int kStride = kRows + kLanes;
 
@@ -23,12 +23,11 @@ int places(const RowMatrix::Parts& parts, std::vector<int>& at) {
   return sum;
 }
 
-// Calls f(place, padded place) for each column.
+// Calls f(padded place) for each column.
 template <typename Call>
 void for_columns(const RowMatrix::Parts& parts, const std::vector<int>& at, const Call& f) {
-  int place = 0;
   for (std::size_t k = 0; k < parts.size(); ++k) {
-    for (int i = 0; i < parts[k]; ++i) f(place++, at[k] + i);
+    for (int i = 0; i < parts[k]; ++i) f(at[k] + i);
   }
 }
 
@@ -48,7 +47,7 @@ RowMatrix::RowMatrix(const float* weights, const Parts& outputs, const Parts& in
   float* ahead = forward_.zeroed();
   float* back = back_.zeroed();
   const float* from = weights;
-  for_columns(outputs, output_at_, [&](int, int o) {
+  for_columns(outputs, output_at_, [&](int o) {
     float* panel = ahead + product(o / kLanes * kLanes, inputs_) + o % kLanes;
     for (std::size_t k = 0; k < inputs.size(); ++k) {
       float* to = panel + product(input_at_[k], kLanes);
@@ -95,8 +94,8 @@ int RowMatrix::pieces() const { return (inputs_ / kLanes + kPanels - 1) / kPanel
 
 void RowMatrix::gradient(int piece, const std::vector<Columns>& d, const float* x, int rows,
                          float* sums) const {
-  const int first = piece * kPanels * kLanes;
-  const int panels = std::min(kPanels, (inputs_ - first) / kLanes);
+  const int all = inputs_ / kLanes, begins = all * piece / pieces();
+  const int first = begins * kLanes, panels = all * (piece + 1) / pieces() - begins;
   Workspace packed(product(panels * kLanes, kRows)), across(product(outputs_, kStride));
   for (int begin = 0; begin < rows; begin += kRows) {
     const int count = std::min(kRows, rows - begin), whole = padded(count);
@@ -137,9 +136,9 @@ void RowMatrix::gradient(int piece, const std::vector<Columns>& d, const float* 
 }
 
 void RowMatrix::unpack(const float* sums, float* gradient) const {
-  for_columns(output_parts_, output_at_, [&](int, int o) {
+  for_columns(output_parts_, output_at_, [&](int o) {
     const float* row = sums + product(o, inputs_);
-    for_columns(input_parts_, input_at_, [&](int, int i) { *gradient++ = row[i]; });
+    for_columns(input_parts_, input_at_, [&](int i) { *gradient++ = row[i]; });
   });
 }
 
