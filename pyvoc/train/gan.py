@@ -18,7 +18,7 @@ from pyvoc.container.mel import MelRecipe
 from pyvoc.container.settings import MelSettings
 from pyvoc.train.mel_task import MelTask
 from pyvoc.train.network import SpecNetwork
-from pyvoc.train.resolutions import WINDOWS, Windows, spectral_distance
+from pyvoc.train.resolutions import WINDOWS, Windows, signal_distance, spectral_distance
 from pyvoc.train.spectra import MelSpectrogram
 from pyvoc.train.task import Loss, Measured
 
@@ -86,9 +86,10 @@ class Hearing:
 
     Parameters
     ----------
-    mel, spectral
-        Weights of the distances of mels and of spectra at many resolutions
-        (`pyvoc.train.resolutions`); 0: it is not computed.
+    mel, spectral, waveform
+        Weights of the distances of mels, of spectra at many resolutions
+        (`pyvoc.train.resolutions`) and of the signals themselves; 0: it is not computed. The last
+        is for sound that the mel determines, phases and all: what another vocoder made of it.
     critic_from
         First step (counted from 0) in which there is a critic; before, these two alone are
         minimised, which costs a fraction of a whole step.
@@ -96,17 +97,18 @@ class Hearing:
 
     mel: float = 0.0
     spectral: float = 0.0
+    waveform: float = 0.0
     critic_from: int = 0
 
     def problems(self) -> list[str]:
         """What cannot be."""
         found = []
-        if self.mel < 0 or self.spectral < 0 or self.critic_from < 0:
-            found.append("mel_weight, spectral_weight or critic_from is negative")
-        if self.critic_from and not self.mel + self.spectral > 0:
+        if min(self.mel, self.spectral, self.waveform, self.critic_from) < 0:
+            found.append("mel_weight, spectral_weight, waveform_weight or critic_from is negative")
+        if self.critic_from and not self.mel + self.spectral + self.waveform > 0:
             found.append(
-                "before critic_from there is nothing to learn from: mel_weight and "
-                "spectral_weight are 0"
+                "before critic_from there is nothing to learn from: mel_weight, spectral_weight "
+                "and waveform_weight are 0"
             )
         return found
 
@@ -163,6 +165,10 @@ class GanTask(MelTask):
             spectral = spectral_distance(made.float(), audio, windows)
             total = total + hearing.spectral * spectral
             metrics["spectral"] = spectral.detach()
+        if hearing.waveform:
+            waveform = signal_distance(made.float(), audio)
+            total = total + hearing.waveform * waveform
+            metrics["waveform"] = waveform.detach()
         return total, metrics
 
     def alone(self, batch: Mapping[str, Tensor]) -> Loss:

@@ -56,7 +56,7 @@ class HifiganModel(MelChoice):
         Discriminators of scales: how many, channels and groups of their seven convolutions.
     mel_weight, feature_weight
         Of the mel's and of the activations' difference in the generator's loss.
-    spectral_weight, critic_from
+    spectral_weight, waveform_weight, critic_from
         As in `pyvoc.train.gan.Hearing`; upstream has neither.
     adam_b1, adam_b2, weight_decay
         Of AdamW.
@@ -79,6 +79,7 @@ class HifiganModel(MelChoice):
     mel_weight: float = 45.0
     feature_weight: float = 2.0
     spectral_weight: float = 0.0
+    waveform_weight: float = 0.0
     critic_from: int = 0
     adam_b1: float = 0.8
     adam_b2: float = 0.99
@@ -130,7 +131,9 @@ class HifiganModel(MelChoice):
     @property
     def hearing(self) -> Hearing:
         """What the generator learns from besides its critic."""
-        return Hearing(self.mel_weight, self.spectral_weight, self.critic_from)
+        return Hearing(
+            self.mel_weight, self.spectral_weight, self.waveform_weight, self.critic_from
+        )
 
     def shape(self) -> HifiganShape:
         """The generator's."""

@@ -84,7 +84,7 @@ class MelganModel(MelChoice):
         and the last of these divide the time by four.
     feature_weight
         Of the activations' difference in the generator's loss.
-    mel_weight, spectral_weight, critic_from
+    mel_weight, spectral_weight, waveform_weight, critic_from
         As in `pyvoc.train.gan.Hearing`; the upstreams have none of them.
     discriminator_steps
         Updates of the discriminator in a step, where the generator's comes first.
@@ -107,6 +107,7 @@ class MelganModel(MelChoice):
     feature_weight: float = 10.0
     mel_weight: float = 0.0
     spectral_weight: float = 0.0
+    waveform_weight: float = 0.0
     critic_from: int = 0
     discriminator_steps: int = 1
     discriminator_lr: float = 1.0
@@ -167,7 +168,9 @@ class MelganModel(MelChoice):
     @property
     def hearing(self) -> Hearing:
         """What the generator learns from besides its critic."""
-        return Hearing(self.mel_weight, self.spectral_weight, self.critic_from)
+        return Hearing(
+            self.mel_weight, self.spectral_weight, self.waveform_weight, self.critic_from
+        )
 
     def shape(self) -> MelganShape:
         """The generator's."""

@@ -81,14 +81,14 @@ def batch(rows: int = 2, step: int = 0) -> dict[str, torch.Tensor]:
 
 def test_the_critic_may_come_later() -> None:
     """Until then the generator learns from distances alone, and nothing is asked of the critic."""
-    task = HifiganTask(tiny_model(spectral_weight=2.0, critic_from=5))
+    task = HifiganTask(tiny_model(spectral_weight=2.0, waveform_weight=3.0, critic_from=5))
     early = list(task.losses(batch(step=4), {}))
     assert [loss.optimizer for loss in early] == ["generator"]
     (only,) = early
     parts = only.metrics
-    assert float(only.value.detach()) == pytest.approx(
-        45 * float(parts["mel"]) + 2 * float(parts["spectral"])
-    )
+    weighted = {"mel": 45.0, "spectral": 2.0, "waveform": 3.0}
+    total = sum(weight * float(parts[name]) for name, weight in weighted.items())
+    assert float(only.value.detach()) == pytest.approx(total)
     only.value.backward()
     assert all(p.grad is None for p in task.module.discriminator.parameters())
     late = [loss.optimizer for loss in task.losses(batch(step=5), {})]
