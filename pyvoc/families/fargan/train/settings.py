@@ -30,8 +30,8 @@ class FarganModel:
     continuity_weight
         Of the distance in waveform of the first 10 ms after the true signal (upstream .03).
     teacher
-        A FARGAN of the same sizes (a GGUF) whose layers are imitated, in place of the losses
-        of the first stage; empty: none.
+        A FARGAN of the same sizes (a voice's name, a GGUF, upstream's files) whose layers are
+        imitated, in place of the losses of the first stage; empty: none.
     adversarial
         Whether a discriminator teaches too (upstream's second stage); the conditioning and the gain
         are then kept as they are.

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from pyvoc import voices
 from pyvoc.container import read_container, write_container
 from pyvoc.container.tensors import AnyArray
 from pyvoc.convert.model_file import read_weights
@@ -162,8 +163,9 @@ class FarganTask:
     @staticmethod
     def _read_teacher(config: FarganModel) -> Fargan:
         """The network that is imitated, which learns nothing."""
+        path = voices.resolve(config.teacher)
         network = Fargan(config)
-        network.go_on_from(read_weights(FARGAN, config.teacher).arrays, config.teacher)
+        network.go_on_from(read_weights(FARGAN, path).arrays, path)
         return network.eval().requires_grad_(False)
 
     def _imitate(self, teacher: Fargan, batch: Mapping[str, Tensor]) -> Tensor:
