@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pyvoc.errors import Error
 from pyvoc.files.doubts import collect
 
-__all__ = ["Failure", "Failures", "look_first"]
+__all__ = ["Failure", "Failures", "is_pipe", "look_first"]
 
 _SHOWN = 5
 """Bad inputs that one message names; the others are counted."""
@@ -107,7 +107,7 @@ def look_first(names: Sequence[str], look: Callable[[str], object], failures: Fa
     with collect():
         for name in names:
             try:
-                if not _is_pipe(name):
+                if not is_pipe(name):
                     look(name)
             except Error as error:
                 bad.append(_named(name, error))
@@ -121,11 +121,14 @@ def look_first(names: Sequence[str], look: Callable[[str], object], failures: Fa
     )
 
 
-def _is_pipe(name: str) -> bool:
+def is_pipe(name: str) -> bool:
+    """Whether an input is a pipe or device, or ``-``: what is read of it is gone."""
+    if name == "-":
+        return True
     try:
         mode = os.stat(name).st_mode
     except OSError:
-        return name == "-"
+        return False
     return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 

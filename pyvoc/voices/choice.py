@@ -22,6 +22,7 @@ from pyvoc.errors import Error, FeatureError
 from pyvoc.files import features, mels
 from pyvoc.files.audio import AUDIO_SUFFIXES
 from pyvoc.files.doubts import doubt
+from pyvoc.files.failures import is_pipe
 from pyvoc.files.layouts import LAYOUTS, Layout, find_layout, in_hundredths
 from pyvoc.melcheck import Report, check_rows
 
@@ -80,7 +81,8 @@ def choose(inputs: Sequence[str | os.PathLike[str]], *, layout: str | None = Non
     Parameters
     ----------
     inputs
-        Feature files, mel files, audio files; ``-`` is a pipe, and says nothing.
+        Feature files, mel files, audio files; ``-`` and other pipes can be read once, and say
+        nothing.
     layout
         Of the feature files, where it is known: it decides.
 
@@ -101,7 +103,7 @@ def choose(inputs: Sequence[str | os.PathLike[str]], *, layout: str | None = Non
     problem: FeatureError | None = None
     for source in inputs:
         name = os.fspath(source)
-        if name == "-" or Path(name).suffix.lower() in AUDIO_SUFFIXES:
+        if Path(name).suffix.lower() in AUDIO_SUFFIXES or is_pipe(name):
             continue
         try:
             return _of_file(name, everyone)

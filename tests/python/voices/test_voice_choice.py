@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -150,6 +151,20 @@ def test_what_says_nothing_is_the_default_voices(monkeypatch: pytest.MonkeyPatch
     assert chosen(monkeypatch, shelf, "a.wav", "broken.npy", "b.npy")[0] == "samples"
     with pytest.raises(pyvoc.FeatureError, match=r"broken\.npy"):
         chosen(monkeypatch, shelf, "broken.npy")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_named_pipe_is_left_to_who_speaks_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It can be read once."""
+    os.mkfifo("pipe")
+    features = make_features(40).tobytes()
+    pipe = os.open("pipe", os.O_RDWR)  # neither end waits for the other
+    try:
+        os.write(pipe, features)
+        assert chosen(monkeypatch, [SAMPLES, OCTAVES], "pipe") == (voices.DEFAULT, "")
+        assert os.read(pipe, len(features)) == features
+    finally:
+        os.close(pipe)
 
 
 def test_the_shelf_is_read_from_the_files(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
