@@ -250,7 +250,12 @@ def _page(args: argparse.Namespace) -> Path | None:
     if args.page is None:
         return None
     path = Path(args.page)
-    return path if path.suffix.lower() in (".html", ".htm") else path / "index.html"
+    named = path.suffix.lower() in (".html", ".htm")
+    return path if named and not _is_folder(args.page) else path / "index.html"
+
+
+def _is_folder(name: str) -> bool:
+    return name.endswith(("/", os.sep)) or Path(name).is_dir()
 
 
 def _drawn(

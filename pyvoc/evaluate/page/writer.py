@@ -125,6 +125,21 @@ def write_page(
         There is no clip, or one without sounds; a figure is no measure; the operating system
         refused the file.
     """
+    with atomic_open(path) as stream:  # before the clips, which take long to make: it may fail
+        page, left_out = _page(clips, title=title, lead=lead, measures=measures, notes=notes)
+        stream.write(page.encode("utf-8"))
+    return left_out
+
+
+def _page(
+    clips: Iterable[Clip],
+    *,
+    title: str,
+    lead: str,
+    measures: Sequence[Measure],
+    notes: Sequence[str],
+) -> tuple[str, list[str]]:
+    """The document, and a sentence for each thing that it leaves out."""
     shown: list[str] = []
     size = total = cut = 0
     means = _Means(measures)
@@ -138,7 +153,7 @@ def write_page(
         shown.append(_clip(clip, measures, number=total))
         size += len(shown[-1])
     if not shown:
-        raise Error(f"cannot write '{os.fspath(path)}': there is no clip to show")
+        raise Error("cannot write a page: there is no clip to show")
     left_out = []
     if len(shown) < total:
         left_out.append(
@@ -158,10 +173,7 @@ def write_page(
         "</main>",
         _footer(notes),
     ]
-    page = _document(title, "\n".join(part for part in body if part))
-    with atomic_open(path) as stream:
-        stream.write(page.encode("utf-8"))
-    return left_out
+    return _document(title, "\n".join(part for part in body if part)), left_out
 
 
 _KEYS = (

@@ -152,6 +152,14 @@ def test_page(capsys: pytest.CaptureFixture[str]) -> None:
     assert "from late and early." in page
 
 
+def test_a_folder_may_be_called_like_a_page(capsys: pytest.CaptureFixture[str]) -> None:
+    save("x.wav", SPEECH)
+    Path("there.html").mkdir()
+    for folder in ("there.html", "new.html/"):
+        assert main(["evaluate", "x.wav", "x.wav", "--page", folder]) == 0
+        assert Path(folder, "index.html").is_file()
+
+
 def test_page_plays_files_at_their_own_rates(capsys: pytest.CaptureFixture[str]) -> None:
     soxr = pytest.importorskip("soxr")
     save("ref.wav", SPEECH)

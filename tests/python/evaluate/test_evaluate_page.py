@@ -298,6 +298,20 @@ def test_whole_or_not_at_all(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_place_that_is_refused_costs_no_clip(tmp_path: Path) -> None:
+    made: list[str] = []
+
+    def clips() -> Iterator[Clip]:
+        made.append("a")
+        yield Clip("a", [one()])
+
+    (tmp_path / "folder.html").mkdir()
+    for name, why in (("folder.html", "it is a directory"), ("gone/p.html", "No such file")):
+        with pytest.raises(Error, match=why):
+            write_page(tmp_path / name, clips(), title="T")
+    assert made == []
+
+
 def test_no_extra_is_needed(tmp_path: Path) -> None:
     code = (
         "import sys, numpy\n"
