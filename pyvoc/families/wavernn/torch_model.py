@@ -427,7 +427,8 @@ def _sequence(
     `x` is what the linear layer `stem` makes of `inputs`, their matrices are multiplied first: the
     samples are then seen through a narrow matrix instead of two, one of them wide.
     """
-    if x.device.type != "cpu" or cell.hidden_size % STEP:
+    served = x.device.type == "cpu" and cell.weight_hh.dtype == torch.float32
+    if not served or cell.hidden_size % STEP:
         return gru(x, state, cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh)
     weight: Tensor = cell.weight_ih
     bias: Tensor = cell.bias_ih

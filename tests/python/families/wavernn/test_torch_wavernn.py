@@ -12,6 +12,7 @@ pytest.importorskip("torch")
 pytest.importorskip("gguf")
 
 import torch
+from torch import nn
 from torch.nn import functional
 from voices import WAVERNN as MODELS
 from voices import features_for, voice
@@ -22,7 +23,7 @@ from pyvoc.convert.detect import detect
 from pyvoc.families.wavernn.likelihood import expected_of
 from pyvoc.families.wavernn.shape import WavernnShape
 from pyvoc.families.wavernn.spec import WAVERNN
-from pyvoc.families.wavernn.torch_model import Wavernn
+from pyvoc.families.wavernn.torch_model import Wavernn, _sequence
 from pyvoc.quant import decode
 
 FLOAT = [path for path in MODELS if not path.stem.endswith("int8")]
@@ -109,6 +110,18 @@ def test_a_sequence_is_its_parts(name: str) -> None:
     torch.testing.assert_close((g1, g2), (h1, h2), rtol=0, atol=1e-4)
     torch.testing.assert_close(alone, whole[1:2], rtol=0, atol=1e-5)
     torch.testing.assert_close(step[0], whole[:, hop], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("units", [16, 24], ids=["our kernels' size", "PyTorch's"])
+def test_a_sequence_of_weights_in_double_precision(units: int) -> None:
+    """Our kernels take single precision only; PyTorch's layer brings the weights to it."""
+    torch.manual_seed(1)
+    cell, stem = nn.GRUCell(8, units), nn.Linear(5, 8)
+    inputs, state = torch.randn(2, 7, 5), torch.randn(2, units)
+    expected = _sequence(cell, stem(inputs), state, None, stem, inputs)
+    cell, stem, inputs, state = cell.double(), stem.double(), inputs.double(), state.double()
+    found = _sequence(cell, stem(inputs), state, None, stem, inputs)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("name", TINY)
