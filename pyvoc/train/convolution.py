@@ -70,6 +70,8 @@ class BlockedConv1d(nn.Conv1d):
             input.device.type == "cpu"
             and self.groups > 1
             and stride in (2, 4)
+            and self.dilation == (1,)
+            and self.padding_mode == "zeros"
             and taps >= _TAPS
             and input.shape[0] * input.shape[2] >= _OUTPUTS * stride
         )

@@ -50,6 +50,16 @@ def test_layer_has_the_plain_layers_weights_and_values(monkeypatch: pytest.Monke
     torch.testing.assert_close(low.float(), plain(x), rtol=0.03, atol=0.03)
 
 
+@pytest.mark.parametrize("beside", [{"dilation": 2}, {"padding_mode": "reflect"}])
+def test_layer_with_what_blocks_have_not(beside: dict[str, object]) -> None:
+    torch.manual_seed(1)
+    ours = BlockedConv1d(8, 16, 41, 4, padding=20, groups=2, **beside)
+    plain = torch.nn.Conv1d(8, 16, 41, 4, padding=20, groups=2, **beside)
+    plain.load_state_dict(ours.state_dict())
+    x = torch.randn(2, 8, 4096)
+    torch.testing.assert_close(ours(x), plain(x))
+
+
 @pytest.mark.parametrize(("time", "edge"), [(7, 3), (7, 6), (40, 1)])
 def test_mirrored_ends(time: int, edge: int) -> None:
     torch.manual_seed(2)
