@@ -87,12 +87,15 @@ class FarganPass {
     float* to = written.mutable_data();
     const py::gil_scoped_release unlocked;
     pass_->forward(to, threads);
+    ready_ = true;
   }
 
   void backward(const FloatArray& d_written, FloatArray d_cond, FloatArray d_gains,
                 FloatArray d_scales, std::vector<FloatArray> d_matrices, FloatArray d_bias,
                 int threads) {
     require(shape_.kept, "a pass that was not kept");
+    // What was kept becomes gradients, so that a second time there is nothing to begin from.
+    if (!ready_) raise(PYVOC_ERROR_ARGUMENT, "backward goes once, after forward");
     check_shape(d_written, {shape_.rows, Shape::kSubframe * shape_.steps}, "d_written");
     check_shape(d_cond, {shape_.rows, shape_.steps, shape_.cond}, "d_cond");
     check_shape(d_gains, {shape_.rows, shape_.steps}, "d_gains");
@@ -109,6 +112,7 @@ class FarganPass {
     }
     to.bias = d_bias.mutable_data();
     const float* from = d_written.data();
+    ready_ = false;
     const py::gil_scoped_release unlocked;
     pass_->backward(from, to, threads);
   }
@@ -144,6 +148,7 @@ class FarganPass {
   }
 
   Shape shape_;
+  bool ready_ = false;  // for a backward pass
   std::vector<float> bias_;
   py::tuple keep_;
   std::unique_ptr<training::FarganSequence> pass_;

@@ -483,6 +483,7 @@ void FarganSequence::add_layer(FarganMatrix name, const RowMatrix::Parts& output
 }
 
 int FarganSequence::pieces(int threads) const {
+  threads = std::max(threads, 1);  // as `parallel` takes it
   const int least = (shape_.rows + kMostRows - 1) / kMostRows;
   return std::min(shape_.rows, (least + threads - 1) / threads * threads);
 }

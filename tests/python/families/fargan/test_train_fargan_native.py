@@ -12,10 +12,12 @@ pytest.importorskip("torch")
 import torch
 from torch import Tensor
 
+from pyvoc._pyvoc import training
 from pyvoc.errors import Error
 from pyvoc.families.fargan.torch_model import Fargan
 from pyvoc.families.fargan.train import native
 from pyvoc.families.fargan.train.settings import FarganModel
+from pyvoc.train.recurrent import as_array
 
 SMALL = {"pitch_embedding": 3, "cond1": 5, "cond2": 6}
 ODD = {**SMALL, "cond": 7, "fwc": 9, "gru1": 8, "gru2": 37, "gru3": 6, "skip": 10}
@@ -187,3 +189,33 @@ def test_wrong_shapes_are_refused(name: str, shape: tuple[int, ...]) -> None:
     given["matrices"][4] = torch.zeros(3, 3)
     with pytest.raises(Error, match="a matrix has an unexpected shape"):
         native.write(**given)
+
+
+def passed(given: dict[str, Any]) -> Any:
+    """The compiled pass of a loop, as autograd makes it."""
+    arrays = {name: as_array(value) for name, value in given.items() if torch.is_tensor(value)}
+    arrays["places"] = arrays["places"].astype("int32")
+    matrices = [as_array(matrix) for matrix in given["matrices"]]
+    return training.FarganPass(**arrays, noise=None, noise_at=0, matrices=matrices, kept=True)
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1000])
+def test_any_number_of_threads(threads: int) -> None:
+    given = loop(2, 2)
+    written = torch.full((2, 320), torch.nan)
+    passed(given).forward(written.numpy(), threads)
+    assert torch.equal(written, native.write(**given))
+
+
+def test_backward_goes_once_and_after_forward() -> None:
+    """What was kept is used up by it."""
+    given = loop(2, 2)
+    leaves = [given[name] for name in ("cond", "gains", "scales")]
+    gradients = [torch.empty_like(t).numpy() for t in (*leaves, *given["matrices"], given["bias"])]
+    arguments = (*gradients[:3], gradients[3:-1], gradients[-1], 1)
+    once, ones = passed(given), torch.ones(2, 320).numpy()
+    for _ in range(2):
+        with pytest.raises(Error, match="backward goes once, after forward"):
+            once.backward(ones, *arguments)
+        once.forward(torch.empty(2, 320).numpy(), 1)
+        once.backward(ones, *arguments)
