@@ -88,7 +88,11 @@ def draw(path: Path, sounds: dict[str, tuple[Float32, int]]) -> bool:
 
 def main(folder: Path) -> int:
     """Run the demo; files go to `folder`. Returns the exit code."""
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        print(f"{folder}: cannot be the demo's folder: {error.strerror}", file=sys.stderr)
+        return 1
     speech = pyvoc.voices.demo_speech()
     original, rate = pyvoc.audio.read(speech)
     print(

@@ -296,46 +296,41 @@ class _Means:
 
     def __init__(self, measures: Sequence[Measure]) -> None:
         self._measures = measures
-        self._values: dict[str, dict[str, list[float]]] = {}
-        self._yardsticks: set[str] = set()
+        self._values: dict[tuple[str, bool], dict[str, list[float]]] = {}
+        """By label, and whether it is a yardstick: a system may be called as one is."""
 
     def add(self, clip: Clip) -> None:
         for one in clip.renditions:
-            if one.yardstick:
-                self._yardsticks.add(one.label)
             if one.figures:
-                found = self._values.setdefault(one.label, {})
+                found = self._values.setdefault((one.label, one.yardstick), {})
                 for key, value in one.figures.items():
                     found.setdefault(key, []).extend([] if value is None else [value])
 
     def table(self, clips: int) -> str:
         """A row for each system that has figures; the best mean of a column is strong."""
         rows = {
-            label: {key: fmean(values) for key, values in found.items() if values}
-            for label, found in self._values.items()
+            which: {key: fmean(values) for key, values in found.items() if values}
+            for which, found in self._values.items()
         }
         shown = [m for m in self._measures if any(m.key in row for row in rows.values())]
         if not shown:
             return ""
-        rivals = [row for label, row in rows.items() if label not in self._yardsticks]
+        rivals = [row for (_, yardstick), row in rows.items() if not yardstick]
         best = {m.key: _best([row[m.key] for row in rivals if m.key in row], m) for m in shown}
         head = "".join(f'<th scope="col">{_heading(m)}</th>' for m in shown)
         lines = [
             f'<tr><th scope="row"><bdi>{_text(label)}</bdi></th>'
-            + "".join(
-                _cell(row.get(m.key), m, None if label in self._yardsticks else best[m.key])
-                for m in shown
-            )
+            + "".join(_cell(row.get(m.key), m, None if yardstick else best[m.key]) for m in shown)
             + "</tr>"
-            for label, row in rows.items()
+            for (label, yardstick), row in rows.items()
         ]
-        over = "the clip" if clips == 1 else f"{clips} clips"
+        said = [f"mean of {clips} clips"] if clips > 1 else []
+        said += ["the best in bold"] if any(best.values()) else []
+        caption = ", ".join(said) or "the figures"
         return "\n".join(
             [
                 '<div class="wide" role="region" aria-label="Means" tabindex="0"><table>',
-                f"<caption>Mean of {over}, the best in bold</caption>"
-                if clips > 1
-                else "<caption>The best in bold</caption>",
+                f"<caption>{caption[0].upper()}{caption[1:]}</caption>",
                 f'<thead><tr><th scope="col">system</th>{head}</tr></thead>',
                 f"<tbody>{''.join(lines)}</tbody></table></div>",
             ]

@@ -214,6 +214,16 @@ def test_figures_and_their_means(tmp_path: Path) -> None:
     ]
 
 
+def test_a_system_may_be_called_as_a_yardstick_is(tmp_path: Path) -> None:
+    """Their means stay apart; and where nothing is better than another, nothing is said of it."""
+    measures = [Measure("x", "X", "", 1, best=None)]
+    both = [one("floor", figures={"x": 1.0}), one("floor", figures={"x": 9.0}, yardstick=True)]
+    write_page(tmp_path / "p.html", [Clip("a", both)], title="T", measures=measures)
+    page = Page(tmp_path / "p.html")
+    assert page.text["td"] == ["1.0", "9.0"]
+    assert page.text["caption"] == ["The figures"]
+
+
 def test_without_figures_there_is_no_table(tmp_path: Path) -> None:
     write_page(tmp_path / "p.html", [Clip("a", [one()])], title="T")
     page = Page(tmp_path / "p.html")

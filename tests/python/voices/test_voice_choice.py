@@ -190,6 +190,12 @@ def test_the_package_has_an_order_for_its_voices() -> None:
     assert set(voices.bundled()) <= {voices.DEFAULT, *voices._order()}
 
 
+def test_an_incomplete_package_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(voices, "_ORDER", "nowhere.json")
+    with pytest.raises(pyvoc.Error, match=r"nowhere\.json' is missing: install pyvoc again"):
+        voices.bundled()
+
+
 def test_synth_takes_the_voice(
     here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
