@@ -32,7 +32,7 @@ __all__ = [
 
 DEFAULT = "default"
 """The voice of every command that is given no model, unless its input is another voice's."""
-_ORDER = "order.json"
+_ORDER = Path(__file__).with_name("order.json")
 
 
 def _folder() -> Path:
@@ -61,7 +61,9 @@ def bundled() -> tuple[str, ...]:
 
 
 def _order() -> list[str]:
-    found: list[str] = json.loads(Path(_existing(_ORDER)).read_text(encoding="utf-8"))
+    if not _ORDER.is_file():
+        raise Error(f"'{_ORDER}' is missing: install pyvoc again")
+    found: list[str] = json.loads(_ORDER.read_text(encoding="utf-8"))
     return found
 
 

@@ -8,7 +8,7 @@
 * ``librispeech`` (CC BY 4.0, 105 speakers): as it is, at 16 kHz only, since there is nothing above
   8 kHz in it; the last 8 of the files are held out.
 
-A second run writes the same files again. Needs numpy, scipy, soundfile and soxr.
+A second run writes the same files again. Needs numpy, soundfile and soxr.
 """
 
 from __future__ import annotations

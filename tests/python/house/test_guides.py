@@ -54,7 +54,8 @@ def settings(words: list[str]) -> TrainConfig:
 
 def test_there_are_commands() -> None:
     assert len(commands()) > 40 and len(rows()) > 20
-    assert {family for family, _ in rows()} == set(families.names()) - {"fargan"}
+    families_here = set(families.names()) - {"fargan", "toy"}  # other tests may have one of theirs
+    assert {family for family, _ in rows()} == families_here
     assert {number for _, number in commands()} == {"", "4", "8"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
 
 import numpy as np
@@ -74,3 +75,23 @@ def test_prepare(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert train[0].read_bytes() == before
     assert prepare.main([str(out), "--ljspeech", str(tmp_path / "none")]) == 1
     assert "expected more than 3 clips, found 0" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("path", sorted(RECIPE.glob("*.yaml")), ids=lambda path: path.stem)
+def test_configurations_can_be_read(path: Path) -> None:
+    """Every key is one of the family's, and says what can be."""
+    yaml = pytest.importorskip("yaml")
+    pytest.importorskip("torch")
+    from pyvoc.train import TrainConfig, from_mapping
+    from pyvoc.train.data.segments import MelDataConfig
+
+    family = {"default": "fargan"}.get(path.stem, path.stem.removesuffix("-small"))
+    config = TrainConfig.of(family, **yaml.safe_load(path.read_text(encoding="utf-8")))
+    settings = importlib.import_module(f"pyvoc.families.{family}.train.settings")
+    from_mapping(getattr(settings, f"{family.capitalize()}Model"), config.model, "model")
+    if family == "fargan":
+        from pyvoc.families.fargan.train.data import FarganData
+
+        from_mapping(FarganData, config.data, "data")
+    else:
+        from_mapping(MelDataConfig, {"segment": 1024, **config.data}, "data")

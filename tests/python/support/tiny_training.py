@@ -35,7 +35,7 @@ melgan:
   batch_size: 4
   steps_per_epoch: 240
   lr: 1.0e-3
-  model: {upstream: descript, channels: 32, ratios: [8, 8, 4], blocks: 2, scales: 2,
+  model: {upstream: descript, mel_weight: 15, channels: 32, ratios: [8, 8, 4], blocks: 2, scales: 2,
     discriminator_channels: [8, 16, 32, 32], mel: {sample_rate: 16000, fmax: 8000}}
   data: {segment: 4096}
 wavernn:

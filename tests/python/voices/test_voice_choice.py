@@ -191,7 +191,7 @@ def test_the_package_has_an_order_for_its_voices() -> None:
 
 
 def test_an_incomplete_package_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(voices, "_ORDER", "nowhere.json")
+    monkeypatch.setattr(voices, "_ORDER", Path("nowhere.json"))
     with pytest.raises(pyvoc.Error, match=r"nowhere\.json' is missing: install pyvoc again"):
         voices.bundled()
 
