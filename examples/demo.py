@@ -21,6 +21,7 @@ import numpy.typing as npt
 import pyvoc
 from pyvoc.evaluate.compare import Measure
 from pyvoc.evaluate.page import Clip, Rendition, write_page
+from pyvoc.files.loading import load_audio
 from pyvoc.voices.shelf import Voice, describe
 
 TEXT = "But there was also talk of witchcraft in the village."
@@ -41,19 +42,10 @@ class Spoken:
     times_real_time: float
 
 
-def features_of(speech: str, model: pyvoc.Model) -> Float32:
-    """The features that a model reads, of a recording at any rate."""
-    mel = model.info.mel
-    if mel is None:
-        return pyvoc.features.extract(pyvoc.features.read_pcm(speech), model=model)
-    samples, _ = pyvoc.audio.read(speech, rate=mel.sample_rate, band=mel.fmax)
-    return pyvoc.features.extract(samples, model=model)
-
-
 def speak(name: str, speech: str) -> Spoken:
     """Let a voice say the sentence, twice; the faster time counts."""
     model = pyvoc.load(name)
-    features = features_of(speech, model)
+    features = load_audio(speech, model)
     spent = []
     for _ in range(2):
         started = time.perf_counter()

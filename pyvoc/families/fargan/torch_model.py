@@ -67,6 +67,12 @@ def places_of(periods: Tensor) -> Tensor:
     return torch.where(places < MOST_PERIOD, places, places - period).clamp(min=0)
 
 
+def _going_on(features: Tensor, true: Tensor) -> tuple[Tensor, Tensor]:
+    """The periods of a sequence from its second frame on, and the history before it."""
+    history = nn.functional.pad(true[:, :HOP], (MOST_PERIOD - HOP, 0))
+    return periods_of(features[:, 1:-1])[:, 1:], history
+
+
 class Gated(nn.Linear):
     """A layer without bias, followed by a gate of its own."""
 
@@ -228,16 +234,15 @@ class Fargan(SpecNetwork):
         Tensor
             ``[rows, 160 frames]``, pre-emphasised, of which the first two frames are `true`.
         """
-        width = self.config.noise
-        noise = None
-        if seeds is not None and width > 0:
-            noise = Noise(seeds, width * _STEP, features.dtype)
+        noise = self._noise(seeds, features.dtype)
         cond = self.condition(features, noise)
-        periods = periods_of(features[:, 1:-1])
-        history = nn.functional.pad(true[:, :HOP], (MOST_PERIOD - HOP, 0))
-        forced = true[:, HOP:]
-        made = self.write(cond[:, 1:], periods[:, 1:], history, forced, noise)
+        made = self.write(cond[:, 1:], *_going_on(features, true), true[:, HOP:], noise)
         return torch.cat((true[:, :HOP], made), 1)
+
+    def _noise(self, seeds: Tensor | None, dtype: torch.dtype) -> Noise | None:
+        """On what int8 layers read in training; None for none."""
+        width = self.config.noise
+        return Noise(seeds, width * _STEP, dtype) if seeds is not None and width > 0 else None
 
     def imitate(self, teacher: Fargan, features: Tensor, true: Tensor, seeds: Tensor) -> Tensor:
         """How far this network is from another of the same sizes, layer by layer.
@@ -258,16 +263,15 @@ class Fargan(SpecNetwork):
             The mean over layers (with the conditioning and the gains' logarithms) of the absolute
             difference, over the teacher's mean absolute value in that layer.
         """
-        periods = periods_of(features[:, 1:-1])[:, 1:]
-        history = nn.functional.pad(true[:, :HOP], (MOST_PERIOD - HOP, 0))
-        noise = Noise(seeds, self.config.noise * _STEP, features.dtype)
+        before = _going_on(features, true)
+        noise = self._noise(seeds, features.dtype)
         theirs: list[Tensor] = []
         ours: list[Tensor] = []
         with torch.no_grad():
             told = teacher.condition(features)
-            wrote = teacher.write(told[:, 1:], periods, history, true[:, HOP:], trace=theirs)
+            wrote = teacher.write(told[:, 1:], *before, true[:, HOP:], trace=theirs)
         cond = self.condition(features, noise)
-        self.write(cond[:, 1:], periods, history, wrote, noise, ours)
+        self.write(cond[:, 1:], *before, wrote, noise, ours)
         config = self.config
         grus = [config.gru1, config.gru2, config.gru3]
         sizes = [config.fwc, *grus, config.skip, SUBFRAME]

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sounds import RATE, noise, speechlike
+from sounds import RATE, noise, save, speechlike
 from voices import SOFTMAX, TREE
 
-from pyvoc import audio
 from pyvoc.cli import main
 from pyvoc.evaluate import cepstra, f0, perceptual
 
@@ -23,12 +22,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(perceptual, "_package", lambda name: None)  # slow; tested elsewhere
     return tmp_path
-
-
-def save(name: str, samples: np.ndarray, rate: int = RATE) -> str:
-    Path(name).parent.mkdir(parents=True, exist_ok=True)
-    audio.write_wav(name, samples, rate)
-    return name
 
 
 def save_channels(name: str, samples: np.ndarray, rate: int = RATE) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from sounds import RATE, speechlike
+from sounds import RATE, save, speechlike
 from voices import SOFTMAX, TREE
 
 from pyvoc import audio
@@ -27,12 +27,6 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(perceptual, "_package", lambda name: None)  # slow; tested elsewhere
     return tmp_path
-
-
-def save(name: str, samples: np.ndarray, rate: int = RATE) -> str:
-    Path(name).parent.mkdir(parents=True, exist_ok=True)
-    audio.write_wav(name, samples, rate)
-    return name
 
 
 def as_json(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict:

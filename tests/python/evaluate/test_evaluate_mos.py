@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from mel_sounds import recording
-from sounds import RATE, noise, speechlike
+from sounds import RATE, noise, save, speechlike
 
-from pyvoc import UnsupportedError, audio
+from pyvoc import UnsupportedError
 from pyvoc.cli import main
 from pyvoc.evaluate import (
     Report,
@@ -47,11 +47,6 @@ def known(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def level(samples: np.ndarray, peak: float) -> np.ndarray:
     return samples * (peak / np.abs(samples).max())
-
-
-def save(name: str, samples: np.ndarray, rate: int = RATE) -> None:
-    Path(name).parent.mkdir(exist_ok=True)
-    audio.write_wav(name, samples, rate)
 
 
 # ---- the report, with scorers that are known -----------------------------------------------------

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
+from pyvoc import audio
+
 RATE = 16000
+
+
+def save(name: str, samples: np.ndarray, rate: int = RATE) -> str:
+    """Write a wav, its folders too; `name`."""
+    Path(name).parent.mkdir(parents=True, exist_ok=True)
+    audio.write_wav(name, samples, rate)
+    return name
 
 
 def harmonics(f0: float, seconds: float, *, rate: int = RATE, level: float = 0.1) -> np.ndarray:
