@@ -1,15 +1,23 @@
-# `cmake --install`: headers, both libraries, find_package(pyvoc) and pkg-config. Not in the wheel.
-if(SKBUILD)
+# `cmake --install`: headers, both libraries, find_package(pyvoc), pkg-config, the licence, the C
+# examples and a voice with features for it. Not in the wheel.
+if(SKBUILD OR NOT PYVOC_INSTALL)
   return()
 endif()
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
-install(TARGETS pyvoc_static pyvoc_shared EXPORT pyvocTargets COMPONENT devel
+install(TARGETS ${PYVOC_LIBRARIES} EXPORT pyvocTargets COMPONENT devel
   LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR}
   RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
 install(DIRECTORY csrc/include/pyvoc DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT devel)
+install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/pyvoc COMPONENT devel)
+install(DIRECTORY examples/c/ DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/pyvoc/examples
+  COMPONENT devel)
+foreach(file lpcnet.gguf lpcnet.md demo.f32 demo.md mit.txt)
+  install(FILES pyvoc/voices/${file} DESTINATION ${CMAKE_INSTALL_DATADIR}/pyvoc/voices
+    COMPONENT devel)
+endforeach()
 install(EXPORT pyvocTargets NAMESPACE pyvoc:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/pyvoc
   COMPONENT devel)
 configure_package_config_file(cmake/pyvocConfig.cmake.in ${PROJECT_BINARY_DIR}/pyvocConfig.cmake

@@ -11,23 +11,26 @@ endif()
 set(PYVOC_TIERS "" CACHE STRING
   "Kernel tiers to build besides scalar, e.g. avx2,neon; empty: all that the compiler knows")
 string(REPLACE "," ";" PYVOC_WANTED_TIERS "${PYVOC_TIERS}")
+option(PYVOC_SCALAR "Build the scalar tier, which runs on every processor; without it one that has none of the other tiers is refused" ON)
 set(PYVOC_TIER_OBJECTS "")
-set(PYVOC_TIER_DEFINITIONS "")
+set(PYVOC_TIERS_BUILT "")
 
 function(pyvoc_add_tier name)
   string(TOUPPER ${name} upper)
   add_library(pyvoc_tier_${name} OBJECT ${PROJECT_SOURCE_DIR}/csrc/kernels/tiers/${name}.cc)
   target_include_directories(pyvoc_tier_${name} PRIVATE ${PROJECT_SOURCE_DIR}/csrc)
-  target_compile_definitions(pyvoc_tier_${name} PRIVATE PYVOC_TIER_${upper}=1)
+  target_compile_definitions(pyvoc_tier_${name} PRIVATE PYVOC_TIER_${upper}=1 ${PYVOC_PARTS})
   if(NOT MSVC)
     target_compile_options(pyvoc_tier_${name} PRIVATE
       ${PYVOC_TIER_OPTIMIZE} -ffp-contract=off -fno-exceptions -fno-rtti -fno-lto
-      -Wno-uninitialized -Wno-maybe-uninitialized  # GCC 12's own AVX-512 headers
+      ${PYVOC_SECTIONS}
+      "$<$<CXX_COMPILER_ID:GNU>:-Wno-uninitialized;-Wno-maybe-uninitialized>"  # GCC 12's own AVX-512 headers
       ${ARGN})
   else()
     target_compile_options(pyvoc_tier_${name} PRIVATE ${ARGN})
   endif()
   set(PYVOC_TIER_OBJECTS ${PYVOC_TIER_OBJECTS} $<TARGET_OBJECTS:pyvoc_tier_${name}> PARENT_SCOPE)
+  set(PYVOC_TIERS_BUILT ${PYVOC_TIERS_BUILT} ${name} PARENT_SCOPE)
   target_compile_definitions(pyvoc_objects PRIVATE PYVOC_HAVE_${upper}=1)
 endfunction()
 
@@ -42,11 +45,14 @@ function(pyvoc_add_tier_if name)
   if(${var})
     pyvoc_add_tier(${name} ${ARGN})
     set(PYVOC_TIER_OBJECTS ${PYVOC_TIER_OBJECTS} PARENT_SCOPE)
+    set(PYVOC_TIERS_BUILT ${PYVOC_TIERS_BUILT} PARENT_SCOPE)
   endif()
 endfunction()
 
 include(CheckCXXSourceCompiles)
-pyvoc_add_tier(scalar)
+if(PYVOC_SCALAR)
+  pyvoc_add_tier(scalar)
+endif()
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64")
   set(avx2 -mavx2 -mfma -mf16c -mno-avx512f)
   set(avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mf16c -mprefer-vector-width=512)
@@ -63,4 +69,18 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64")
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64|ARM64")
   pyvoc_add_tier_if(neon -march=armv8-a)
   pyvoc_add_tier_if(neon_dotprod -march=armv8.2-a+dotprod)
+endif()
+
+# A toolchain file that forgets CMAKE_SYSTEM_PROCESSOR ends here, and so does a processor that no
+# tier is written for.
+if(PYVOC_TIERS_BUILT STREQUAL scalar AND NOT PYVOC_WANTED_TIERS STREQUAL scalar)
+  message(WARNING "pyvoc is built with the scalar kernels alone, which are 4 to 15 times slower than "
+    "a processor's vector units: no tier matches CMAKE_SYSTEM_PROCESSOR, which is "
+    "\"${CMAKE_SYSTEM_PROCESSOR}\" (known: x86_64, AMD64, aarch64, arm64). -DPYVOC_TIERS=scalar if "
+    "that is meant.")
+endif()
+set(whole ${PYVOC_TIERS_BUILT})
+list(REMOVE_ITEM whole avxvnni avx512vnni neon_dotprod)  # int8 products only
+if(NOT whole)
+  message(FATAL_ERROR "pyvoc has no kernels: PYVOC_SCALAR is off and PYVOC_TIERS names no whole tier")
 endif()

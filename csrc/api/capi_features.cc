@@ -10,7 +10,7 @@
 #include "api/handles.h"
 #include "api/lease.h"
 #include "api/pcm.h"
-#include "dsp/mel_extractor.h"
+#include "dsp/mel_recipe.h"
 #include "pyvoc/pyvoc.h"
 
 using pyvoc::Code;
@@ -19,7 +19,6 @@ using pyvoc::api::check_pcm;
 using pyvoc::api::fail;
 using pyvoc::api::guarded;
 using pyvoc::api::Lease;
-using pyvoc::dsp::MelExtractor;
 using pyvoc::dsp::MelRecipe;
 
 namespace {
@@ -109,8 +108,7 @@ pyvoc_status pyvoc_extractor_open_mel(const pyvoc_mel_recipe* recipe, pyvoc_extr
     MelRecipe numbers;
     const pyvoc_status status = read_recipe(*recipe, &numbers);
     if (status != PYVOC_OK) return status;
-    *extractor = new pyvoc_extractor(std::make_unique<MelExtractor>(numbers));
-    return PYVOC_OK;
+    return open_extractor(numbers, extractor);
   });
 }
 

@@ -43,8 +43,8 @@ pyvoc_status pyvoc_folds_open(const pyvoc_model* model, size_t frames,
     FoldSettings settings;
     settings.frames = frames;
     settings.hop_length = static_cast<std::size_t>(info.hop_length);
-    settings.target = static_cast<std::size_t>(given.target);
-    settings.overlap = static_cast<std::size_t>(given.overlap);
+    settings.target = static_cast<std::size_t>(std::min<std::uint64_t>(given.target, SIZE_MAX));
+    settings.overlap = static_cast<std::size_t>(std::min<std::uint64_t>(given.overlap, SIZE_MAX));
     settings.upstream = given.upstream != 0;
     const std::string problem = Folds::problem(settings);
     if (!problem.empty()) return fail(Status(Code::kArgument, problem));

@@ -1,15 +1,14 @@
 // pyvoc/live.h: the live engine in C.
+#include <algorithm>
 #include <cmath>
 #include <memory>
-#include <string>
-#include <system_error>
 #include <utility>
 
 #include "api/error.h"
 #include "api/guard.h"
 #include "api/handles.h"
 #include "api/live_engine.h"
-#include "base/team.h"
+#include "api/live_options.h"
 #include "pyvoc/pyvoc.h"
 
 using pyvoc::Code;
@@ -17,9 +16,10 @@ using pyvoc::Status;
 using pyvoc::api::fail;
 using pyvoc::api::guarded;
 using pyvoc::api::LiveEngine;
-using pyvoc::api::LivePath;
 using pyvoc::api::LiveSettings;
-using pyvoc::dsp::VoiceShift;
+using pyvoc::api::read_common;
+using pyvoc::api::refuse;
+using pyvoc::api::within;
 
 struct pyvoc_live {
   std::unique_ptr<LiveEngine> engine;
@@ -28,7 +28,7 @@ struct pyvoc_live {
 
 namespace {
 
-constexpr std::uint32_t kLeastRate = 4000, kMostRate = 384000, kMostChannels = 64;
+constexpr std::uint32_t kMostChannels = 64;
 constexpr std::uint32_t kMostBlock = 65536;
 constexpr std::uint32_t kAllFlags = 127;
 constexpr double kUsualBlock = 0.010;  // seconds
@@ -36,66 +36,24 @@ constexpr double kUsualBlock = 0.010;  // seconds
 constexpr unsigned long kInputUnderflow = 1, kInputOverflow = 2, kOutputUnderflow = 4,
                         kOutputOverflow = 8;
 
-bool within(float semitones) { return std::fabs(semitones) <= VoiceShift::kMost; }  // not NaN
-
-Status refuse(const char* what, double found, const char* expected) {
-  char text[160];
-  std::snprintf(text, sizeof text, "%s is %g, expected %s", what, found, expected);
-  return Status(Code::kArgument, text);
-}
-
 Status read_options(const pyvoc_live_options& from, const pyvoc_model& model, LiveSettings* to) {
-  const auto model_rate = static_cast<std::uint32_t>(model.vocoder->info().sample_rate);
-  const auto rate = [&](std::uint32_t given) { return given == 0 ? model_rate : given; };
-  for (const std::uint32_t hertz : {rate(from.input_rate), rate(from.output_rate)}) {
-    if (hertz < kLeastRate || hertz > kMostRate) {
-      return refuse("a sample rate", hertz, "4000 to 384000 Hz");
-    }
-  }
   if ((from.flags & ~kAllFlags) != 0) return refuse("flags", from.flags, "PYVOC_LIVE_*");
   if (from.input_channels > kMostChannels || from.output_channels > kMostChannels) {
     return refuse("a number of channels", std::max(from.input_channels, from.output_channels),
                   "1 to 64");
   }
   if (from.block > kMostBlock) return refuse("block", from.block, "1 to 65536 frames");
-  if (from.chunk_frames > LivePath::kMostChunk) {
-    return refuse("chunk_frames", from.chunk_frames, "1 to 32");
-  }
-  if (from.threads > pyvoc::Team::kMost) return refuse("threads", from.threads, "1 to 64");
   if (!(from.margin <= 1.0f)) return refuse("margin", static_cast<double>(from.margin), "0 to 1 s");
-  if (!within(from.pitch)) {
-    return refuse("pitch", static_cast<double>(from.pitch), "-24 to 24 semitones");
-  }
-  if (!within(from.formant)) {
-    return refuse("formant", static_cast<double>(from.formant), "-24 to 24 semitones");
-  }
-  if (from.formant != 0.0f && model.mel) {
-    return Status(Code::kUnsupported, model.vocoder->info().architecture +
-                                          " reads mel frames, where formants and pitch are one: "
-                                          "shift the pitch");
-  }
-  const bool features = (from.flags & PYVOC_LIVE_FEATURES) != 0;
-  if (features && (from.flags & PYVOC_LIVE_BYPASS) != 0) {
-    return Status(Code::kArgument, "feature frames cannot bypass the model");
-  }
-  to->input_rate = rate(from.input_rate);
-  to->output_rate = rate(from.output_rate);
+  const Status common = read_common(from, model, to);
+  if (!common.ok()) return common;
   to->input_channels = from.input_channels == 0 ? 1 : from.input_channels;
   to->output_channels = from.output_channels == 0 ? 1 : from.output_channels;
   to->block = from.block != 0
                   ? from.block
                   : static_cast<std::size_t>(std::lround(kUsualBlock * to->output_rate));
-  to->chunk = from.chunk_frames;
   to->margin = static_cast<double>(from.margin);
-  to->pitch = from.pitch;
-  to->formant = from.formant;
-  to->threads = from.threads == 0 ? 1 : static_cast<int>(from.threads);
-  to->seed = from.seed;
-  to->bypass = (from.flags & PYVOC_LIVE_BYPASS) != 0;
-  to->input_is_features = features;
-  to->input_waits = features || (from.flags & PYVOC_LIVE_INPUT_WAITS) != 0;
+  to->input_waits = to->input_is_features || (from.flags & PYVOC_LIVE_INPUT_WAITS) != 0;
   to->output_waits = (from.flags & PYVOC_LIVE_OUTPUT_WAITS) != 0;
-  to->two_clocks = (from.flags & PYVOC_LIVE_TWO_CLOCKS) != 0;
   to->tap = (from.flags & PYVOC_LIVE_TAP) != 0;
   to->force = (from.flags & PYVOC_LIVE_FORCE) != 0;
   return Status();

@@ -96,9 +96,6 @@ pyvoc_status pyvoc_model_load_memory(const void* data, size_t size, pyvoc_model*
   if (data == nullptr || model == nullptr) {
     return fail(Status(Code::kArgument, "data or model is a null pointer"));
   }
-  if (reinterpret_cast<std::uintptr_t>(data) % 64 != 0) {
-    return fail(Status(Code::kArgument, "model data is not aligned to 64 bytes"));
-  }
   return guarded([&] { return make_model(pyvoc::io::Gguf::from_memory(data, size), model); });
 }
 

@@ -10,11 +10,15 @@
 #include <stdexcept>
 
 #include "api/error.h"
+#include "base/parts.h"
 
 namespace pyvoc::api {
 
 template <typename Function>
 pyvoc_status guarded(Function function) noexcept {
+#if !PYVOC_HAS_EXCEPTIONS
+  return function();
+#else
   try {
     return function();
   } catch (const std::bad_alloc&) {
@@ -24,6 +28,7 @@ pyvoc_status guarded(Function function) noexcept {
   } catch (const std::exception& e) {
     return fail(Code::kArgument, e.what());
   }
+#endif
 }
 
 // Copies the part of a versioned struct that both sides know; `size` is the caller's struct_size.

@@ -2,6 +2,7 @@
 #ifndef PYVOC_API_JSON_H_
 #define PYVOC_API_JSON_H_
 
+#include <cmath>
 #include <cstdio>
 #include <string>
 
@@ -38,10 +39,19 @@ class JsonWriter {
   JsonWriter& value(unsigned long long u) { return raw(std::to_string(u)); }
   JsonWriter& value(long long i) { return raw(std::to_string(i)); }
   JsonWriter& value(double x) {
-    char buffer[32];
+    if (!std::isfinite(x)) return raw("null");
+    char buffer[48];
     std::snprintf(buffer, sizeof buffer, "%.9g", x);
-    const std::string s = buffer;
-    return raw(s.find_first_of("in") == std::string::npos ? s : "null");  // no inf, no nan
+    // What is neither digit, sign nor exponent is the decimal point as the program's locale has it,
+    // of several bytes perhaps.
+    std::string s;
+    bool point = false;
+    for (const char* c = buffer; *c != '\0'; ++c) {
+      const bool own = (*c >= '0' && *c <= '9') || *c == '-' || *c == '+' || *c == 'e';
+      if (own || !point) s += own ? *c : '.';
+      point = !own;
+    }
+    return raw(s);
   }
   template <typename T>
   JsonWriter& field(const std::string& name, const T& x) {

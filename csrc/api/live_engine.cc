@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstdio>
 
-#include "api/extractors.h"
 #include "base/denormals.h"
 #include "base/thread_priority.h"
 
@@ -45,24 +44,10 @@ Status too_slow(const pyvoc_model& model, const LiveSpeed& speed) {
 
 Result<std::unique_ptr<LiveEngine>> LiveEngine::open(const pyvoc_model& model,
                                                      const LiveSettings& settings) {
-  auto extractor = make_extractor(model);
-  if (!extractor.ok()) return extractor.status();
-  dsp::VoiceShift shift =
-      model.mel ? dsp::VoiceShift(*model.mel)
-                : dsp::VoiceShift(*dsp::find_layout(model.vocoder->info().feature_layout));
-  const bool takes_formant = shift.takes_formant();
-  // The ring's size wants the path's burst: a path with a ring of one sample tells it.
-  const auto make_path = [&](Ring& ring) {
-    auto again = make_extractor(model);
-    return std::make_unique<LivePath>(model.vocoder, std::move(again.value()), shift, settings,
-                                      ring);
-  };
-  Ring none(1);
-  const std::size_t burst = make_path(none)->burst();
-  auto output = std::make_unique<Ring>(2 * burst + ring_size(kOutputSeconds, settings.output_rate));
-  auto path = make_path(*output);
+  auto made = make_live_path(model, settings, ring_size(kOutputSeconds, settings.output_rate));
+  if (!made.ok()) return made.status();
   std::unique_ptr<LiveEngine> engine(
-      new LiveEngine(settings, std::move(path), std::move(output), takes_formant));
+      new LiveEngine(settings, std::move(made.value().path), std::move(made.value().output)));
   engine->measure();
   if (engine->speed_.times_real_time() < 1.0 && !settings.force && !settings.bypass) {
     return too_slow(model, engine->speed_);
@@ -72,9 +57,8 @@ Result<std::unique_ptr<LiveEngine>> LiveEngine::open(const pyvoc_model& model,
 }
 
 LiveEngine::LiveEngine(const LiveSettings& settings, std::unique_ptr<LivePath> path,
-                       std::unique_ptr<Ring> output, bool takes_formant)
+                       std::unique_ptr<Ring> output)
     : settings_(settings),
-      takes_formant_(takes_formant),
       output_(std::move(output)),
       path_(std::move(path)),
       input_(std::max(ring_size(kInputSeconds, settings.input_rate),
@@ -170,7 +154,7 @@ std::size_t LiveEngine::write(const float* pcm, std::size_t frames) PYVOC_RT {
     const std::size_t channels = settings_.input_channels;
     for (std::size_t i = 0; i < n; ++i) {
       const float x = interleaved_mean(pcm + (taken + i) * channels, channels);
-      const float clipped = x > 1.0f ? 1.0f : x >= -1.0f ? x : x < -1.0f ? -1.0f : 0.0f;
+      const float clipped = sanitised(x);
       bad += clipped != x;  // NaN too
       mono[i] = clipped;
     }

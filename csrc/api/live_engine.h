@@ -47,7 +47,7 @@ class LiveEngine {
   const LiveSettings& settings() const { return settings_; }
   const LiveSpeed& speed() const { return speed_; }
   LiveDelays delays() const { return path_->delays(); }
-  bool takes_formant() const { return takes_formant_; }
+  bool takes_formant() const { return path_->takes_formant(); }
 
   void start();  // may throw std::system_error
   void stop();
@@ -90,7 +90,7 @@ class LiveEngine {
   using Counter = std::atomic<std::uint64_t>;
 
   LiveEngine(const LiveSettings& settings, std::unique_ptr<LivePath> path,
-             std::unique_ptr<Ring> output, bool takes_formant);
+             std::unique_ptr<Ring> output);
   void measure();                              // live_speed.cc: speed_ and the path's chunk
   LiveSpeed measure_chunk(std::size_t chunk);  // the same
   PlayoutSettings choose_playout() const;      // the same
@@ -108,7 +108,6 @@ class LiveEngine {
 
   LiveSettings settings_;
   LiveSpeed speed_;
-  bool takes_formant_;
   std::unique_ptr<Ring> output_;
   std::unique_ptr<LivePath> path_;
   Ring input_, input_tap_, output_tap_;

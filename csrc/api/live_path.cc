@@ -1,6 +1,9 @@
 #include "api/live_path.h"
 
 #include <algorithm>
+#include <utility>
+
+#include "api/extractors.h"
 
 namespace pyvoc::api {
 namespace {
@@ -161,6 +164,29 @@ LiveDelays LivePath::delays() const {
     d.lookahead = static_cast<double>(stream_.latency_samples()) / model_rate_;
   }
   return d;
+}
+
+Result<LivePathAndRing> make_live_path(const pyvoc_model& model, const LiveSettings& settings,
+                                       std::size_t waiting) {
+  const dsp::VoiceShift shift =
+      model.mel ? dsp::VoiceShift(*model.mel)
+                : dsp::VoiceShift(*dsp::find_layout(model.vocoder->info().feature_layout));
+  const auto path_to = [&](Ring& ring) -> Result<std::unique_ptr<LivePath>> {
+    auto extractor = make_extractor(model);
+    if (!extractor.ok()) return extractor.status();
+    return std::make_unique<LivePath>(model.vocoder, std::move(extractor.value()), shift, settings,
+                                      ring);
+  };
+  // The ring's size wants the path's burst: a path with a ring of one sample tells it.
+  Ring none(1);
+  const auto first = path_to(none);
+  if (!first.ok()) return first.status();
+  LivePathAndRing made;
+  made.output = std::make_unique<Ring>(2 * first.value()->burst() + waiting);
+  auto path = path_to(*made.output);
+  if (!path.ok()) return path.status();
+  made.path = std::move(path.value());
+  return made;
 }
 
 }  // namespace pyvoc::api

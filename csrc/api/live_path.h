@@ -13,9 +13,11 @@
 #include <optional>
 #include <vector>
 
+#include "api/handles.h"
 #include "api/live_settings.h"
 #include "api/stream.h"
 #include "base/ring.h"
+#include "base/status.h"
 #include "dsp/feature_extractor.h"
 #include "dsp/resampler.h"
 #include "dsp/voice_shift.h"
@@ -32,6 +34,7 @@ class LivePath {
            std::unique_ptr<dsp::FeatureExtractor> extractor, const dsp::VoiceShift& shift,
            const LiveSettings& settings, Ring& output);
 
+  bool takes_formant() const { return shift_.takes_formant(); }
   // Frames that wait until the model gets them, 1 to kMostChunk.
   void set_chunk(std::size_t frames) PYVOC_RT { chunk_ = frames; }
   std::size_t chunk() const PYVOC_RT { return chunk_; }
@@ -97,6 +100,21 @@ class LivePath {
   std::size_t bypass_size_ = 0;  // samples in samples_ that wait, with bypass
   std::atomic<std::uint64_t> bad_frames_{0};
 };
+
+// A path and the ring that it fills.
+struct LivePathAndRing {
+  std::unique_ptr<Ring> output;
+  std::unique_ptr<LivePath> path;
+};
+
+// Of the features that the model reads. The ring has room for two bursts and `waiting` samples.
+Result<LivePathAndRing> make_live_path(const pyvoc_model& model, const LiveSettings& settings,
+                                       std::size_t waiting);
+
+// What a model hears: NaN is 0, what is beyond full scale is clipped.
+inline float sanitised(float x) PYVOC_RT {
+  return x > 1.0f ? 1.0f : x >= -1.0f ? x : x < -1.0f ? -1.0f : 0.0f;
+}
 
 }  // namespace pyvoc::api
 #endif  // PYVOC_API_LIVE_PATH_H_

@@ -5,16 +5,14 @@
 #include "kernels/resolve.h"
 #include "models/loaded.h"
 
-// The families of this build: the folders of models/, each of which defines `load`. Adding one is a
-// word.
-#define PYVOC_FAMILIES(family) \
-  family(fargan) family(hifigan) family(lpcnet) family(melgan) family(waveglow) family(wavernn)
-
-#define PYVOC_DECLARE(name)       \
+// PYVOC_FAMILIES is PYVOC_FAMILY(name) for every family of this build (cmake/parts.cmake): the
+// folders of models/, each of which defines `load`.
+#define PYVOC_FAMILY(name)        \
   namespace pyvoc::models::name { \
   Load load;                      \
   }
-PYVOC_FAMILIES(PYVOC_DECLARE)
+PYVOC_FAMILIES
+#undef PYVOC_FAMILY
 
 namespace pyvoc::api {
 namespace {
@@ -26,8 +24,9 @@ struct Entry {
   models::Load* load;
 };
 
-#define PYVOC_ENTRY(name) {"pyvoc." #name, models::name::load},
-constexpr Entry kModels[] = {PYVOC_FAMILIES(PYVOC_ENTRY)};
+#define PYVOC_FAMILY(name) {"pyvoc." #name, models::name::load},
+constexpr Entry kModels[] = {PYVOC_FAMILIES};
+#undef PYVOC_FAMILY
 
 }  // namespace
 

@@ -1,5 +1,5 @@
-// From a model file to a Vocoder: the architecture's name picks the loader. Adding a family is a
-// word in the list of registry.cc.
+// From a model file to a Vocoder: the architecture's name picks the loader. The families are the
+// folders of models/ that the build takes (cmake/parts.cmake).
 #ifndef PYVOC_API_REGISTRY_H_
 #define PYVOC_API_REGISTRY_H_
 

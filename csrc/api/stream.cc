@@ -4,6 +4,7 @@
 #include <cstring>
 #include <limits>
 
+#include "base/arena.h"
 #include "base/denormals.h"
 
 namespace pyvoc::api {
@@ -29,7 +30,7 @@ Stream::Stream(std::shared_ptr<const models::Vocoder> vocoder,
 void Stream::reserve(std::size_t frames) {
   const std::size_t wanted = waiting_ + frames;
   if (wanted <= capacity_) return;
-  if (frames > queue_.max_size() / dims_ / 2 - waiting_) throw std::bad_alloc();
+  if (frames > queue_.max_size() / dims_ / 2 - waiting_) out_of_memory();
   std::vector<float> queue(wanted * dims_);
   std::vector<char> ends(wanted);
   for (std::size_t i = 0; i < waiting_; ++i) {

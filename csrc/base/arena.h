@@ -12,9 +12,20 @@
 #include <new>
 #include <vector>
 
+#include "base/parts.h"
+
 namespace pyvoc {
 
 constexpr std::size_t kCacheLine = 64;
+
+// std::bad_alloc; the end of the program where the build has no exceptions, as with operator new.
+[[noreturn]] inline void out_of_memory() {
+#if PYVOC_HAS_EXCEPTIONS
+  throw std::bad_alloc();
+#else
+  std::abort();
+#endif
+}
 
 class Arena {
  public:
@@ -26,7 +37,7 @@ class Arena {
   template <typename T>
   T* allocate(std::size_t count) {
     static_assert(std::is_trivially_destructible<T>::value, "arena memory is never destroyed");
-    if (count > std::numeric_limits<std::size_t>::max() / sizeof(T) / 2) throw std::bad_alloc();
+    if (count > std::numeric_limits<std::size_t>::max() / sizeof(T) / 2) out_of_memory();
     return static_cast<T*>(allocate_bytes(count * sizeof(T)));
   }
 

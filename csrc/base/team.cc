@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "base/denormals.h"
+#include "base/parts.h"
 
 namespace pyvoc {
 namespace {
@@ -25,9 +26,11 @@ void relax() {
 
 }  // namespace
 
-Team::Team(int threads) {
+Team::Team([[maybe_unused]] int threads) {
+#if PYVOC_HAS_THREADS
   const int helpers = std::min(threads, kMost) - 1;
   helpers_.reserve(static_cast<std::size_t>(std::max(helpers, 0)));
+#if PYVOC_HAS_EXCEPTIONS
   try {
     for (int i = 0; i < helpers; ++i) helpers_.emplace_back([this] { help(); });
   } catch (...) {
@@ -35,6 +38,10 @@ Team::Team(int threads) {
     for (std::thread& helper : helpers_) helper.join();
     throw;
   }
+#else
+  for (int i = 0; i < helpers; ++i) helpers_.emplace_back([this] { help(); });
+#endif
+#endif
 }
 
 Team::~Team() {

@@ -19,7 +19,8 @@ namespace pyvoc {
 
 class Team {
  public:
-  // `threads` - 1 helpers, at most kMost - 1. May throw std::system_error.
+  // `threads` - 1 helpers, at most kMost - 1; none where the build has no threads
+  // (PYVOC_HAS_THREADS=0). May throw std::system_error.
   explicit Team(int threads);
   ~Team();
   Team(const Team&) = delete;

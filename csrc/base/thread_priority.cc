@@ -3,6 +3,8 @@
 #include <system_error>
 #include <thread>
 
+#include "base/parts.h"
+
 #if defined(_WIN32)
 #include <windows.h>
 #else
@@ -46,10 +48,14 @@ double thread_cpu_seconds() noexcept {
 
 bool may_raise_priority() noexcept {
   bool permitted = false;
+#if PYVOC_HAS_EXCEPTIONS
   try {
     std::thread([&] { permitted = raise_priority(); }).join();
   } catch (const std::system_error&) {
   }
+#else
+  std::thread([&] { permitted = raise_priority(); }).join();
+#endif
   return permitted;
 }
 

@@ -11,6 +11,7 @@
 #define PYVOC_DSP_FOLDS_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <string>
 
 namespace pyvoc::dsp {
@@ -29,7 +30,9 @@ struct Fold {
 
 class Folds {
  public:
-  static constexpr std::size_t kMostSamples = std::size_t{1} << 40;
+  // Far from where sums of sizes overflow.
+  static constexpr std::size_t kMostSamples =
+      static_cast<std::size_t>(std::uint64_t{1} << (sizeof(std::size_t) > 4 ? 40 : 28));
 
   // A sentence about settings that cannot be; "" when they can.
   static std::string problem(const FoldSettings& settings);

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <cstring>
 #include <new>
 #include <utility>
+#include <vector>
 
 #include "base/mapped_file.h"
 #include "io/gguf_parse.h"
@@ -11,13 +13,14 @@
 namespace pyvoc::io {
 namespace {
 
-constexpr std::uintptr_t kDataAlignment = 64;
+constexpr std::uintptr_t kDataAlignment = 8;  // with which every number lies where it may be read
 
 }  // namespace
 
 struct Gguf::Impl {
   std::string name;
-  std::unique_ptr<MappedFile> file;  // null for from_memory
+  std::unique_ptr<MappedFile> file;      // null for from_memory
+  std::vector<std::uint64_t> realigned;  // a copy of memory that begins at an odd place
   ParsedGguf parsed;
 };
 
@@ -69,11 +72,13 @@ Result<std::shared_ptr<const Gguf>> Gguf::open(const std::string& path) {
 Result<std::shared_ptr<const Gguf>> Gguf::from_memory(const void* data, std::size_t size,
                                                       std::string name) {
   if (data == nullptr && size != 0) return Status(Code::kArgument, name + ": null data");
-  if (reinterpret_cast<std::uintptr_t>(data) % kDataAlignment != 0) {
-    return Status(Code::kArgument, name + ": the data does not begin at a 64-byte boundary");
-  }
   auto impl = std::make_unique<Impl>();
   impl->name = std::move(name);
+  if (reinterpret_cast<std::uintptr_t>(data) % kDataAlignment != 0) {
+    impl->realigned.resize(size / kDataAlignment + 1);
+    std::memcpy(impl->realigned.data(), data, size);
+    data = impl->realigned.data();
+  }
   const Status status =
       parse_gguf(static_cast<const std::byte*>(data), size, impl->name, &impl->parsed);
   if (!status.ok()) return status;

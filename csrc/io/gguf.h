@@ -45,7 +45,7 @@ class Gguf {
  public:
   // The file stays mapped for the life of the object. `path` goes into every error message.
   static Result<std::shared_ptr<const Gguf>> open(const std::string& path);
-  // `data` (64-byte aligned) must outlive the object.
+  // `data` must outlive the object. It is copied where it does not begin at an 8-byte boundary.
   static Result<std::shared_ptr<const Gguf>> from_memory(const void* data, std::size_t size,
                                                          std::string name = "<memory>");
   ~Gguf();

@@ -40,7 +40,15 @@ std::vector<Tier> make_tiers() {
 #if PYVOC_HAVE_NEON
   list.push_back({"neon", &kTier_neon, cpu.neon});
 #endif
+#if PYVOC_HAVE_SCALAR
   list.push_back({"scalar", &kTier_scalar, true});
+#endif
+  // A tier of a few slots needs a whole one below it, which a build without scalar may lack.
+  bool whole = false;
+  for (std::size_t i = list.size(); i-- > 0;) {
+    list[i].supported = list[i].supported && (whole || list[i].table->whole);
+    whole = whole || list[i].supported;
+  }
   return list;
 }
 
@@ -48,6 +56,7 @@ std::vector<Tier> make_tiers() {
 KernelTable merge(std::size_t first) {
   KernelTable merged{};
   merged.tier = tiers()[first].name;
+  merged.whole = true;
   for (std::size_t i = first; i < tiers().size(); ++i) {
     if (!tiers()[i].supported) continue;
     const KernelTable& own = *tiers()[i].table;
@@ -74,7 +83,10 @@ Result<const KernelTable*> resolve_active() {
   for (const Tier& tier : tiers()) {
     if (tier.supported) return table_for(tier.name);
   }
-  return Status(Code::kUnsupported, "no kernel tier");  // not reached: scalar is always there
+  std::string built;
+  for (const Tier& tier : tiers()) built += std::string(built.empty() ? "" : ", ") + tier.name;
+  return Status(Code::kUnsupported, "this processor has none of the kernel tiers of this build (" +
+                                        built + "), which was made without the scalar one");
 }
 
 }  // namespace
@@ -101,12 +113,12 @@ Result<const KernelTable*> active_table() {
 
 std::vector<std::pair<std::string, std::string>> slot_origins(const KernelTable& table) {
   std::vector<std::pair<std::string, std::string>> origins;
-#define PYVOC_ORIGIN(slot, args)                            \
-  for (const Tier& tier : tiers()) {                        \
-    if (tier.supported && tier.table->slot == table.slot) { \
-      origins.emplace_back(#slot, tier.name);               \
-      break;                                                \
-    }                                                       \
+#define PYVOC_ORIGIN(slot, args)                                                     \
+  for (const Tier& tier : tiers()) {                                                 \
+    if (tier.supported && table.slot != nullptr && tier.table->slot == table.slot) { \
+      origins.emplace_back(#slot, tier.name);                                        \
+      break;                                                                         \
+    }                                                                                \
   }
   PYVOC_KERNEL_SLOTS(PYVOC_ORIGIN)
 #undef PYVOC_ORIGIN

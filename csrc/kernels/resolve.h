@@ -14,10 +14,10 @@ namespace pyvoc::kernels {
 struct Tier {
   const char* name;
   const KernelTable* table;  // its own slots; nullptr where it leaves one to the next tier
-  bool supported;            // by this processor
+  bool supported;            // by this processor, and whole with what lies below it
 };
 
-// The tiers of this build, best first; the last is "scalar".
+// The tiers of this build, best first; the last is "scalar", unless the build leaves it out.
 const std::vector<Tier>& tiers();
 
 // The table for `tier` and what lies below it. Unknown or unsupported: an error listing the valid
@@ -28,7 +28,7 @@ Result<const KernelTable*> table_for(const std::string& tier);
 // names. Resolved once per process.
 Result<const KernelTable*> active_table();
 
-// For each slot of a resolved table: its name and the tier it came from.
+// For each slot of a resolved table that this build has: its name and the tier it came from.
 std::vector<std::pair<std::string, std::string>> slot_origins(const KernelTable& table);
 
 }  // namespace pyvoc::kernels

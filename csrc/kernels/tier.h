@@ -36,32 +36,53 @@
 #include "kernels/training_rows.inl"
 #include "kernels/tree.inl"
 
-// A table with every slot.
-#define PYVOC_KERNEL_ENTRY(slot, args) slot,
-#define PYVOC_FULL_TIER(name)                                                       \
-  namespace pyvoc::kernels {                                                        \
-  extern const KernelTable kTier_##name;                                            \
-  const KernelTable kTier_##name = {#name, PYVOC_KERNEL_SLOTS(PYVOC_KERNEL_ENTRY)}; \
+// A table with every slot of the groups that are built. PYVOC_CHOOSE(1) is the name of the macro
+// that takes a slot, PYVOC_CHOOSE(0) of the one that leaves it null.
+#define PYVOC_ENTRY_1(slot, args) slot,
+#define PYVOC_ENTRY_0(slot, args) nullptr,
+#define PYVOC_CHOOSE_(has) PYVOC_ENTRY_##has
+#define PYVOC_CHOOSE(has) PYVOC_CHOOSE_(has)
+// In the order of PYVOC_KERNEL_SLOTS.
+#define PYVOC_KERNEL_ENTRIES                                 \
+  PYVOC_DENSE_SLOTS(PYVOC_CHOOSE(PYVOC_HAS_DENSE))           \
+  PYVOC_DENSE_MANY_SLOTS(PYVOC_CHOOSE(PYVOC_HAS_DENSE_MANY)) \
+  PYVOC_SPARSE_SLOTS(PYVOC_CHOOSE(PYVOC_HAS_SPARSE))         \
+  PYVOC_GRU_SLOTS(PYVOC_CHOOSE(PYVOC_HAS_GRU))               \
+  PYVOC_GRU_ROWS_SLOTS(PYVOC_CHOOSE(PYVOC_HAS_GRU_ROWS))     \
+  PYVOC_GATE_SLOTS(PYVOC_CHOOSE(PYVOC_HAS_GATE))             \
+  PYVOC_TREE_SLOTS(PYVOC_CHOOSE(PYVOC_HAS_TREE))             \
+  PYVOC_SAMPLING_SLOTS(PYVOC_CHOOSE(PYVOC_HAS_SAMPLING))     \
+  PYVOC_MIX_SLOTS(PYVOC_CHOOSE(PYVOC_HAS_MIX))               \
+  PYVOC_CONV_SLOTS(PYVOC_CHOOSE(PYVOC_HAS_CONV))             \
+  PYVOC_GATED_CONV_SLOTS(PYVOC_CHOOSE(PYVOC_HAS_GATED_CONV)) \
+  PYVOC_WINOGRAD_SLOTS(PYVOC_CHOOSE(PYVOC_HAS_WINOGRAD))     \
+  PYVOC_SIGNAL_SLOTS(PYVOC_CHOOSE(PYVOC_HAS_SIGNAL))         \
+  PYVOC_TRAINING_SLOTS(PYVOC_CHOOSE(PYVOC_HAS_TRAINING))
+
+#define PYVOC_FULL_TIER(name)                                           \
+  namespace pyvoc::kernels {                                            \
+  extern const KernelTable kTier_##name;                                \
+  const KernelTable kTier_##name = {#name, true, PYVOC_KERNEL_ENTRIES}; \
   }
 
 // A table with the int8 products only; the other slots are left to the tier below.
-#define PYVOC_INT8_TIER(name)                         \
-  namespace pyvoc::kernels {                          \
-  namespace {                                         \
-  constexpr KernelTable make_int8_table() {           \
-    KernelTable t{};                                  \
-    t.tier = #name;                                   \
-    t.dense_i8 = dense_i8;                            \
-    t.dense_i8_many = dense_i8_many;                  \
-    t.conv_i8 = conv_i8;                              \
-    t.gated_conv_i8 = gated_conv_i8;                  \
-    t.sparse8x4_i8 = sparse8x4_i8;                    \
-    t.sparse8x4_i8_x4 = sparse8x4_i8_x4;              \
-    return t;                                         \
-  }                                                   \
-  }                                                   \
-  extern const KernelTable kTier_##name;              \
-  const KernelTable kTier_##name = make_int8_table(); \
+#define PYVOC_INT8_TIER(name)                                            \
+  namespace pyvoc::kernels {                                             \
+  namespace {                                                            \
+  constexpr KernelTable make_int8_table() {                              \
+    KernelTable t{};                                                     \
+    t.tier = #name;                                                      \
+    if constexpr (PYVOC_HAS_DENSE) t.dense_i8 = dense_i8;                \
+    if constexpr (PYVOC_HAS_DENSE_MANY) t.dense_i8_many = dense_i8_many; \
+    if constexpr (PYVOC_HAS_CONV) t.conv_i8 = conv_i8;                   \
+    if constexpr (PYVOC_HAS_GATED_CONV) t.gated_conv_i8 = gated_conv_i8; \
+    if constexpr (PYVOC_HAS_SPARSE) t.sparse8x4_i8 = sparse8x4_i8;       \
+    if constexpr (PYVOC_HAS_SPARSE) t.sparse8x4_i8_x4 = sparse8x4_i8_x4; \
+    return t;                                                            \
+  }                                                                      \
+  }                                                                      \
+  extern const KernelTable kTier_##name;                                 \
+  const KernelTable kTier_##name = make_int8_table();                    \
   }
 
 #endif  // PYVOC_KERNELS_TIER_H_

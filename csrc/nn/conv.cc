@@ -60,6 +60,9 @@ Status Conv::begin(Op op, Weights type, int outputs, int columns,
   layer_ = {op, type, outputs, columns};
   const Result<const backends::Backend*> backend = backends::choose(layer_);
   if (!backend.ok()) return backend.status();
+  if (kernels.conv_f32 == nullptr) {
+    return Status(Code::kUnsupported, "this build has no kernels for convolutions");
+  }
   kernels_ = &kernels;
   chosen_ = backend.value();
   outputs_ = outputs;

@@ -121,7 +121,7 @@ Result<DilatedConv> DilatedConv::pack(const ConvSource& source, int dilation, co
   conv.dilation_ = dilation;
   conv.grid_ = grid;
   conv.narrow_ = narrow;
-  const bool real = source.type != backends::Weights::kI8;
+  const bool real = source.type != backends::Weights::kI8 && kernels.winograd_f32 != nullptr;
   if (real && !narrow && direct.value().native() && conv.divide(grid.rows).groups > 0) {
     conv.pack_tiles(source, arena);
   }

@@ -32,6 +32,9 @@ Result<Gru> Gru::pack(const GruSource& source, const kernels::KernelTable& kerne
   gru.stride_ = padded(gru.size_);
   gru.row_scale_ = source.row_scale;
   gru.gates_ = pick_gates(kernels, source.rows, gru.integer());
+  if (gru.gates_ == nullptr) {
+    return Status(Code::kUnsupported, "this build has no kernels for this kind of GRU");
+  }
 
   const int n = gru.size_, stride = gru.stride_;
   float* input_bias = arena.allocate<float>(3 * stride);

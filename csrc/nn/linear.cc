@@ -197,6 +197,11 @@ Result<Linear> Linear::pack(const LinearSource& source, const kernels::KernelTab
   Result<const backends::Backend*> backend = backends::choose(linear.layer_);
   if (!backend.ok()) return backend.status();
   linear.backend_ = backend.value()->name();
+  if (linear.layer_.op == Op::kDense ? kernels.dense_f32 == nullptr
+                                     : kernels.sparse8x4_f32 == nullptr) {
+    return Status(Code::kUnsupported, std::string("this build has no kernels for ") +
+                                          backends::op_name(linear.layer_.op) + " matrices");
+  }
   switch (linear.layer_.op) {
     case Op::kDense:
       if (source.type == Weights::kF32) linear.pack_dense(source, arena, linear.dense_f32_);

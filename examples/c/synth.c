@@ -1,11 +1,13 @@
 /* synth: features in, speech out, through pyvoc.h alone (C99).
  *
- *   synth [--seed N] MODEL.gguf FEATURES.f32|- [OUT.s16|-]
+ *   synth [--seed N] [--dims N] MODEL.gguf FEATURES.f32|- [OUT.s16|-]
  *
- * FEATURES: raw little-endian float32 frames of the model's layout (36 or 55 floats each), as
- * `pyvoc features` and dump_data write them. OUT: raw signed 16-bit little-endian mono at the
- * model's sample rate; "-" or nothing is stdout. One frame is read, pushed and heard at a time, so
- * it also works at the end of a pipe. OUT appears when it is complete, never half written.
+ * FEATURES: raw little-endian float32 frames, as `pyvoc features` and dump_data write them. A frame
+ * has --dims floats: those of the model's layout (36 or 55 for LPCNet) or only those that the model
+ * reads (20). Without --dims a file's size tells, and where it does not, or in a pipe, frames are
+ * of the layout. OUT: raw signed 16-bit little-endian mono at the model's sample rate; "-" or
+ * nothing is stdout. One frame is read, pushed and heard at a time, so it also works at the end of
+ * a pipe. OUT appears when it is complete, never half written.
  *
  * Exit codes: 0 done, 2 wrong usage, 3 bad input or a file that cannot be read or written,
  * 4 valid but not supported here, 5 out of memory.
@@ -25,10 +27,13 @@ typedef struct job {
   const char* features_path; /* NULL: stdin */
   const char* output_path;   /* NULL: stdout */
   unsigned long long seed;
+  unsigned long long dims; /* floats per frame; 0: by the file's size */
 } job;
 
 static int usage(const char* problem) {
-  fprintf(stderr, "synth: %s\nusage: synth [--seed N] MODEL.gguf FEATURES.f32|- [OUT.s16|-]\n",
+  fprintf(stderr,
+          "synth: %s\n"
+          "usage: synth [--seed N] [--dims N] MODEL.gguf FEATURES.f32|- [OUT.s16|-]\n",
           problem);
   return EXIT_USAGE;
 }
@@ -71,11 +76,32 @@ static int drain(pyvoc_stream* stream, float* samples, size_t capacity, FILE* ou
   }
 }
 
-/* Reads frames until the end of `in`. `frame` holds info->layout_dims floats; the model reads the
- * first info->feature_dims of them. */
-static int run(pyvoc_stream* stream, const pyvoc_model_info* info, float* frame, float* samples,
-               FILE* in, const char* in_name, FILE* out, const char* out_name) {
-  const size_t frame_size = info->layout_dims * sizeof(float);
+/* Floats per frame of `in`, or 0 after a message. */
+static size_t frame_dims(const job* work, const pyvoc_model_info* info, FILE* in,
+                         const char* in_name) {
+  const unsigned long whole = info->layout_dims, least = info->feature_dims;
+  long size;
+  if (work->dims != 0) {
+    if (work->dims >= least && work->dims <= 65536) return (size_t)work->dims;
+    fprintf(stderr, "synth: --dims is %llu, expected %lu (what the model reads) to 65536\n",
+            work->dims, least);
+    return 0;
+  }
+  if (whole == least || fseek(in, 0, SEEK_END) != 0) return whole; /* a pipe has no size */
+  size = ftell(in);
+  rewind(in);
+  if (size <= 0 || (unsigned long)size % (least * sizeof(float)) != 0) return whole;
+  if ((unsigned long)size % (whole * sizeof(float)) != 0) return least;
+  fprintf(stderr, "synth: %s: taken for frames of %lu floats; --dims %lu if they have those only\n",
+          in_name, whole, least);
+  return whole;
+}
+
+/* Reads frames of `dims` floats until the end of `in`; the model reads the first info->feature_dims
+ * of them. */
+static int run(pyvoc_stream* stream, const pyvoc_model_info* info, size_t dims, float* frame,
+               float* samples, FILE* in, const char* in_name, FILE* out, const char* out_name) {
+  const size_t frame_size = dims * sizeof(float);
   unsigned long long frames = 0, total = 0;
   pyvoc_status status;
   int code;
@@ -87,11 +113,11 @@ static int run(pyvoc_stream* stream, const pyvoc_model_info* info, float* frame,
       fprintf(stderr,
               "synth: %s: ends after %llu frames and %lu bytes; expected frames of %lu bytes "
               "(%lu floats, layout %s)\n",
-              in_name, frames, (unsigned long)got, (unsigned long)frame_size,
-              (unsigned long)info->layout_dims, info->feature_layout);
+              in_name, frames, (unsigned long)got, (unsigned long)frame_size, (unsigned long)dims,
+              info->feature_layout);
       return EXIT_INPUT;
     }
-    status = pyvoc_stream_push(stream, frame, 1, info->layout_dims);
+    status = pyvoc_stream_push(stream, frame, 1, dims);
     if (status != PYVOC_OK) {
       fprintf(stderr, "synth: %s: frame %llu:\n", in_name, frames);
       return report(status);
@@ -102,7 +128,7 @@ static int run(pyvoc_stream* stream, const pyvoc_model_info* info, float* frame,
   }
   if (frames == 0) {
     fprintf(stderr, "synth: %s: no frames; expected %lu floats each (layout %s)\n", in_name,
-            (unsigned long)info->layout_dims, info->feature_layout);
+            (unsigned long)dims, info->feature_layout);
     return EXIT_INPUT;
   }
   status = pyvoc_stream_flush(stream);
@@ -123,6 +149,7 @@ static int synthesize(const job* work, FILE* in, const char* in_name, FILE* out,
   pyvoc_stream_options options = PYVOC_STREAM_OPTIONS_INIT;
   pyvoc_model_info info;
   float *frame = NULL, *samples = NULL;
+  size_t dims;
   int code;
   pyvoc_status status = pyvoc_model_load(work->model_path, &model);
   if (status != PYVOC_OK) return report(status);
@@ -134,14 +161,16 @@ static int synthesize(const job* work, FILE* in, const char* in_name, FILE* out,
   if (status == PYVOC_OK) status = pyvoc_stream_open(model, &options, &stream);
   if (status != PYVOC_OK) {
     code = report(status);
+  } else if ((dims = frame_dims(work, &info, in, in_name)) == 0) {
+    code = EXIT_USAGE;
   } else {
-    frame = malloc(info.layout_dims * sizeof *frame);
+    frame = malloc(dims * sizeof *frame);
     samples = malloc(info.hop_length * sizeof *samples);
     if (frame == NULL || samples == NULL) {
       fprintf(stderr, "synth: out of memory\n");
       code = EXIT_NO_MEMORY;
     } else {
-      code = run(stream, &info, frame, samples, in, in_name, out, out_name);
+      code = run(stream, &info, dims, frame, samples, in, in_name, out, out_name);
     }
   }
   free(samples);
@@ -182,16 +211,19 @@ static int synthesize_to_file(const job* work, FILE* in, const char* in_name) {
 static int parse(int argc, char** argv, job* work) {
   const char* names[3] = {NULL, NULL, NULL};
   int n = 0, i;
-  work->seed = 0;
+  work->seed = work->dims = 0;
   for (i = 1; i < argc; ++i) {
-    if (strcmp(argv[i], "--seed") == 0) {
+    if (strcmp(argv[i], "--seed") == 0 || strcmp(argv[i], "--dims") == 0) {
+      unsigned long long* number = argv[i][2] == 's' ? &work->seed : &work->dims;
       char* end;
       if (i + 1 == argc || argv[i + 1][0] < '0' || argv[i + 1][0] > '9') {
-        return usage("--seed takes a non-negative integer");
+        return usage("--seed and --dims take a non-negative integer");
       }
       errno = 0;
-      work->seed = strtoull(argv[++i], &end, 10);
-      if (errno != 0 || *end != '\0') return usage("--seed takes a non-negative integer");
+      *number = strtoull(argv[++i], &end, 10);
+      if (errno != 0 || *end != '\0') {
+        return usage("--seed and --dims take a non-negative integer");
+      }
     } else if (argv[i][0] == '-' && argv[i][1] != '\0') {
       return usage("unknown option");
     } else if (n == 3) {

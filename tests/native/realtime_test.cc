@@ -261,6 +261,39 @@ TEST_P(Realtime, LiveEngineDoesNotAllocate) {
   EXPECT_EQ(counting.calls(), 0);
 }
 
+// The same work on the caller's thread, through the C ABI.
+TEST_P(Realtime, LivePathDoesNotAllocate) {
+  const Model model(GetParam());
+  pyvoc_live_path_options options = PYVOC_LIVE_PATH_OPTIONS_INIT;
+  options.flags = PYVOC_LIVE_TWO_CLOCKS;
+  options.input_rate = 48000;
+  options.output_rate = 44100;
+  LivePath path(model, options);
+  std::vector<float> in(480), out(441);
+  for (std::size_t i = 0; i < in.size(); ++i) in[i] = std::sin(0.05f * static_cast<float>(i));
+  in[3] = NAN;
+  std::size_t total = 0;
+  pyvoc_live_path_info info{};
+  info.struct_size = sizeof info;
+
+  const Counting counting;
+  for (int round = 0; round < 2; ++round) {
+    for (int i = 0; i < 30; ++i) {
+      path.push(in.data(), in.size());
+      total += path.pull(out.data(), out.size());
+      EXPECT_EQ(pyvoc_live_path_set_shift(path.get(), static_cast<float>(i % 5), 0.0f), PYVOC_OK);
+      EXPECT_EQ(pyvoc_live_path_correct(path.get(), 1.001), PYVOC_OK);
+    }
+    path.finish();
+    while (const std::size_t n = path.pull(out.data(), out.size())) total += n;
+    EXPECT_EQ(pyvoc_live_path_get_info(path.get(), &info), PYVOC_OK);
+    EXPECT_EQ(pyvoc_live_path_reset(path.get()), PYVOC_OK);
+  }
+  EXPECT_EQ(counting.calls(), 0);
+  EXPECT_EQ(info.bad_samples, 30u);
+  EXPECT_GT(total, 441u * 50);
+}
+
 INSTANTIATE_TEST_SUITE_P(Models, Realtime, ::testing::ValuesIn(models()),
                          [](const ::testing::TestParamInfo<std::string>& info) {
                            const std::filesystem::path path(info.param);

@@ -139,6 +139,86 @@ typedef struct pyvoc_live_stats {
 /* [real-time] Fills `stats`; set stats->struct_size before the call. */
 PYVOC_API pyvoc_status pyvoc_live_get_stats(const pyvoc_live* live, pyvoc_live_stats* stats);
 
+/* ---- the same work without thread and clock ----------------------------------------------------
+ *
+ * What the engine does between its two callbacks, for programs that have their own threads, or
+ * none: an AudioWorklet, AAudio, CoreAudio, a plugin. Microphone samples in, loudspeaker samples
+ * out, in any pieces; the model runs on the calling thread, in push:
+ *   pyvoc_live_path_open -> { pyvoc_live_path_push, pyvoc_live_path_pull }* ->
+ *   pyvoc_live_path_finish -> pyvoc_live_path_pull until 0 -> pyvoc_live_path_close
+ * The samples do not depend on the pieces, and are those of the engine and of synthesis. In a
+ * callback that pushes and pulls as much as it is given, play latency_samples of silence first:
+ * then pull never runs short. One thread at a time; a concurrent call does nothing and returns 0.
+ * Works in builds without threads. */
+typedef struct pyvoc_live_path pyvoc_live_path;
+
+typedef struct pyvoc_live_path_options {
+  uint32_t struct_size;
+  uint32_t flags;            /* of PYVOC_LIVE_*: BYPASS, FEATURES, TWO_CLOCKS */
+  uint32_t input_rate;       /* Hz, 4000 to 384000; 0: the model's */
+  uint32_t output_rate;      /* the same */
+  uint32_t chunk_frames;     /* feature frames that the model gets at once, 1 to 32; 0: 1. More is
+                              * faster with models that are no loop over samples, and later */
+  uint32_t threads;          /* as pyvoc_stream_options.threads */
+  uint32_t capacity_samples; /* of output that may wait for pull, at least; 0: a second of it */
+  float pitch;               /* semitones, -24 to 24 */
+  float formant;             /* semitones, -24 to 24; models on mel frames take none */
+  uint64_t seed;
+} pyvoc_live_path_options;
+
+#define PYVOC_LIVE_PATH_OPTIONS_INIT \
+  {sizeof(pyvoc_live_path_options), 0, 0, 0, 0, 0, 0, 0.0f, 0.0f, 0}
+
+/* Allocates all that the path will need. `options` may be NULL. */
+PYVOC_API pyvoc_status pyvoc_live_path_open(pyvoc_model* model,
+                                            const pyvoc_live_path_options* options,
+                                            pyvoc_live_path** path);
+PYVOC_API void pyvoc_live_path_close(pyvoc_live_path* path);
+
+/* [real-time] Takes mono PCM; returns how many samples were taken: fewer only when output waits
+ * that was not pulled, or after finish. NaN becomes 0, what is beyond -1..1 is clipped; both are
+ * counted. */
+PYVOC_API size_t pyvoc_live_path_push(pyvoc_live_path* path, const float* pcm, size_t n_samples);
+
+/* [real-time] The same with feature frames in place of PCM, `stride` floats apart, where the
+ * options say PYVOC_LIVE_FEATURES. */
+PYVOC_API size_t pyvoc_live_path_push_features(pyvoc_live_path* path, const float* rows,
+                                               size_t n_frames, size_t stride);
+
+/* [real-time] Nothing will be pushed any more: what the model holds back comes out. */
+PYVOC_API void pyvoc_live_path_finish(pyvoc_live_path* path);
+
+/* [real-time] Writes up to `capacity` samples (float, -1..1) at the output's rate; returns their
+ * number, which is less when no more are ready. */
+PYVOC_API size_t pyvoc_live_path_pull(pyvoc_live_path* path, float* samples, size_t capacity);
+
+/* [real-time] Another shift of the voice, semitones as in the options. */
+PYVOC_API pyvoc_status pyvoc_live_path_set_shift(pyvoc_live_path* path, float pitch, float formant);
+
+/* [real-time] Output samples for each one that the nominal rates ask for, 0.995 to 1.005, where the
+ * options say PYVOC_LIVE_TWO_CLOCKS: what a program that watches two devices' clocks steers with.
+ */
+PYVOC_API pyvoc_status pyvoc_live_path_correct(pyvoc_live_path* path, double factor);
+
+/* [real-time] Back to the state after open. */
+PYVOC_API pyvoc_status pyvoc_live_path_reset(pyvoc_live_path* path);
+
+typedef struct pyvoc_live_path_info {
+  uint32_t struct_size;
+  uint32_t input_rate;      /* Hz */
+  uint32_t output_rate;     /* Hz */
+  uint32_t feature_dims;    /* floats per frame of pyvoc_live_path_push_features */
+  uint32_t latency_samples; /* of silence at the output's rate, see above; for features instead of
+                             * PCM: with as much pulled as the frames pushed are long */
+  uint32_t burst_samples;   /* the most that become ready together */
+  uint64_t bad_samples;     /* of input: NaN, infinite, beyond -1..1 */
+  uint64_t bad_features;    /* feature frames that were none; the one before was used again */
+} pyvoc_live_path_info;
+
+/* [real-time] Fills `info`; set info->struct_size before the call. */
+PYVOC_API pyvoc_status pyvoc_live_path_get_info(const pyvoc_live_path* path,
+                                                pyvoc_live_path_info* info);
+
 #ifdef __cplusplus
 }
 #endif

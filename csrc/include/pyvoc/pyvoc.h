@@ -9,8 +9,8 @@
  * the library: they live as long as the object they came from (or, for pyvoc_last_error, until the
  * next call on the same thread).
  *
- * Threads: a model is immutable and may be used from any number of threads. A stream, an extractor
- * or a denoiser belongs to one thread at a time; a concurrent call is refused with
+ * Threads: a model is immutable and may be used from any number of threads. A stream, an extractor,
+ * a denoiser or a resampler belongs to one thread at a time; a concurrent call is refused with
  * PYVOC_ERROR_BUSY.
  * Real time: the functions marked [real-time] do not allocate, lock, log or block (unless the
  * environment variable PYVOC_BACKEND or the build gives layers to a vendor's library).
@@ -66,6 +66,7 @@ typedef struct pyvoc_stream pyvoc_stream;
 typedef struct pyvoc_extractor pyvoc_extractor;
 typedef struct pyvoc_denoiser pyvoc_denoiser;
 typedef struct pyvoc_folds pyvoc_folds;
+typedef struct pyvoc_resampler pyvoc_resampler;
 
 /* "0.1.0". */
 PYVOC_API const char* pyvoc_version(void);
@@ -104,7 +105,7 @@ typedef struct pyvoc_model_info {
 /* Loads a pyvoc GGUF model; the file is mapped, checked and packed for this machine. */
 PYVOC_API pyvoc_status pyvoc_model_load(const char* path, pyvoc_model** model);
 
-/* The same from memory, which must outlive the model. `data` needs 64-byte alignment. */
+/* The same from memory of any alignment, which is not needed after the call. */
 PYVOC_API pyvoc_status pyvoc_model_load_memory(const void* data, size_t size, pyvoc_model** model);
 
 PYVOC_API void pyvoc_model_release(pyvoc_model* model);
@@ -411,6 +412,41 @@ PYVOC_API pyvoc_status pyvoc_denoiser_flush(pyvoc_denoiser* denoiser, float* sam
 
 /* [real-time] Back to the state after open. */
 PYVOC_API pyvoc_status pyvoc_denoiser_reset(pyvoc_denoiser* denoiser);
+
+/* ---- resampling ------------------------------------------------------------------------------
+ *
+ * Band-limited interpolation, flat to 0.41 of the lower rate, 80 dB down from half of it. The
+ * output is aligned: output sample j lies at input time j * from_rate / to_rate. */
+
+/* Rates in Hz, 4000 to 384000. */
+PYVOC_API pyvoc_status pyvoc_resampler_open(uint32_t from_rate, uint32_t to_rate,
+                                            pyvoc_resampler** resampler);
+PYVOC_API void pyvoc_resampler_close(pyvoc_resampler* resampler);
+
+/* [real-time] Input samples that an output sample waits for. */
+PYVOC_API size_t pyvoc_resampler_latency_samples(const pyvoc_resampler* resampler);
+
+/* [real-time] The most samples that pushing `n_samples` now (or, with 0, flushing) completes. */
+PYVOC_API size_t pyvoc_resampler_samples_after(const pyvoc_resampler* resampler, size_t n_samples);
+
+/* [real-time] Feeds samples (float, -1..1, any number) and writes the ones completed; needs
+ * capacity >= pyvoc_resampler_samples_after(n_samples). `samples` must not overlap `pcm`. The
+ * samples do not depend on the sizes pushed. */
+PYVOC_API pyvoc_status pyvoc_resampler_push(pyvoc_resampler* resampler, const float* pcm,
+                                            size_t n_samples, float* samples, size_t capacity,
+                                            size_t* written);
+
+/* [real-time] Ends the signal and writes the rest; needs capacity >=
+ * pyvoc_resampler_samples_after(0). */
+PYVOC_API pyvoc_status pyvoc_resampler_flush(pyvoc_resampler* resampler, float* samples,
+                                             size_t capacity, size_t* written);
+
+/* [real-time] From here on `factor` output samples, 0.995 to 1.005, for each one that the rates ask
+ * for: two devices' clocks are never the same. */
+PYVOC_API pyvoc_status pyvoc_resampler_correct(pyvoc_resampler* resampler, double factor);
+
+/* [real-time] Back to the state after open. */
+PYVOC_API pyvoc_status pyvoc_resampler_reset(pyvoc_resampler* resampler);
 
 #ifdef __cplusplus
 }

@@ -70,7 +70,7 @@ class Model {
   }
   explicit Model(const std::string& path) : Model(path.c_str()) {}
 
-  // From memory that outlives the model, 64-byte aligned.
+  // From memory, which is not needed afterwards.
   static Model from_memory(const void* data, std::size_t size) {
     pyvoc_model* model = nullptr;
     check(pyvoc_model_load_memory(data, size, &model));
@@ -346,6 +346,98 @@ inline std::vector<float> denoiser_bias(const float* hum, std::size_t n_samples,
   check(pyvoc_denoiser_bias(hum, n_samples, bias.data(), bias.size()));
   return bias;
 }
+
+// Samples at one rate in, samples at another out. One thread at a time.
+class Resampler {
+ public:
+  // Hz.
+  Resampler(std::uint32_t from_rate, std::uint32_t to_rate) {
+    pyvoc_resampler* resampler = nullptr;
+    check(pyvoc_resampler_open(from_rate, to_rate, &resampler));
+    handle_.reset(resampler);
+  }
+
+  // Of the input.
+  std::size_t latency_samples() const noexcept {
+    return pyvoc_resampler_latency_samples(handle_.get());
+  }
+
+  // The most samples that pushing `n_samples` now (or, with 0, flushing) completes.
+  std::size_t samples_after(std::size_t n_samples) const noexcept {
+    return pyvoc_resampler_samples_after(handle_.get(), n_samples);
+  }
+
+  // Writes the samples completed; how many.
+  std::size_t push(const float* pcm, std::size_t n_samples, float* samples, std::size_t capacity) {
+    std::size_t written = 0;
+    check(try_push(pcm, n_samples, samples, capacity, &written));
+    return written;
+  }
+  std::size_t flush(float* samples, std::size_t capacity) {
+    std::size_t written = 0;
+    check(try_flush(samples, capacity, &written));
+    return written;
+  }
+  void correct(double factor) { check(pyvoc_resampler_correct(handle_.get(), factor)); }
+  void reset() { check(pyvoc_resampler_reset(handle_.get())); }
+
+  // [real-time] The same without exceptions.
+  [[nodiscard]] pyvoc_status try_push(const float* pcm, std::size_t n_samples, float* samples,
+                                      std::size_t capacity, std::size_t* written) noexcept {
+    return pyvoc_resampler_push(handle_.get(), pcm, n_samples, samples, capacity, written);
+  }
+  [[nodiscard]] pyvoc_status try_flush(float* samples, std::size_t capacity,
+                                       std::size_t* written) noexcept {
+    return pyvoc_resampler_flush(handle_.get(), samples, capacity, written);
+  }
+
+  pyvoc_resampler* get() const noexcept { return handle_.get(); }
+
+ private:
+  detail::Handle<pyvoc_resampler, pyvoc_resampler_close> handle_;
+};
+
+// Microphone samples in, loudspeaker samples out, on the caller's thread; see pyvoc/live.h. One
+// thread at a time. Keeps its model alive.
+class LivePath {
+ public:
+  LivePath(const Model& model, const pyvoc_live_path_options& options) {
+    pyvoc_live_path* path = nullptr;
+    check(pyvoc_live_path_open(model.get(), &options, &path));
+    handle_.reset(path);
+  }
+
+  // [real-time] How many samples, or frames `stride` floats apart, were taken.
+  std::size_t push(const float* pcm, std::size_t n_samples) noexcept {
+    return pyvoc_live_path_push(handle_.get(), pcm, n_samples);
+  }
+  std::size_t push_features(const float* rows, std::size_t n, std::size_t stride) noexcept {
+    return pyvoc_live_path_push_features(handle_.get(), rows, n, stride);
+  }
+  void finish() noexcept { pyvoc_live_path_finish(handle_.get()); }
+  // [real-time] How many samples were written.
+  std::size_t pull(float* samples, std::size_t capacity) noexcept {
+    return pyvoc_live_path_pull(handle_.get(), samples, capacity);
+  }
+
+  // Semitones.
+  void set_shift(float pitch, float formant) {
+    check(pyvoc_live_path_set_shift(handle_.get(), pitch, formant));
+  }
+  void correct(double factor) { check(pyvoc_live_path_correct(handle_.get(), factor)); }
+  void reset() { check(pyvoc_live_path_reset(handle_.get())); }
+  pyvoc_live_path_info info() const {
+    pyvoc_live_path_info info{};
+    info.struct_size = sizeof info;
+    check(pyvoc_live_path_get_info(handle_.get(), &info));
+    return info;
+  }
+
+  pyvoc_live_path* get() const noexcept { return handle_.get(); }
+
+ private:
+  detail::Handle<pyvoc_live_path, pyvoc_live_path_close> handle_;
+};
 
 // Live sound: an engine between two audio callbacks, see pyvoc/live.h. Keeps its model alive. Stop
 // the audio before it is destroyed.

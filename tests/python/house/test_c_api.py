@@ -159,6 +159,26 @@ def test_synth_file_and_pipe_agree(programs: Programs, model: Path, tmp_path: Pa
     assert synth(programs, "--seed", "9", model, features)[1] != piped
 
 
+def test_synth_speaks_the_installed_voice(programs: Programs, prefix: Path, tmp_path: Path) -> None:
+    """What is installed is enough: a voice, and frames of the 20 floats that it reads."""
+    voices = next(prefix.rglob("lpcnet.gguf")).parent
+    model, features, out = voices / "lpcnet.gguf", voices / "demo.f32", tmp_path / "out.s16"
+    code, _, message = synth(programs, model, features, out)
+    assert code == 0, message
+    n = features.stat().st_size // 80
+    assert f"{n} frames -> {160 * n} samples" in message
+    spoken = out.read_bytes()
+    assert np.abs(np.frombuffer(spoken, "<i2")).max() > 3000
+    code, piped, message = synth(programs, "--dims", "20", model, "-", stdin=features.read_bytes())
+    assert code == 0, message
+    assert piped == spoken
+    code, _, message = synth(programs, "--dims", "19", model, features, out)
+    assert code == 2 and "expected 20" in message
+    both = tmp_path / "both.f32"  # 36 frames of 20 floats are 20 of 36
+    both.write_bytes(features.read_bytes()[: 36 * 20 * 4])
+    assert "--dims 20" in synth(programs, model, both)[2]
+
+
 @pytest.mark.parametrize("model", MODELS[:1], ids=lambda p: p.stem)
 def test_synth_refuses_bad_input(programs: Programs, model: Path, tmp_path: Path) -> None:
     good, out = tmp_path / "good.f32", tmp_path / "out.s16"

@@ -206,8 +206,9 @@ def nm(*arguments: str | Path) -> list[tuple[str, str]]:
 
 
 def tier_objects() -> list[Path]:
-    """Object files of the tiers, in every build but the sanitizers'."""
+    """Object files of the tiers, in every build but the sanitizers' and WebAssembly's."""
     objects = sorted(build_folder().glob("**/pyvoc_tier_*.dir/**/*.o"))
+    objects = [p for p in objects if not p.read_bytes().startswith(b"\0asm")]
     return [p for p in objects if not any("asan" in part for part in p.parts)]
 
 
