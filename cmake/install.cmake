@@ -1,5 +1,5 @@
 # `cmake --install`: headers, both libraries, find_package(pyvoc), pkg-config, the licence, the C
-# examples and a voice with features for it. Not in the wheel.
+# examples and two voices with features for one. Not in the wheel.
 if(SKBUILD OR NOT PYVOC_INSTALL)
   return()
 endif()
@@ -14,7 +14,7 @@ install(DIRECTORY csrc/include/pyvoc DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COM
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/pyvoc COMPONENT devel)
 install(DIRECTORY examples/c/ DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/pyvoc/examples
   COMPONENT devel)
-foreach(file lpcnet.gguf lpcnet.md demo.f32 demo.md mit.txt)
+foreach(file default.gguf default.md lpcnet.gguf lpcnet.md demo.f32 demo.md mit.txt)
   install(FILES pyvoc/voices/${file} DESTINATION ${CMAKE_INSTALL_DATADIR}/pyvoc/voices
     COMPONENT devel)
 endforeach()

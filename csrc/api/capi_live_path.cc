@@ -53,23 +53,17 @@ pyvoc_status busy() noexcept {
   return fail(Code::kBusy, "the live path is in use by another thread");
 }
 
-// Silence after which no pull runs short: what the parts hold back, a chunk that is not whole, and
-// of audio a frame that is not whole and frames that come together. Resamplers round, by a sample
-// each.
-std::uint32_t latency_of(const LivePath& path, const LiveSettings& settings) {
+// Silence after which no pull runs short: what the parts hold back, and a chunk that is not whole.
+// Resamplers round, by a sample each.
+std::uint32_t latency_of(const LivePath& path, const LiveSettings& settings, double model_rate) {
   const LiveDelays d = path.delays();
-  const double rate = settings.output_rate;
-  double samples = d.output_resampler * rate + 2.0;
+  double seconds = d.output_resampler;
+  if (!settings.input_is_features) seconds += d.input_resampler;
   if (!settings.bypass) {
-    const double chunk = static_cast<double>(path.chunk() - 1) * path.frame_seconds();
-    samples += (d.lookahead + chunk) * rate;
-    if (!settings.input_is_features) {
-      const double group = static_cast<double>(path.group()) * path.frame_seconds();
-      samples += (d.extractor + group) * rate;
-    }
+    seconds += d.lookahead + static_cast<double>(path.chunk() - 1) * path.frame_seconds();
+    if (!settings.input_is_features) seconds += static_cast<double>(path.held()) / model_rate;
   }
-  if (!settings.input_is_features) samples += d.input_resampler * rate + 2.0;
-  return static_cast<std::uint32_t>(std::ceil(samples));
+  return static_cast<std::uint32_t>(std::ceil(seconds * settings.output_rate + 2.0));
 }
 
 }  // namespace
@@ -107,7 +101,7 @@ pyvoc_status pyvoc_live_path_open(pyvoc_model* model, const pyvoc_live_path_opti
     handle->path = std::move(made.value().path);
     handle->path->set_chunk(settings.bypass || settings.chunk == 0 ? 1 : settings.chunk);
     handle->path->set_shift(settings.pitch, settings.formant);
-    handle->latency = latency_of(*handle->path, settings);
+    handle->latency = latency_of(*handle->path, settings, model->vocoder->info().sample_rate);
     *path = handle.release();
     return PYVOC_OK;
   });

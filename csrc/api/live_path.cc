@@ -15,18 +15,28 @@ std::size_t hop_of(const models::Vocoder& vocoder) {
 // Longer than the padding and the window of any recipe.
 constexpr std::size_t kLongSignal = 40000;
 
-// The most frames that pushing n samples, or (`flush`) ending the signal, completes at any place.
-std::size_t most_frames(dsp::FeatureExtractor& extractor, std::size_t n, bool flush) {
+// How frames come out of an extractor that gets n samples at a time, at any place of a signal.
+struct Pace {
+  std::size_t most = 1;  // frames that come together, when the signal ends too if `flush`
+  std::size_t held = 0;  // samples that were pushed and are in no whole hop of the frames so far
+};
+
+Pace pace_of(dsp::FeatureExtractor& extractor, std::size_t n, bool flush) {
   const std::vector<float> zeros(n);
   std::vector<float> frames;
-  std::size_t most = 1;
+  Pace pace;
+  std::size_t given = 0;  // samples in hops of the frames so far
   for (std::size_t at = 0; at < kLongSignal; at += n) {
-    most = std::max({most, extractor.frames_after(n), flush ? extractor.frames_after(0) : 1});
-    frames.resize(most * extractor.dims());
-    extractor.push(zeros, frames.data());
+    pace.most =
+        std::max({pace.most, extractor.frames_after(n), flush ? extractor.frames_after(0) : 1});
+    std::size_t before = 0;  // samples of these that complete nothing
+    while (before < n && extractor.frames_after(before + 1) == 0) ++before;
+    pace.held = std::max(pace.held, at + before - std::min(at + before, given));
+    frames.resize(pace.most * extractor.dims());
+    given += extractor.push(zeros, frames.data()) * extractor.hop_length();
   }
   extractor.reset();
-  return most;
+  return pace;
 }
 
 }  // namespace
@@ -52,8 +62,10 @@ LivePath::LivePath(std::shared_ptr<const models::Vocoder> vocoder,
       to_model_ ? to_model_->most(std::max(kPiece, to_model_->latency())) : kPiece;
   at_model_rate_.resize(at_once);
   const std::size_t hop = hop_of(*vocoder);
-  const std::size_t frames = most_frames(*extractor_, at_once, true);
-  group_ = most_frames(*extractor_, hop / 2 + 1, false);
+  const std::size_t frames = pace_of(*extractor_, at_once, true).most;
+  const Pace pace = pace_of(*extractor_, hop / 2 + 1, false);
+  group_ = pace.most;
+  held_ = pace.held;
   frames_.resize(frames * extractor_->dims());
   last_frame_.resize(frame_dims());
   stream_.reserve(frames + kMostChunk);

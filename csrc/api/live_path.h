@@ -64,6 +64,8 @@ class LivePath {
   std::uint64_t produced() const PYVOC_RT { return produced_; }
   // Frames that come out of the extractor together.
   std::size_t group() const { return group_; }
+  // Samples of the model's rate that the extractor holds, at most, which no frame so far covers.
+  std::size_t held() const { return held_; }
   // Frames that the model takes at once, at most.
   std::size_t block_frames() const {
     return static_cast<std::size_t>(stream_.vocoder().info().block_frames);
@@ -92,7 +94,7 @@ class LivePath {
   std::optional<dsp::Resampler> to_model_, to_output_;
   double input_rate_, output_rate_, model_rate_;
   std::size_t chunk_ = 1, waiting_ = 0;  // frames in the stream that were not pulled
-  std::size_t group_ = 1;
+  std::size_t group_ = 1, held_ = 0;
   bool flushed_ = false;
   std::uint64_t produced_ = 0;
   std::size_t most_out_ = 0;

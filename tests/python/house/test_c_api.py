@@ -7,6 +7,7 @@ Builds and installs the library into a temporary prefix once, then builds ``test
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -226,6 +227,54 @@ def test_synth_reports_a_full_disk(programs: Programs, model: Path) -> None:
         )
     assert run.returncode == 3
     assert b"cannot write" in run.stderr
+
+
+# ---- docs/embedding.md --------------------------------------------------------------------------
+
+
+def guide_programs() -> dict[str, str]:
+    """The complete programs of the guide, by the name that their first line gives."""
+    text = (ROOT / "docs" / "embedding.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```c(?:pp)?\n((?:/\* |// )(\w+\.cc?) .*?)```", text, re.DOTALL)
+    return {name: source for source, name in blocks}
+
+
+def test_guide_programs_compile_and_speak(prefix: Path, tmp_path: Path) -> None:
+    if shutil.which("c++") is None:
+        pytest.skip("no c++")
+    sources = guide_programs()
+    assert set(sources) == {"say.c", "parrot.c", "copy.cc"}
+    library = next(prefix.rglob("libpyvoc.so")).parent
+    link = [f"-I{prefix}/include", f"-L{library}", "-lpyvoc", f"-Wl,-rpath,{library}", "-lm"]
+    programs = {}
+    for name, source in sources.items():
+        (tmp_path / name).write_text(source)
+        programs[name] = tmp_path / Path(name).stem
+        plain_c = name.endswith(".c")
+        language = ["cc", *STRICT] if plain_c else ["c++", "-std=c++17", *STRICT[1:]]
+        call([*language, tmp_path / name, *link, "-o", programs[name]])
+    voices = next(prefix.rglob("lpcnet.gguf")).parent
+    lpcnet, fargan = voices / "lpcnet.gguf", voices / "default.gguf"
+
+    def pcm(run: subprocess.CompletedProcess[bytes]) -> np.ndarray:
+        return np.frombuffer(run.stdout, "<i2")
+
+    features = voices / "demo.f32"
+    said = pcm(call([programs["say.c"], lpcnet, features]))
+    assert said.size == features.stat().st_size // 80 * 160
+    assert np.abs(said.astype(int)).max() > 3000
+
+    copied = pcm(call([programs["copy.cc"], fargan], input=said.tobytes()))
+    assert abs(copied.size - said.size) <= 320
+    assert np.abs(copied.astype(int)).max() > 3000
+
+    wide = np.repeat(said[:16000], 3)  # 48 kHz
+    spoken = pcm(call([programs["parrot.c"], fargan], input=wide.tobytes()))
+    assert spoken.size == wide.size
+    assert np.abs(spoken.astype(int)).max() > 3000
+    for program in programs.values():
+        run = subprocess.run([program, features, features], capture_output=True, check=False)
+        assert run.returncode == 1
 
 
 # ---- examples/c/fold.c --------------------------------------------------------------------------
