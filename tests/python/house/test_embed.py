@@ -33,9 +33,16 @@ def call(command: Sequence[str | Path], **options: object) -> subprocess.Complet
 def built(folder: Path, *options: str) -> Path:
     """The program ``copy``, linked with what the options leave of pyvoc."""
     launcher = [f"-DCMAKE_CXX_COMPILER_LAUNCHER={c}" for c in ["ccache"] if shutil.which(c)]
-    call(["cmake", "-S", ROOT / "tests/embed", "-B", folder, *launcher, *options])
+    made = ["-G", "Unix Makefiles", *launcher, *options]
+    call(["cmake", "-S", ROOT / "tests/embed", "-B", folder, *made])
     call(["cmake", "--build", folder, "--parallel", "2"])
     return folder / "copy"
+
+
+def refusal(folder: Path, *options: str) -> str:
+    """What CMake says of options that it refuses, or warns of."""
+    command = ["cmake", "-S", ROOT / "tests/embed", "-B", folder, *options]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stderr
 
 
 def tone(n: int = 8000) -> bytes:
@@ -64,6 +71,17 @@ def test_an_app_on_aarch64_is_small(tmp_path: Path) -> None:
     assert np.abs(np.frombuffer(spoken, "<i2").astype(int)).max() > 300
 
 
+def test_options_are_checked(tmp_path: Path) -> None:
+    said = refusal(tmp_path / "model", "-DPYVOC_MODELS=lpcnet,vocos")
+    assert '"vocos" is unknown' in said and "fargan" in said
+    said = refusal(tmp_path / "tier", "-DPYVOC_SCALAR=OFF", "-DPYVOC_TIERS=avxvnni")
+    assert "no kernels" in said
+    said = refusal(tmp_path / "scalar", "-DCMAKE_SYSTEM_NAME=Linux", "-DCMAKE_SYSTEM_PROCESSOR=z80")
+    assert "scalar kernels alone" in " ".join(said.split()) and "z80" in said
+    cache = (tmp_path / "scalar" / "CMakeCache.txt").read_text()
+    assert "CMAKE_BUILD_TYPE:STRING=\n" in cache, "the parent's build type was set"
+
+
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="needs an x86-64 processor")
 def test_an_app_on_x86_is_small_and_speaks_as_the_library(tmp_path: Path) -> None:
     app = built(
@@ -72,6 +90,10 @@ def test_an_app_on_x86_is_small_and_speaks_as_the_library(tmp_path: Path) -> Non
         "-DPYVOC_TIERS=avx2,avx512,avx512vnni",
     )
     assert app.stat().st_size <= LIMIT_X86
+    flags = [f.read_text() for f in tmp_path.rglob("pyvoc_tier_*.dir/flags.make")]
+    assert len(flags) == 4
+    assert all("-O3" in f and "-Os" not in f for f in flags), "kernels are made for speed"
+    call([app.parent / "left_out", VOICE])
     runtime = pytest.importorskip("pyvoc")
     pcm = np.frombuffer(tone(), "<i2").astype(np.float32) / 32768
     model = runtime.load(str(VOICE))

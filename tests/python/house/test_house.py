@@ -189,6 +189,26 @@ def test_public_headers_stand_alone(header: str, standard: str) -> None:
     assert run.returncode == 0, run.stderr
 
 
+def test_windows_takes_the_functions_from_the_dll() -> None:
+    """What the macros make of the header there: only with a shared library."""
+    for flags, wanted in (
+        ([], ""),
+        (["-DPYVOC_SHARED"], "__declspec(dllimport)"),
+        (["-DPYVOC_SHARED", "-DPYVOC_BUILDING"], "__declspec(dllexport)"),
+    ):
+        run = subprocess.run(
+            [*compiler("CC", "cc"), "-E", "-P", "-D_WIN32", *flags, "-x", "c", "-"],
+            input='#include "pyvoc/pyvoc.h"\n',
+            capture_output=True,
+            text=True,
+            check=True,
+            env={**os.environ, "C_INCLUDE_PATH": str(CSRC / "include")},
+        )
+        if not wanted:
+            assert "__declspec" not in run.stdout
+        assert f"{wanted} const char* pyvoc_version(void)".strip() in run.stdout
+
+
 # ---- symbols of what was built ------------------------------------------------------------------
 
 

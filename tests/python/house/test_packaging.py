@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -83,6 +84,17 @@ def test_wheel_holds_the_module_and_no_headers(dist: Path) -> None:
     assert not outside
     development = [n for n in names if n.endswith((".h", ".hpp", ".a", ".cmake", ".cc"))]
     assert not development
+
+
+def test_wheel_module_exports_its_beginning_only(dist: Path, tmp_path: Path) -> None:
+    if sys.platform != "linux" or shutil.which("nm") is None:
+        pytest.skip("needs nm of binutils")
+    (wheel,) = dist.glob("pyvoc_vocoder-*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        (module,) = [n for n in archive.namelist() if n.startswith("pyvoc/_pyvoc.cpython")]
+        archive.extract(module, tmp_path)
+    symbols = call(["nm", "-D", "--defined-only", tmp_path / module], cwd=tmp_path)
+    assert [line.split()[-1] for line in symbols.splitlines()] == ["PyInit__pyvoc"]
 
 
 def test_wheel_works_in_a_clean_environment(dist: Path, tmp_path: Path) -> None:
