@@ -18,12 +18,7 @@ option(PYVOC_LIVE "Live sound: the path from microphone to loudspeaker, with PYV
 option(PYVOC_FOLDS "One utterance as several streams" ON)
 option(PYVOC_DENOISER "The denoiser" ON)
 option(PYVOC_EXCEPTIONS "Compile with exceptions and type information; without, no memory means abort" ON)
-# Only the Python module and the tests use these kernels.
-set(PYVOC_TRAINING_DEFAULT OFF)
-if(SKBUILD OR PYVOC_BUILD_TESTS)
-  set(PYVOC_TRAINING_DEFAULT ON)
-endif()
-option(PYVOC_TRAINING "The kernels that training uses" ${PYVOC_TRAINING_DEFAULT})
+option(PYVOC_TRAINING "The kernels that training uses; the Python module and the tests have them anyway" OFF)
 
 # pyvoc_words(VARIABLE KNOWN...): a list from a text with commas; a word that is not known is an error.
 function(pyvoc_words variable)
@@ -57,7 +52,7 @@ endif()
 if(cepstral IN_LIST PYVOC_NEEDED_FEATURES)
   list(APPEND PYVOC_NEEDED_KERNELS signal)
 endif()
-if(PYVOC_TRAINING)
+if(PYVOC_TRAINING OR SKBUILD OR PYVOC_BUILD_TESTS)
   list(APPEND PYVOC_NEEDED_KERNELS training mix conv dense)
 endif()
 
