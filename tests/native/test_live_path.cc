@@ -146,6 +146,22 @@ TEST_P(LivePathModels, PullNeverRunsShortAfterTheLatency) {
   }
 }
 
+TEST_P(LivePathModels, LatencyIsNoMoreThanIsNeeded) {
+  const Model model(data(GetParam()));
+  LivePath path(model, PYVOC_LIVE_PATH_OPTIONS_INIT);
+  const std::size_t latency = path.info().latency_samples;
+  std::size_t got = 0, needed = 0;
+  float out[512];
+  const float in = 0.01f;
+  for (std::size_t pushed = 1; pushed < 10000; ++pushed) {
+    path.push(&in, 1);
+    while (const std::size_t n = path.pull(out, 512)) got += n;
+    needed = std::max(needed, pushed - std::min(pushed, got));
+  }
+  EXPECT_GE(latency, needed);
+  EXPECT_LE(latency, needed + 8);
+}
+
 INSTANTIATE_TEST_SUITE_P(Models, LivePathModels,
                          ::testing::Values("tree_sparse.int8.gguf", "fargan/even.f32.gguf",
                                            "melgan/odd.f32.gguf", "hifigan/odd.f32.gguf",
