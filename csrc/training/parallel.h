@@ -4,15 +4,16 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cstddef>
 #include <exception>
 #include <thread>
 #include <vector>
 
 namespace pyvoc::training {
 
-// Calls work(i) for i < count on up to `threads` threads, the caller's among them. The first
-// exception of a piece is thrown on.
-template <typename Work>
+// Calls work(i) for i < count on up to `threads` threads, the caller's among them; on fewer where
+// no more can be started. The first exception of a piece is thrown on.
+template <typename Thread = std::thread, typename Work>
 void parallel(int count, int threads, const Work& work) {
   std::atomic<int> next{0};
   std::vector<std::exception_ptr> errors(static_cast<std::size_t>(std::max(count, 1)));
@@ -25,10 +26,15 @@ void parallel(int count, int threads, const Work& work) {
       }
     }
   };
-  std::vector<std::thread> others;
-  for (int k = 1; k < std::min(threads, count); ++k) others.emplace_back(run);
+  const int wanted = std::min(threads, count) - 1;
+  std::vector<Thread> others;
+  others.reserve(static_cast<std::size_t>(std::max(wanted, 0)));
+  try {
+    for (int k = 0; k < wanted; ++k) others.emplace_back(run);
+  } catch (const std::exception&) {  // no thread, or no memory for one: those that run do all
+  }
   run();
-  for (std::thread& thread : others) thread.join();
+  for (Thread& thread : others) thread.join();
   for (const std::exception_ptr& error : errors) {
     if (error) std::rethrow_exception(error);
   }
