@@ -1,5 +1,5 @@
 // pyvoc._pyvoc.training: the sequence layers that pyvoc.train runs on a CPU. Arrays are float32,
-// C-contiguous and are not copied; the caller (pyvoc/families/lpcnet/train/native.py) allocates
+// C-contiguous and are not copied; the caller (pyvoc/train/recurrent.py and others) allocates
 // results.
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
@@ -13,6 +13,7 @@
 #include "arrays.h"
 #include "kernels/resolve.h"
 #include "model.h"
+#include "training/block_product.h"
 #include "training/gru_sequence.h"
 #include "training/tree_loss.h"
 #include "training_arrays.h"
@@ -103,6 +104,50 @@ class GruPass {
   std::unique_ptr<training::GruSequence> pass_;
 };
 
+// A layer with pruned blocks; see training/block_product.h.
+class BlockPass {
+ public:
+  BlockPass(const FloatArray& matrix, const Bytes& mask) {
+    require(matrix.ndim() == 2 && matrix.shape(0) > 0 && matrix.shape(0) % 16 == 0 &&
+                matrix.shape(1) > 0 && matrix.shape(1) % 16 == 0,
+            "matrix");
+    check_shape(mask, {matrix.shape(0) / 8, matrix.shape(1) / 4}, "mask");
+    product_ = std::make_unique<training::BlockProduct>(
+        matrix.data(), mask.data(), static_cast<int>(matrix.shape(0)),
+        static_cast<int>(matrix.shape(1)), training_table());
+  }
+
+  void forward(const FloatArray& x, FloatArray y, int threads) const {
+    const int rows = rows_of(x);
+    check_shape(y, {rows, product_->outputs()}, "y");
+    const float* from = x.data();
+    float* to = y.mutable_data();
+    const py::gil_scoped_release unlocked;
+    product_->forward(from, rows, to, threads);
+  }
+
+  void backward(const FloatArray& x, const FloatArray& d, FloatArray d_x, FloatArray d_matrix,
+                int threads) const {
+    const int rows = rows_of(x);
+    check_shape(d, {rows, product_->outputs()}, "d");
+    check_shape(d_x, {rows, product_->inputs()}, "d_x");
+    check_shape(d_matrix, {product_->outputs(), product_->inputs()}, "d_matrix");
+    const float *inputs = x.data(), *from = d.data();
+    float *to = d_x.mutable_data(), *gradient = d_matrix.mutable_data();
+    const py::gil_scoped_release unlocked;
+    product_->backward(inputs, from, rows, to, gradient, threads);
+  }
+
+ private:
+  int rows_of(const FloatArray& x) const {
+    require(x.ndim() == 2, "x");
+    check_shape(x, {x.shape(0), product_->inputs()}, "x");
+    return static_cast<int>(x.shape(0));
+  }
+
+  std::unique_ptr<training::BlockProduct> product_;
+};
+
 // The tree's loss; see training/tree_loss.h. The four gradients are given together or not at all.
 void tree_loss(const FloatArray& x, const Bytes& symbol, const FloatArray& weight,
                const FloatArray& bias, const FloatArray& factor, FloatArray nll,
@@ -156,6 +201,13 @@ void add_training_kernels(py::module_& training) {
       .def("backward", &GruPass::backward, py::arg("d_out").noconvert(),
            py::arg("d_gates").noconvert(), py::arg("d_tables").noconvert(),
            py::arg("d_weight").noconvert(), py::arg("d_bias").noconvert(), py::arg("threads"));
+  py::class_<BlockPass>(training, "BlockPass")
+      .def(py::init<const FloatArray&, const Bytes&>(), py::arg("matrix").noconvert(),
+           py::arg("mask").noconvert())
+      .def("forward", &BlockPass::forward, py::arg("x").noconvert(), py::arg("y").noconvert(),
+           py::arg("threads"))
+      .def("backward", &BlockPass::backward, py::arg("x").noconvert(), py::arg("d").noconvert(),
+           py::arg("d_x").noconvert(), py::arg("d_matrix").noconvert(), py::arg("threads"));
   training.def("tree_loss", &tree_loss, py::arg("x").noconvert(), py::arg("symbol").noconvert(),
                py::arg("weight").noconvert(), py::arg("bias").noconvert(),
                py::arg("factor").noconvert(), py::arg("nll").noconvert(),

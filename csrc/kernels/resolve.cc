@@ -60,6 +60,7 @@ KernelTable merge(std::size_t first) {
   for (std::size_t i = first; i < tiers().size(); ++i) {
     if (!tiers()[i].supported) continue;
     const KernelTable& own = *tiers()[i].table;
+    if (merged.lanes == 0) merged.lanes = own.lanes;
 #define PYVOC_TAKE(name, args) \
   if (merged.name == nullptr) merged.name = own.name;
     PYVOC_KERNEL_SLOTS(PYVOC_TAKE)

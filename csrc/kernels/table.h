@@ -163,19 +163,26 @@
   /* top[0] = max of x[i], i < n; then x[i] -= top[0]. */                                        \
   K(lower_f32, (float* x, std::int32_t n, float* top))
 
-// Training (training_views.h): on 16 rows of a batch at once, then, from nearly_f32 on, on rows.
-// Sizes n are multiples of 16.
+// Training (training_views.h): on 16 or 8 rows of a batch at once, then, from mix_rows_f32 on, on
+// rows. Sizes n and units are multiples of 16.
 #define PYVOC_TRAINING_SLOTS(K)                                                                    \
-  /* y[rows][16] = W x. */                                                                         \
-  K(lane_product_f32, (const LaneBlocks& w, const float* x, std::int32_t x_stride, float* y))      \
-  /* y[cols][16] += W^T x. */                                                                      \
-  K(lane_product_back_f32, (const LaneBlocks& w, const float* x, std::int32_t x_stride, float* y)) \
+  /* y[rows][lanes] = W x. */                                                                      \
+  K(lane_product_f32,                                                                              \
+    (const LaneBlocks& w, std::int32_t lanes, const float* x, std::int32_t x_stride, float* y))    \
+  /* y[cols][lanes] += W^T x. */                                                                   \
+  K(lane_product_back_f32,                                                                         \
+    (const LaneBlocks& w, std::int32_t lanes, const float* x, std::int32_t x_stride, float* y))    \
   /* gradient[block][8][4] += sums over `vectors` vectors of d[row] h[col]; a unit's vectors lie   \
      side by side. w.weights is not read. */                                                       \
   K(lane_outer_f32, (const LaneBlocks& w, const float* d, std::int32_t d_stride, const float* h,   \
                      std::int32_t h_stride, std::int32_t vectors, float* gradient))                \
   K(lane_gru_f32, (const LaneGru& g))                                                              \
   K(lane_gru_back_f32, (const LaneGruBack& g))                                                     \
+  /* y[j y_stride + i] = x[i x_stride + j], row i < lanes, unit j < units; and back. */            \
+  K(lanes_from_rows_f32, (const float* x, std::ptrdiff_t x_stride, std::int32_t lanes,             \
+                          std::int32_t units, float* y, std::ptrdiff_t y_stride))                  \
+  K(rows_from_lanes_f32, (const float* x, std::ptrdiff_t x_stride, std::int32_t lanes,             \
+                          std::int32_t units, float* y, std::ptrdiff_t y_stride))                  \
   /* y[j y_stride + i] = x[i x_stride + j] for tiles of 16 x 16, x_step and y_step apart. */       \
   K(transpose_tiles_f32,                                                                           \
     (const float* x, std::ptrdiff_t x_stride, std::ptrdiff_t x_step, float* y,                     \
@@ -258,7 +265,8 @@ namespace pyvoc::kernels {
 
 struct KernelTable {
   const char* tier;
-  bool whole;  // with every slot of the build; not with some of them
+  bool whole;          // with every slot of the build; not with some of them
+  std::int32_t lanes;  // 8 or 16: rows of a batch for which the training kernels are quickest
 #define PYVOC_KERNEL_MEMBER(name, args) void(*name) args noexcept;
   PYVOC_KERNEL_SLOTS(PYVOC_KERNEL_MEMBER)
 #undef PYVOC_KERNEL_MEMBER

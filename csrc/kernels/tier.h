@@ -59,10 +59,10 @@
   PYVOC_SIGNAL_SLOTS(PYVOC_CHOOSE(PYVOC_HAS_SIGNAL))         \
   PYVOC_TRAINING_SLOTS(PYVOC_CHOOSE(PYVOC_HAS_TRAINING))
 
-#define PYVOC_FULL_TIER(name)                                           \
-  namespace pyvoc::kernels {                                            \
-  extern const KernelTable kTier_##name;                                \
-  const KernelTable kTier_##name = {#name, true, PYVOC_KERNEL_ENTRIES}; \
+#define PYVOC_FULL_TIER(name)                                                       \
+  namespace pyvoc::kernels {                                                        \
+  extern const KernelTable kTier_##name;                                            \
+  const KernelTable kTier_##name = {#name, true, kBestLanes, PYVOC_KERNEL_ENTRIES}; \
   }
 
 // A table with the int8 products only; the other slots are left to the tier below.

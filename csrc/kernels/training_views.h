@@ -1,6 +1,6 @@
-// What the training kernels read and write: 16 rows of a batch side by side, "lanes". A vector of
-// units is [unit][16 lanes]; where a stride is given, unit i begins at i * stride floats. Views
-// that are called rows are the other way round, [row][units].
+// What the training kernels read and write: rows of a batch side by side, "lanes", 16 or 8 of them.
+// A vector of units is [unit][lanes]; where a stride is given, unit i begins at i * stride floats.
+// Views that are called rows are the other way round, [row][units].
 #ifndef PYVOC_KERNELS_TRAINING_VIEWS_H_
 #define PYVOC_KERNELS_TRAINING_VIEWS_H_
 
@@ -8,22 +8,19 @@
 
 namespace pyvoc::kernels {
 
-// A matrix [rows, cols] as blocks of 8 rows x 4 cols, dense when all are there, to be walked by
-// rows or by columns. Blocks are numbered in row order.
+// A matrix [rows, cols] as blocks of 8 rows x 4 cols in row order, dense when all are there.
 struct LaneBlocks {
   std::int32_t row_groups = 0, col_groups = 0;
   const std::int32_t* row_begin = nullptr;  // [row_groups + 1] first block of each group of 8 rows
   const std::int32_t* first_col = nullptr;  // [blocks]
   const std::int32_t* first_row = nullptr;  // [blocks]
-  const std::int32_t* col_begin = nullptr;  // [col_groups + 1] places in by_col
-  const std::int32_t* by_col = nullptr;     // [blocks] block numbers in column order
   const float* weights = nullptr;           // [blocks][8][4]
 };
 
-// A "reset after" GRU step of 16 rows, gates in the order r, z, n; arrays of gates are
-// [3 * units][16 lanes].
+// A "reset after" GRU step of some rows, gates in the order r, z, n; arrays of gates are
+// [3 * units][lanes].
 struct LaneGru {
-  std::int32_t units = 0;
+  std::int32_t units = 0, lanes = 16;
   const float* frame = nullptr;    // input terms
   const float* sample = nullptr;   // more input terms, or nullptr
   const float* product = nullptr;  // U h
@@ -32,23 +29,23 @@ struct LaneGru {
   const float* state = nullptr;    // h
   std::int32_t state_stride = 16;  // of state and next
   float* next = nullptr;           // new h
-  float* kept = nullptr;           // [4 * units][16]: r, z, n, m_n for the backward pass
+  float* kept = nullptr;           // [4 * units][lanes]: r, z, n, m_n for the backward pass
 };
 
 struct LaneGruBack {
-  std::int32_t units = 0;
+  std::int32_t units = 0, lanes = 16;
   const float* kept = nullptr;   // by LaneGru
   const float* diag = nullptr;   // as there
   const float* state = nullptr;  // h before the step
   std::int32_t state_stride = 16;
-  const float* d_out = nullptr;  // [units][16] gradient of the new h from outside
+  const float* d_out = nullptr;  // [units][lanes] gradient of the new h from outside
   float* d_state = nullptr;      // in: from the next step; out: less the part through U's blocks
   float* d_product = nullptr;    // gradient of U h; unit stride product_stride
   std::int32_t product_stride = 16;
   float* d_sample = nullptr;  // gradient of the input terms of this step
   float* d_frame = nullptr;   // the same, added to
-  float* d_bias = nullptr;    // added to, [3 * units][16]
-  float* d_diag = nullptr;    // added to, [3 * units][16]; with diag only
+  float* d_bias = nullptr;    // added to, [3 * units][lanes]
+  float* d_diag = nullptr;    // added to, [3 * units][lanes]; with diag only
 };
 
 // The same of rows without biases; gates are [rows][3 * units], units a multiple of 16.

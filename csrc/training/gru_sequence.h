@@ -57,7 +57,7 @@ class GruSequence {
 
  private:
   struct Group;  // what one group of rows adds to the gradients
-  int groups() const { return (shape_.rows + 15) / 16; }
+  int groups() const { return (shape_.rows + lanes_ - 1) / lanes_; }
   int group_rows(int group) const;
   float* state_at(int group, int step) const;  // h before `step`, unit stride kStateStride
   float* kept_at(int group, int step) const;
@@ -68,6 +68,8 @@ class GruSequence {
 
   GruShape shape_;
   GruInputs inputs_;
+  int lanes_;  // rows of a group
+  int tile_;   // steps whose weight gradient is taken together
   RecurrentWeights weights_;
   const kernels::KernelTable& table_;
   std::vector<Workspace> states_, kept_;  // by group

@@ -2,7 +2,7 @@
 
 Two of the same function: pyvoc's own training kernels (`gru_sequence`, on a CPU, in float32) and
 PyTorch's layer (`gru`). The latter multiplies one time step by one matrix for the whole batch; the
-kernels walk 16 rows of the batch through time per thread and skip pruned blocks.
+kernels walk 16 or 8 rows of the batch through time per thread and skip pruned blocks.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-// The training kernels: 16 rows at once, against float64; gradients against the derivative's
+// The training kernels: 16 or 8 rows at once, against float64; gradients against the derivative's
 // formula in float64.
 #include <algorithm>
 #include <array>
@@ -9,7 +9,7 @@
 namespace pyvoc::kernels::testing {
 namespace {
 
-constexpr int kLanes = 16;
+constexpr int kMostLanes = 16;
 
 // A recurrent matrix [3 units, units] with about `kept` of 10 blocks, at its blocks' diagonals
 // zero.
@@ -39,13 +39,14 @@ struct Matrix {
   training::RecurrentWeights weights;
 };
 
+// check(matrix, lanes, random).
 template <typename Check>
 void for_matrices(std::uint32_t seed, Check check) {
   Random random(seed);
   for (int units : {16, 32, 48}) {
     for (int kept : {0, 3, 10}) {
       const Matrix m(units, kept, random);
-      check(m, random);
+      for (int lanes : {8, kMostLanes}) check(m, lanes, random);
     }
   }
 }
@@ -54,22 +55,22 @@ void expect_close(double found, const Sum& sum, const char* what) {
   EXPECT_NEAR(found, sum.value, sum.bound()) << what;
 }
 
-constexpr int kStride = 3 * kLanes;  // between units, where a kernel takes a stride
+constexpr int kStride = 3 * kMostLanes;  // between units, where a kernel takes a stride
 
 }  // namespace
 
 void check_lane_product_f32(const KernelTable& table) {
-  for_matrices(1, [&](const Matrix& m, Random& random) {
+  for_matrices(1, [&](const Matrix& m, int lanes, Random& random) {
     const Buffer<float> x = random_buffer(std::size_t(m.units) * kStride, random, 3);
-    Fenced<float> y(std::size_t(3) * m.units * kLanes, 1);
-    table.lane_product_f32(m.weights.blocks(), x.data(), kStride, y.data());
+    Fenced<float> y(std::size_t(3 * m.units * lanes), 1);
+    table.lane_product_f32(m.weights.blocks(), lanes, x.data(), kStride, y.data());
     for (int row = 0; row < 3 * m.units; ++row) {
-      for (int lane = 0; lane < kLanes; ++lane) {
+      for (int lane = 0; lane < lanes; ++lane) {
         Sum sum;
         for (int i = 0; i < m.units; ++i) {
           sum.add(m.at(row, i) * widen(x[std::size_t(i * kStride + lane)]));
         }
-        expect_close(widen(y[std::size_t(row * kLanes + lane)]), sum, "W x");
+        expect_close(widen(y[std::size_t(row * lanes + lane)]), sum, "W x");
       }
     }
     y.expect_fences_intact();
@@ -77,19 +78,19 @@ void check_lane_product_f32(const KernelTable& table) {
 }
 
 void check_lane_product_back_f32(const KernelTable& table) {
-  for_matrices(2, [&](const Matrix& m, Random& random) {
+  for_matrices(2, [&](const Matrix& m, int lanes, Random& random) {
     const Buffer<float> x = random_buffer(std::size_t(3) * m.units * kStride, random, 3);
-    Fenced<float> y(std::size_t(m.units) * kLanes, 1);
-    std::fill(y.data(), y.data() + m.units * kLanes, 0.5f);
-    table.lane_product_back_f32(m.weights.blocks(), x.data(), kStride, y.data());
+    Fenced<float> y(std::size_t(m.units * lanes), 1);
+    std::fill(y.data(), y.data() + m.units * lanes, 0.5f);
+    table.lane_product_back_f32(m.weights.blocks(), lanes, x.data(), kStride, y.data());
     for (int col = 0; col < m.units; ++col) {
-      for (int lane = 0; lane < kLanes; ++lane) {
+      for (int lane = 0; lane < lanes; ++lane) {
         Sum sum;
         sum.add(0.5);
         for (int row = 0; row < 3 * m.units; ++row) {
           sum.add(m.at(row, col) * widen(x[std::size_t(row * kStride + lane)]));
         }
-        expect_close(widen(y[std::size_t(col * kLanes + lane)]), sum, "W^T x");
+        expect_close(widen(y[std::size_t(col * lanes + lane)]), sum, "W^T x");
       }
     }
     y.expect_fences_intact();
@@ -98,7 +99,7 @@ void check_lane_product_back_f32(const KernelTable& table) {
 
 void check_lane_outer_f32(const KernelTable& table) {
   for (int vectors : {1, 2, 3}) {
-    for_matrices(3, [&](const Matrix& m, Random& random) {
+    for_matrices(3, [&](const Matrix& m, int, Random& random) {
       const Buffer<float> d = random_buffer(std::size_t(3) * m.units * kStride, random, 5);
       const Buffer<float> h = random_buffer(std::size_t(m.units) * kStride, random, 2);
       const LaneBlocks& blocks = m.weights.blocks();
@@ -111,7 +112,7 @@ void check_lane_outer_f32(const KernelTable& table) {
         const int col = blocks.first_col[k / 32] + static_cast<int>(k % 4);
         Sum sum;
         sum.add(-0.25);
-        for (int i = 0; i < vectors * kLanes; ++i) {
+        for (int i = 0; i < vectors * kMostLanes; ++i) {
           sum.add(widen(d[std::size_t(row * kStride + i)]) *
                   widen(h[std::size_t(col * kStride + i)]));
         }
@@ -120,6 +121,48 @@ void check_lane_outer_f32(const KernelTable& table) {
       gradient.expect_fences_intact();
     });
   }
+}
+
+namespace {
+
+constexpr int kRowUnits = 48;
+
+template <typename Check>
+void for_lanes(Check check) {
+  Random random(10);
+  const Buffer<float> x = random_buffer(std::size_t(kRowUnits) * kStride, random, 1);
+  for (int lanes : {8, kMostLanes}) {
+    Fenced<float> y(std::size_t(kRowUnits) * kStride, 3);
+    check(x, lanes, y);
+    y.expect_fences_intact();
+  }
+}
+
+}  // namespace
+
+void check_lanes_from_rows_f32(const KernelTable& table) {
+  for_lanes([&](const Buffer<float>& x, int lanes, Fenced<float>& y) {
+    table.lanes_from_rows_f32(x.data(), kRowUnits, lanes, kRowUnits, y.data(), kStride);
+    for (int unit = 0; unit < kRowUnits; ++unit) {
+      for (int lane = 0; lane < kStride; ++lane) {
+        const float expected =
+            lane < lanes ? x[std::size_t(lane * kRowUnits + unit)] : y.untouched();
+        EXPECT_EQ(y[std::size_t(unit * kStride + lane)], expected);
+      }
+    }
+  });
+}
+
+void check_rows_from_lanes_f32(const KernelTable& table) {
+  for_lanes([&](const Buffer<float>& x, int lanes, Fenced<float>& y) {
+    table.rows_from_lanes_f32(x.data(), kStride, lanes, kRowUnits, y.data(), kRowUnits);
+    for (int lane = 0; lane < kStride; ++lane) {
+      for (int unit = 0; unit < kRowUnits; ++unit) {
+        const float expected = lane < lanes ? x[std::size_t(unit * kStride + lane)] : y.untouched();
+        EXPECT_EQ(y[std::size_t(lane * kRowUnits + unit)], expected);
+      }
+    }
+  });
 }
 
 void check_transpose_tiles_f32(const KernelTable& table) {

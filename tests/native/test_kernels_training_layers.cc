@@ -1,5 +1,5 @@
-// The training kernels of whole layers, GRU steps and the tree's loss, for 16 rows at once: values
-// and gradients against their formulas in float64.
+// The training kernels of whole layers, GRU steps and the tree's loss, for 16 or 8 rows at once:
+// values and gradients against their formulas in float64.
 #include <algorithm>
 
 #include "kernel_checks.h"
@@ -7,18 +7,18 @@
 namespace pyvoc::kernels::testing {
 namespace {
 
-constexpr int kLanes = 16;
-constexpr int kStride = 3 * kLanes;  // between units, where a kernel takes a stride
+constexpr int kStride = 48;  // between units, where a kernel takes a stride
 
 double sigmoid64(double x) { return 1.0 / (1.0 + std::exp(-x)); }
 
-// The arrays of one step, [gates or units][16 lanes].
+// The arrays of one step, [gates or units][lanes].
 struct Step {
-  Step(int unit_count, Random& random)
+  Step(int unit_count, int lane_count, Random& random)
       : units(unit_count),
-        frame(random_buffer(gates() * kLanes, random)),
-        sample(random_buffer(gates() * kLanes, random)),
-        product(random_buffer(gates() * kLanes, random)),
+        lanes(lane_count),
+        frame(random_buffer(gates() * std::size_t(lanes), random)),
+        sample(random_buffer(gates() * std::size_t(lanes), random)),
+        product(random_buffer(gates() * std::size_t(lanes), random)),
         bias(random_buffer(gates(), random)),
         diag(random_buffer(gates(), random)),
         state(random_buffer(std::size_t(units) * kStride, random)) {}
@@ -33,9 +33,9 @@ struct Step {
     double x[3], m[3];
     for (int gate = 0; gate < 3; ++gate) {
       const std::size_t unit = std::size_t(gate * units + i);
-      x[gate] = widen(frame[unit * kLanes + lane]);
-      if (with_sample) x[gate] += widen(sample[unit * kLanes + lane]);
-      m[gate] = widen(product[unit * kLanes + lane]) + widen(bias[unit]);
+      x[gate] = widen(frame[unit * std::size_t(lanes) + lane]);
+      if (with_sample) x[gate] += widen(sample[unit * std::size_t(lanes) + lane]);
+      m[gate] = widen(product[unit * std::size_t(lanes) + lane]) + widen(bias[unit]);
       if (with_diag) m[gate] += widen(diag[unit]) * h;
     }
     const double r = sigmoid64(x[0] + m[0]), z = sigmoid64(x[1] + m[1]);
@@ -43,7 +43,7 @@ struct Step {
     return {r, z, n, m[2], h, n + z * (h - n)};
   }
 
-  int units;
+  int units, lanes;
   Buffer<float> frame, sample, product, bias, diag, state;
 };
 
@@ -52,8 +52,10 @@ void for_steps(std::uint32_t seed, Check check) {
   Random random(seed);
   for (int units : {16, 48}) {
     for (bool with_diag : {false, true}) {
-      const Step step(units, random);
-      check(step, with_diag, random);
+      for (int lanes : {8, 16}) {
+        const Step step(units, lanes, random);
+        check(step, with_diag, random);
+      }
     }
   }
 }
@@ -63,9 +65,10 @@ void for_steps(std::uint32_t seed, Check check) {
 void check_lane_gru_f32(const KernelTable& table) {
   for_steps(4, [&](const Step& s, bool with_diag, Random&) {
     for (bool with_sample : {false, true}) {
-      Fenced<float> next(std::size_t(s.units) * kStride), kept(std::size_t(4) * s.units * kLanes);
+      Fenced<float> next(std::size_t(s.units) * kStride), kept(std::size_t(4 * s.units * s.lanes));
       LaneGru g;
       g.units = s.units;
+      g.lanes = s.lanes;
       g.frame = s.frame.data();
       g.sample = with_sample ? s.sample.data() : nullptr;
       g.product = s.product.data();
@@ -77,11 +80,11 @@ void check_lane_gru_f32(const KernelTable& table) {
       g.kept = kept.data();
       table.lane_gru_f32(g);
       for (int i = 0; i < s.units; ++i) {
-        for (int lane = 0; lane < kLanes; ++lane) {
+        for (int lane = 0; lane < s.lanes; ++lane) {
           const Step::Cell c = s.cell(i, lane, with_sample, with_diag);
           const double found[4] = {c.r, c.z, c.n, c.m};
           for (int k = 0; k < 4; ++k) {
-            EXPECT_NEAR(widen(kept[std::size_t(((k * s.units) + i) * kLanes + lane)]), found[k],
+            EXPECT_NEAR(widen(kept[std::size_t(((k * s.units) + i) * s.lanes + lane)]), found[k],
                         3e-6);
           }
           EXPECT_NEAR(widen(next[std::size_t(i * kStride + lane)]), c.next, 4e-6);
@@ -95,28 +98,29 @@ void check_lane_gru_f32(const KernelTable& table) {
 
 void check_lane_gru_back_f32(const KernelTable& table) {
   for_steps(5, [&](const Step& s, bool with_diag, Random& random) {
-    const std::size_t units = std::size_t(s.units), gates = 3 * units;
-    Buffer<float> kept(4 * units * kLanes);
+    const std::size_t units = std::size_t(s.units), gates = 3 * units, lanes = std::size_t(s.lanes);
+    Buffer<float> kept(4 * units * lanes);
     for (int i = 0; i < s.units; ++i) {
-      for (int lane = 0; lane < kLanes; ++lane) {
+      for (int lane = 0; lane < s.lanes; ++lane) {
         const Step::Cell c = s.cell(i, lane, true, with_diag);
         const double values[4] = {c.r, c.z, c.n, c.m};
         for (std::size_t k = 0; k < 4; ++k) {
-          kept[(k * units + std::size_t(i)) * kLanes + std::size_t(lane)] =
+          kept[(k * units + std::size_t(i)) * lanes + std::size_t(lane)] =
               static_cast<float>(values[k]);
         }
       }
     }
-    const Buffer<float> d_out = random_buffer(units * kLanes, random);
-    const Buffer<float> d_before = random_buffer(units * kLanes, random);
-    Fenced<float> d_state(units * kLanes), d_product(gates * kStride), d_sample(gates * kLanes);
-    Fenced<float> d_frame(gates * kLanes), d_bias(gates * kLanes), d_diag(gates * kLanes);
-    std::copy(d_before.data(), d_before.data() + units * kLanes, d_state.data());
+    const Buffer<float> d_out = random_buffer(units * lanes, random);
+    const Buffer<float> d_before = random_buffer(units * lanes, random);
+    Fenced<float> d_state(units * lanes), d_product(gates * kStride), d_sample(gates * lanes);
+    Fenced<float> d_frame(gates * lanes), d_bias(gates * lanes), d_diag(gates * lanes);
+    std::copy(d_before.data(), d_before.data() + units * lanes, d_state.data());
     for (float* sum : {d_frame.data(), d_bias.data(), d_diag.data()}) {
-      std::fill(sum, sum + gates * kLanes, 0.5f);
+      std::fill(sum, sum + gates * lanes, 0.5f);
     }
     LaneGruBack g;
     g.units = s.units;
+    g.lanes = s.lanes;
     g.kept = kept.data();
     g.diag = with_diag ? s.diag.data() : nullptr;
     g.state = s.state.data();
@@ -132,16 +136,16 @@ void check_lane_gru_back_f32(const KernelTable& table) {
     table.lane_gru_back_f32(g);
     constexpr double kBound = 6e-6;
     for (std::size_t i = 0; i < units; ++i) {
-      for (std::size_t lane = 0; lane < kLanes; ++lane) {
+      for (std::size_t lane = 0; lane < lanes; ++lane) {
         const Step::Cell c = s.cell(static_cast<int>(i), static_cast<int>(lane), true, with_diag);
-        const double dh = widen(d_out[i * kLanes + lane]) + widen(d_before[i * kLanes + lane]);
+        const double dh = widen(d_out[i * lanes + lane]) + widen(d_before[i * lanes + lane]);
         const double da_n = dh * (1 - c.z) * (1 - c.n * c.n);
         const double da_z = dh * (c.h - c.n) * c.z * (1 - c.z);
         const double da_r = da_n * c.m * c.r * (1 - c.r);
         const double inputs[3] = {da_r, da_z, da_n}, products[3] = {da_r, da_z, da_n * c.r};
         double back = dh * c.z;
         for (std::size_t gate = 0; gate < 3; ++gate) {
-          const std::size_t unit = gate * units + i, at = unit * kLanes + lane;
+          const std::size_t unit = gate * units + i, at = unit * lanes + lane;
           EXPECT_NEAR(widen(d_sample[at]), inputs[gate], kBound);
           EXPECT_NEAR(widen(d_frame[at]), 0.5 + inputs[gate], kBound);
           EXPECT_NEAR(widen(d_product[unit * kStride + lane]), products[gate], kBound);
@@ -150,7 +154,7 @@ void check_lane_gru_back_f32(const KernelTable& table) {
           EXPECT_NEAR(widen(d_diag[at]), 0.5 + diag, kBound);
           if (with_diag) back += widen(s.diag[unit]) * products[gate];
         }
-        EXPECT_NEAR(widen(d_state[i * kLanes + lane]), back, kBound);
+        EXPECT_NEAR(widen(d_state[i * lanes + lane]), back, kBound);
       }
     }
     for (const Fenced<float>* array :

@@ -1,12 +1,20 @@
 // Sequences in training: a GRU with tables, masks and a partial group of rows against float64, its
-// gradients against central differences of the float64 forward pass, and the tree's loss in pieces.
+// gradients against central differences of the float64 forward pass; a layer with pruned blocks;
+// the tree's loss in pieces.
 #include <algorithm>
 #include <array>
+#include <atomic>
+#include <cerrno>
 #include <functional>
+#include <stdexcept>
+#include <system_error>
+#include <thread>
 
 #include "kernel_checks.h"
 #include "kernels/resolve.h"
+#include "training/block_product.h"
 #include "training/gru_sequence.h"
+#include "training/parallel.h"
 #include "training/tree_loss.h"
 #include "training/workspace.h"
 
@@ -22,25 +30,28 @@ Values random_values(std::size_t n, float low, float high, Random& random) {
   return x;
 }
 
-// Sizes that leave a second group of rows partly empty, a second tile of steps partly filled.
+// Sizes that leave the last group of rows partly empty, and the last tile of steps partly filled, up
+// to within a vector.
+constexpr int kSteps = 35, kFrames = 7;
+
 struct Problem {
   explicit Problem(bool with_tables, bool with_mask) : random(with_tables ? 1 : 2) {
     shape.rows = 19;
-    shape.steps = 20;
-    shape.hop = 5;
+    shape.steps = kSteps;
+    shape.hop = kSteps / kFrames;
     shape.units = 16;
     shape.levels = with_tables ? 7 : 0;
     const std::size_t rows = 19, gates = 48;
-    arrays[kGates] = random_values(rows * 4 * gates, -1.0f, 1.0f, random);
+    arrays[kGates] = random_values(rows * kFrames * gates, -1.0f, 1.0f, random);
     arrays[kWeight] = random_values(gates * 16, -0.4f, 0.4f, random);
     arrays[kBias] = random_values(gates, -1.0f, 1.0f, random);
     for (int k = 0; k < kTables && with_tables; ++k) {
       arrays[kTable + k] = random_values(7 * gates, -1.0f, 1.0f, random);
     }
-    codes = random_values(rows * 3 * 20, 0.0f, 6.0f, random);
+    codes = random_values(rows * 3 * kSteps, 0.0f, 6.0f, random);
     codes[0] = 6.0f, codes[1] = 0.0f;
     state = random_values(rows * 16, -1.0f, 1.0f, random);
-    weighting = random_values(rows * 20 * 16, -1.0f, 1.0f, random);
+    weighting = random_values(rows * kSteps * 16, -1.0f, 1.0f, random);
     if (!with_mask) return;
     mask.resize(6 * 4);
     for (std::uint8_t& block : mask) block = static_cast<std::uint8_t>(random.integer(0, 1));
@@ -75,9 +86,9 @@ struct Problem {
     for (int t = 0; t < shape.steps; ++t) {
       std::array<double, 48> x{}, m{};
       for (std::size_t g = 0; g < 48; ++g) {
-        x[g] = value(kGates, std::size_t(row * 4 + t / 5) * 48 + g);
+        x[g] = value(kGates, std::size_t(row * kFrames + t / shape.hop) * 48 + g);
         for (int k = 0; k < kTables && shape.levels > 0; ++k) {
-          const double code = static_cast<double>(codes[std::size_t((row * 3 + k) * 20 + t)]);
+          const double code = static_cast<double>(codes[std::size_t((row * 3 + k) * kSteps + t)]);
           const auto low = std::size_t(code);
           const std::size_t high = std::min<std::size_t>(low + 1, 6);
           const double part = code - static_cast<double>(low);
@@ -163,7 +174,7 @@ TEST_P(Training, GruSequenceAndItsGradients) {
   }
   for (int array = 0; array < 6; ++array) {
     const Values& gradient = found.gradients[std::size_t(array)];
-    for (int k = 0; k < 40 && !gradient.empty(); ++k) {
+    for (int k = 0; k < 20 && !gradient.empty(); ++k) {
       const auto i = std::size_t(problem.random.integer(0, static_cast<int>(gradient.size()) - 1));
       const bool used = array != Problem::kWeight || problem.used(i);
       const double expected = used ? problem.derivative(array, i) : 0.0;
@@ -181,6 +192,78 @@ TEST_P(Training, ThreadsDoNotMatter) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Training, ::testing::Combine(::testing::Bool(), ::testing::Bool()));
+
+// Rows that fill no vector, one tile, and several tiles the last of which ends within a vector.
+TEST(BlockProduct, IsThatOfTheBlocks) {
+  constexpr int kOutputs = 32, kInputs = 48;
+  const kernels::KernelTable& table = *kernels::active_table().value();
+  for (int rows : {3, 128, 301}) {
+    Random random(static_cast<std::uint32_t>(rows));
+    std::vector<std::uint8_t> mask(kOutputs * kInputs / 32);
+    for (std::uint8_t& block : mask) block = static_cast<std::uint8_t>(random.integer(0, 1));
+    const Values matrix = random_values(kOutputs * kInputs, -1.0f, 1.0f, random);
+    const Values x = random_values(std::size_t(rows) * kInputs, -1.0f, 1.0f, random);
+    const Values d = random_values(std::size_t(rows) * kOutputs, -1.0f, 1.0f, random);
+    const Values before = random_values(d.size(), -1.0f, 1.0f, random);
+    Values d_x(x.size()), d_matrix(matrix.size()), y = before;
+    const BlockProduct product(matrix.data(), mask.data(), kOutputs, kInputs, table);
+    product.forward(x.data(), rows, y.data(), 1);
+    product.backward(x.data(), d.data(), rows, d_x.data(), d_matrix.data(), 1);
+
+    std::vector<double> ref_y(before.begin(), before.end()), ref_x(x.size()), ref_w(matrix.size());
+    for (std::size_t k = 0; k < matrix.size(); ++k) {
+      const std::size_t o = k / kInputs, i = k % kInputs;
+      if (mask[o / 8 * (kInputs / 4) + i / 4] == 0) continue;
+      for (std::size_t row = 0; row < std::size_t(rows); ++row) {
+        const double in = static_cast<double>(x[row * kInputs + i]);
+        const double slope = static_cast<double>(d[row * kOutputs + o]);
+        ref_y[row * kOutputs + o] += static_cast<double>(matrix[k]) * in;
+        ref_x[row * kInputs + i] += static_cast<double>(matrix[k]) * slope;
+        ref_w[k] += in * slope;
+      }
+    }
+    const auto expect_near = [](const Values& found, const std::vector<double>& expected) {
+      for (std::size_t i = 0; i < found.size(); ++i) {
+        ASSERT_NEAR(static_cast<double>(found[i]), expected[i], 2e-5) << i;
+      }
+    };
+    expect_near(y, ref_y);
+    expect_near(d_x, ref_x);
+    expect_near(d_matrix, ref_w);
+
+    Values y3 = before, d_x3(x.size()), d_matrix3(matrix.size());
+    product.forward(x.data(), rows, y3.data(), 3);
+    product.backward(x.data(), d.data(), rows, d_x3.data(), d_matrix3.data(), 3);
+    EXPECT_EQ(y, y3);
+    EXPECT_EQ(d_x, d_x3);
+    EXPECT_EQ(d_matrix, d_matrix3);
+  }
+}
+
+// A thread of which only the first can be started.
+struct ScarceThread {
+  template <typename Work>
+  explicit ScarceThread(const Work& work) {
+    if (++started > 1) throw std::system_error(EAGAIN, std::generic_category());
+    thread = std::thread(work);
+  }
+  void join() { thread.join(); }
+  std::thread thread;
+  static inline int started = 0;
+};
+
+TEST(Parallel, DoesAllWithTheThreadsThatStart) {
+  ScarceThread::started = 0;
+  std::array<std::atomic<int>, 20> done{};
+  parallel<ScarceThread>(20, 4, [&](int i) { ++done[std::size_t(i)]; });
+  for (const std::atomic<int>& times : done) EXPECT_EQ(times, 1);
+  EXPECT_EQ(ScarceThread::started, 2);
+  EXPECT_THROW(parallel(3, 1,
+                        [](int i) {
+                          if (i == 1) throw std::runtime_error("x");
+                        }),
+               std::runtime_error);
+}
 
 TEST(TreeLoss, PiecesAddUpToTheWhole) {
   constexpr std::size_t kCount = 21, kInputs = 16, kNodes = 512;

@@ -10,6 +10,7 @@
 namespace pyvoc::kernels {
 namespace {
 
+constexpr int kBestLanes = 8;
 constexpr int kAccumulators = 6;
 constexpr int kTileRows = 6, kTilePanels = 1;
 
@@ -23,6 +24,12 @@ struct I32x16 {
 inline F32x16 zero() { return {_mm256_setzero_ps(), _mm256_setzero_ps()}; }
 inline F32x16 set1(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
 inline F32x16 load(const float* p) { return {_mm256_loadu_ps(p), _mm256_loadu_ps(p + 8)}; }
+inline F32x16 load_halves(const float* low, const float* high) {
+  return {_mm256_loadu_ps(low), _mm256_loadu_ps(high)};
+}
+inline F32x16 set_halves(float low, float high) {
+  return {_mm256_set1_ps(low), _mm256_set1_ps(high)};
+}
 inline __m256 load_bf16x8(const std::uint16_t* p) {
   const __m128i raw = _mm_loadu_si128(reinterpret_cast<const __m128i*>(p));
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(raw), 16));
@@ -80,15 +87,40 @@ inline __m256 newton(__m256 x) {
   const __m256 r = _mm256_rcp_ps(x);
   return _mm256_mul_ps(r, _mm256_fnmadd_ps(x, r, _mm256_set1_ps(2.0f)));
 }
-// rcpps alone has 12 bits and differs between makers: always refined.
-inline void transpose(F32x16 (&v)[16]) {
-  float from[16][16], to[16];
-  for (int i = 0; i < 16; ++i) store(from[i], v[i]);
-  for (int i = 0; i < 16; ++i) {
-    for (int j = 0; j < 16; ++j) to[j] = from[j][i];
-    v[i] = load(to);
+// v[i][j] becomes v[j][i].
+inline void transpose8(__m256 (&v)[8]) {
+  __m256 a[8], b[8];
+  for (int i = 0; i < 8; i += 2) {
+    a[i] = _mm256_unpacklo_ps(v[i], v[i + 1]);
+    a[i + 1] = _mm256_unpackhi_ps(v[i], v[i + 1]);
+  }
+  for (int i = 0; i < 8; i += 4) {
+    for (int k = 0; k < 2; ++k) {
+      b[i + 2 * k] = _mm256_shuffle_ps(a[i + k], a[i + k + 2], 0x44);
+      b[i + 2 * k + 1] = _mm256_shuffle_ps(a[i + k], a[i + k + 2], 0xee);
+    }
+  }
+  for (int i = 0; i < 4; ++i) {
+    v[i] = _mm256_permute2f128_ps(b[i], b[4 + i], 0x20);
+    v[4 + i] = _mm256_permute2f128_ps(b[i], b[4 + i], 0x31);
   }
 }
+// The four quarters, two of which change places.
+inline void transpose(F32x16 (&v)[16]) {
+  __m256 low[8], high[8], below[8], corner[8];
+  for (int i = 0; i < 8; ++i) low[i] = v[i].a, below[i] = v[8 + i].a;
+  transpose8(low), transpose8(below);
+  for (int i = 0; i < 8; ++i) high[i] = v[i].b, corner[i] = v[8 + i].b;
+  transpose8(high), transpose8(corner);
+  for (int i = 0; i < 8; ++i) v[i] = {low[i], below[i]}, v[8 + i] = {high[i], corner[i]};
+}
+inline void transpose_halves(F32x16 (&v)[8]) {
+  __m256 low[8], high[8];
+  for (int i = 0; i < 8; ++i) low[i] = v[i].a, high[i] = v[i].b;
+  transpose8(low), transpose8(high);
+  for (int i = 0; i < 8; ++i) v[i] = {low[i], high[i]};
+}
+// rcpps alone has 12 bits and differs between makers: always refined.
 inline F32x16 reciprocal_fast(F32x16 x) { return {newton(x.a), newton(x.b)}; }
 inline F32x16 reciprocal(F32x16 x) {
   return {_mm256_div_ps(_mm256_set1_ps(1.0f), x.a), _mm256_div_ps(_mm256_set1_ps(1.0f), x.b)};

@@ -14,6 +14,7 @@
 namespace pyvoc::kernels {
 namespace {
 
+constexpr int kBestLanes = 16;
 constexpr int kAccumulators = 12;
 constexpr int kTileRows = 12, kTilePanels = 2;
 
@@ -31,6 +32,13 @@ inline F32x16 load(const std::uint16_t* p) {
   const __m512i wide =
       _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
   return {_mm512_castsi512_ps(_mm512_slli_epi32(wide, 16))};
+}
+inline F32x16 load_halves(const float* low, const float* high) {
+  return {
+      _mm512_insertf32x8(_mm512_castps256_ps512(_mm256_loadu_ps(low)), _mm256_loadu_ps(high), 1)};
+}
+inline F32x16 set_halves(float low, float high) {
+  return {_mm512_mask_broadcastss_ps(_mm512_set1_ps(low), 0xff00, _mm_set_ss(high))};
 }
 inline F32x16 load_float(const std::int32_t* p) {
   return {_mm512_cvtepi32_ps(_mm512_loadu_si512(p))};
@@ -86,6 +94,27 @@ inline void transpose(F32x16 (&v)[16]) {
     v[8 + i].v = _mm512_shuffle_f32x4(low, low2, 0xdd);
     v[4 + i].v = _mm512_shuffle_f32x4(high, high2, 0x88);
     v[12 + i].v = _mm512_shuffle_f32x4(high, high2, 0xdd);
+  }
+}
+inline void transpose_halves(F32x16 (&v)[8]) {
+  __m512 a[8];
+  __m512d b[8];
+  for (int i = 0; i < 8; i += 2) {
+    a[i] = _mm512_unpacklo_ps(v[i].v, v[i + 1].v);
+    a[i + 1] = _mm512_unpackhi_ps(v[i].v, v[i + 1].v);
+  }
+  for (int i = 0; i < 8; i += 4) {
+    const auto pair = [&](int k) { return _mm512_castps_pd(a[i + k]); };
+    b[i] = _mm512_unpacklo_pd(pair(0), pair(2));
+    b[i + 1] = _mm512_unpackhi_pd(pair(0), pair(2));
+    b[i + 2] = _mm512_unpacklo_pd(pair(1), pair(3));
+    b[i + 3] = _mm512_unpackhi_pd(pair(1), pair(3));
+  }
+  const __m512i first = _mm512_setr_epi64(0, 1, 8, 9, 4, 5, 12, 13);
+  const __m512i second = _mm512_setr_epi64(2, 3, 10, 11, 6, 7, 14, 15);
+  for (int i = 0; i < 4; ++i) {
+    v[i].v = _mm512_castpd_ps(_mm512_permutex2var_pd(b[i], first, b[4 + i]));
+    v[4 + i].v = _mm512_castpd_ps(_mm512_permutex2var_pd(b[i], second, b[4 + i]));
   }
 }
 inline F32x16 pow2(F32x16 n) { return {_mm512_scalef_ps(_mm512_set1_ps(1.0f), n.v)}; }

@@ -12,6 +12,7 @@
 namespace pyvoc::kernels {
 namespace {
 
+constexpr int kBestLanes = 8;
 constexpr int kAccumulators = 6;
 constexpr int kTileRows = 6, kTilePanels = 1;
 
@@ -36,6 +37,12 @@ inline F32x16 load(const float* p) {
 }
 inline F32x16 load(const std::uint16_t* p) {
   return each([&](int i) { return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(p + 4 * i), 16)); });
+}
+inline F32x16 load_halves(const float* low, const float* high) {
+  return {{vld1q_f32(low), vld1q_f32(low + 4), vld1q_f32(high), vld1q_f32(high + 4)}};
+}
+inline F32x16 set_halves(float low, float high) {
+  return each([&](int i) { return vdupq_n_f32(i < 2 ? low : high); });
 }
 inline F32x16 load_float(const std::int32_t* p) {
   return each([&](int i) { return vcvtq_f32_s32(vld1q_s32(p + 4 * i)); });
@@ -99,13 +106,35 @@ inline F32x16 pow2(F32x16 n) {
 inline F32x16 reciprocal(F32x16 a) {
   return each([&](int i) { return vdivq_f32(vdupq_n_f32(1.0f), a.v[i]); });
 }
-inline void transpose(F32x16 (&v)[16]) {
-  float from[16][16], to[16];
-  for (int i = 0; i < 16; ++i) store(from[i], v[i]);
-  for (int i = 0; i < 16; ++i) {
-    for (int j = 0; j < 16; ++j) to[j] = from[j][i];
-    v[i] = load(to);
+// v[i][j] becomes v[j][i].
+inline void transpose4(float32x4_t (&v)[4]) {
+  const float32x4x2_t a = vtrnq_f32(v[0], v[1]), b = vtrnq_f32(v[2], v[3]);
+  v[0] = vcombine_f32(vget_low_f32(a.val[0]), vget_low_f32(b.val[0]));
+  v[1] = vcombine_f32(vget_low_f32(a.val[1]), vget_low_f32(b.val[1]));
+  v[2] = vcombine_f32(vget_high_f32(a.val[0]), vget_high_f32(b.val[0]));
+  v[3] = vcombine_f32(vget_high_f32(a.val[1]), vget_high_f32(b.val[1]));
+}
+// The same of as many vectors as kSquares quads of theirs, from quad `col` on, have lanes.
+template <int kSquares, typename Vectors>
+inline void transpose_squares(Vectors& v, int col) {
+  const Vectors& from = v;
+  F32x16 to[4 * kSquares];
+  for (int i = 0; i < kSquares; ++i) {
+    for (int j = 0; j < kSquares; ++j) {
+      float32x4_t square[4];
+      for (int k = 0; k < 4; ++k) square[k] = from[4 * i + k].v[col + j];
+      transpose4(square);
+      for (int k = 0; k < 4; ++k) to[4 * j + k].v[i] = square[k];
+    }
   }
+  for (int i = 0; i < 4 * kSquares; ++i) {
+    for (int j = 0; j < kSquares; ++j) v[i].v[col + j] = to[i].v[j];
+  }
+}
+inline void transpose(F32x16 (&v)[16]) { transpose_squares<4>(v, 0); }
+inline void transpose_halves(F32x16 (&v)[8]) {
+  transpose_squares<2>(v, 0);
+  transpose_squares<2>(v, 2);
 }
 inline F32x16 reciprocal_fast(F32x16 a) {
   return each([&](int i) {

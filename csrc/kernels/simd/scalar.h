@@ -15,6 +15,7 @@
 namespace pyvoc::kernels {
 namespace {
 
+constexpr int kBestLanes = 8;     // rows of a batch that training takes at once
 constexpr int kAccumulators = 2;  // independent chains that fit the registers
 constexpr int kTileRows = 2,
               kTilePanels = 1;  // a tile of a convolution: inputs x panels of outputs
@@ -47,6 +48,12 @@ inline F32x16 load(const std::uint16_t* p) {
     std::memcpy(&x, &bits, 4);
     return x;
   });
+}
+inline F32x16 load_halves(const float* low, const float* high) {
+  return each([&](int i) { return i < 8 ? low[i] : high[i - 8]; });
+}
+inline F32x16 set_halves(float low, float high) {
+  return each([&](int i) { return i < 8 ? low : high; });
 }
 inline F32x16 load_float(const std::int32_t* p) {
   return each([&](int i) { return static_cast<float>(p[i]); });
@@ -120,6 +127,14 @@ inline void transpose(F32x16 (&v)[16]) {
   for (int i = 0; i < 16; ++i) {
     for (int j = 0; j < 16; ++j) to[j] = from[j][i];
     v[i] = load(to);
+  }
+}
+// The same within each half.
+inline void transpose_halves(F32x16 (&v)[8]) {
+  F32x16 from[8];
+  for (int i = 0; i < 8; ++i) from[i] = v[i];
+  for (int i = 0; i < 8; ++i) {
+    for (int j = 0; j < 16; ++j) v[i].v[j] = from[j % 8].v[j / 8 * 8 + i];
   }
 }
 // Round to nearest even and store as bytes; a is within 0..255.
