@@ -26,6 +26,7 @@ from pyvoc.container.tensors import AnyArray
 from pyvoc.families.wavernn.hoist import EPSILON, fold_batch_norm, hoist, unhoist
 from pyvoc.families.wavernn.shape import WavernnShape
 from pyvoc.train import weights
+from pyvoc.train.blocks import linear
 from pyvoc.train.network import SpecNetwork
 from pyvoc.train.recurrent import STEP, gru, gru_sequence
 
@@ -54,7 +55,8 @@ STEMMED = {
 _LEAST_LOG_SCALE = math.log(1e-14)
 
 States = tuple[Tensor, Tensor]
-Layer = Callable[[Tensor], Tensor]
+Second = Callable[[list[Tensor]], Tensor]
+"""The second GRU: of what lies side by side."""
 First = Callable[[Tensor, Tensor], Tensor]
 """The first GRU: of what the stem sees, and of what it makes of that."""
 
@@ -222,13 +224,17 @@ class Wavernn(SpecNetwork):
         before = self.initial_states(len(x)) if states is None else states
         around, aux = self.condition(mel, frames)
         samples = x.shape[1]
-        masks = [self.masks.get(f"rnn{k}.hidden.weight") for k in (1, 2)]
 
         def first(inputs: Tensor, seen: Tensor) -> Tensor:
-            return _sequence(self.rnn1, seen, before[0], masks[0], self.stem, inputs)
+            stem = self.stem if _served(self.rnn1, inputs) else None
+            x = seen if stem is None else inputs
+            return _sequence(
+                self.rnn1, [x], before[0], self.masks.get("rnn1.hidden.weight"), stem=stem
+            )
 
-        def second(inputs: Tensor) -> Tensor:
-            return _sequence(self.rnn2, inputs, before[1], masks[1])
+        def second(parts: list[Tensor]) -> Tensor:
+            mask, mask_ih = (self.masks.get(f"rnn2.{of}.weight") for of in ("hidden", "input"))
+            return _sequence(self.rnn2, parts, before[1], mask, mask_ih)
 
         outputs, h1, h2 = self._loop(
             x.unsqueeze(2), around[:, :samples], aux[:, :samples], first, second
@@ -247,20 +253,29 @@ class Wavernn(SpecNetwork):
         h1, h2
             ``[rows, R]``.
         """
-        return self._loop(x, mel, aux, lambda _, i: self.rnn1(i, h1), lambda i: self.rnn2(i, h2))
+
+        def second(parts: list[Tensor]) -> Tensor:
+            return self.rnn2(torch.cat(parts, -1), h2)
+
+        return self._loop(x, mel, aux, lambda _, i: self.rnn1(i, h1), second)
 
     def _loop(
-        self, x: Tensor, mel: Tensor, aux: Tensor, rnn1: First, rnn2: Layer
+        self, x: Tensor, mel: Tensor, aux: Tensor, rnn1: First, rnn2: Second
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The network of the loop, of one sample or of many; features are the last axis."""
         a1, a2, a3, a4 = aux.chunk(4, -1)
         inputs = torch.cat([x, mel, a1], -1)
         seen = inputs if self.stem is None else self.stem(inputs)
         h1 = rnn1(inputs, seen)
-        h2 = rnn2(torch.cat([*self._beside(h1, seen), a2], -1))
-        y = functional.relu(self.fc1(torch.cat([*self._beside(h1 + h2, seen), a3], -1)))
-        y = functional.relu(self.fc2(torch.cat([y, a4], -1)))
-        return self.fc3(y), h1, h2
+        h2 = rnn2([*self._beside(h1, seen), a2])
+        y = functional.relu(self._linear("fc1", [*self._beside(h1 + h2, seen), a3]))
+        y = functional.relu(self._linear("fc2", [y, a4]))
+        return self._linear("fc3", [y]), h1, h2
+
+    def _linear(self, name: str, parts: list[Tensor]) -> Tensor:
+        """A linear layer of what lies side by side; pruned blocks are of its first part."""
+        layer = cast(nn.Linear, self.get_submodule(name))
+        return linear(parts, layer.weight, layer.bias, self.masks.get(f"{name}.weight"))
 
     def _beside(self, h: Tensor, seen: Tensor) -> list[Tensor]:
         """What a layer sees of a state and of the inputs."""
@@ -413,33 +428,42 @@ class Stretch(nn.Module):
         return (around @ phases.T).flatten(2)
 
 
+def _served(cell: nn.GRUCell, x: Tensor) -> bool:
+    """Whether our own kernels walk a cell."""
+    served = x.device.type == "cpu" and cell.weight_hh.dtype == torch.float32
+    return served and cell.hidden_size % STEP == 0
+
+
 def _sequence(
     cell: nn.GRUCell,
-    x: Tensor,
+    parts: list[Tensor],
     state: Tensor,
     mask: Tensor | None,
+    mask_ih: Tensor | None = None,
+    *,
     stem: nn.Linear | None = None,
-    inputs: Tensor | None = None,
 ) -> Tensor:
     """A cell's states ``[rows, samples, R]``; through our own kernels where they serve.
 
-    `mask` are blocks in use of its recurrent matrix, of which the kernels skip the others. Where
-    `x` is what the linear layer `stem` makes of `inputs`, their matrices are multiplied first: the
-    samples are then seen through a narrow matrix instead of two, one of them wide.
+    The masks are blocks in use of its recurrent matrix, and of its inputs' for the first part.
+    Where the cell's inputs are what a linear layer `stem` makes of the parts, their matrices are
+    multiplied first: the samples are then seen through a narrow matrix instead of two, one of them
+    wide.
     """
-    served = x.device.type == "cpu" and cell.weight_hh.dtype == torch.float32
-    if not served or cell.hidden_size % STEP:
+    if not _served(cell, parts[0]):
+        x = torch.cat(parts, -1)
+        x = x if stem is None else stem(x)
         return gru(x, state, cell.weight_ih, cell.weight_hh, cell.bias_ih, cell.bias_hh)
     weight: Tensor = cell.weight_ih
     bias: Tensor = cell.bias_ih
-    if stem is not None and inputs is not None:
+    if stem is not None:
         with torch.autocast("cpu", enabled=False):
-            x, bias = inputs, torch.addmv(bias, weight, stem.bias)
+            bias = torch.addmv(bias, weight, stem.bias)
             weight = weight @ stem.weight
     # In mixed precision the recurrence stays in float32; the products of all samples do not.
-    gates = functional.linear(x, weight, bias).float()
+    gates = linear(parts, weight, bias, mask_ih).float()
     return gru_sequence(
-        gates, cell.weight_hh, cell.bias_hh, state.float(), steps=x.shape[1], mask=mask
+        gates, cell.weight_hh, cell.bias_hh, state.float(), steps=gates.shape[1], mask=mask
     )
 
 

@@ -20,11 +20,16 @@ from wavernn_files import FILES, GOLDEN, arrays, metadata, upstream
 
 from pyvoc.container import Container, read_container
 from pyvoc.convert.detect import detect
+from pyvoc.families.wavernn import torch_model
 from pyvoc.families.wavernn.likelihood import expected_of
 from pyvoc.families.wavernn.shape import WavernnShape
 from pyvoc.families.wavernn.spec import WAVERNN
 from pyvoc.families.wavernn.torch_model import Wavernn, _sequence
+from pyvoc.families.wavernn.train.pruning import BLOCK, matrices
+from pyvoc.families.wavernn.train.settings import WavernnModel
 from pyvoc.quant import decode
+from pyvoc.train import blocks
+from pyvoc.train.pruning import block_energy, whole_blocks
 
 FLOAT = [path for path in MODELS if not path.stem.endswith("int8")]
 """What float arithmetic computes; int8 rounds activations too."""
@@ -118,10 +123,46 @@ def test_a_sequence_of_weights_in_double_precision(units: int) -> None:
     torch.manual_seed(1)
     cell, stem = nn.GRUCell(8, units), nn.Linear(5, 8)
     inputs, state = torch.randn(2, 7, 5), torch.randn(2, units)
-    expected = _sequence(cell, stem(inputs), state, None, stem, inputs)
+    expected = _sequence(cell, [inputs], state, None, stem=stem)
     cell, stem, inputs, state = cell.double(), stem.double(), inputs.double(), state.double()
-    found = _sequence(cell, stem(inputs), state, None, stem, inputs)
+    found = _sequence(cell, [inputs], state, None, stem=stem)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("stem", [False, True])
+def test_pruned_blocks_change_nothing_but_the_time(
+    stem: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Outputs and gradients where they are skipped, and where PyTorch multiplies the zeros."""
+    config = WavernnModel(mode="raw", rnn_dims=32, fc_dims=64, compute_dims=16, res_out_dims=16)
+    torch.manual_seed(1)
+    model = Wavernn(config.shape(), normed=True, stem=stem)
+    kept = {}
+    for name, matrix in matrices(model).items():
+        mask = (torch.rand_like(block_energy(matrix, BLOCK)) < 0.3).to(torch.uint8)
+        matrix.mul_(whole_blocks(mask, BLOCK))
+        kept[name] = mask
+    x, mel = 2 * torch.rand(2, 300) - 1, torch.rand(2, 80, 6)
+    weighting = torch.randn(2, 300, 512)
+
+    def run() -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        model.zero_grad()
+        out, _ = model(x, mel)
+        (out * weighting).sum().backward()
+        used = {n: p.grad * (p != 0) for n, p in model.named_parameters()}
+        return out.detach(), used
+
+    with monkeypatch.context() as patch:
+        patch.setattr(torch_model, "STEP", 1 << 30)
+        expected, gradients = run()
+    model.masks, serves, served = kept, blocks._serves, []
+    monkeypatch.setattr(blocks, "_serves", lambda *args: served.append(serves(*args)) or served[-1])
+    found, mine = run()
+    assert served == [True] * 4  # the second GRU's inputs and three layers
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-5)
+    for name, gradient in gradients.items():
+        bound = 1e-5 * max(float(gradient.abs().max()), 1)
+        torch.testing.assert_close(mine[name], gradient, rtol=0, atol=bound, msg=name)
 
 
 @pytest.mark.parametrize("name", TINY)
