@@ -255,7 +255,7 @@ class Wavernn(SpecNetwork):
         """
 
         def second(parts: list[Tensor]) -> Tensor:
-            return self.rnn2(torch.cat(parts, -1), h2)
+            return cast(Tensor, self.rnn2(torch.cat(parts, -1), h2))
 
         return self._loop(x, mel, aux, lambda _, i: self.rnn1(i, h1), second)
 
