@@ -134,11 +134,11 @@ class _Gru(Function):
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, recurrent: Tensor, state: Tensor) -> Tensor:
-        units = state.shape[1]
-        gates = torch.sigmoid(inputs[:, : 2 * units] + recurrent[:, : 2 * units])
-        r, z = gates.chunk(2, 1)
-        candidate = recurrent[:, 2 * units :]
-        n = torch.tanh(torch.addcmul(inputs[:, 2 * units :], r, candidate))
+        units = state.shape[-1]
+        gates = torch.sigmoid(inputs[..., : 2 * units] + recurrent[..., : 2 * units])
+        r, z = gates.chunk(2, -1)
+        candidate = recurrent[..., 2 * units :]
+        n = torch.tanh(torch.addcmul(inputs[..., 2 * units :], r, candidate))
         ctx.save_for_backward(gates, n, candidate, state)
         return torch.lerp(n, state, z)
 
@@ -146,9 +146,10 @@ class _Gru(Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         gates, n, candidate, state = ctx.saved_tensors
-        r, z = gates.chunk(2, 1)
+        r, z = gates.chunk(2, -1)
         kept = gradient * z
         into_n = (gradient - kept) * (1 - n * n)
         slopes = gates * (1 - gates)
-        into_gates = torch.cat((into_n * candidate, gradient * (state - n)), 1) * slopes
-        return torch.cat((into_gates, into_n), 1), torch.cat((into_gates, into_n * r), 1), kept
+        into_gates = torch.cat((into_n * candidate, gradient * (state - n)), -1) * slopes
+        into_products = (torch.cat((into_gates, x), -1) for x in (into_n, into_n * r))
+        return *into_products, kept

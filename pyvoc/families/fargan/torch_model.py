@@ -10,7 +10,7 @@ which is given frame n + 1 last, calls that "the frame before".
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -39,6 +39,8 @@ PRIMING = 2
 """Frames of true signal that a sequence begins with."""
 _PRIMING_ROWS = 5
 """Times that the runtime hears the first frame before a signal."""
+_IMITATED = 16
+"""Rows of an update that imitates: more teach no better, and the teacher's work is shared."""
 _LEAST_GAIN = 1e-5
 _STEP = 1.0 / 127.0
 _GRUS = 3
@@ -71,6 +73,11 @@ def _going_on(features: Tensor, true: Tensor) -> tuple[Tensor, Tensor]:
     """The periods of a sequence from its second frame on, and the history before it."""
     history = nn.functional.pad(true[:, :HOP], (MOST_PERIOD - HOP, 0))
     return periods_of(features[:, 1:-1])[:, 1:], history
+
+
+def _a_step_ago(x: Tensor) -> Tensor:
+    """Of ``[rows, subframes, units]``: zero first, the last one not at all."""
+    return nn.functional.pad(x, (0, 0, 1, 0))[:, :-1]
 
 
 class Gated(nn.Linear):
@@ -244,11 +251,13 @@ class Fargan(SpecNetwork):
         width = self.config.noise
         return Noise(seeds, width * _STEP, dtype) if seeds is not None and width > 0 else None
 
-    def imitate(self, teacher: Fargan, features: Tensor, true: Tensor, seeds: Tensor) -> Tensor:
+    def imitate(
+        self, teacher: Fargan, features: Tensor, true: Tensor, seeds: Tensor
+    ) -> Iterator[Tensor]:
         """How far this network is from another of the same sizes, layer by layer.
 
-        The teacher goes on from true signal, hearing itself; this one hears what the teacher
-        wrote, and its own layers.
+        The teacher goes on from true signal, hearing itself. Each layer here is given what the
+        teacher's was, so that none waits for those before it to be learned.
 
         Parameters
         ----------
@@ -257,30 +266,103 @@ class Fargan(SpecNetwork):
         features, true, seeds
             As in `forward`.
 
-        Returns
-        -------
+        Yields
+        ------
         Tensor
-            The mean over layers (with the conditioning and the gains' logarithms) of the absolute
-            difference, over the teacher's mean absolute value in that layer.
+            Of sixteen rows after the other, as far as there are whole sixteens, so that what the
+            teacher did serves several updates: the mean over layers (with the conditioning and the
+            gains' logarithms) of the absolute difference, over the teacher's mean absolute value
+            in that layer.
         """
-        before = _going_on(features, true)
-        noise = self._noise(seeds, features.dtype)
-        theirs: list[Tensor] = []
-        ours: list[Tensor] = []
+        periods, history = _going_on(features, true)
         with torch.no_grad():
             told = teacher.condition(features)
-            wrote = teacher.write(told[:, 1:], *before, true[:, HOP:], trace=theirs)
-        cond = self.condition(features, noise)
-        self.write(cond[:, 1:], *before, wrote, noise, ours)
-        config = self.config
-        grus = [config.gru1, config.gru2, config.gru3]
-        sizes = [config.fwc, *grus, config.skip, SUBFRAME]
-        pairs = [(cond, told), (self.gain(cond), teacher.gain(told).detach())]
-        made = torch.split(torch.stack(ours), sizes, 2)
-        wanted = torch.split(torch.stack(theirs), sizes, 2)
-        pairs += zip(made, wanted, strict=True)
-        distances = [(a - b).abs().mean() / b.abs().mean() for a, b in pairs]
-        return torch.stack(distances).mean()
+            wrote = teacher.write(told[:, 1:], periods, history, true[:, HOP:])
+            theirs = teacher.layers(told[:, 1:], periods, history, wrote)
+            gains = teacher.gain(told)
+        size = _IMITATED if len(seeds) % _IMITATED == 0 else len(seeds)
+        for begin in range(0, len(seeds), size):
+            rows = slice(begin, begin + size)
+            noise = self._noise(seeds[rows], features.dtype)
+            cond = self.condition(features[rows], noise)
+            heard = (periods[rows], history[rows], wrote[rows])
+            given = [layer[rows] for layer in theirs]
+            ours = self.layers(told[rows, 1:], *heard, noise, given)
+            pairs = [(cond, told[rows]), (self.gain(told[rows]), gains[rows])]
+            pairs += zip(ours, given, strict=True)
+            yield torch.stack([(a - b).abs().mean() / b.abs().mean() for a, b in pairs]).mean()
+
+    def layers(
+        self,
+        cond: Tensor,
+        periods: Tensor,
+        history: Tensor,
+        signal: Tensor,
+        noise: Noise | None = None,
+        given: list[Tensor] | None = None,
+    ) -> list[Tensor]:
+        """What each layer gives where the signal is known, so that only GRUs go step by step.
+
+        Parameters
+        ----------
+        cond, periods, history, noise
+            As in `write`.
+        signal
+            What is heard after `history`, ``[rows, 160 frames]``.
+        given
+            What each layer is to hear of those before it, and of itself a step ago; None for its
+            own network's.
+
+        Returns
+        -------
+        list
+            Of the framewise convolution, of each GRU its state and its output, of the skip layer,
+            all with their gates, and the samples before the gain: ``[rows, subframes, units]``.
+        """
+        cond = cond.flatten(1, 2)
+        begin = SUBFRAME * torch.arange(cond.shape[1], device=cond.device).unsqueeze(1)
+        ago = places_of(periods).repeat_interleave(SUBFRAMES, 1) + begin
+        newest = torch.arange(MOST_PERIOD - SUBFRAME, MOST_PERIOD, device=cond.device) + begin
+        places = torch.cat((ago, newest.expand(len(ago), -1, -1)), 2)
+        past = torch.cat((history, signal), 1).gather(1, places.flatten(1)).view(places.shape)
+        past = (past / (_LEAST_GAIN + torch.exp(self.gain(cond)))).clamp(-1.0, 1.0)
+
+        def read(matrix: Tensor, x: Tensor) -> Tensor:
+            return nn.functional.linear(x if noise is None else noise.add(x), matrix)
+
+        def gated(gate: nn.Linear, x: Tensor) -> Tensor:
+            return x * torch.sigmoid(read(gate.weight, x))
+
+        found: list[Tensor] = []
+
+        def gives(x: Tensor) -> Tensor:
+            found.append(x)
+            return x if given is None else given[len(found) - 1]
+
+        x = torch.cat((cond, past), 2)
+        hidden = torch.tanh(read(self.fwc.weight, torch.cat((_a_step_ago(x), x), 2)))
+        fwc = gives(gated(self.fwc.gate, hidden))
+        gates = torch.sigmoid(self.pitch_gates(fwc)).unsqueeze(3).unbind(2)
+        predicted, previous = past[..., 2 : 2 + SUBFRAME], past[..., PREDICTION:]
+        outputs, last = [], fwc
+        for gru, pitch_gate in zip((self.gru1, self.gru2, self.gru3), gates, strict=False):
+            inputs = read(gru.weight_ih, torch.cat((last, pitch_gate * predicted, previous), 2))
+            if given is None:
+                recurrent = Stepwise(gru.weight_hh)
+                states = [inputs.new_zeros(len(inputs), gru.units)]
+                for step in inputs.unbind(1):
+                    added = None if noise is None else noise.draw(gru.units)
+                    states.append(gru_step(step, recurrent(states[-1], added), states[-1]))
+                state = torch.stack(states[1:], 1)
+            else:
+                before = _a_step_ago(given[len(found)])
+                state = gru_step(inputs, read(gru.weight_hh, before), before)
+            last = gives(gated(gru.gate, gives(state)))
+            outputs.append(last)
+        together = torch.cat((*outputs, fwc, gates[_GRUS] * predicted, previous), 2)
+        skip = gives(gated(self.skip.gate, torch.tanh(read(self.skip.weight, together))))
+        gives(torch.tanh(self.out(skip)))
+        return found
 
     def synthesize(self, features: Tensor) -> Tensor:
         """Samples ``[rows, 160 frames]`` of features ``[rows, frames, 20]``, as the runtime's."""
@@ -303,12 +385,11 @@ class Fargan(SpecNetwork):
         history: Tensor,
         forced: Tensor,
         noise: Noise | None = None,
-        trace: list[Tensor] | None = None,
     ) -> Tensor:
         """The loop over subframes; all other state begins at zero.
 
-        On a processor, in float32, without a trace, it is pyvoc's own kernel, elsewhere the same
-        in PyTorch. The noise is used up.
+        On a processor, in float32, it is pyvoc's own kernel, elsewhere the same in PyTorch. The
+        noise is used up.
 
         Parameters
         ----------
@@ -323,9 +404,6 @@ class Fargan(SpecNetwork):
             network writes.
         noise
             On what int8 layers read.
-        trace
-            Gets, for each subframe, what every layer gave, ``[rows, fwc + grus + skip + 40]``; the
-            last are its samples before the gain, even where others take their place.
 
         Returns
         -------
@@ -338,12 +416,12 @@ class Fargan(SpecNetwork):
         places = places_of(periods)
         forced = forced[:, : SUBFRAME * cond.shape[1]]
         plain = cond.device.type == "cpu" and cond.dtype == self.out.weight.dtype == torch.float32
-        if plain and trace is None and not torch.is_autocast_enabled("cpu"):
+        if plain and not torch.is_autocast_enabled("cpu"):
             taken = None if noise is None else noise.take()
             matrices = self._matrices()
             bias = self.pitch_gates.bias
             return native.write(cond, gains, scales, places, history, forced, taken, bias, matrices)
-        return self._write(cond, gains, scales, places, history, forced, noise, trace)
+        return self._write(cond, gains, scales, places, history, forced, noise)
 
     def _matrices(self) -> list[Tensor]:
         """In the order of a subframe."""
@@ -361,7 +439,6 @@ class Fargan(SpecNetwork):
         history: Tensor,
         forced: Tensor,
         noise: Noise | None,
-        trace: list[Tensor] | None = None,
     ) -> Tensor:
         """The loop in PyTorch, step by step; arguments as `native.write` and `write` have them."""
         step = _Step(self, len(cond), cond, noise)
@@ -373,8 +450,6 @@ class Fargan(SpecNetwork):
             )
             past = (past * scales[:, t, None]).clamp(-1.0, 1.0)
             y = step(cond[:, t], past) * gains[:, t, None]
-            if trace is not None:
-                trace.append(step.layers)
             if t < given:
                 y = forced[:, t * SUBFRAME : (t + 1) * SUBFRAME]
             history = torch.cat((history[:, SUBFRAME:], y), 1)
@@ -400,7 +475,6 @@ class _Step:
         ]
         self._states = [like.new_zeros(rows, gru.units) for gru in grus]
         self._before = like.new_zeros(rows, network.fwc.in_features // 2)
-        self._layers: tuple[Tensor, ...] = ()
 
     def _read(self, layer: Stepwise, x: Tensor) -> Tensor:
         """The product of an int8 layer."""
@@ -427,11 +501,4 @@ class _Step:
             outputs.append(last)
         together = torch.cat((*outputs, fwc, gates[_GRUS] * predicted, previous), 1)
         skip = self._gated(self._skip_gate, torch.tanh(self._read(self._skip, together)))
-        y = torch.tanh(self._out(skip))
-        self._layers = (fwc, *outputs, skip, y)
-        return y
-
-    @property
-    def layers(self) -> Tensor:
-        """What each layer gave in the last step, one after the other."""
-        return torch.cat(self._layers, 1)
+        return torch.tanh(self._out(skip))

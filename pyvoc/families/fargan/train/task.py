@@ -85,7 +85,8 @@ class FarganTask:
     def losses(self, batch: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> Iterator[Loss]:
         """Of spectra and waveform; or the discriminator's, then the generator's."""
         if self._teacher is not None:
-            yield Loss(ONLY, self._imitate(self._teacher, batch))
+            for value in self._imitate(self._teacher, batch):
+                yield Loss(ONLY, value)
             return
         if not isinstance(self.module, Adversaries):
             value, metrics = self._heard(*self._speak(batch))
@@ -168,8 +169,8 @@ class FarganTask:
         network.go_on_from(read_weights(FARGAN, path).arrays, path)
         return network.eval().requires_grad_(False)
 
-    def _imitate(self, teacher: Fargan, batch: Mapping[str, Tensor]) -> Tensor:
-        """The distance from the teacher, layer by layer."""
+    def _imitate(self, teacher: Fargan, batch: Mapping[str, Tensor]) -> Iterator[Tensor]:
+        """The distances from the teacher, layer by layer."""
         features, audio = batch["features"], batch["audio"]
         teacher.to(audio.device)
         return self.network.imitate(teacher, features, audio[:, : PRIMING * HOP], batch["seed"])
