@@ -30,6 +30,8 @@ __all__ = [
     "Hearing",
     "Judged",
     "Judges",
+    "channel_problems",
+    "channels_of",
     "frozen",
     "split_rows",
 ]
@@ -111,6 +113,18 @@ class Hearing:
                 "and waveform_weight are 0"
             )
         return found
+
+
+def channels_of(first: int, given: tuple[int, ...], stages: int) -> tuple[int, ...]:
+    """Channels before the first stage and of each: those given, or each half as many."""
+    return (first, *given) if given else tuple(first >> k for k in range(stages + 1))
+
+
+def channel_problems(given: tuple[int, ...], stages: int) -> list[str]:
+    """What is wrong with the channels given for stages (none: they halve)."""
+    if not given or (len(given) == stages and min(given) > 0):
+        return []
+    return [f"stage_channels are {given}, expected a number above 0 for each of {stages} stages"]
 
 
 class GanTask(MelTask):

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import importlib
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 from lpcnet_files import ROOT, load_module
+from mel_sounds import voice
 from voices import make_features
 
 import pyvoc
+import pyvoc.files.audio
 
 RECIPE = ROOT / "recipes" / "voices"
 
@@ -75,6 +78,38 @@ def test_prepare(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert train[0].read_bytes() == before
     assert prepare.main([str(out), "--ljspeech", str(tmp_path / "none")]) == 1
     assert "expected more than 3 clips, found 0" in capfd.readouterr().err
+
+
+def test_shrink(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """As many channels as the teacher: the same sound; fewer: less of it, but most."""
+    pytest.importorskip("torch")
+    shrink = load_module(RECIPE / "shrink.py")
+    teacher = ROOT / "tests" / "golden" / "hifigan" / "paired.f32.gguf"
+    speech = voice(2.0)
+    pyvoc.files.audio.write_wav(tmp_path / "speech.wav", speech, 22050)
+    mel = pyvoc.features.extract(speech, model=pyvoc.load(teacher))
+    wanted = pyvoc.load(teacher).synthesize(mel)
+    out = tmp_path / "small.gguf"
+    lost = []
+    for channels in ("24 12 8 5 3", "12 9 7 4 3"):
+        arguments = [str(teacher), str(tmp_path), "--channels", *channels.split(), "-o", str(out)]
+        assert shrink.main(arguments) == 0
+        error = pyvoc.load(out).synthesize(mel) - wanted
+        lost.append(float(np.square(error).mean() / np.square(wanted).mean()))
+    assert lost[0] < 1e-3 < lost[1] < 0.5
+    assert "sound: " in capfd.readouterr().err
+    small = ["--channels", "12", "9", "7", "4", "3", "--steps=40", "-o", str(out)]
+    left = {}
+    for family in ("hifigan", "melgan"):
+        assert shrink.main([str(teacher), str(tmp_path), "--family", family, *small]) == 0
+        said = re.findall(r"stage 3: ([.\d]+)", capfd.readouterr().err)
+        left[family] = [float(text) for text in said]
+        assert pyvoc.load(out).info.architecture == family
+    assert left["hifigan"][1] < left["hifigan"][0] < left["melgan"][0] < 1
+    assert left["melgan"][1] < left["melgan"][0]
+    for channels in ("24 12", "24 12 8 5 4"):
+        with pytest.raises(SystemExit):
+            shrink.main([str(teacher), str(tmp_path), "--channels", *channels.split(), "-o", "x"])
 
 
 @pytest.mark.parametrize("path", sorted(RECIPE.glob("*.yaml")), ids=lambda path: path.stem)

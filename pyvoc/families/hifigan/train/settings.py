@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pyvoc.families.hifigan.shape import HifiganShape
 from pyvoc.families.hifigan.spec import HifiganSettings, written
-from pyvoc.train.gan import Hearing
+from pyvoc.train.gan import Hearing, channel_problems, channels_of
 from pyvoc.train.mel_choice import MelChoice
 
 _DILATIONS = ((1, 3, 5),) * 3
@@ -44,6 +44,8 @@ class HifiganModel(MelChoice):
         ``1``: blocks of two convolutions; ``2``: of one.
     upsample_rates, upsample_kernel_sizes, upsample_initial_channel
         Ratio and taps of each transposed convolution, and channels before the first.
+    stage_channels
+        Of each stage; empty: each halves them.
     resblock_kernel_sizes, resblock_dilation_sizes
         Taps of each chain of a stage, and the dilations of its blocks.
     recipe, mel
@@ -67,6 +69,7 @@ class HifiganModel(MelChoice):
     upsample_rates: tuple[int, ...] = ()
     upsample_kernel_sizes: tuple[int, ...] = ()
     upsample_initial_channel: int = 0
+    stage_channels: tuple[int, ...] = ()
     resblock_kernel_sizes: tuple[int, ...] = ()
     resblock_dilation_sizes: tuple[tuple[int, ...], ...] = ()
     recipe: str = "hifigan"
@@ -90,9 +93,10 @@ class HifiganModel(MelChoice):
         for name, value in {**_USUAL, **_SIZES[self.version]}.items():
             if not getattr(self, name):
                 object.__setattr__(self, name, value)
-        found = []
-        if len(self.upsample_rates) != len(self.upsample_kernel_sizes):
+        found, stages = [], len(self.upsample_rates)
+        if stages != len(self.upsample_kernel_sizes):
             found.append("upsample_rates and upsample_kernel_sizes differ in number")
+        found += channel_problems(self.stage_channels, stages)
         for rate, kernel in zip(self.upsample_rates, self.upsample_kernel_sizes, strict=False):
             if kernel < rate or (kernel - rate) % 2:
                 found.append(
@@ -145,7 +149,7 @@ class HifiganModel(MelChoice):
             cuts=written([(kernel - rate) // 2 for rate, kernel in pairs]),
             dilations=", ".join(map(written, self.resblock_dilation_sizes)),
         )
-        channels = [self.upsample_initial_channel >> k for k in range(len(pairs) + 1)]
+        channels = channels_of(self.upsample_initial_channel, self.stage_channels, len(pairs))
         return HifiganShape(
-            settings, tuple(channels), self.upsample_kernel_sizes, self.resblock_kernel_sizes
+            settings, channels, self.upsample_kernel_sizes, self.resblock_kernel_sizes
         )

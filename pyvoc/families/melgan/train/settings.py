@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pyvoc.families.melgan.shape import MelganShape
 from pyvoc.families.melgan.spec import MelganSettings
-from pyvoc.train.gan import Hearing
+from pyvoc.train.gan import Hearing, channel_problems, channels_of
 from pyvoc.train.mel_choice import MelChoice
 
 SCALE, SHIFT = 0.2, 1.0
@@ -72,7 +72,9 @@ class MelganModel(MelChoice):
     upstream
         Whose network and losses: ``seungwonpark``, ``descript`` or ``mindspore``.
     channels
-        Before the first stage; each halves them.
+        Before the first stage.
+    stage_channels
+        Of each stage; empty: each halves them.
     ratios, blocks
         Upsampling ratio of each stage, and residual blocks in each.
     leak
@@ -98,6 +100,7 @@ class MelganModel(MelChoice):
 
     upstream: Literal["seungwonpark", "descript", "mindspore"] = "seungwonpark"
     channels: int = 512
+    stage_channels: tuple[int, ...] = ()
     ratios: tuple[int, ...] = (8, 8, 2, 2)
     blocks: int = 3
     leak: float = 0.2
@@ -120,7 +123,9 @@ class MelganModel(MelChoice):
         if not self.recipe:
             object.__setattr__(self, "recipe", self.usual.recipe)
         found = []
-        if self.channels < 1 or self.channels % (1 << len(self.ratios)):
+        found += channel_problems(self.stage_channels, len(self.ratios))
+        halves = 1 if self.stage_channels else 1 << len(self.ratios)
+        if self.channels < 1 or self.channels % halves:
             found.append(
                 f"channels is {self.channels}, which {len(self.ratios)} stages cannot halve"
             )
@@ -177,5 +182,5 @@ class MelganModel(MelChoice):
         usual = self.usual
         scale, shift = (SCALE, SHIFT) if usual.scaled else (1.0, 0.0)
         settings = MelganSettings(self.mel_recipe(), usual.padding, scale, shift, leak=self.leak)
-        channels = [self.channels >> k for k in range(len(self.ratios) + 1)]
-        return MelganShape(settings, tuple(channels), self.ratios, self.blocks)
+        channels = channels_of(self.channels, self.stage_channels, len(self.ratios))
+        return MelganShape(settings, channels, self.ratios, self.blocks)

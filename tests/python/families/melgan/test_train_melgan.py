@@ -345,6 +345,7 @@ def test_going_on_from_seungwonparks_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
+        ({"stage_channels": [8, 4]}, "expected a number above 0 for each of 4 stages"),
         ({"channels": 20, "ratios": [8, 8, 2, 2]}, "channels is 20, which 4 stages cannot halve"),
         ({"discriminator_channels": [6, 8, 8]}, "cannot be divided in groups of 4 inputs"),
         ({"discriminator_channels": [16]}, "less than three"),
