@@ -7,6 +7,7 @@
 #include "api/handles.h"
 #include "arrays.h"
 #include "errors.h"
+#include "gil.h"
 #include "model.h"
 
 namespace py = pybind11;
@@ -31,7 +32,7 @@ class Calibration {
     }
     Status status;
     {
-      const py::gil_scoped_release release;
+      const Unlocked unlocked;
       status = vocoder_->observe(rows, seen_);
     }
     if (!status.ok()) raise(PYVOC_ERROR_UNSUPPORTED, status.message());

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "arrays.h"
+#include "gil.h"
 #include "model.h"
 
 namespace py = pybind11;
@@ -30,7 +31,7 @@ class PyDenoiser {
     float* samples = out.mutable_data();
     const auto capacity = static_cast<std::size_t>(out.size());
     {
-      const py::gil_scoped_release release;
+      const Unlocked unlocked;
       denoiser_.push(in, n, samples, capacity);
     }
     return out;

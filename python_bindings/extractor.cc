@@ -12,6 +12,7 @@
 #include "dsp/dump_files.h"
 #include "dsp/lpc_cepstrum.h"
 #include "errors.h"
+#include "gil.h"
 #include "model.h"
 #include "pyvoc/pyvoc.h"
 
@@ -39,7 +40,7 @@ class Extractor {
     pyvoc_status status;
     std::string message;
     {
-      const py::gil_scoped_release release;
+      const Unlocked unlocked;
       status = pyvoc_extractor_push(handle_.get(), in, samples, rows, frames, &written);
       if (status != PYVOC_OK) message = pyvoc_last_error();
     }
@@ -135,12 +136,12 @@ py::dict dump_data(const std::string& speech, const std::string& features,
   options.seed = seed;
   options.frames = frames;
   options.progress = [&progress](std::uint64_t done, std::uint64_t expected) {
-    const py::gil_scoped_acquire acquire;
+    const Locked locked;
     if (PyErr_CheckSignals() != 0) throw py::error_already_set();
     if (!progress.is_none()) progress(done, expected);
   };
   const auto result = [&] {
-    const py::gil_scoped_release release;
+    const Unlocked unlocked;
     return data ? dsp::dump_train(speech, features, *data, options)
                 : dsp::dump_test(speech, features, options);
   }();

@@ -8,6 +8,7 @@
 
 #include "base/arena.h"
 #include "errors.h"
+#include "gil.h"
 #include "kernels/resolve.h"
 #include "model.h"
 
@@ -155,7 +156,7 @@ double kernel_rate(const std::string& slot, int panels, int cols, double seconds
   Product product(*table.value(), panels, cols, rows);
   const std::function<void()> call = product.call(slot);
   if (!call) raise(PYVOC_ERROR_ARGUMENT, "kernel_rate: slot '" + slot + "' is not dense or conv");
-  const py::gil_scoped_release release;
+  const Unlocked unlocked;
   return best_rate(call, seconds);
 }
 

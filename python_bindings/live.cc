@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "arrays.h"
+#include "gil.h"
 #include "model.h"
 
 namespace py = pybind11;
@@ -37,13 +38,13 @@ class PyLive {
     options.pitch = pitch;
     options.formant = formant;
     options.seed = seed;
-    const py::gil_scoped_release release;
+    const Unlocked unlocked;
     live_ = std::make_unique<Live>(model, options);
   }
 
   void start() { open().start(); }
   void close() {
-    const py::gil_scoped_release release;
+    const Unlocked unlocked;
     live_.reset();
   }
   bool closed() const { return live_ == nullptr; }

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "arrays.h"
+#include "gil.h"
 
 namespace py = pybind11;
 
@@ -24,7 +25,7 @@ FloatArray predict(const Model& model, const FloatArray& features, const FloatAr
   const auto frames = static_cast<std::size_t>(features.shape(0));
   const auto stride = static_cast<std::size_t>(features.shape(1));
   {
-    const py::gil_scoped_release release;
+    const Unlocked unlocked;
     model.predict(rows, frames, stride, in, samples, probabilities);
   }
   return out;
@@ -47,7 +48,7 @@ py::tuple forward(const Model& model, const FloatArray& features, const FloatArr
   const auto frames = static_cast<std::size_t>(features.shape(0));
   const auto stride = static_cast<std::size_t>(features.shape(1));
   {
-    const py::gil_scoped_release release;
+    const Unlocked unlocked;
     model.forward(rows, frames, stride, in, samples, threads, z, scales, determinants);
   }
   return py::make_tuple(noise, log_scales, log_dets);
@@ -58,7 +59,7 @@ py::tuple forward(const Model& model, const FloatArray& features, const FloatArr
 void bind_model(py::module_& module) {
   py::class_<Model>(module, "Model")
       .def(py::init([](const std::string& path) {
-             const py::gil_scoped_release release;
+             const Unlocked unlocked;
              return Model(path);
            }),
            py::arg("path"))

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "arrays.h"
+#include "gil.h"
 #include "model.h"
 
 namespace py = pybind11;
@@ -35,7 +36,7 @@ class PyStream {
     const float* rows = frames.data();
     const auto n = static_cast<std::size_t>(frames.shape(0));
     const auto stride = static_cast<std::size_t>(frames.shape(1));
-    const py::gil_scoped_release release;
+    const Unlocked unlocked;
     Stream& s = open();
     s.reserve(n);
     s.push(rows, n, stride);
@@ -48,7 +49,7 @@ class PyStream {
     float* samples = out.mutable_data();
     std::size_t written = 0;
     {
-      const py::gil_scoped_release release;
+      const Unlocked unlocked;
       written = open().pull(samples, n);
     }
     if (written < n) out.resize({static_cast<py::ssize_t>(written)});
@@ -63,7 +64,7 @@ class PyStream {
     const auto n_samples = static_cast<std::size_t>(samples.shape(0));
     const auto n_frames = static_cast<std::size_t>(frames.shape(0));
     const auto stride = static_cast<std::size_t>(frames.shape(1));
-    const py::gil_scoped_release release;
+    const Unlocked unlocked;
     open().prime(pcm, n_samples, rows, n_frames, stride);
   }
 
@@ -112,7 +113,7 @@ std::vector<FloatArray> pull_lockstep(const std::vector<PyStream*>& streams, std
     samples.push_back(out.back().mutable_data());
   }
   {
-    const py::gil_scoped_release release;
+    const Unlocked unlocked;
     pull_batch(inner.data(), inner.size(), samples.data(), capacity, written.data());
   }
   for (std::size_t i = 0; i < streams.size(); ++i) {

@@ -12,6 +12,7 @@
 #include "arrays.h"
 #include "base/denormals.h"
 #include "dsp/pitch_network.h"
+#include "gil.h"
 #include "kernels/resolve.h"
 #include "model.h"
 #include "models/fargan/fargan.h"
@@ -206,7 +207,7 @@ py::dict group_seconds(const Model& model, const FloatArray& features) {
   std::vector<models::GroupTime> groups;
   Status status;
   {
-    const py::gil_scoped_release release;
+    const Unlocked unlocked;
     const DenormalGuard guard;
     status = vocoder.time_groups(rows, groups);
   }

@@ -11,6 +11,7 @@
 #include "arrays.h"
 #include "dsp/biquad.h"
 #include "dsp/excitation.h"
+#include "gil.h"
 #include "model.h"
 
 namespace py = pybind11;
@@ -59,7 +60,7 @@ py::tuple excite(const FloatArray& clean, const FloatArray& lpc, const IntArray&
   float* heard = signal.mutable_data();
   std::uint8_t* targets = codes.mutable_data();
   {
-    const py::gil_scoped_release release;
+    const Unlocked unlocked;
     dsp::Excitation().run(in, predictors, added, frames, heard, targets);
   }
   return py::make_tuple(signal, codes);
@@ -76,7 +77,7 @@ FloatArray biquad(const FloatArray& x, const FloatArray& b, const FloatArray& a)
   const float* numerator = b.data();
   const float* denominator = a.data();
   float* y = out.mutable_data();
-  const py::gil_scoped_release release;
+  const Unlocked unlocked;
   std::copy(in, in + n, y);
   float memory[2] = {};
   dsp::biquad(y, n, memory, numerator, denominator);

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "arrays.h"
+#include "gil.h"
 #include "kernels/resolve.h"
 #include "model.h"
 #include "training/fargan_sequence.h"
@@ -85,7 +86,7 @@ class FarganPass {
   void forward(FloatArray written, int threads) {
     check_shape(written, {shape_.rows, Shape::kSubframe * shape_.steps}, "written");
     float* to = written.mutable_data();
-    const py::gil_scoped_release unlocked;
+    const Unlocked unlocked;
     pass_->forward(to, threads);
     ready_ = true;
   }
@@ -113,7 +114,7 @@ class FarganPass {
     to.bias = d_bias.mutable_data();
     const float* from = d_written.data();
     ready_ = false;
-    const py::gil_scoped_release unlocked;
+    const Unlocked unlocked;
     pass_->backward(from, to, threads);
   }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "arrays.h"
+#include "gil.h"
 #include "kernels/resolve.h"
 #include "model.h"
 #include "training/block_product.h"
@@ -72,7 +73,7 @@ class GruPass {
   void forward(FloatArray out, int threads) {
     check_shape(out, {shape_.rows, shape_.steps, shape_.units}, "out");
     float* to = out.mutable_data();
-    const py::gil_scoped_release unlocked;
+    const Unlocked unlocked;
     pass_->forward(to, threads);
   }
 
@@ -93,7 +94,7 @@ class GruPass {
       to.tables[k] = d_tables[k].mutable_data();
     }
     const float* from = d_out.data();
-    const py::gil_scoped_release unlocked;
+    const Unlocked unlocked;
     pass_->backward(from, to, threads);
   }
 
@@ -183,7 +184,7 @@ void tree_loss(const FloatArray& x, const Bytes& symbol, const FloatArray& weigh
     problem.d_factor = gradients[3].mutable_data();
   }
   const kernels::KernelTable& kernels = training_table();
-  const py::gil_scoped_release unlocked;
+  const Unlocked unlocked;
   training::tree_loss(problem, threads, kernels);
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 __all__ = [
     "AudioError",
     "DoubtError",
@@ -11,7 +13,10 @@ __all__ = [
     "ModelError",
     "OptionError",
     "UnsupportedError",
+    "listed",
 ]
+
+_MOST_LINES, _MOST_CHARACTERS = 20, 400
 
 
 class Error(Exception):
@@ -44,3 +49,11 @@ class UnsupportedError(Error):
 
 class InputWarning(UserWarning):
     """Input was read that may not be what was meant; see :mod:`pyvoc.files.doubts`."""
+
+
+def listed(problems: Sequence[str]) -> list[str]:
+    """The first 20 of many sentences, cut where they are long, and how many more there are."""
+    most = _MOST_CHARACTERS
+    shown = [p if len(p) <= most else f"{p[:most]} ..." for p in problems[:_MOST_LINES]]
+    more = len(problems) - len(shown)
+    return [*shown, f"... and {more} more"] if more > 0 else shown

@@ -91,6 +91,9 @@ void pyvoc_live_close(pyvoc_live* live) { delete live; }
 pyvoc_status pyvoc_live_start(pyvoc_live* live) {
   if (live == nullptr) return fail(Code::kArgument, "pyvoc_live_start: a pointer is null");
   if (live->started) return fail(Code::kState, "the live engine was started before");
+  if (live->engine->orphaned()) {
+    return fail(Code::kState, "the live engine belongs to the process that forked: open another");
+  }
   return guarded([&] {
     live->engine->start();
     live->started = true;

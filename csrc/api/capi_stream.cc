@@ -20,6 +20,9 @@ constexpr std::size_t kBatchLimit = 1024;
 constexpr float kMostSigma = 4.0f;
 constexpr std::uint32_t kMostLookahead = 65535;  // frames: beyond what any model has
 
+constexpr const char* kOrphaned =
+    "the stream's threads belong to the process that forked: open another stream in this one";
+
 // The sentences are literals: the real-time calls allocate nothing for an error.
 pyvoc_status fail_rt(Code code) {
   switch (code) {
@@ -39,6 +42,21 @@ pyvoc_status fail_rt(Code code) {
       return fail(code, "a null pointer or a bad size was given");
   }
 }
+
+// A call that works on a stream: one thread's at a time, and its own process's.
+class Entry {
+ public:
+  explicit Entry(Stream& stream) noexcept : stream_(stream), lease_(stream.busy()) {}
+  bool ok() const noexcept { return lease_.held() && !stream_.orphaned(); }
+  pyvoc_status refuse() const noexcept {
+    if (!lease_.held()) return fail_rt(Code::kBusy);
+    return fail(Code::kState, kOrphaned);
+  }
+
+ private:
+  const Stream& stream_;
+  const Lease lease_;
+};
 
 // The frames of look-ahead that a stream is to have: the model's own, or fewer.
 pyvoc::Result<int> read_lookahead(const pyvoc::models::VocoderInfo& info,
@@ -103,8 +121,8 @@ void pyvoc_stream_close(pyvoc_stream* stream) { delete stream; }
 
 pyvoc_status pyvoc_stream_reserve(pyvoc_stream* stream, size_t frames) {
   if (stream == nullptr) return fail_rt(Code::kArgument);
-  const Lease lease(stream->stream.busy());
-  if (!lease.held()) return fail_rt(Code::kBusy);
+  const Entry entry(stream->stream);
+  if (!entry.ok()) return entry.refuse();
   return pyvoc::api::guarded([&] {
     stream->stream.reserve(frames);
     return PYVOC_OK;
@@ -116,8 +134,8 @@ pyvoc_status pyvoc_stream_push(pyvoc_stream* stream, const float* frames, size_t
   if (stream == nullptr || (frames == nullptr && n_frames > 0)) return fail_rt(Code::kArgument);
   const std::size_t dims = static_cast<std::size_t>(stream->stream.vocoder().info().feature_dims);
   if (stride < dims) return fail_rt(Code::kArgument);
-  const Lease lease(stream->stream.busy());
-  if (!lease.held()) return fail_rt(Code::kBusy);
+  const Entry entry(stream->stream);
+  if (!entry.ok()) return entry.refuse();
   return fail_rt(stream->stream.push({frames, n_frames, dims, stride}));
 }
 
@@ -130,8 +148,8 @@ pyvoc_status pyvoc_stream_pull(pyvoc_stream* stream, float* samples, size_t capa
   if (stream == nullptr || written == nullptr || (samples == nullptr && capacity > 0)) {
     return fail_rt(Code::kArgument);
   }
-  const Lease lease(stream->stream.busy());
-  if (!lease.held()) return fail_rt(Code::kBusy);
+  const Entry entry(stream->stream);
+  if (!entry.ok()) return entry.refuse();
   *written = stream->stream.pull({samples, capacity});
   return PYVOC_OK;
 }
@@ -152,15 +170,18 @@ pyvoc_status pyvoc_stream_pull_batch(pyvoc_stream* const* streams, size_t n, flo
   }
   size_t entered = 0;
   while (entered < n && inner[entered]->busy().enter()) ++entered;
-  if (entered == n) Stream::pull_batch(inner, n, samples, capacity, written);
+  const bool orphaned =
+      std::any_of(inner, inner + n, [](const Stream* each) { return each->orphaned(); });
+  if (entered == n && !orphaned) Stream::pull_batch(inner, n, samples, capacity, written);
   for (size_t i = 0; i < entered; ++i) inner[i]->busy().leave();
-  return entered == n ? PYVOC_OK : fail_rt(Code::kBusy);
+  if (entered < n) return fail_rt(Code::kBusy);
+  return orphaned ? fail(Code::kState, kOrphaned) : PYVOC_OK;
 }
 
 pyvoc_status pyvoc_stream_flush(pyvoc_stream* stream) {
   if (stream == nullptr) return fail_rt(Code::kArgument);
-  const Lease lease(stream->stream.busy());
-  if (!lease.held()) return fail_rt(Code::kBusy);
+  const Entry entry(stream->stream);
+  if (!entry.ok()) return entry.refuse();
   stream->stream.flush();
   return PYVOC_OK;
 }
@@ -178,8 +199,8 @@ pyvoc_status pyvoc_stream_prime(pyvoc_stream* stream, const float* samples, size
   if (n_samples < most_samples || n_frames < most_frames) {
     return fail(Code::kArgument, "fewer samples or frames than the model needs to go on");
   }
-  const Lease lease(stream->stream.busy());
-  if (!lease.held()) return fail_rt(Code::kBusy);
+  const Entry entry(stream->stream);
+  if (!entry.ok()) return entry.refuse();
   const Code code =
       stream->stream.prime({samples + (n_samples - most_samples), most_samples},
                            {frames + (n_frames - most_frames) * stride, most_frames, dims, stride});
@@ -197,15 +218,15 @@ pyvoc_status pyvoc_stream_prime(pyvoc_stream* stream, const float* samples, size
 
 pyvoc_status pyvoc_stream_skip(pyvoc_stream* stream, size_t n) {
   if (stream == nullptr) return fail_rt(Code::kArgument);
-  const Lease lease(stream->stream.busy());
-  if (!lease.held()) return fail_rt(Code::kBusy);
+  const Entry entry(stream->stream);
+  if (!entry.ok()) return entry.refuse();
   return fail_rt(stream->stream.skip(n));
 }
 
 pyvoc_status pyvoc_stream_reset(pyvoc_stream* stream, uint64_t seed) {
   if (stream == nullptr) return fail_rt(Code::kArgument);
-  const Lease lease(stream->stream.busy());
-  if (!lease.held()) return fail_rt(Code::kBusy);
+  const Entry entry(stream->stream);
+  if (!entry.ok()) return entry.refuse();
   stream->stream.reset(seed);
   return PYVOC_OK;
 }
@@ -218,8 +239,8 @@ pyvoc_status pyvoc_stream_set_draws(pyvoc_stream* stream, const float* draws, si
   if (stream == nullptr || (draws == nullptr && n > 0)) return fail_rt(Code::kArgument);
   const Status status = stream->stream.vocoder().check_draws({draws, n});
   if (!status.ok()) return fail(status);
-  const Lease lease(stream->stream.busy());
-  if (!lease.held()) return fail_rt(Code::kBusy);
+  const Entry entry(stream->stream);
+  if (!entry.ok()) return entry.refuse();
   stream->stream.set_draws({draws, n});
   return PYVOC_OK;
 }

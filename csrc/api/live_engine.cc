@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "base/denormals.h"
+#include "base/process.h"
 #include "base/thread_priority.h"
 
 namespace pyvoc::api {
@@ -78,7 +79,7 @@ void LiveEngine::start() {
 
 void LiveEngine::stop() {
   stop_ = true;
-  if (thread_.joinable()) thread_.join();
+  join_or_drop(thread_, generation_);
 }
 
 void LiveEngine::run() {

@@ -22,6 +22,7 @@
 #include "api/live_settings.h"
 #include "api/playout.h"
 #include "base/histogram.h"
+#include "base/process.h"
 #include "base/ring.h"
 #include "base/status.h"
 
@@ -62,6 +63,8 @@ class LiveEngine {
   // Fills PCM [frames, output_channels], with silence where nothing is ready; how many frames are
   // sound.
   std::size_t read(float* pcm, std::size_t frames) PYVOC_RT;
+  // Whether it was opened in a process that this one was forked from.
+  bool orphaned() const PYVOC_RT { return generation_ != process_generation(); }
   // Everything was read after end_input().
   bool done() const PYVOC_RT { return playout_->done(); }
   std::size_t frame_dims() const PYVOC_RT { return path_->frame_dims(); }
@@ -117,6 +120,7 @@ class LiveEngine {
 
   const Clock::time_point begin_ = Clock::now();
   const double* clock_ = nullptr;
+  const std::uint32_t generation_ = process_generation();
   std::thread thread_;
   std::atomic<bool> stop_{false}, input_ended_{false};
   bool finishing_ = false;

@@ -28,9 +28,9 @@ Stream::Stream(std::shared_ptr<const models::Vocoder> vocoder,
 }
 
 void Stream::reserve(std::size_t frames) {
+  if (frames > queue_.max_size() / dims_ / 2 - waiting_) out_of_memory();
   const std::size_t wanted = waiting_ + frames;
   if (wanted <= capacity_) return;
-  if (frames > queue_.max_size() / dims_ / 2 - waiting_) out_of_memory();
   std::vector<float> queue(wanted * dims_);
   std::vector<char> ends(wanted);
   for (std::size_t i = 0; i < waiting_; ++i) {
@@ -99,7 +99,7 @@ bool Stream::has_work() const PYVOC_RT {
 }
 
 int Stream::next_frames(std::size_t samples, const float** frames) PYVOC_RT {
-  const std::size_t wanted = (samples + hop_ - 1) / hop_;
+  const std::size_t wanted = samples / hop_ + (samples % hop_ == 0 ? 0 : 1);
   std::size_t n = std::min({waiting_, wanted, block_, capacity_ - head_});
   bool ended = false;
   for (std::size_t i = 0; ahead() && i < n && !ended; ++i) {

@@ -42,6 +42,7 @@ class Stream {
   std::size_t latency_samples() const PYVOC_RT;
 
   BusyFlag& busy() PYVOC_RT { return busy_; }
+  bool orphaned() const PYVOC_RT { return session_->orphaned(); }  // see models::Session
 
  private:
   // As pull_batch, for as many streams as the model is handed at once.

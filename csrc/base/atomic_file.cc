@@ -1,27 +1,67 @@
 #include "base/atomic_file.h"
 
-#include <atomic>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <random>
 
-#if defined(_WIN32)
-#include <process.h>
-#else
+#if !defined(_WIN32)
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #endif
 
 namespace pyvoc {
 namespace {
 
-std::string unique_suffix() {
-  static std::atomic<unsigned> counter{0};
+namespace fs = std::filesystem;
+
+constexpr int kMostLinks = 40;
+constexpr std::size_t kNameBytes = 28;  // of the target's name that the temporary file's name has
+
+// Beside the target. pyvoc/files/atomic.py knows such names and sweeps those that were left behind.
+std::string temporary_name(const std::string& target) {
+  std::random_device random;
+  char digits[13];
+  std::snprintf(digits, sizeof digits, "%08x%04x", static_cast<unsigned>(random()),
+                static_cast<unsigned>(random() & 0xffff));
+  const fs::path path(target);
+  const std::string name = path.filename().string().substr(0, kNameBytes);
+  return (path.parent_path() / (name + ".tmp-pyvoc-" + digits)).string();
+}
+
+// The file that a name stands for: links are followed, to files that are not there yet too.
+std::string resolve(const std::string& name) {
+  std::error_code error;
+  fs::path path(name);
+  for (int i = 0; i < kMostLinks && fs::is_symlink(fs::symlink_status(path, error)); ++i) {
+    const fs::path to = fs::read_symlink(path, error);
+    if (error) break;
+    path = to.is_absolute() ? to : path.parent_path() / to;
+  }
+  return path.string();
+}
+
+// A new file for writing, which is held while it is open: the sweep takes none that is.
+std::FILE* create(const std::string& path) {
 #if defined(_WIN32)
-  const long process = _getpid();
+  return std::fopen(path.c_str(), "wb");
 #else
-  const long process = static_cast<long>(getpid());
+  const int descriptor = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  if (descriptor < 0) return nullptr;
+  (void)::flock(descriptor, LOCK_EX | LOCK_NB);
+  return ::fdopen(descriptor, "wb");
 #endif
-  return ".tmp-" + std::to_string(process) + "-" + std::to_string(counter++);
+}
+
+// The new file gets the mode of the one that it replaces.
+void keep_mode(const std::string& from, const std::string& to) {
+#if !defined(_WIN32)
+  struct stat info;
+  if (::stat(from.c_str(), &info) == 0) (void)::chmod(to.c_str(), info.st_mode & 07777);
+#endif
 }
 
 }  // namespace
@@ -39,19 +79,22 @@ Status AtomicFile::failure(const char* action) const {
 Status AtomicFile::open(const std::string& path) {
   path_ = path;
   std::error_code ignored;
-  const auto type = std::filesystem::status(path, ignored).type();
-  if (type == std::filesystem::file_type::directory) {
+  const auto type = fs::status(path, ignored).type();
+  if (type == fs::file_type::directory) {
     return Status(Code::kIo, "cannot write '" + path + "': it is a directory");
   }
-  const bool direct = type == std::filesystem::file_type::character ||
-                      type == std::filesystem::file_type::fifo ||
-                      type == std::filesystem::file_type::socket;
-  const std::string target = direct ? path : path + unique_suffix();
+  const bool direct = type == fs::file_type::character || type == fs::file_type::fifo ||
+                      type == fs::file_type::socket;
   errno = 0;
-  file_ = std::fopen(target.c_str(), "wb");
-  if (file_ == nullptr) return failure("create");
-  if (!direct) temporary_ = target;
-  return Status();
+  if (direct) {
+    file_ = std::fopen(path.c_str(), "wb");
+  } else {
+    target_ = resolve(path);
+    const std::string name = temporary_name(target_);
+    file_ = create(name);
+    if (file_ != nullptr) temporary_ = name;
+  }
+  return file_ == nullptr ? failure("create") : Status();
 }
 
 Status AtomicFile::write(const void* data, std::size_t bytes) {
@@ -81,7 +124,8 @@ Status AtomicFile::commit() {
   if (Status s = finish(); !s.ok()) return s;
   if (temporary_.empty()) return Status();
   std::error_code code;
-  std::filesystem::rename(temporary_, path_, code);
+  keep_mode(target_, temporary_);
+  fs::rename(temporary_, target_, code);
   if (code) return Status(Code::kIo, "cannot replace '" + path_ + "': " + code.message());
   temporary_.clear();
   return Status();

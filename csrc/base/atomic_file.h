@@ -3,7 +3,8 @@
 // Bytes go to a temporary file beside the target; finish() makes them durable, commit() does that
 // where it was not done and renames it. Files that belong together are all finished before the
 // first is committed, so that a full disk leaves none. Without commit() the temporary file is
-// removed and the target stays as it was. A target that is a device or a pipe is written directly.
+// removed and the target stays as it was. A symbolic link stays one, what it points to is replaced;
+// the mode of what was there is kept. A target that is a device or a pipe is written directly.
 // One thread at a time; not real-time safe.
 #ifndef PYVOC_BASE_ATOMIC_FILE_H_
 #define PYVOC_BASE_ATOMIC_FILE_H_
@@ -31,7 +32,9 @@ class AtomicFile {
  private:
   Status failure(const char* action) const;
 
-  std::string path_, temporary_;  // temporary_ is empty when the target is written directly
+  // As it was given, for messages; the file that it stands for; empty when that is written
+  // directly.
+  std::string path_, target_, temporary_;
   std::FILE* file_ = nullptr;
 };
 

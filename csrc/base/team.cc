@@ -5,6 +5,7 @@
 
 #include "base/denormals.h"
 #include "base/parts.h"
+#include "base/process.h"
 
 namespace pyvoc {
 namespace {
@@ -46,7 +47,7 @@ Team::Team([[maybe_unused]] int threads) {
 
 Team::~Team() {
   stop_ = true;
-  for (std::thread& helper : helpers_) helper.join();
+  for (std::thread& helper : helpers_) join_or_drop(helper, generation_);
 }
 
 // A piece is taken by lowering untaken_, so nobody reads a job's fields but while one of its pieces

@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/process.h"
 #include "base/realtime.h"
 
 namespace pyvoc {
@@ -49,6 +50,11 @@ class Team {
     return worth < most ? static_cast<int>(worth) : most;
   }
 
+  // Whether the helpers are those of a process that this one was forked from.
+  bool orphaned() const PYVOC_RT {
+    return !helpers_.empty() && generation_ != process_generation();
+  }
+
   int threads() const PYVOC_RT { return static_cast<int>(helpers_.size()) + 1; }
 
   // Calls work(0) ... work(pieces - 1), each once, in any order, on any thread of the team.
@@ -71,6 +77,7 @@ class Team {
   bool take() PYVOC_RT;
   void help();
 
+  const std::uint32_t generation_ = process_generation();
   std::vector<std::thread> helpers_;
   alignas(64) std::atomic<std::int32_t> untaken_{0};  // pieces
   alignas(64) std::atomic<std::int32_t> open_{0};     // pieces that are not done

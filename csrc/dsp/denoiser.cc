@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstddef>
 
+#include "base/counts.h"
 #include "dsp/window.h"
 
 namespace pyvoc::dsp {
@@ -78,7 +79,7 @@ std::uint64_t Denoiser::done(std::uint64_t frames) const PYVOC_RT {
 }
 
 std::size_t Denoiser::samples_after(std::size_t n) const PYVOC_RT {
-  const std::uint64_t total = framer_.size() + n;
+  const std::uint64_t total = add_counts(framer_.size(), n);
   const std::uint64_t out = n == 0 ? total : done(framer_.complete(total));
   return out > written_ ? static_cast<std::size_t>(out - written_) : 0;
 }

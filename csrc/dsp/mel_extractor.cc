@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/counts.h"
 #include "dsp/window.h"
 
 namespace pyvoc::dsp {
@@ -35,7 +36,7 @@ std::uint64_t MelExtractor::due(std::uint64_t samples) const PYVOC_RT {
 }
 
 std::size_t MelExtractor::frames_after(std::size_t n) const PYVOC_RT {
-  const std::uint64_t total = framer_.size() + n;
+  const std::uint64_t total = add_counts(framer_.size(), n);
   const std::uint64_t frames = n == 0 ? recipe_.frames(total) : due(total);
   return frames > frames_ ? static_cast<std::size_t>(frames - frames_) : 0;  // less after flush
 }

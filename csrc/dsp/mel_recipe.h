@@ -11,6 +11,8 @@
 #include <string>
 #include <string_view>
 
+#include "base/counts.h"
+
 namespace pyvoc::dsp {
 
 enum class MelLog { kLn, kLog10, kDb };      // dB: 20 log10 of amplitudes, 10 log10 of powers
@@ -36,7 +38,7 @@ struct MelRecipe {
 
   // How many frames a whole signal gives.
   std::size_t frames(std::size_t samples) const noexcept {
-    const std::size_t padded = samples + 2 * pad;
+    const auto padded = static_cast<std::size_t>(add_counts(samples, 2 * pad));
     return samples == 0 || padded < fft_length ? 0 : 1 + (padded - fft_length) / hop_length;
   }
 };

@@ -7,13 +7,15 @@
 #include <utility>
 #include <vector>
 
-#include "base/mapped_file.h"
+#include "base/file_bytes.h"
 #include "io/gguf_parse.h"
 
 namespace pyvoc::io {
 namespace {
 
 constexpr std::uintptr_t kDataAlignment = 8;  // with which every number lies where it may be read
+constexpr std::string_view kMagic = "GGUF";
+constexpr std::uint64_t kMostBytes = std::uint64_t{8} << 30;  // twenty times our largest model
 
 }  // namespace
 
@@ -58,7 +60,7 @@ Gguf::Gguf(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Gguf::~Gguf() = default;
 
 Result<std::shared_ptr<const Gguf>> Gguf::open(const std::string& path) {
-  Result<std::unique_ptr<MappedFile>> file = MappedFile::open(path);
+  Result<std::unique_ptr<FileBytes>> file = FileBytes::open(path, kMagic, kMostBytes);
   if (!file.ok()) return file.status();
   auto impl = std::make_unique<Impl>();
   impl->name = path;
@@ -85,8 +87,11 @@ Result<std::shared_ptr<const Gguf>> Gguf::from_memory(const void* data, std::siz
   return std::shared_ptr<const Gguf>(new Gguf(std::move(impl)));
 }
 
-void Gguf::release() const {
-  if (impl_->file != nullptr) impl_->file->release();
+void Gguf::forget(const void* data) const {
+  if (impl_->file == nullptr || data == nullptr) return;
+  for (const Tensor& t : impl_->parsed.tensors) {
+    if (t.data == data) impl_->file->forget(t.data, t.elements * type_size(t.type));
+  }
 }
 
 const std::string& Gguf::name() const { return impl_->name; }

@@ -1,4 +1,4 @@
-// Reader of the model container: one little-endian GGUF v3 file, mapped, every byte of the header
+// Reader of the model container: one little-endian GGUF v3 file, every byte of the header
 // checked before a pointer into the data is formed. A damaged or hostile file gives a Status.
 #ifndef PYVOC_IO_GGUF_H_
 #define PYVOC_IO_GGUF_H_
@@ -43,7 +43,7 @@ struct Value {
 
 class Gguf {
  public:
-  // The file stays mapped for the life of the object. `path` goes into every error message.
+  // The file is read into memory, which the object owns. `path` goes into every error message.
   static Result<std::shared_ptr<const Gguf>> open(const std::string& path);
   // `data` must outlive the object. It is copied where it does not begin at an 8-byte boundary.
   static Result<std::shared_ptr<const Gguf>> from_memory(const void* data, std::size_t size,
@@ -56,9 +56,9 @@ class Gguf {
   const Value* find(std::string_view key) const;           // nullptr when absent
   const std::vector<std::pair<std::string, Value>>& metadata() const;
 
-  // Gives back the memory of the tensors that were read; reading brings it back. A loader that
-  // copies calls it now and then, so that no large model is in memory twice.
-  void release() const;
+  // Gives back the memory of the tensor that begins at `data`, which nobody reads again. A loader
+  // that copies calls it for large ones, so that no large model is in memory twice.
+  void forget(const void* data) const;
 
   // Typed access; a missing key or another type is an error that names file, key and both types.
   Result<std::uint64_t> get_uint(std::string_view key) const;

@@ -184,6 +184,8 @@ class GeneratorSession final : public Session {
                 sizeof(float) * static_cast<std::size_t>(count));
   }
 
+  bool orphaned() const PYVOC_RT override { return generator_.team().orphaned(); }
+
  private:
   int offer(std::int64_t hops) PYVOC_RT {
     begun_ += hops;

@@ -5,6 +5,8 @@
 namespace pyvoc::models {
 namespace {
 
+constexpr std::size_t kShown = 80;  // characters of what a file says
+
 std::string short_text(double x) {
   char text[32];
   std::snprintf(text, sizeof text, "%g", x);
@@ -58,7 +60,7 @@ int Problems::choose(const char* key, const char* const* names, std::size_t n) {
     if (value == names[i]) return static_cast<int>(i);
     expected += std::string(i == 0 ? "" : " or ") + names[i];
   }
-  add(std::string(key) + " is \"" + value + "\", expected " + expected);
+  add(std::string(key) + " is \"" + value.substr(0, kShown) + "\", expected " + expected);
   return 0;
 }
 

@@ -12,6 +12,8 @@ namespace {
 using io::Tensor;
 using io::TensorType;
 
+constexpr std::size_t kMostText = 1200;  // of a message, which the C ABI cuts at 2047
+
 std::string shape_text(const std::vector<std::size_t>& shape) {
   std::string text = "[";
   for (std::size_t i = 0; i < shape.size(); ++i) {
@@ -166,8 +168,10 @@ Status Tensors::finish() {
   }
   if (problems_.empty()) return Status();
   std::string text;
-  const std::size_t shown = std::min<std::size_t>(problems_.size(), 40);
-  for (std::size_t i = 0; i < shown; ++i) text += (i == 0 ? "" : "; ") + problems_[i];
+  std::size_t shown = 0;
+  for (; shown < problems_.size() && text.size() < kMostText; ++shown) {
+    text += (shown == 0 ? "" : "; ") + problems_[shown];
+  }
   if (shown < problems_.size()) {
     text += "; and " + std::to_string(problems_.size() - shown) + " more";
   }

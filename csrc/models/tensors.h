@@ -32,8 +32,11 @@ class Tensors {
   nn::LinearSource matrix(const std::string& name, int rows, int cols, int gates, bool sparse,
                           bool int8);
 
-  // Gives back the memory of the file's tensors; they can be read again.
-  void release() const { file_.release(); }
+  // Gives back the memory of a source's tensor, which was packed and is not read again.
+  template <typename Source>
+  void forget(const Source& source) const {
+    file_.forget(source.data);
+  }
 
   void problem(const std::string& text) { problems_.push_back(text); }
   // Names tensors that nobody asked for, and gives all problems as one Status.

@@ -97,6 +97,10 @@ class Session {
   // Samples at .. at + count - 1 (-1..1) of the hops that were begun, in order; only where
   // VocoderInfo::foldable may some be left out, and they change nothing.
   virtual void run(int at, float* samples, int count) PYVOC_RT = 0;
+
+  // Whether it has threads and they are those of a process that this one was forked from: then it
+  // may be destroyed and nothing else.
+  virtual bool orphaned() const PYVOC_RT { return false; }
 };
 
 class Vocoder {

@@ -283,8 +283,9 @@ void Conv::run_gated(Team& team, const kernels::GatedRows<X>* jobs, int count) c
   });
 }
 
-template void Conv::run_gated(Team& team, const kernels::GatedRows<float>* jobs, int count) const;
+template void Conv::run_gated(Team& team, const kernels::GatedRows<float>* jobs,
+                              int count) const PYVOC_RT;
 template void Conv::run_gated(Team& team, const kernels::GatedRows<std::uint8_t>* jobs,
-                              int count) const;
+                              int count) const PYVOC_RT;
 
 }  // namespace pyvoc::nn

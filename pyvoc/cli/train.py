@@ -15,7 +15,8 @@ from pyvoc.cli.doubtful import add_strict
 from pyvoc.errors import Error
 from pyvoc.files.outputs import check_outputs
 from pyvoc.train.config import CONFIG, TrainConfig, layered
-from pyvoc.train.requirements import require, require_torch
+from pyvoc.train.requirements import require_torch
+from pyvoc.train.yaml_text import read_value
 
 if TYPE_CHECKING:
     from pyvoc.train.position import TrainResult
@@ -215,7 +216,7 @@ def _read(text: str, key: str, name: str) -> Any:
     """A value as our own flag of that key reads it; else as YAML."""
     own = next((options for other, options in _FLAGS.values() if other == key), {})
     if key != "config" and not own:
-        return require("yaml", name).safe_load(text)
+        return read_value(text, name)
     try:
         return own.get("type", str)(text)
     except (argparse.ArgumentTypeError, ValueError) as error:
@@ -229,11 +230,7 @@ def _flags(args: argparse.Namespace) -> dict[str, tuple[Any, str]]:
         key, equals, text = entry.partition("=")
         if not equals or not key:
             raise Error(f"--set {entry}: expected KEY=VALUE")
-        yaml = require("yaml", "--set")
-        try:
-            flags[key] = yaml.safe_load(text), f"--set {key}"
-        except yaml.YAMLError as error:
-            raise Error(f"--set {entry}: the value is no YAML") from error
+        flags[key] = read_value(text, f"--set {key}"), f"--set {key}"
     for name, (key, _) in _FLAGS.items():
         value = getattr(args, name[2:].replace("-", "_"))
         if value is not None:

@@ -16,7 +16,7 @@ import numpy as np
 from pyvoc.container.checks import layout_problems
 from pyvoc.container.layout import PRECISIONS, Layout, Shapes
 from pyvoc.container.tensors import Container, Scalar
-from pyvoc.errors import ModelError
+from pyvoc.errors import ModelError, listed
 
 FORMAT_VERSION = 1
 
@@ -135,8 +135,9 @@ class ModelSpec:
 
 
 def raise_problems(source: str, problems: Sequence[str]) -> None:
-    """Raise one `ModelError` that names the source and lists all problems."""
+    """Raise one `ModelError` that names the source and lists the problems, of many the first."""
+    shown = listed(problems)
     if len(problems) == 1:
-        raise ModelError(f"{source}: {problems[0]}")
-    lines = "".join(f"\n  - {p}" for p in problems)
+        raise ModelError(f"{source}: {shown[0]}")
+    lines = "".join(f"\n  - {p}" for p in shown)
     raise ModelError(f"{source}: {len(problems)} problems:{lines}")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import math
-import mmap
 import os
 import struct
-from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
@@ -14,11 +12,13 @@ import numpy as np
 from pyvoc.container.tensors import Container, ElementType, Scalar, Tensor
 from pyvoc.errors import Error, ModelError
 from pyvoc.files.kinds import kind_of
+from pyvoc.files.whole import check_ordinary, read_whole
 
 VERSION = 3
 MAX_NAME = 63
 MAX_KEY = 255
 MAX_STRING = 1 << 20
+_HEADER_BYTES = (1 << 20, 1 << 26)  # that metadata may take: what is read at first, and at most
 ALIGNMENTS = tuple(1 << n for n in range(3, 21))
 _NUMBERS = {0: "B", 1: "b", 2: "H", 3: "h", 4: "I", 5: "i", 6: "f", 10: "Q", 11: "q", 12: "d"}
 
@@ -43,11 +43,7 @@ def read_container(path: str | os.PathLike[str]) -> Container:
     Error
         The operating system refused to read.
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise Error(f"{path}: cannot be read: {error.strerror}") from error
-    return parse_container(data, str(path))
+    return parse_container(read_whole(path), str(path))
 
 
 def read_metadata(path: str | os.PathLike[str]) -> dict[str, Scalar]:
@@ -60,17 +56,28 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, Scalar]:
     Error
         The operating system refused to read.
     """
+    data = b""
     try:
         with open(path, "rb") as file:
-            if os.fstat(file.fileno()).st_size == 0:
-                raise ModelError(f"{path}: not a pyvoc model: it is empty")
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                parser = _Parser(data, str(path))
-                parser.header()
-                return parser.metadata
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise Error(f"{path}: cannot be read: {reason}") from error
+            check_ordinary(file, path)
+            for most in _HEADER_BYTES:
+                data += file.read(most - len(data))
+                try:
+                    return _metadata(data, str(path))
+                except ModelError:
+                    if len(data) < most:
+                        raise
+    except OSError as error:
+        raise Error(f"{path}: cannot be read: {error.strerror or error}") from error
+    raise ModelError(f"{path}: its metadata has no end within {len(data)} bytes")
+
+
+def _metadata(data: bytes, source: str) -> dict[str, Scalar]:
+    if not data:
+        raise ModelError(f"{source}: not a pyvoc model: it is empty")
+    parser = _Parser(data, source)
+    parser.header()
+    return parser.metadata
 
 
 def parse_container(data: bytes, source: str) -> Container:
@@ -79,7 +86,7 @@ def parse_container(data: bytes, source: str) -> Container:
 
 
 class _Parser:
-    def __init__(self, data: bytes | mmap.mmap, source: str) -> None:
+    def __init__(self, data: bytes, source: str) -> None:
         self.data = data
         self.source = source
         self.at = 0

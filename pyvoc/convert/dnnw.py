@@ -7,15 +7,18 @@ not say which), 3 int8. Every field is checked here; nothing is believed about t
 
 from __future__ import annotations
 
+import os
 import struct
 from dataclasses import dataclass
 
 from pyvoc.errors import ModelError
+from pyvoc.files.whole import read_whole
 
 MAGIC = b"DNNw"
 HEADER = struct.Struct("<4siiii44s")
 TYPE_NAMES = {0: "float", 1: "int32", 2: "quantised", 3: "int8"}
 MAX_RECORDS = 4096
+MAX_BYTES = 1 << 28  # the largest of upstream's have 4 MB
 
 
 @dataclass(frozen=True)
@@ -32,6 +35,19 @@ class Record:
 
     kind: int
     data: bytes
+
+
+def read_blob(path: str | os.PathLike[str]) -> dict[str, Record]:
+    """The arrays of a blob in a file.
+
+    Raises
+    ------
+    ModelError
+        As :func:`parse_blob`.
+    Error
+        The operating system refused to read, or it is larger than any blob.
+    """
+    return parse_blob(read_whole(path, most=MAX_BYTES), str(path))
 
 
 def parse_blob(data: bytes, source: str) -> dict[str, Record]:

@@ -20,6 +20,7 @@ from pyvoc.files.failures import Failure, Failures
 from pyvoc.files.mels import recipe_of
 from pyvoc.files.outputs import check_outputs, create_folder
 from pyvoc.files.pcm import open_output
+from pyvoc.files.whole import read_whole
 
 __all__ = ["Written", "read_samples", "write_samples"]
 
@@ -53,10 +54,7 @@ def read_samples(path: str | os.PathLike[str], *, hop_length: int | None = None)
         The operating system refused the file.
     """
     name = f"'{os.fspath(path)}'"
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise Error(f"cannot read {name}: {error.strerror}") from error
+    data = read_whole(path)
     if not data:
         raise AudioError(f"{name} is empty; expected float32 samples")
     if data[:4] in (b"RIFF", b"fLaC", b"OggS", b"GGUF") or data[:6] == b"\x93NUMPY":

@@ -22,6 +22,7 @@ from pyvoc.files.decoding import (
 )
 from pyvoc.files.doubts import doubt
 from pyvoc.files.resampling import resample
+from pyvoc.files.whole import check_ordinary, read_rest, read_whole
 
 __all__ = [
     "AUDIO_SUFFIXES",
@@ -200,6 +201,7 @@ def look(path: str | os.PathLike[str], *, pcm_channels: int | None = None) -> No
         raise Error(f"cannot read {name}: it is a directory")
     try:
         with open(path, "rb") as file:
+            check_ordinary(file, path)
             size = os.fstat(file.fileno()).st_size
             if not size:
                 raise AudioError(f"{name} is empty; expected audio")
@@ -222,7 +224,7 @@ def _bytes_of(source: Source) -> tuple[str, bytes, bool]:
     """What to call a source, what is in it, and whether that is raw PCM."""
     name = name_of(source)
     if not isinstance(source, str | os.PathLike):
-        data = source.read()
+        data = read_rest(source, name)
         if not data:
             raise AudioError(f"{name} is empty; expected audio: raw 16-bit PCM, or with a header")
         try:
@@ -232,10 +234,7 @@ def _bytes_of(source: Source) -> tuple[str, bytes, bool]:
     path = Path(source)
     if path.is_dir():
         raise Error(f"cannot read {name}: it is a directory")
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise Error(f"cannot read {name}: {error.strerror or error}") from error
+    data = read_whole(path)
     if path.suffix.lower() not in RAW_SUFFIXES:
         return name, data, False
     if data[:4] in (b"RIFF", b"fLaC", b"OggS"):

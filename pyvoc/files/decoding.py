@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from pyvoc.errors import AudioError
-from pyvoc.files.kinds import kind_of
+from pyvoc.files.kinds import MAX_TEXT, kind_of
+from pyvoc.files.whole import check_expansion
 
-__all__ = ["Sound", "check_header", "check_size", "decode", "decode_raw", "header_of"]
+__all__ = ["Sound", "check_header", "check_rate", "check_size", "decode", "decode_raw", "header_of"]
 
 Float64 = npt.NDArray[np.float64]
 
@@ -35,7 +36,10 @@ _HEADERS = {
 _OTHERS = {b"GGUF": "GGUF model", b"\x93NUM": ".npy", b"PK\x03\x04": "zip"}
 _SHORTFALL = re.compile(r":\s*(\d+) \(should be (\d+)\)")  # libsndfile's log of a header
 _UNKNOWN_LENGTH = 0x7F000000  # bytes; what programs promise that cannot know, and up
+_SAMPLE_BYTES = 8  # decoded
 _PADDING = 64  # bytes that careless writers are off by
+LEAST_RATE, MOST_RATE = 4000, 384000
+"""Hz, of audio: the live engine has the same."""
 _CODEC_SLACK = 0.02  # of the length; compressed formats estimate it
 
 
@@ -87,6 +91,8 @@ def decode(data: bytes, name: str) -> Sound:
 
     try:
         with soundfile.SoundFile(io.BytesIO(_with_length(data))) as file:
+            check_rate(int(file.samplerate), name)
+            check_expansion(file.frames * file.channels * _SAMPLE_BYTES, name)
             samples = file.read(dtype="float64", always_2d=True)
             return Sound(
                 samples,
@@ -98,6 +104,20 @@ def decode(data: bytes, name: str) -> Sound:
         raise AudioError(_refused(name, error.error_string, data)) from error
     except (OSError, RuntimeError, TypeError, ValueError) as error:
         raise AudioError(_refused(name, error)) from error
+    except MemoryError as error:
+        raise AudioError(f"{name}: there is not enough memory for its samples") from error
+
+
+def check_rate(rate: int, name: str) -> None:
+    """Refuse rates that no audio has: at the rate that a model hears, few bytes become many.
+
+    Raises
+    ------
+    AudioError
+        Outside of 4000 to 384000 Hz.
+    """
+    if not LEAST_RATE <= rate <= MOST_RATE:
+        raise AudioError(f"{name} is at {rate} Hz; expected {LEAST_RATE} to {MOST_RATE} Hz")
 
 
 def check_header(file: BinaryIO, name: str) -> None:
@@ -111,11 +131,11 @@ def check_header(file: BinaryIO, name: str) -> None:
     import soundfile
 
     try:
-        with soundfile.SoundFile(file):
-            pass
+        with soundfile.SoundFile(file) as sound:
+            check_rate(int(sound.samplerate), name)
     except soundfile.LibsndfileError as error:
         file.seek(0)
-        raise AudioError(_refused(name, error.error_string, file.read())) from error
+        raise AudioError(_refused(name, error.error_string, file.read(MAX_TEXT))) from error
     except (OSError, RuntimeError, TypeError, ValueError) as error:
         raise AudioError(_refused(name, error)) from error
 
@@ -134,7 +154,9 @@ def decode_raw(data: bytes, name: str, *, rate: int, channels: int) -> Sound:
     AudioError
         No whole number of samples of every channel.
     """
+    check_rate(rate, name)
     check_size(len(data), name, channels=channels)
+    check_expansion(len(data) // 2 * _SAMPLE_BYTES, name)
     samples = np.frombuffer(data, dtype="<i2").astype(np.float64) / 32768.0
     return Sound(samples.reshape(-1, channels), rate)
 

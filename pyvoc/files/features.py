@@ -19,7 +19,6 @@ normalised correlation has 0.5 subtracted; the prediction is ``-sum(lpc[k] * x[t
 
 from __future__ import annotations
 
-import io
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -30,7 +29,7 @@ import numpy.typing as npt
 
 from pyvoc import _pyvoc
 from pyvoc.container.mel import MelRecipe
-from pyvoc.errors import AudioError, Error, FeatureError
+from pyvoc.errors import AudioError, FeatureError
 from pyvoc.files import audio, mels
 from pyvoc.files.atomic import atomic_open
 from pyvoc.files.kinds import instead_of
@@ -43,6 +42,8 @@ from pyvoc.files.layouts import (
     layout_of,
     objection,
 )
+from pyvoc.files.npy import parse_npy
+from pyvoc.files.whole import read_whole
 
 if TYPE_CHECKING:
     from pyvoc.runtime.model import Model
@@ -340,10 +341,7 @@ def load(path: str | os.PathLike[str], *, layout: str | None = None) -> Float32:
     """
     source = Path(path)
     wanted = None if layout is None else find_layout(layout)
-    try:
-        data = source.read_bytes()
-    except OSError as error:
-        raise Error(f"cannot read '{source}': {error.strerror}") from error
+    data = read_whole(source)
     if not data:
         raise FeatureError(f"'{source}' is empty")
     if source.suffix.lower() == ".npy":
@@ -357,13 +355,8 @@ def load(path: str | os.PathLike[str], *, layout: str | None = None) -> Float32:
 
 
 def _parse_npy(data: bytes, source: Path) -> Float32:
-    try:
-        array = np.load(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
-        instead = None if data.startswith(b"\x93NUMPY") else instead_of("a .npy file", data)
-        instead = instead or f"is no readable .npy file: {error}"
-        raise FeatureError(f"'{source}' {instead}") from error
-    if not isinstance(array, np.ndarray) or array.dtype.kind != "f":
+    array = parse_npy(data, source)
+    if array.dtype.kind != "f":
         raise FeatureError(f"'{source}' holds no float array; expected float32 [frames, dims]")
     return np.ascontiguousarray(array, dtype=np.float32)
 

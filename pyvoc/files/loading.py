@@ -13,6 +13,7 @@ from pyvoc.errors import AudioError, Error, FeatureError
 from pyvoc.files import audio, features, mels
 from pyvoc.files.audio import AUDIO_SUFFIXES
 from pyvoc.files.layouts import find_layout, suspect_pitch
+from pyvoc.files.whole import read_whole
 
 if TYPE_CHECKING:
     from pyvoc.runtime.model import Model
@@ -114,10 +115,7 @@ def load_draws(path: str | os.PathLike[str]) -> Float32:
     Error
         The file cannot be read, or is no whole number of float32 values.
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise Error(f"cannot read '{path}': {error.strerror}") from error
+    data = read_whole(path)
     if len(data) % 4 or not data:
         raise Error(f"'{path}' has {len(data)} bytes; expected float32 draws")
     return np.frombuffer(data, dtype="<f4").astype(np.float32)

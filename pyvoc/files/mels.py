@@ -8,7 +8,6 @@ could be a recipe's is :mod:`pyvoc.melcheck`'s question.
 
 from __future__ import annotations
 
-import io
 import math
 import os
 from collections.abc import Mapping
@@ -24,9 +23,11 @@ from pyvoc.container.base import MetadataSpec
 from pyvoc.container.mel import LAYOUT, METADATA, RECIPES, MelRecipe
 from pyvoc.container.reader import read_metadata
 from pyvoc.container.tensors import Scalar
-from pyvoc.errors import Error, FeatureError, ModelError
+from pyvoc.errors import FeatureError, ModelError
 from pyvoc.files.atomic import atomic_open
 from pyvoc.files.kinds import instead_of, kind_of
+from pyvoc.files.npy import parse_npy
+from pyvoc.files.whole import read_whole
 from pyvoc.pickles import LazyTensor, is_torch, load_torch
 from pyvoc.pickles.stubs import describe as described
 from pyvoc.pickles.tensors import NumpyArray
@@ -170,10 +171,7 @@ def read_array(path: str | os.PathLike[str]) -> Array:
         The operating system refused the file.
     """
     source = Path(path)
-    try:
-        data = source.read_bytes()
-    except OSError as error:
-        raise Error(f"cannot read '{source}': {error.strerror}") from error
+    data = read_whole(source)
     if not data:
         raise FeatureError(f"'{source}' is empty")
     tensor = is_torch(data[:16])
@@ -186,7 +184,7 @@ def read_array(path: str | os.PathLike[str]) -> Array:
         except FeatureError as error:
             raise FeatureError(f"'{source}': {error}") from None
     else:
-        array = _read_npy(data, source)
+        array = parse_npy(data, source)
     if array.dtype.kind not in "f" or array.dtype.itemsize > 8:
         raise FeatureError(f"'{source}' holds {array.dtype}; expected a mel of floats")
     single = array.ndim == 3 and array.shape[0] == 1
@@ -198,18 +196,6 @@ def read_array(path: str | os.PathLike[str]) -> Array:
             f"[bands, frames] or [1, bands, frames]"
         )
     return Array(array, single=single, tensor=tensor)
-
-
-def _read_npy(data: bytes, source: Path) -> npt.NDArray[Any]:
-    try:
-        array = np.load(io.BytesIO(data), allow_pickle=False)
-    except (ValueError, OSError, EOFError, MemoryError) as error:
-        instead = None if data.startswith(b"\x93NUMPY") else instead_of("a .npy file", data)
-        instead = instead or f"is no readable .npy file: {error}"
-        raise FeatureError(f"'{source}' {instead}") from error
-    if not isinstance(array, np.ndarray):
-        raise FeatureError(f"'{source}' {instead_of('a .npy file', data)}")
-    return array
 
 
 def _read_tensor(source: Path) -> npt.NDArray[Any]:
@@ -365,10 +351,7 @@ def load(path: str | os.PathLike[str], *, bands: int) -> Float32:
     source = Path(path)
     if source.suffix.lower() == ".npy" or source.suffix.lower() in TENSOR_SUFFIXES:
         return oriented(read_array(source), bands, name=f"'{source}'")
-    try:
-        data = source.read_bytes()
-    except OSError as error:
-        raise Error(f"cannot read '{source}': {error.strerror}") from error
+    data = read_whole(source)
     if not data:
         raise FeatureError(f"'{source}' is empty")
     instead = instead_of("raw float32 mel frames", data)

@@ -14,6 +14,7 @@ from pyvoc.errors import AudioError, FeatureError
 from pyvoc.files import mels
 from pyvoc.files.decoding import header_of
 from pyvoc.files.layouts import RECOGNISED, check, find_layout, objection, suspect_pitch
+from pyvoc.files.whole import read_rest
 from pyvoc.runtime.info import ModelInfo
 
 __all__ = ["Rows", "begin", "frames_of", "rest_of", "rows_of"]
@@ -85,7 +86,7 @@ def begin(source: BinaryIO) -> tuple[bytes, bool]:
 
 def rest_of(source: BinaryIO, first: bytes) -> BinaryIO:
     """All that a pipe brings, `first` before it."""
-    return io.BytesIO(first + source.read())
+    return io.BytesIO(first + read_rest(source, "standard input"))
 
 
 def frames_of(source: BinaryIO, kind: Rows, *, first: bytes = b"") -> Iterator[Float32]:

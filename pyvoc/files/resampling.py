@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from pyvoc.errors import UnsupportedError
+from pyvoc.files.whole import check_expansion
 
 __all__ = ["resample"]
 
@@ -28,6 +29,8 @@ def resample(samples: Float64, found: int, rate: int, name: str) -> Float64:
     ------
     UnsupportedError
         The rates differ and soxr is not installed.
+    Error
+        It would take more memory than one input may (`pyvoc.files.whole`).
     """
     if rate == found:
         return samples
@@ -38,4 +41,5 @@ def resample(samples: Float64, found: int, rate: int, name: str) -> Float64:
             f"{name} is at {found} Hz and {rate} Hz is needed: resampling needs the soxr "
             "extra (pip install pyvoc-vocoder[soxr])"
         ) from error
+    check_expansion(8 * len(samples) * rate // found, f"{name}, at {rate} Hz,")
     return np.asarray(soxr.resample(samples, found, rate, quality="VHQ"), dtype=np.float64)

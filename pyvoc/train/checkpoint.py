@@ -20,8 +20,9 @@ from typing import Any
 
 import torch
 
-from pyvoc.errors import Error, ModelError
+from pyvoc.errors import Error, ModelError, listed
 from pyvoc.files.atomic import atomic_open
+from pyvoc.files.whole import read_whole
 from pyvoc.pickles import load_torch
 from pyvoc.train.task import ONLY, State
 
@@ -88,10 +89,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
 
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """A file's content, or an `Error`."""
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise Error(f"cannot read '{path}': {error.strerror}") from error
+    return read_whole(path)
 
 
 def is_checkpoint(path: str | os.PathLike[str]) -> bool:
@@ -204,9 +202,8 @@ def load_into(module: torch.nn.Module, tensors: Mapping[str, torch.Tensor], sour
                 f"expected {expected.dtype} {list(expected.shape)}"
             )
     if problems:
-        shown = "".join(f"\n  - {problem}" for problem in sorted(problems)[:10])
-        more = f"\n  ... {len(problems) - 10} more" if len(problems) > 10 else ""
-        raise ModelError(f"'{source}' is a checkpoint of another model:{shown}{more}")
+        shown = "".join(f"\n  - {problem}" for problem in listed(sorted(problems)))
+        raise ModelError(f"'{source}' is a checkpoint of another model:{shown}")
     module.load_state_dict(tensors)
 
 

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pyvoc.errors import Error
+from pyvoc.files.atomic import sweep
 from pyvoc.files.doubts import doubt
 from pyvoc.files.outputs import create_folder
 
@@ -29,8 +30,9 @@ LOCK = "lock"
 def locked(folder: Path) -> Iterator[None]:
     """Hold a run's folder, so that no other run writes there.
 
-    The folder is made where it is not there, and removed where nothing was put into it. Where files
-    cannot be locked (some network file systems), that is remarked on and nothing is held.
+    The folder is made where it is not there, and removed where nothing was put into it. What a run
+    that was killed left half written is removed. Where files cannot be locked (some network file
+    systems), that is remarked on and nothing is held.
 
     Parameters
     ----------
@@ -47,6 +49,8 @@ def locked(folder: Path) -> Iterator[None]:
     try:
         handle = _lock(folder)
         try:
+            if handle is not None:  # nobody else writes here: what is unfinished was abandoned
+                _sweep(folder)
             yield
         finally:
             if handle is not None:
@@ -57,6 +61,11 @@ def locked(folder: Path) -> Iterator[None]:
         if not existed:
             with contextlib.suppress(OSError):
                 folder.rmdir()
+
+
+def _sweep(folder: Path) -> None:
+    for place in (folder, *(found for found in folder.iterdir() if found.is_dir())):
+        sweep(place, older=0.0)
 
 
 def _lock(folder: Path) -> int | None:

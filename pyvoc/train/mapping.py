@@ -11,7 +11,9 @@ import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
-from pyvoc.errors import Error
+from pyvoc.errors import Error, listed
+from pyvoc.files.whole import read_whole
+from pyvoc.train.yaml_text import documents
 
 __all__ = ["from_mapping", "read_yaml"]
 
@@ -83,7 +85,7 @@ def from_mapping(
             return cls(**values)
         except ValueError as error:
             problems.append(f"{where}: {error}")
-    raise Error("\n".join(problems))
+    raise Error("\n".join(listed(problems)))
 
 
 def _unknown(key: object, fields: Mapping[str, Any]) -> str:
@@ -163,9 +165,6 @@ def _convert_tuple(arguments: Sequence[Any], value: object, place: str) -> tuple
     return tuple(_convert(kind, item, f"{place}[{index}]") for index, (kind, item) in pairs)
 
 
-_PLAIN_TAGS = ("object:argparse.Namespace", "tuple", "object/apply:pathlib.PosixPath")
-
-
 def read_yaml(path: str) -> dict[str, Any]:
     """The settings of a YAML file, which JSON is too; of several documents with a key the
     first counts (MindSpore's explain their keys in a second).
@@ -178,45 +177,12 @@ def read_yaml(path: str) -> dict[str, Any]:
     UnsupportedError
         PyYAML is not installed.
     Error
-        The file cannot be read, is no YAML, names a key twice, or is no mapping.
+        The file cannot be read, is no YAML or more than is meant to be read
+        (`pyvoc.train.yaml_text`), or is no mapping.
     """
-    from pyvoc.train.requirements import require
-
-    yaml = require("yaml", "reading --config files")
-
-    class Loader(yaml.SafeLoader):  # type: ignore[name-defined, misc]
-        """Refuses what the safe loader takes silently: a key given twice."""
-
-        def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-            seen: set[str] = set()
-            for key, _ in node.value:
-                if key.value in seen:
-                    raise Error(f"{path}: '{key.value}' is given twice")
-                if isinstance(key.value, str):
-                    seen.add(key.value)
-            return super().construct_mapping(node, deep=deep)
-
-    try:
-        with open(path, "rb") as file:
-            content = file.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise Error(f"cannot read '{path}': {error.strerror}") from error
-    if len(content) > _MAX_BYTES:
-        raise Error(f"{path}: larger than 1 MiB, which no settings are")
-
-    def plain(loader: Any, node: Any) -> Any:
-        if isinstance(node, yaml.MappingNode):
-            return loader.construct_mapping(node, deep=True)
-        return loader.construct_sequence(node, deep=True)
-
-    for tag in _PLAIN_TAGS:
-        Loader.add_constructor(f"tag:yaml.org,2002:python/{tag}", plain)
-    try:
-        documents = [d for d in yaml.load_all(content, Loader=Loader) if d is not None]
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError, TypeError) as error:
-        raise Error(f"{path}: is no YAML: {error}") from error
+    content = read_whole(path, most=_MAX_BYTES)
     settings: dict[str, Any] = {}
-    for document in documents:
+    for document in documents(content, path, purpose="reading --config files"):
         if not isinstance(document, dict):
             raise Error(f"{path}: expected settings (key: value), found {reprlib.repr(document)}")
         settings = document | settings

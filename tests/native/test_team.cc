@@ -3,10 +3,16 @@
 
 #include <atomic>
 #include <chrono>
+#include <memory>
 #include <thread>
 #include <vector>
 
 #include "base/team.h"
+
+#ifndef _WIN32
+#include <sys/wait.h>
+#include <unistd.h>
+#endif
 
 namespace pyvoc {
 namespace {
@@ -26,6 +32,25 @@ TEST(Team, DoesEveryPieceOnce) {
     }
   }
 }
+
+#ifndef _WIN32
+// The child has no helpers: it must not wait for them.
+TEST(Team, IsDestroyedInAForkedChild) {
+  auto team = std::make_unique<Team>(3);
+  EXPECT_FALSE(team->orphaned());
+  const pid_t child = fork();
+  if (child == 0) {
+    const bool orphaned = team->orphaned();
+    team.reset();
+    Team own(2);
+    own.run(4, [](int) {});
+    _exit(orphaned && !own.orphaned() ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0);
+}
+#endif
 
 TEST(Team, JobsSeeWhatEarlierJobsWrote) {
   Team team(4);

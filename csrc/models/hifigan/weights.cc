@@ -45,7 +45,6 @@ class Loader final : public LoaderOf<Config, Weights> {
         source.chains.push_back(std::move(blocks));
       }
       stages_.push_back(std::move(source));
-      tensors_.release();
     }
     w_.integer = any_int8();
     conv_out_ = conv("conv_out", 1, c_.stages.back().outputs, kEdgeTaps, kFloats);
@@ -83,7 +82,7 @@ class Loader final : public LoaderOf<Config, Weights> {
         stage.chains.push_back(std::move(blocks));
       }
       w_.stages.push_back(std::move(stage));
-      tensors_.release();
+      tensors_.forget(source.up);
     }
     w_.conv_out = pack_last(conv_out_, c_.width(c_.stages.size() - 1), arena_, plan_);
   }
@@ -93,6 +92,7 @@ class Loader final : public LoaderOf<Config, Weights> {
     layer.conv = take(nn::DilatedConv::pack(source, dilation, grid, narrow, kernels_, arena_));
     list(name, layer.conv.direct(), layer.conv.tiled() ? "conv_winograd" : nullptr);
     layer.input = make_quantization(source, narrow ? 2 : 1, arena_, narrow);
+    tensors_.forget(source);
   }
 
   const float *mean_ = nullptr, *scale_ = nullptr;

@@ -48,6 +48,8 @@ class Generator {
   std::int64_t count() const PYVOC_RT { return end_.count(); }
   void drop(std::int64_t n) PYVOC_RT { end_.drop(n); }
 
+  const Team& team() const PYVOC_RT { return team_; }
+
  private:
   struct BlockState {
     LayerRows active, value;  // the input, rectified and as it is

@@ -43,7 +43,6 @@ class Loader final : public LoaderOf<Config, Weights> {
         source.blocks.push_back(b);
       }
       stages_.push_back(source);
-      tensors_.release();
     }
     w_.integer = any_int8();
     conv_out_ = conv("conv_out", 1, c_.stages.back().outputs, kEdgeTaps, kFloats);
@@ -87,9 +86,10 @@ class Loader final : public LoaderOf<Config, Weights> {
         block.out_input = make_quantization(b.out, 1, arena_);
         block.shortcut_input = make_quantization(b.shortcut, repeats, arena_);
         stage.blocks.push_back(block);
+        for (const nn::ConvSource* layer : {&b.conv, &b.out, &b.shortcut}) tensors_.forget(*layer);
       }
       w_.stages.push_back(std::move(stage));
-      tensors_.release();
+      tensors_.forget(source.up);
     }
     w_.conv_out = pack_last(conv_out_, nn::padded(conv_out_.inputs), arena_, plan_);
   }

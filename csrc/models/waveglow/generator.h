@@ -45,6 +45,8 @@ class Generator {
   void copy(int at, float* samples, int n) PYVOC_RT;
   void drop(std::int64_t n) PYVOC_RT;
 
+  const Team& team() const PYVOC_RT { return team_; }
+
  private:
   const Config& c_;
   const Weights& w_;

@@ -52,6 +52,8 @@ class Synthesis final : public Session {
     generator_.copy(at, samples, count);
   }
 
+  bool orphaned() const PYVOC_RT override { return generator_.team().orphaned(); }
+
  private:
   int offer(std::int64_t hops) PYVOC_RT {
     hops = std::max<std::int64_t>(hops, 0);

@@ -75,7 +75,6 @@ class Loader final : public LoaderOf<Config, Weights> {
         source.cond = conditioning(layer + ".cond");
         source.out = conv(layer + ".out", i + 1 < c_.layers ? 2 * n : n, n, 1, kFloatsOrInt8);
         check_layer(layer, source);
-        tensors_.release();
         flow.layers.push_back(source);
       }
       flow.end = conv(name + ".end", channels, n, 1, kFloat32);
@@ -145,7 +144,7 @@ class Loader final : public LoaderOf<Config, Weights> {
       layer.input = make_quantization(l.conv, 1, arena_);
       layer.gated = make_quantization(l.out, 1, arena_);
       flow.layers.push_back(layer);
-      tensors_.release();
+      for (const nn::ConvSource* packed : {&l.conv, &l.cond, &l.out}) tensors_.forget(*packed);
     }
     if (!status_.ok()) return;
     const int joining = c_.outputs(k) - channels;

@@ -25,6 +25,7 @@ class Synthesis final : public Session {
   }
   int finish(int /*ahead*/) PYVOC_RT override { return conditioning_.process(nullptr) ? 1 : 0; }
   void run(int at, float* samples, int count) PYVOC_RT override;
+  bool orphaned() const PYVOC_RT override { return team_.orphaned(); }
 
   // As Vocoder::run, for n <= kLockstep sessions, on the threads of the one that has the most.
   static void run(Synthesis* const* sessions, const int* at, float* const* samples, int count,

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import numpy as np
 
 from pyvoc.container.base import raise_problems
 from pyvoc.container.tensors import AnyArray
 from pyvoc.convert.checkpoint import Checkpoint
-from pyvoc.convert.dnnw import TYPE_NAMES, parse_blob
-from pyvoc.errors import Error, ModelError
+from pyvoc.convert.dnnw import TYPE_NAMES, read_blob
+from pyvoc.errors import ModelError
 from pyvoc.families.fargan.exported import read_arrays
 from pyvoc.families.fargan.names import PREFIXES, wanted
 
@@ -21,7 +20,7 @@ _TYPES = {0: "<f4", 3: "i1"}
 def holds(path: str | os.PathLike[str]) -> bool:
     """Whether a sound blob has arrays of FARGAN."""
     try:
-        return any(name.startswith(PREFIXES) for name in parse_blob(_read(path), str(path)))
+        return any(name.startswith(PREFIXES) for name in read_blob(path))
     except ModelError:
         return False
 
@@ -39,7 +38,7 @@ def read_dnnw(path: str | os.PathLike[str]) -> Checkpoint:
     """
     arrays: dict[str, AnyArray] = {}
     problems = []
-    for name, record in parse_blob(_read(path), str(path)).items():
+    for name, record in read_blob(path).items():
         if not wanted(name):
             continue
         dtype = _TYPES.get(record.kind)
@@ -53,10 +52,3 @@ def read_dnnw(path: str | os.PathLike[str]) -> Checkpoint:
     if problems:
         raise_problems(str(path), problems)
     return read_arrays(arrays, source=str(path), format="dnnw")
-
-
-def _read(path: str | os.PathLike[str]) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise Error(f"{path}: cannot be read: {error.strerror}") from error

@@ -23,9 +23,13 @@ from pyvoc.convert.layers import Layers, layer_of, squeezed
 from pyvoc.convert.settings import NO_SETTINGS, Settings
 from pyvoc.convert.tensors import NamedTensors
 from pyvoc.convert.tree import levels
+from pyvoc.errors import Error
 from pyvoc.families.hifigan.names import Named, count, find_generator, other_network
 from pyvoc.families.hifigan.spec import HIFIGAN, HifiganSettings, size_problems, written
+from pyvoc.files.npy import parse_npy
+from pyvoc.files.whole import read_whole
 
+_MOST_STATISTICS = 1 << 20  # bytes
 _PAIRED, _SINGLE = [1, 3, 5], {3: [1, 2], 5: [2, 6], 7: [3, 12]}
 """Dilations of the published networks: with pairs of convolutions, and without by the kernel."""
 PARALLEL_WAVEGAN = replace(
@@ -167,9 +171,9 @@ def _statistics(
             )
             return {}
         try:
-            statistics = np.load(beside, allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
-            problems.append(f"'{beside}' cannot be read: {error}")
+            statistics = parse_npy(read_whole(beside, most=_MOST_STATISTICS), beside)
+        except Error as error:
+            problems.append(str(error))
             return {}
         if statistics.dtype.kind != "f" or statistics.shape != (2, bands):
             problems.append(f"'{beside}' is {list(statistics.shape)}, expected [2, {bands}] floats")

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from pyvoc import _pyvoc
+from pyvoc.files.atomic import sweep
 
 __all__ = ["DEFAULT_TRAIN_FRAMES", "DumpReport", "dump_test", "dump_train"]
 
@@ -124,6 +125,9 @@ def _dump(
     frames: int,
     progress: _Progress | None,
 ) -> DumpReport:
+    for output in (features, data):
+        if output is not None:
+            sweep(os.path.dirname(os.path.realpath(output)))
     report = _pyvoc.dump_data(
         os.fsencode(speech),
         os.fsencode(features),

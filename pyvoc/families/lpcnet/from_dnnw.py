@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
@@ -17,8 +16,7 @@ from pyvoc.container.base import raise_problems
 from pyvoc.container.blocks import expand_blocks
 from pyvoc.container.tensors import AnyArray
 from pyvoc.convert.checkpoint import Checkpoint
-from pyvoc.convert.dnnw import TYPE_NAMES, Record, parse_blob
-from pyvoc.errors import Error
+from pyvoc.convert.dnnw import TYPE_NAMES, Record, read_blob
 from pyvoc.families.lpcnet.gates import INPUTS, reorder_gates
 from pyvoc.families.lpcnet.spec import (
     LEVELS,
@@ -94,11 +92,7 @@ def read_lpcnet_dnnw(path: str | os.PathLike[str]) -> Checkpoint:
     Error
         The operating system refused to read.
     """
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise Error(f"{path}: cannot be read: {error.strerror}") from error
-    reader = _Reader(parse_blob(data, str(path)))
+    reader = _Reader(read_blob(path))
     return reader.read(str(path))
 
 

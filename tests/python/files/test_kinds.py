@@ -135,7 +135,7 @@ def test_readers_say_it(tmp_path: Path) -> None:
     again.write_bytes(path.read_bytes())
     with pytest.raises(FeatureError, match="is a NumPy archive"):
         mels.load(again, bands=80)
-    with pytest.raises(FeatureError, match="holds no float array"):
+    with pytest.raises(FeatureError, match="is a NumPy archive"):
         features.load(again)
     with pytest.raises(ModelError, match=r"mel\.npz: not a pyvoc model: it is a NumPy archive"):
         load(path)

@@ -1,0 +1,137 @@
+"""Files that are taken into memory as a whole: at most so many bytes, and no devices without end.
+
+How much one input may take, as a file or decoded, is 8 GiB. The environment variable
+``PYVOC_MAX_INPUT`` sets another limit: bytes, or a number with K, M, G or T behind it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from typing import BinaryIO
+
+from pyvoc.errors import Error
+
+__all__ = ["VARIABLE", "check_expansion", "check_ordinary", "limit", "read_rest", "read_whole"]
+
+VARIABLE = "PYVOC_MAX_INPUT"
+_DEFAULT = 8 << 30
+_PIECE = 1 << 20
+_UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
+
+
+def limit() -> int:
+    """How many bytes one input may take.
+
+    Raises
+    ------
+    Error
+        ``PYVOC_MAX_INPUT`` is no number of bytes.
+    """
+    given = os.environ.get(VARIABLE, "").strip()
+    if not given:
+        return _DEFAULT
+    match = re.fullmatch(r"([0-9]{1,15})\s*([KMGT]?)(?:i?B)?", given, re.IGNORECASE)
+    if match is None or int(match[1]) == 0:
+        raise Error(f"{VARIABLE} is '{given}'; expected bytes, or a number with K, M, G or T")
+    return int(match[1]) << _UNITS[match[2].upper()]
+
+
+def read_whole(path: str | os.PathLike[str], *, most: int | None = None) -> bytes:
+    """All that a file holds, or that a pipe brings.
+
+    Parameters
+    ----------
+    path
+        The file.
+    most
+        Bytes that are too many for what the file should be; None: :func:`limit`.
+
+    Raises
+    ------
+    Error
+        The operating system refused the file; it is a device, or larger than is read.
+    """
+    try:
+        with open(path, "rb") as file:
+            check_ordinary(file, path)
+            return read_rest(file, f"'{os.fspath(path)}'", most=most)
+    except OSError as error:
+        raise Error(f"cannot read '{os.fspath(path)}': {error.strerror or error}") from error
+    except MemoryError as error:
+        raise Error(f"cannot read '{os.fspath(path)}': there is not enough memory") from error
+
+
+def read_rest(file: BinaryIO, name: str, *, most: int | None = None) -> bytes:
+    """All that is left of an open file or pipe.
+
+    Raises
+    ------
+    Error
+        More than `most`, by default :func:`limit`, of which no more is read than that.
+    """
+    bound = limit() if most is None else most
+    try:
+        size = os.fstat(file.fileno()).st_size
+    except (OSError, AttributeError, ValueError):  # in memory
+        size = 0
+    if size > bound:
+        raise Error(f"{name} has {_text(size)}; {_told(most)}")
+    data = file.read(size + 1)  # one read, where it is a file that stays as it is
+    if len(data) == size:
+        return data
+    pieces, total = [data], len(data)
+    while total <= bound and (more := file.read(_PIECE)):
+        pieces.append(more)
+        total += len(more)
+    if total > bound:
+        raise Error(f"{name} has more than {_text(bound)}; {_told(most)}")
+    return b"".join(pieces)
+
+
+def check_ordinary(file: BinaryIO, name: str | os.PathLike[str]) -> None:
+    """Refuse an open device, which may have no end: terminals, files and pipes are read.
+
+    Raises
+    ------
+    Error
+        It is one.
+    """
+    mode = os.fstat(file.fileno()).st_mode
+    if stat.S_ISBLK(mode) or (stat.S_ISCHR(mode) and not os.isatty(file.fileno())):
+        if os.path.realpath(name) == os.path.realpath(os.devnull):
+            return  # an empty file to everyone
+        raise Error(f"cannot read '{os.fspath(name)}': it is a device, a file is expected")
+
+
+def check_expansion(n_bytes: int, name: str) -> None:
+    """Refuse an input that would take more memory than one may, before it does.
+
+    Parameters
+    ----------
+    n_bytes
+        What it would take, decoded.
+    name
+        What to call it in the message.
+
+    Raises
+    ------
+    Error
+        More than :func:`limit`.
+    """
+    if n_bytes > limit():
+        raise Error(f"{name} would take {_text(n_bytes)} of memory; {_told(None)}")
+
+
+def _told(most: int | None) -> str:
+    if most is not None:
+        return f"at most {_text(most)} are read"
+    return f"at most {_text(limit())} are read ({VARIABLE} sets another limit)"
+
+
+def _text(n: int) -> str:
+    for unit, name in ((30, "GiB"), (20, "MiB")):
+        if n >= 1 << unit:
+            return f"{n / (1 << unit):.4g} {name}"
+    return f"{n} bytes"
