@@ -13,6 +13,7 @@ from pyvoc.convert.tensors import find_loader, read_tensors
 from pyvoc.errors import Error, ModelError, OptionError
 from pyvoc.families import Family, FileFormat, options_of
 from pyvoc.files.kinds import instead_of, kind_of
+from pyvoc.files.whole import check_size
 from pyvoc.pickles import HEAD
 
 Reader = Callable[[str | os.PathLike[str]], Checkpoint]
@@ -89,7 +90,9 @@ def detect(
 def _head(path: str | os.PathLike[str]) -> tuple[bytes, int]:
     try:
         with open(path, "rb") as file:
-            return file.read(HEAD), os.fstat(file.fileno()).st_size
+            size = os.fstat(file.fileno()).st_size
+            check_size(size, f"'{path}'")
+            return file.read(HEAD), size
     except OSError as error:
         raise Error(f"{path}: cannot be read: {error.strerror}") from error
 

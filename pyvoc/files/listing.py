@@ -11,6 +11,7 @@ from pathlib import Path
 from pyvoc.errors import AudioError, Error
 from pyvoc.files.audio import AUDIO_SUFFIXES
 from pyvoc.files.doubts import doubt
+from pyvoc.files.whole import read_whole
 
 __all__ = ["LIST_SUFFIXES", "Found", "expand", "find", "in_folder", "in_list"]
 
@@ -137,6 +138,7 @@ def _walk(folder: Path) -> list[Path]:
     return files
 
 
+_MOST_LIST = 1 << 26  # bytes
 _BESIDE = ("", "wavs", "wav")
 """Folders beside a list where corpora keep what it names."""
 
@@ -156,9 +158,7 @@ def in_list(path: Path) -> list[Path]:
         It is no text, or names no file.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise Error(f"cannot read '{path}': {error.strerror}") from error
+        lines = read_whole(path, most=_MOST_LIST).decode("utf-8").splitlines()
     except UnicodeDecodeError as error:
         raise AudioError(f"'{path}' is no list of files: it is not UTF-8 text") from error
     entries = [line.strip() for line in lines]

@@ -13,7 +13,15 @@ from typing import BinaryIO
 
 from pyvoc.errors import Error
 
-__all__ = ["VARIABLE", "check_expansion", "check_ordinary", "limit", "read_rest", "read_whole"]
+__all__ = [
+    "VARIABLE",
+    "check_expansion",
+    "check_ordinary",
+    "check_size",
+    "limit",
+    "read_rest",
+    "read_whole",
+]
 
 VARIABLE = "PYVOC_MAX_INPUT"
 _DEFAULT = 8 << 30
@@ -76,8 +84,7 @@ def read_rest(file: BinaryIO, name: str, *, most: int | None = None) -> bytes:
         size = os.fstat(file.fileno()).st_size
     except (OSError, AttributeError, ValueError):  # in memory
         size = 0
-    if size > bound:
-        raise Error(f"{name} has {_text(size)}; {_told(most)}")
+    check_size(size, name, most=most)
     data = file.read(size + 1)  # one read, where it is a file that stays as it is
     if len(data) == size:
         return data
@@ -86,8 +93,20 @@ def read_rest(file: BinaryIO, name: str, *, most: int | None = None) -> bytes:
         pieces.append(more)
         total += len(more)
     if total > bound:
-        raise Error(f"{name} has more than {_text(bound)}; {_told(most)}")
+        raise Error(f"{name} has more than {_told(most)}")
     return b"".join(pieces)
+
+
+def check_size(size: int, name: str, *, most: int | None = None) -> None:
+    """Refuse a file for its length alone.
+
+    Raises
+    ------
+    Error
+        More than `most`, by default :func:`limit`.
+    """
+    if size > (limit() if most is None else most):
+        raise Error(f"{name} has {size} bytes, more than {_told(most)}")
 
 
 def check_ordinary(file: BinaryIO, name: str | os.PathLike[str]) -> None:
@@ -121,17 +140,17 @@ def check_expansion(n_bytes: int, name: str) -> None:
         More than :func:`limit`.
     """
     if n_bytes > limit():
-        raise Error(f"{name} would take {_text(n_bytes)} of memory; {_told(None)}")
+        raise Error(f"{name} would take {n_bytes} bytes of memory, more than {_told(None)}")
 
 
 def _told(most: int | None) -> str:
     if most is not None:
-        return f"at most {_text(most)} are read"
-    return f"at most {_text(limit())} are read ({VARIABLE} sets another limit)"
+        return f"the {_text(most)} that are read"
+    return f"the {_text(limit())} that one input may take ({VARIABLE} sets another limit)"
 
 
 def _text(n: int) -> str:
-    for unit, name in ((30, "GiB"), (20, "MiB")):
+    for unit, name in ((30, "GiB"), (20, "MiB"), (10, "KiB")):
         if n >= 1 << unit:
             return f"{n / (1 << unit):.4g} {name}"
     return f"{n} bytes"

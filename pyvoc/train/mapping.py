@@ -89,7 +89,7 @@ def from_mapping(
 
 
 def _unknown(key: object, fields: Mapping[str, Any]) -> str:
-    near = difflib.get_close_matches(str(key), list(fields), n=1)
+    near = difflib.get_close_matches(str(key)[:80], list(fields), n=1)
     hint = f"did you mean '{near[0]}'?" if near else f"known are {', '.join(sorted(fields))}"
     return f"{reprlib.repr(key)} is no setting; {hint}"
 

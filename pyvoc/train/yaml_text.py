@@ -12,7 +12,9 @@ _PLAIN_TAGS = ("object:argparse.Namespace", "tuple", "object/apply:pathlib.Posix
 _MAX_ALIASES = 1000
 
 
-def documents(content: bytes | str, source: str, *, purpose: str) -> list[Any]:
+def documents(
+    content: bytes | str, source: str, *, purpose: str, otherwise: str = "is no YAML"
+) -> list[Any]:
     """What YAML says, document by document; empty ones are left out.
 
     Refused are a key that is given twice, and aliases that nest: an alias within what has an anchor
@@ -27,6 +29,8 @@ def documents(content: bytes | str, source: str, *, purpose: str) -> list[Any]:
         What messages begin with.
     purpose
         What PyYAML is needed for.
+    otherwise
+        What is said of anything else.
 
     Raises
     ------
@@ -76,7 +80,7 @@ def documents(content: bytes | str, source: str, *, purpose: str) -> list[Any]:
     try:
         return [d for d in yaml.load_all(content, Loader=Loader) if d is not None]
     except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError, TypeError) as error:
-        raise Error(f"{source}: is no YAML: {error}") from error
+        raise Error(f"{source}: {otherwise}: {error}") from error
 
 
 def read_value(text: str, source: str) -> Any:
@@ -87,7 +91,7 @@ def read_value(text: str, source: str) -> Any:
     Error
         As :func:`documents`, or more than one.
     """
-    found = documents(text, source, purpose=source.split()[0])
+    found = documents(text, source, purpose=source.split()[0], otherwise="the value is no YAML")
     if len(found) > 1:
         raise Error(f"{source}: is several values, expected one")
     return found[0] if found else None

@@ -102,7 +102,7 @@ typedef struct pyvoc_model_info {
   uint32_t pitch_network;     /* 1: it brings a network for the pitch in features of audio */
 } pyvoc_model_info;
 
-/* Loads a pyvoc GGUF model; the file is mapped, checked and packed for this machine. */
+/* Loads a pyvoc GGUF model; the file is read, checked and packed for this machine. */
 PYVOC_API pyvoc_status pyvoc_model_load(const char* path, pyvoc_model** model);
 
 /* The same from memory of any alignment, which is not needed after the call. */
@@ -162,7 +162,8 @@ typedef struct pyvoc_stream_options {
 
 #define PYVOC_STREAM_OPTIONS_INIT {sizeof(pyvoc_stream_options), 0, 0, 0, 0, 0.0f, 0, 0}
 
-/* `options` may be NULL. */
+/* `options` may be NULL. In a process that was forked, a stream that has helpers may be closed and
+ * nothing else: the threads are its parent's, and other calls give PYVOC_ERROR_STATE. */
 PYVOC_API pyvoc_status pyvoc_stream_open(pyvoc_model* model, const pyvoc_stream_options* options,
                                          pyvoc_stream** stream);
 PYVOC_API void pyvoc_stream_close(pyvoc_stream* stream);
@@ -178,9 +179,11 @@ PYVOC_API pyvoc_status pyvoc_stream_push(pyvoc_stream* stream, const float* fram
 /* [real-time] Samples that pull can give now. */
 PYVOC_API size_t pyvoc_stream_available(const pyvoc_stream* stream);
 
-/* [real-time] Synthesises up to `capacity` samples into `samples` (float, -1..1) and stores their
- * number, which is less only when frames run out. Whatever the sizes pushed and pulled, the samples
- * are the same (but for a short look-ahead, see pyvoc_stream_options). */
+/* [real-time] Synthesises up to `capacity` samples into `samples` and stores their number, which is
+ * less only when frames run out. They are finite floats where full scale is 1. No family but
+ * WaveGlow leaves -1..1; its samples are not limited, as upstream's, but for a damaged model's,
+ * which end at +-100: clip them before they become integers. Whatever the sizes pushed and pulled,
+ * the samples are the same (but for a short look-ahead, see pyvoc_stream_options). */
 PYVOC_API pyvoc_status pyvoc_stream_pull(pyvoc_stream* stream, float* samples, size_t capacity,
                                          size_t* written);
 

@@ -19,6 +19,7 @@ from pyvoc.cli import main
 from pyvoc.train import TrainConfig, from_mapping, train
 from pyvoc.train.config import layered, save_config
 from pyvoc.train.mapping import read_yaml
+from pyvoc.train.yaml_text import read_value
 
 torch = pytest.importorskip("torch")
 import toy_task  # noqa: E402
@@ -151,7 +152,7 @@ def test_config_files_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(Error, match="cannot read"):
         read_yaml(str(tmp_path / "none.yaml"))
     (tmp_path / "big.yaml").write_bytes(b"#" * (1 << 20) + b"\n")
-    with pytest.raises(Error, match="larger than 1 MiB"):
+    with pytest.raises(Error, match="more than the 1 MiB that are read"):
         read_yaml(str(tmp_path / "big.yaml"))
     (tmp_path / "empty.yaml").write_text("# nothing\n")
     assert read_yaml(str(tmp_path / "empty.yaml")) == {}
@@ -449,3 +450,41 @@ def test_an_output_that_is_a_folder(
     assert "is a folder" not in capfd.readouterr().err
     assert (tmp_path / "run" / "log.jsonl").is_file()
     assert not (tmp_path / "toy_model").exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "&a [*a,*a,*a,*a,*a,*a]",  # of itself
+        "x: &a {y: *a}",
+        "&a {? *a : 1}",
+        "a: &a [x,x]\nb: &b [*a,*a]\nc: &c [*b,*b]",  # doubles with every line
+    ],
+)
+def test_aliases_that_nest_are_refused(text: str, tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text(text)
+    with pytest.raises(Error, match=r"x\.yaml: the alias '\*[ab]' nests"):
+        read_yaml(str(tmp_path / "x.yaml"))
+    with pytest.raises(Error, match=r"--set x: the alias '\*[ab]' nests"):
+        read_value(text, "--set x")
+
+
+def test_other_aliases_are_read(tmp_path: Path) -> None:
+    (tmp_path / "x.yaml").write_text("a: &a [1, 2]\nb: *a\nc: {<<: {d: 1}, e: *a}")
+    assert read_yaml(str(tmp_path / "x.yaml")) == {
+        "a": [1, 2],
+        "b": [1, 2],
+        "c": {"d": 1, "e": [1, 2]},
+    }
+    (tmp_path / "x.yaml").write_text("a: &a 1\nb: [" + "*a ," * 1001 + "]")
+    with pytest.raises(Error, match="is one of more than a thousand"):
+        read_yaml(str(tmp_path / "x.yaml"))
+
+
+def test_messages_are_bounded() -> None:
+    many = {f"{'x' * 1000}{i}": i for i in range(500)}
+    with pytest.raises(Error) as caught:
+        from_mapping(Outer, many, "f.yaml")
+    assert str(caught.value).count("\n") == 20
+    assert str(caught.value).endswith("... and 481 more")  # and 'name' is missing
+    assert len(str(caught.value)) < 10000
