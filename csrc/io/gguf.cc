@@ -21,7 +21,7 @@ constexpr std::uint64_t kMostBytes = std::uint64_t{8} << 30;  // twenty times ou
 
 struct Gguf::Impl {
   std::string name;
-  std::unique_ptr<MappedFile> file;      // null for from_memory
+  std::unique_ptr<FileBytes> file;       // null for from_memory
   std::vector<std::uint64_t> realigned;  // a copy of memory that begins at an odd place
   ParsedGguf parsed;
 };

@@ -55,11 +55,11 @@ inline F32x16 sigmoid(F32x16 x) {
   return add(odd_rational<kPrecision>(x, 2 * kTanhLimit[k], p, q), set1(0.5f));
 }
 
-inline void tanh_f32(float* x, std::int32_t n) noexcept {
+inline void tanh_f32(float* x, std::int32_t n) PYVOC_RT {
   for (std::int32_t i = 0; i < n; i += 16) store(x + i, tanh<Precision::kPrecise>(load(x + i)));
 }
 
-inline void gate_f32(float* x, const float* gates, std::int32_t n) noexcept {
+inline void gate_f32(float* x, const float* gates, std::int32_t n) PYVOC_RT {
   for (std::int32_t i = 0; i < n; i += 16) {
     store(x + i, mul(load(x + i), sigmoid<Precision::kPrecise>(load(gates + i))));
   }
@@ -72,7 +72,7 @@ inline void store_both(float* y, std::uint8_t* u, F32x16 x) {
 }
 
 inline void tanh_i32(const std::int32_t* sums, const float* scale, const float* bias,
-                     std::int32_t n, float* y, std::uint8_t* u) noexcept {
+                     std::int32_t n, float* y, std::uint8_t* u) PYVOC_RT {
   for (std::int32_t i = 0; i < n; i += 16) {
     const F32x16 x = fma(load_float(sums + i), load(scale + i), load(bias + i));
     store_both(y + i, u + i, tanh<Precision::kFast>(x));
@@ -80,7 +80,7 @@ inline void tanh_i32(const std::int32_t* sums, const float* scale, const float* 
 }
 
 inline void gate_i32(const float* x, const std::int32_t* sums, const float* scale,
-                     const float* bias, std::int32_t n, float* y, std::uint8_t* u) noexcept {
+                     const float* bias, std::int32_t n, float* y, std::uint8_t* u) PYVOC_RT {
   for (std::int32_t i = 0; i < n; i += 16) {
     const F32x16 gate = fma(load_float(sums + i), load(scale + i), load(bias + i));
     store_both(y + i, u + i, mul(load(x + i), sigmoid<Precision::kFast>(gate)));
@@ -88,7 +88,7 @@ inline void gate_i32(const float* x, const std::int32_t* sums, const float* scal
 }
 
 inline void scale_i32(const std::int32_t* sums, const float* scale, const float* offset,
-                      const float* init, float* y, std::int32_t n) noexcept {
+                      const float* init, float* y, std::int32_t n) PYVOC_RT {
   for (std::int32_t i = 0; i < n; i += 16) {
     const F32x16 constant = add(load(init + i), load(offset + i));
     store(y + i, fma(load_float(sums + i), load(scale + i), constant));

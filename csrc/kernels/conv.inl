@@ -235,20 +235,20 @@ inline void conv(const Dense<T>& w, const ConvInput<X>& in, std::int32_t rows,
 }
 
 inline void conv_f32(const Dense<float>& w, const ConvInput<float>& in, std::int32_t rows,
-                     const ConvOutput& out) noexcept {
+                     const ConvOutput& out) PYVOC_RT {
   conv(w, in, rows, out);
 }
 inline void conv_bf16(const Dense<Bf16>& w, const ConvInput<float>& in, std::int32_t rows,
-                      const ConvOutput& out) noexcept {
+                      const ConvOutput& out) PYVOC_RT {
   conv(w, in, rows, out);
 }
 inline void conv_i8(const Dense<std::int8_t>& w, const ConvInput<std::uint8_t>& in,
-                    std::int32_t rows, const ConvOutput& out) noexcept {
+                    std::int32_t rows, const ConvOutput& out) PYVOC_RT {
   conv(w, in, rows, out);
 }
 
 inline void conv_finish_f32(const float* sums, std::int32_t panels, std::int32_t rows,
-                            const ConvOutput& out) noexcept {
+                            const ConvOutput& out) PYVOC_RT {
   for (std::int32_t row = 0; row < rows; ++row) {
     for (std::int32_t column = 0; column < 16 * panels; column += 16) {
       const F32x16 sum = load(sums + std::int64_t{row} * 16 * panels + column);
@@ -260,7 +260,7 @@ inline void conv_finish_f32(const float* sums, std::int32_t panels, std::int32_t
 }
 
 inline void row_dots_f32(const float* w, std::int32_t n, const float* x, std::ptrdiff_t stride,
-                         std::int32_t rows, float bias, float* y) noexcept {
+                         std::int32_t rows, float bias, float* y) PYVOC_RT {
   for (std::int32_t row = 0; row < rows; row += 16) {
     F32x16 sums[16];
     for (int i = 0; i < 16; ++i) {

@@ -131,15 +131,15 @@ struct DenseRunI8 {
   }
 };
 
-inline void dense_f32(const Dense<float>& w, const float* x, const float* init, float* y) noexcept {
+inline void dense_f32(const Dense<float>& w, const float* x, const float* init, float* y) PYVOC_RT {
   for_panels<kPanelGroup>(w.panels, 0, DenseRun<float>{w, x, init, y});
 }
 
-inline void dense_bf16(const Dense<Bf16>& w, const float* x, const float* init, float* y) noexcept {
+inline void dense_bf16(const Dense<Bf16>& w, const float* x, const float* init, float* y) PYVOC_RT {
   for_panels<kPanelGroup>(w.panels, 0, DenseRun<Bf16>{w, x, init, y});
 }
 
-inline void dense_i8(const Dense<std::int8_t>& w, const std::uint8_t* u, std::int32_t* y) noexcept {
+inline void dense_i8(const Dense<std::int8_t>& w, const std::uint8_t* u, std::int32_t* y) PYVOC_RT {
   for_panels<kPanelGroup>(w.panels, 0, DenseRunI8{w, u, y});
 }
 

@@ -169,17 +169,17 @@ struct DenseManyRunI8 {
 };
 
 inline void dense_f32_many(const Dense<float>& w, const float* const* x, const float* const* init,
-                           float* const* y, std::int32_t rows) noexcept {
+                           float* const* y, std::int32_t rows) PYVOC_RT {
   for_panels<kPanelGroup>(w.panels, 0, DenseManyRun<float>{w, x, init, y, rows});
 }
 
 inline void dense_bf16_many(const Dense<Bf16>& w, const float* const* x, const float* const* init,
-                            float* const* y, std::int32_t rows) noexcept {
+                            float* const* y, std::int32_t rows) PYVOC_RT {
   for_panels<kPanelGroup>(w.panels, 0, DenseManyRun<Bf16>{w, x, init, y, rows});
 }
 
 inline void dense_i8_many(const Dense<std::int8_t>& w, const std::uint8_t* const* u,
-                          std::int32_t* const* y, std::int32_t rows) noexcept {
+                          std::int32_t* const* y, std::int32_t rows) PYVOC_RT {
   for_panels<2 * kTilePanels>(w.panels, 0, DenseManyRunI8{w, u, y, rows});
 }
 

@@ -125,22 +125,22 @@ inline void gated_conv(const Dense<T>& w, const GatedRows<X>* jobs, std::int32_t
 }
 
 inline void gated_conv_f32(const Dense<float>& w, const GatedRows<float>* jobs,
-                           std::int32_t count) noexcept {
+                           std::int32_t count) PYVOC_RT {
   gated_conv(w, jobs, count);
 }
 inline void gated_conv_bf16(const Dense<Bf16>& w, const GatedRows<float>* jobs,
-                            std::int32_t count) noexcept {
+                            std::int32_t count) PYVOC_RT {
   gated_conv(w, jobs, count);
 }
 inline void gated_conv_i8(const Dense<std::int8_t>& w, const GatedRows<std::uint8_t>* jobs,
-                          std::int32_t count) noexcept {
+                          std::int32_t count) PYVOC_RT {
   gated_conv(w, jobs, count);
 }
 
 // What a row's products are of (nn/gated_conv.h): x, and the rows that lie `reach` numbers before
 // and behind it.
 inline void pair_inputs_f32(const float* x, std::ptrdiff_t reach, std::int32_t n, float* sum,
-                            float* step, float* span) noexcept {
+                            float* step, float* span) PYVOC_RT {
   for (std::int32_t i = 0; i < n; i += 16) {
     const F32x16 here = load(x + i), after = load(x + i + reach);
     if (sum != nullptr) store(sum + i, add(after, here));

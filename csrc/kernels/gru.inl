@@ -68,14 +68,14 @@ inline void gru_any(const GruGates& g) {
   }
 }
 
-inline void gru_none_f32(const GruGates& g) noexcept { gru_any<NoRows, float>(g); }
-inline void gru_f32_f32(const GruGates& g) noexcept { gru_any<float, float>(g); }
-inline void gru_bf16_f32(const GruGates& g) noexcept { gru_any<Bf16, float>(g); }
-inline void gru_i16_f32(const GruGates& g) noexcept { gru_any<std::int16_t, float>(g); }
-inline void gru_none_i32(const GruGates& g) noexcept { gru_any<NoRows, std::int32_t>(g); }
-inline void gru_f32_i32(const GruGates& g) noexcept { gru_any<float, std::int32_t>(g); }
-inline void gru_bf16_i32(const GruGates& g) noexcept { gru_any<Bf16, std::int32_t>(g); }
-inline void gru_i16_i32(const GruGates& g) noexcept { gru_any<std::int16_t, std::int32_t>(g); }
+inline void gru_none_f32(const GruGates& g) PYVOC_RT { gru_any<NoRows, float>(g); }
+inline void gru_f32_f32(const GruGates& g) PYVOC_RT { gru_any<float, float>(g); }
+inline void gru_bf16_f32(const GruGates& g) PYVOC_RT { gru_any<Bf16, float>(g); }
+inline void gru_i16_f32(const GruGates& g) PYVOC_RT { gru_any<std::int16_t, float>(g); }
+inline void gru_none_i32(const GruGates& g) PYVOC_RT { gru_any<NoRows, std::int32_t>(g); }
+inline void gru_f32_i32(const GruGates& g) PYVOC_RT { gru_any<float, std::int32_t>(g); }
+inline void gru_bf16_i32(const GruGates& g) PYVOC_RT { gru_any<Bf16, std::int32_t>(g); }
+inline void gru_i16_i32(const GruGates& g) PYVOC_RT { gru_any<std::int16_t, std::int32_t>(g); }
 
 }  // namespace
 }  // namespace pyvoc::kernels

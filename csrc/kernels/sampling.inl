@@ -24,7 +24,7 @@ inline float largest_lane(F32x16 x) {
   return largest;
 }
 
-inline void rectify_f32(float* x, std::int32_t n, float* top) noexcept {
+inline void rectify_f32(float* x, std::int32_t n, float* top) PYVOC_RT {
   F32x16 most = zero();
   for (std::int32_t i = 0; i < n; i += 16) {
     const F32x16 v = max(load(x + i), zero());
@@ -35,7 +35,7 @@ inline void rectify_f32(float* x, std::int32_t n, float* top) noexcept {
 }
 
 inline void bytes_f32(const float* x, float factor, float zero_at, std::int32_t n,
-                      std::uint8_t* u) noexcept {
+                      std::uint8_t* u) PYVOC_RT {
   const F32x16 middle = set1(127.0f), offset = set1(zero_at - 127.0f), by = set1(factor);
   for (std::int32_t i = 0; i < n; i += 16) {
     store_u8(u + i, add(clamp(fma(load(x + i), by, offset), middle), middle));
@@ -43,7 +43,7 @@ inline void bytes_f32(const float* x, float factor, float zero_at, std::int32_t 
 }
 
 inline void scaled_i32(const std::int32_t* sums, const float* scale, float factor,
-                       const float* init, float* y, std::int32_t n) noexcept {
+                       const float* init, float* y, std::int32_t n) PYVOC_RT {
   const F32x16 by = set1(factor);
   for (std::int32_t i = 0; i < n; i += 16) {
     store(y + i, fma(load_float(sums + i), mul(load(scale + i), by), load(init + i)));
@@ -61,7 +61,7 @@ inline void sum_groups(const float* e, float* sums) {
 }
 
 inline void draw_label_f32(const float* logits, std::int32_t n, float u, float* scratch,
-                           std::int32_t* label) noexcept {
+                           std::int32_t* label) PYVOC_RT {
   F32x16 most = load(logits);
   for (std::int32_t i = 16; i < n; i += 16) most = max(most, load(logits + i));
   const F32x16 top = set1(largest_lane(most));

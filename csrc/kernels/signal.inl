@@ -29,12 +29,12 @@ inline void correlate_lags(const float* x, const float* y, std::int32_t n, std::
 }
 
 inline void correlate_f32(const float* x, const float* y, std::int32_t n, std::int32_t lags,
-                          float* out) noexcept {
+                          float* out) PYVOC_RT {
   correlate_lags<correlation_blocks()>(x, y, n, lags, out);
 }
 
 inline void fir_f32(const float* x, const float* taps, std::int32_t n_taps, std::int32_t n,
-                    float* y) noexcept {
+                    float* y) PYVOC_RT {
   for (std::int32_t i = 0; i < n; i += 16) {
     F32x16 acc = load(x + i);
     for (std::int32_t k = 0; k < n_taps; ++k) {
@@ -45,7 +45,7 @@ inline void fir_f32(const float* x, const float* taps, std::int32_t n_taps, std:
 }
 
 inline void window_energy_f32(const float* x, std::int32_t n, std::int32_t count,
-                              float* out) noexcept {
+                              float* out) PYVOC_RT {
   for (std::int32_t i = 0; i < count; i += 16) {
     F32x16 acc = zero();
     for (std::int32_t j = 0; j < n; ++j) {
@@ -56,7 +56,7 @@ inline void window_energy_f32(const float* x, std::int32_t n, std::int32_t count
   }
 }
 
-inline void sharpen_f32(const float* x, const float* taps, std::int32_t n, float* y) noexcept {
+inline void sharpen_f32(const float* x, const float* taps, std::int32_t n, float* y) PYVOC_RT {
   for (std::int32_t i = 0; i < n; i += 16) {
     F32x16 after = zero(), before = zero();
     for (std::int32_t j = 0; j < 7; ++j) {
@@ -69,7 +69,7 @@ inline void sharpen_f32(const float* x, const float* taps, std::int32_t n, float
 }
 
 inline void path_step_f32(const float* score, float jump, const float* cost, std::int32_t reach,
-                          const float* gain, float weight, std::int32_t n, float* next) noexcept {
+                          const float* gain, float weight, std::int32_t n, float* next) PYVOC_RT {
   for (std::int32_t i = 0; i < n; i += 16) {
     F32x16 best = max(set1(jump), load(score + i));
     for (std::int32_t j = 1; j <= reach; ++j) {
@@ -80,7 +80,7 @@ inline void path_step_f32(const float* score, float jump, const float* cost, std
   }
 }
 
-inline void lower_f32(float* x, std::int32_t n, float* top) noexcept {
+inline void lower_f32(float* x, std::int32_t n, float* top) PYVOC_RT {
   F32x16 lanes = load(x);
   for (std::int32_t i = 16; i < n; i += 16) lanes = max(lanes, load(x + i));
   float lane[16];

@@ -16,11 +16,11 @@ inline void sparse8x4(const Sparse8x4<T>& s, const float* x, float* y) {
   }
 }
 
-inline void sparse8x4_f32(const Sparse8x4<float>& w, const float* x, float* y) noexcept {
+inline void sparse8x4_f32(const Sparse8x4<float>& w, const float* x, float* y) PYVOC_RT {
   sparse8x4(w, x, y);
 }
 
-inline void sparse8x4_bf16(const Sparse8x4<Bf16>& w, const float* x, float* y) noexcept {
+inline void sparse8x4_bf16(const Sparse8x4<Bf16>& w, const float* x, float* y) PYVOC_RT {
   sparse8x4(w, x, y);
 }
 
@@ -30,7 +30,7 @@ inline I32x16 block_i8(I32x16 acc, const std::uint8_t* u, std::uint32_t offset, 
 }
 
 inline void sparse8x4_i8(const Sparse8x4<std::int8_t>& s, const std::uint8_t* u,
-                         std::int32_t* y) noexcept {
+                         std::int32_t* y) PYVOC_RT {
   const std::int8_t* w = s.weights;
   const std::uint32_t* offset = s.offsets;
   const std::int32_t *rows = s.rows, *count = s.counts, *last = s.counts + s.pairs;
@@ -51,7 +51,7 @@ inline void sparse8x4_i8(const Sparse8x4<std::int8_t>& s, const std::uint8_t* u,
 }
 
 inline void sparse8x4_i8_x4(const Sparse8x4<std::int8_t>& s, const std::uint8_t* const* u,
-                            std::int32_t* const* y) noexcept {
+                            std::int32_t* const* y) PYVOC_RT {
   const std::int8_t* w = s.weights;
   const std::uint32_t* offset = s.offsets;
   const std::int32_t *rows = s.rows, *count = s.counts, *last = s.counts + s.pairs;
@@ -77,7 +77,7 @@ inline void sparse8x4_i8_x4(const Sparse8x4<std::int8_t>& s, const std::uint8_t*
   }
 }
 
-inline void sparse16x1_f32(const Sparse16x1& s, const float* x, float* y) noexcept {
+inline void sparse16x1_f32(const Sparse16x1& s, const float* x, float* y) PYVOC_RT {
   const float* w = s.weights;
   const std::uint16_t* offset = s.offsets;
   for (std::int32_t group = 0; group < s.groups; ++group) {

@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "base/realtime.h"
 #include "kernels/conv_views.h"
 #include "kernels/training_views.h"
 #include "kernels/views.h"
@@ -267,7 +268,7 @@ struct KernelTable {
   const char* tier;
   bool whole;          // with every slot of the build; not with some of them
   std::int32_t lanes;  // 8 or 16: rows of a batch for which the training kernels are quickest
-#define PYVOC_KERNEL_MEMBER(name, args) void(*name) args noexcept;
+#define PYVOC_KERNEL_MEMBER(name, args) void(*name) args PYVOC_RT;
   PYVOC_KERNEL_SLOTS(PYVOC_KERNEL_MEMBER)
 #undef PYVOC_KERNEL_MEMBER
 };

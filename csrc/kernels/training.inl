@@ -45,7 +45,7 @@ inline void lane_product(const LaneBlocks& w, const float* x, std::int32_t x_str
 }
 
 inline void lane_product_f32(const LaneBlocks& w, std::int32_t lanes, const float* x,
-                             std::int32_t x_stride, float* y) noexcept {
+                             std::int32_t x_stride, float* y) PYVOC_RT {
   lanes == 16 ? lane_product<16>(w, x, x_stride, y) : lane_product<8>(w, x, x_stride, y);
 }
 
@@ -74,7 +74,7 @@ inline void lane_product_back(const LaneBlocks& w, const float* x, std::int32_t 
 }
 
 inline void lane_product_back_f32(const LaneBlocks& w, std::int32_t lanes, const float* x,
-                                  std::int32_t x_stride, float* y) noexcept {
+                                  std::int32_t x_stride, float* y) PYVOC_RT {
   lanes == 16 ? lane_product_back<16>(w, x, x_stride, y) : lane_product_back<8>(w, x, x_stride, y);
 }
 
@@ -126,7 +126,7 @@ inline F32x16 outer_sums(const float* d, std::int32_t d_stride, const float* h,
 
 inline void lane_outer_f32(const LaneBlocks& w, const float* d, std::int32_t d_stride,
                            const float* h, std::int32_t h_stride, std::int32_t vectors,
-                           float* gradient) noexcept {
+                           float* gradient) PYVOC_RT {
   const std::int32_t blocks = w.row_begin[w.row_groups];
   for (std::int32_t k = 0; k < blocks; ++k) {
     const float* in = h + static_cast<std::ptrdiff_t>(w.first_col[k]) * h_stride;
@@ -177,7 +177,7 @@ inline void lane_gru(const LaneGru& g) {
   g.diag != nullptr ? lane_gru<kLanes, true>(g) : lane_gru<kLanes, false>(g);
 }
 
-inline void lane_gru_f32(const LaneGru& g) noexcept {
+inline void lane_gru_f32(const LaneGru& g) PYVOC_RT {
   g.lanes == 16 ? lane_gru<16>(g) : lane_gru<8>(g);
 }
 
@@ -216,12 +216,12 @@ inline void lane_gru_back(const LaneGruBack& g) {
   g.diag != nullptr ? lane_gru_back<kLanes, true>(g) : lane_gru_back<kLanes, false>(g);
 }
 
-inline void lane_gru_back_f32(const LaneGruBack& g) noexcept {
+inline void lane_gru_back_f32(const LaneGruBack& g) PYVOC_RT {
   g.lanes == 16 ? lane_gru_back<16>(g) : lane_gru_back<8>(g);
 }
 
 inline void lanes_from_rows_f32(const float* x, std::ptrdiff_t x_stride, std::int32_t lanes,
-                                std::int32_t units, float* y, std::ptrdiff_t y_stride) noexcept {
+                                std::int32_t units, float* y, std::ptrdiff_t y_stride) PYVOC_RT {
   for (std::int32_t k = 0; k < units; k += 16, x += 16, y += 16 * y_stride) {
     if (lanes == 16) {
       F32x16 v[16];
@@ -238,7 +238,7 @@ inline void lanes_from_rows_f32(const float* x, std::ptrdiff_t x_stride, std::in
 }
 
 inline void rows_from_lanes_f32(const float* x, std::ptrdiff_t x_stride, std::int32_t lanes,
-                                std::int32_t units, float* y, std::ptrdiff_t y_stride) noexcept {
+                                std::int32_t units, float* y, std::ptrdiff_t y_stride) PYVOC_RT {
   for (std::int32_t k = 0; k < units; k += 16, x += 16 * x_stride, y += 16) {
     if (lanes == 16) {
       F32x16 v[16];
@@ -256,7 +256,7 @@ inline void rows_from_lanes_f32(const float* x, std::ptrdiff_t x_stride, std::in
 
 inline void transpose_tiles_f32(const float* x, std::ptrdiff_t x_stride, std::ptrdiff_t x_step,
                                 float* y, std::ptrdiff_t y_stride, std::ptrdiff_t y_step,
-                                std::int32_t tiles) noexcept {
+                                std::int32_t tiles) PYVOC_RT {
   for (std::int32_t k = 0; k < tiles; ++k, x += x_step, y += y_step) {
     F32x16 v[16];
     for (int i = 0; i < 16; ++i) v[i] = load(x + i * x_stride);
@@ -266,7 +266,7 @@ inline void transpose_tiles_f32(const float* x, std::ptrdiff_t x_stride, std::pt
 }
 
 inline void mix_rows_f32(const float* const* rows, const float* weights, std::int32_t count,
-                         float* y, std::int32_t n) noexcept {
+                         float* y, std::int32_t n) PYVOC_RT {
   for (std::int32_t i = 0; i < n; i += 16) {
     F32x16 s = zero();
     for (std::int32_t k = 0; k < count; ++k) s = fma(set1(weights[k]), load(rows[k] + i), s);
@@ -275,7 +275,7 @@ inline void mix_rows_f32(const float* const* rows, const float* weights, std::in
 }
 
 inline void spread_row_f32(const float* x, const float* weights, std::int32_t count,
-                           float* const* rows, std::int32_t n) noexcept {
+                           float* const* rows, std::int32_t n) PYVOC_RT {
   for (std::int32_t i = 0; i < n; i += 16) {
     const F32x16 v = load(x + i);
     for (std::int32_t k = 0; k < count; ++k) {
@@ -339,7 +339,7 @@ inline void tree_nll_one(const TreeNll& t, std::int32_t at) {
   }
 }
 
-inline void tree_nll_f32(const TreeNll& t) noexcept {
+inline void tree_nll_f32(const TreeNll& t) PYVOC_RT {
   for (std::int32_t i = 0; i < t.count; ++i) tree_nll_one(t, i);
 }
 

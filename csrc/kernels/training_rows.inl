@@ -5,14 +5,14 @@
 namespace pyvoc::kernels {
 namespace {
 
-inline void nearly_f32(const float* x, const float* noise, std::int32_t n, float* y) noexcept {
+inline void nearly_f32(const float* x, const float* noise, std::int32_t n, float* y) PYVOC_RT {
   const F32x16 one = set1(1.0f);
   for (std::int32_t i = 0; i < n; i += 16) {
     store(y + i, clamp(add(load(x + i), load(noise + i)), one));
   }
 }
 
-inline void gate_keep_f32(const float* x, float* gate, std::int32_t n, float* y) noexcept {
+inline void gate_keep_f32(const float* x, float* gate, std::int32_t n, float* y) PYVOC_RT {
   for (std::int32_t i = 0; i < n; i += 16) {
     const F32x16 g = sigmoid<Precision::kPrecise>(load(gate + i));
     store(gate + i, g);
@@ -21,7 +21,7 @@ inline void gate_keep_f32(const float* x, float* gate, std::int32_t n, float* y)
 }
 
 inline void gate_back_f32(const float* d, const float* x, float* gate, std::int32_t n,
-                          float* d_x) noexcept {
+                          float* d_x) PYVOC_RT {
   const F32x16 one = set1(1.0f);
   for (std::int32_t i = 0; i < n; i += 16) {
     const F32x16 g = load(gate + i), dg = mul(load(d + i), g);
@@ -30,7 +30,7 @@ inline void gate_back_f32(const float* d, const float* x, float* gate, std::int3
   }
 }
 
-inline void tanh_back_f32(const float* d, float* y, std::int32_t n) noexcept {
+inline void tanh_back_f32(const float* d, float* y, std::int32_t n) PYVOC_RT {
   const F32x16 one = set1(1.0f);
   for (std::int32_t i = 0; i < n; i += 16) {
     const F32x16 v = load(y + i);
@@ -38,7 +38,7 @@ inline void tanh_back_f32(const float* d, float* y, std::int32_t n) noexcept {
   }
 }
 
-inline void row_gru_f32(const RowGru& g) noexcept {
+inline void row_gru_f32(const RowGru& g) PYVOC_RT {
   const std::int32_t units = g.units;
   for (std::int32_t row = 0; row < g.rows; ++row) {
     const float* x = g.input + std::int64_t{3} * units * row;
@@ -60,7 +60,7 @@ inline void row_gru_f32(const RowGru& g) noexcept {
   }
 }
 
-inline void row_gru_back_f32(const RowGruBack& g) noexcept {
+inline void row_gru_back_f32(const RowGruBack& g) PYVOC_RT {
   const std::int32_t units = g.units;
   const F32x16 one = set1(1.0f);
   for (std::int32_t row = 0; row < g.rows; ++row) {

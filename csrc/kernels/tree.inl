@@ -25,12 +25,12 @@ inline F32x16 tree_logits(const DualFcTree& t, const float* x) {
   return fma(a, load(factor), mul(b, load(factor + 16)));
 }
 
-inline void dual_fc_tree(const DualFcTree& t, const float* x, float* logits) noexcept {
+inline void dual_fc_tree(const DualFcTree& t, const float* x, float* logits) PYVOC_RT {
   store(logits, tree_logits(t, x));
 }
 
 inline void dual_fc_path(const DualFcTree& t, const float* x, const float* thresholds,
-                         std::int32_t* path) noexcept {
+                         std::int32_t* path) PYVOC_RT {
   const std::uint32_t taken = greater_bits(tree_logits(t, x), load(thresholds));
   std::uint32_t node = 1;
   for (int level = 0; level < 4; ++level) node = 2 * node + (taken >> node & 1u);

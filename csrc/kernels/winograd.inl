@@ -140,7 +140,7 @@ inline void winograd_panels(const Dense<float>& w, const WinogradInput& in, std:
 }
 
 inline void winograd_f32(const Dense<float>& w, const WinogradInput& in, std::int32_t tiles,
-                         float* scratch, const ConvOutput& out) noexcept {
+                         float* scratch, const ConvOutput& out) PYVOC_RT {
   for (std::int32_t t = 0; t < tiles; ++t) {
     transform_tile(in, t, scratch + std::int64_t{w.cols} * t);
   }
