@@ -3,6 +3,8 @@
 # make lint        style and types            make format   rewrites what can be rewritten
 # make bench       speed on this machine      make clean    removes what was built, not .venv
 # make test-native test-asan test-arm test-python: one stage of `make test`
+# make fuzz        models as no one would write them, under the sanitizers, SECONDS_EACH=300
+# make soak        kills and failures at every operation on files, then fuzz
 # make test-onednn convolutions on oneDNN, downloaded; PYVOC_TEST_ONEDNN=1 make test does that too
 #
 # Needs Python 3.10 with venv and a C++17 compiler. The tests also want a few Debian packages, which
@@ -14,7 +16,8 @@ export PYTHON
 SOURCES := $(shell find csrc python_bindings pyvoc -type f -not -name '*.pyc' 2>/dev/null) CMakeLists.txt
 PIP := $(VENV)/bin/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint format bench test-native test-asan test-arm test-python test-onednn clean
+.PHONY: demo test lint format bench test-native test-asan test-arm test-python test-onednn \
+  test-compilers fuzz soak clean
 
 demo: $(VENV)/.demo
 	$(VENV)/bin/python examples/demo.py
@@ -45,6 +48,15 @@ test-python: $(VENV)/.installed
 
 test-onednn: $(VENV)/.dev
 	@scripts/test_onednn.sh
+
+test-compilers:
+	@scripts/test_compilers.sh
+
+fuzz:
+	@scripts/fuzz.sh
+
+soak: $(VENV)/.installed
+	@scripts/soak.sh
 
 # Environment and package with the tools of the tests; then the package alone when sources change.
 $(VENV)/.dev: pyproject.toml constraints.txt scripts/setup.sh

@@ -1,8 +1,8 @@
 """Adds up what the test stages left in a folder; the last line printed is ``N passed, N failed``.
 
 Counted: the cases of every GoogleTest run, the other ctest tests, pytest's tests, and one for each
-stage without counts of its own (lint). A stage that failed without a failed case (a build error, a
-crash) counts as one failure.
+stage without counts of its own (lint, compilers). A stage that failed without a failed case (a
+build error, a crash) counts as one failure.
 """
 
 from __future__ import annotations
@@ -66,6 +66,7 @@ def count_run(results: Path, name: str) -> Count:
 RUNS = {
     "lint": (),
     "native": ("native", "native-scalar", "native-avx2"),
+    "compilers": (),
     "asan": ("asan",),
     "arm": ("arm-cortex-a53", "arm-neoverse-n1", "arm-max", "x86-Nehalem", "x86-Haswell"),
     "pytest": ("pytest", "live"),
@@ -93,7 +94,7 @@ def main(results: Path) -> int:
         if skipped.is_file():
             note = f"  SKIPPED: {skipped.read_text(encoding='utf-8').strip()}"
         print(
-            f"{stage:8} {count.passed:6} passed {count.failed:4} failed {count.skipped:4} skipped"
+            f"{stage:9} {count.passed:6} passed {count.failed:4} failed {count.skipped:4} skipped"
             f" {seconds:5} s{note}"
         )
         total.add(count)

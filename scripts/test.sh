@@ -20,6 +20,7 @@ if (($#)); then
 fi
 stage lint scripts/lint.sh
 stage native scripts/test_native.sh
+stage compilers scripts/test_compilers.sh
 stage asan scripts/test_asan.sh
 stage arm scripts/test_arm.sh
 stage pytest scripts/test_python.sh

@@ -21,6 +21,7 @@
 #include "api/live_path.h"
 #include "api/live_settings.h"
 #include "api/playout.h"
+#include "base/clock.h"
 #include "base/histogram.h"
 #include "base/process.h"
 #include "base/ring.h"
@@ -89,7 +90,6 @@ class LiveEngine {
   void set_clock(const double* clock) { clock_ = clock; }
 
  private:
-  using Clock = std::chrono::steady_clock;
   using Counter = std::atomic<std::uint64_t>;
 
   LiveEngine(const LiveSettings& settings, std::unique_ptr<LivePath> path,
@@ -103,7 +103,7 @@ class LiveEngine {
   bool feed() PYVOC_RT;
   double now() const PYVOC_RT {
     if (clock_ != nullptr) return *clock_;
-    return std::chrono::duration<double>(Clock::now() - begin_).count();
+    return std::chrono::duration<double>(clock_now() - begin_).count();
   }
   void meter(std::atomic<float>& level, const float* x, std::size_t n, double rate) PYVOC_RT;
   void watch_clocks(std::size_t frames) PYVOC_RT;

@@ -166,7 +166,7 @@ void LivePath::reset() PYVOC_RT {
   produced_ = 0;
 }
 
-LiveDelays LivePath::delays() const {
+LiveDelays LivePath::delays() const PYVOC_RT {
   LiveDelays d;
   if (to_model_) d.input_resampler = static_cast<double>(to_model_->latency()) / input_rate_;
   if (to_output_) d.output_resampler = static_cast<double>(to_output_->latency()) / model_rate_;

@@ -57,7 +57,7 @@ class LivePath {
   // Room that the ring needs for the most that drain() writes at once.
   std::size_t burst() const { return most_out_; }
   // What the parts hold the sound back, beyond a chunk's own length.
-  LiveDelays delays() const;
+  LiveDelays delays() const PYVOC_RT;
   // Output samples beyond what the nominal rates ask for: what correct() has brought about.
   double ahead() const PYVOC_RT { return to_output_ ? to_output_->ahead() : 0.0; }
   // Samples written to the ring so far.

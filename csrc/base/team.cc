@@ -66,7 +66,7 @@ bool Team::take() PYVOC_RT {
 void Team::run_job(int pieces, Call call, const void* work) PYVOC_RT {
   call_ = call;
   work_ = work;
-  const Clock::time_point began = Clock::now();
+  const Clock::time_point began = clock_now();
   open_.store(pieces, std::memory_order_relaxed);
   untaken_.store(pieces, std::memory_order_release);
   int own = 0;
@@ -80,9 +80,10 @@ void Team::wait(Clock::time_point began, int own) PYVOC_RT {
     if (open_.load(std::memory_order_acquire) == 0) return;
     relax();
   }
-  const Clock::time_point since = Clock::now();
-  while (open_.load(std::memory_order_acquire) > 0) std::this_thread::yield();
-  const Clock::time_point now = Clock::now();
+  const Clock::time_point since = clock_now();
+  // The helper that has a piece may wait for this very core.
+  while (open_.load(std::memory_order_acquire) > 0) PYVOC_RT_TRUST(std::this_thread::yield();)
+  const Clock::time_point now = clock_now();
   const Clock::duration late = now - since;
   if (late < kLate || late < kLatePieces * (since - began) / std::max(own, 1)) return;
   const bool again = now - alone_until_ < 2 * penalty_;

@@ -13,6 +13,7 @@
 #include <thread>
 #include <vector>
 
+#include "base/clock.h"
 #include "base/process.h"
 #include "base/realtime.h"
 
@@ -60,16 +61,16 @@ class Team {
   // Calls work(0) ... work(pieces - 1), each once, in any order, on any thread of the team.
   template <typename Work>
   void run(int pieces, const Work& work) PYVOC_RT {
-    if (helpers_.empty() || pieces < 2 || Clock::now() < alone_until_) {
+    if (helpers_.empty() || pieces < 2 || clock_now() < alone_until_) {
       for (int i = 0; i < pieces; ++i) work(i);
       return;
     }
-    run_job(pieces, [](const void* w, int i) { (*static_cast<const Work*>(w))(i); }, &work);
+    run_job(
+        pieces, [](const void* w, int i) PYVOC_RT { (*static_cast<const Work*>(w))(i); }, &work);
   }
 
  private:
-  using Clock = std::chrono::steady_clock;
-  using Call = void (*)(const void* work, int piece);
+  using Call = void (*)(const void* work, int piece) PYVOC_RT;
 
   void run_job(int pieces, Call call, const void* work) PYVOC_RT;
   void wait(Clock::time_point began, int own) PYVOC_RT;

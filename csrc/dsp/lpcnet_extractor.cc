@@ -52,7 +52,7 @@ LpcnetExtractor::LpcnetExtractor(std::shared_ptr<const PitchNetwork> network,
   reset();
 }
 
-std::size_t LpcnetExtractor::dims() const {
+std::size_t LpcnetExtractor::dims() const PYVOC_RT {
   const bool plain = layout_ == Layout::kLpcnet20 || layout_ == Layout::kOpus20;
   return plain ? kPlainDims : static_cast<std::size_t>(analysis_.row_size());
 }

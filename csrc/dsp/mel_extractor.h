@@ -31,7 +31,7 @@ class MelExtractor final : public FeatureExtractor {
 
   std::size_t sample_rate() const override { return recipe_.sample_rate; }
   std::size_t hop_length() const override { return recipe_.hop_length; }
-  std::size_t dims() const override { return recipe_.bands; }
+  std::size_t dims() const PYVOC_RT override { return recipe_.bands; }
   std::size_t latency_samples() const override;
   std::size_t frames_after(std::size_t n) const PYVOC_RT override;
   std::size_t push(Span<const float> pcm, float* out) PYVOC_RT override;

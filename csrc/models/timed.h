@@ -2,10 +2,10 @@
 #ifndef PYVOC_MODELS_TIMED_H_
 #define PYVOC_MODELS_TIMED_H_
 
-#include <chrono>
 #include <cstddef>
 #include <string>
 
+#include "base/clock.h"
 #include "base/realtime.h"
 
 namespace pyvoc::models {
@@ -20,17 +20,16 @@ class Timed {
  public:
   Timed(GroupTime* groups, std::size_t group) PYVOC_RT
       : group_(groups == nullptr ? nullptr : groups + group) {
-    if (group_ != nullptr) start_ = Clock::now();
+    if (group_ != nullptr) start_ = clock_now();
   }
-  ~Timed() {
+  ~Timed() PYVOC_RT {
     if (group_ == nullptr) return;
-    group_->seconds += std::chrono::duration<double>(Clock::now() - start_).count();
+    group_->seconds += std::chrono::duration<double>(clock_now() - start_).count();
   }
   Timed(const Timed&) = delete;
   Timed& operator=(const Timed&) = delete;
 
  private:
-  using Clock = std::chrono::steady_clock;
   GroupTime* group_;
   Clock::time_point start_{};
 };

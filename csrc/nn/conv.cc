@@ -238,7 +238,9 @@ kernels::ConvOutput Conv::part(kernels::ConvOutput out, int row, int panel) cons
 
 void Conv::compute(const kernels::ConvInput<float>& in, int rows, int panel, int panels,
                    const kernels::ConvOutput& out) const PYVOC_RT {
-  if (plan_ != nullptr && out.add == nullptr && plan_->compute(in, rows, out)) return;
+  // The promise is that of the native backend, which has no plan (docs/backends.md).
+  PYVOC_RT_TRUST(
+      if (plan_ != nullptr && out.add == nullptr && plan_->compute(in, rows, out)) { return; })
   if (layer_.weights == Weights::kF32) {
     kernels_->conv_f32(panels_of(f32_, panel, panels), in, rows, out);
   } else {
@@ -248,7 +250,9 @@ void Conv::compute(const kernels::ConvInput<float>& in, int rows, int panel, int
 
 void Conv::compute(const kernels::ConvInput<std::uint8_t>& in, int rows, int panel, int panels,
                    const kernels::ConvOutput& out) const PYVOC_RT {
-  if (plan_ != nullptr && out.add == nullptr && plan_->compute(in, rows, out)) return;
+  // The promise is that of the native backend, which has no plan (docs/backends.md).
+  PYVOC_RT_TRUST(
+      if (plan_ != nullptr && out.add == nullptr && plan_->compute(in, rows, out)) { return; })
   kernels_->conv_i8(panels_of(i8_, panel, panels), in, rows, out);
 }
 

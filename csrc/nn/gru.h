@@ -90,7 +90,7 @@ class Gru {
   const float* diag_ = nullptr;
   const float* bias_n_ = nullptr;
   const float* input_bias_ = nullptr;
-  void (*gates_)(const kernels::GruGates&) noexcept = nullptr;
+  void (*gates_)(const kernels::GruGates&) PYVOC_RT = nullptr;
 };
 
 }  // namespace pyvoc::nn

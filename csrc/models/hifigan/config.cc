@@ -102,7 +102,7 @@ int Config::reach() const {
   return longest;
 }
 
-int Config::lookahead_frames() const {
+int Config::lookahead_frames() const PYVOC_RT {
   int row = hop_length - 1 + kEdgeTaps / 2;  // that the last sample of a frame depends on
   for (std::size_t k = stages.size(); k-- > 0;) {
     row = (row + reach() + stages[k].cut) / stages[k].ratio;

@@ -44,7 +44,7 @@ struct Config : MelConfig {
     return narrow(stage) ? nn::kNarrow : nn::padded(stages[stage].outputs);
   }
 
-  int lookahead_frames() const;  // that the last sample of a frame depends on
+  int lookahead_frames() const PYVOC_RT;  // that the last sample of a frame depends on
 
   // After n frames a layer has computed the rows before n * grid.rows - grid.delay: the up
   // convolution of a stage, and the first or second convolution of a chain's block.

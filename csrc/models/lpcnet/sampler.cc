@@ -8,9 +8,14 @@ namespace {
 
 constexpr float kFloor = 0.002f;  // 2019: probability that is taken off every class
 
-const ThresholdTable& threshold_table() {
+const ThresholdTable& threshold_table_made_once() {
   static const ThresholdTable table;
   return table;
+}
+
+// It is there: the constructor has asked for it.
+const ThresholdTable& threshold_table() PYVOC_RT {
+  PYVOC_RT_TRUST(return threshold_table_made_once();)
 }
 
 float finite_or_zero(float x) { return std::isfinite(x) ? x : 0.0f; }

@@ -27,7 +27,6 @@ Synthesis::Synthesis(const Config& config, const Weights& weights,
   b_input_sums_ = arena_.allocate<float>(weights.gru_b_input.outputs());
   b_input_ = arena_.allocate<float>(weights.gru_b_input.outputs());
   last_frame_ = arena_.allocate<float>(config.feature_dims);
-  dsp::mulaw_decode_table();  // built here, not on the audio thread
   reset(seed);
 }
 
@@ -88,7 +87,7 @@ void Synthesis::push_signal(float x, int code) PYVOC_RT {
 
 // The drawn code becomes a sample (-1..1).
 float Synthesis::accept(int code) PYVOC_RT {
-  const float x = prediction_ + dsp::mulaw_decode_table()[code];
+  const float x = prediction_ + decoded_[code];
   push_signal(x, code);
   deemphasis_ = x + kPreemphasis * deemphasis_;
   return std::min(32767.0f, std::max(-32767.0f, deemphasis_)) * (1.0f / 32768.0f);

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 
+#include "dsp/mulaw.h"
 #include "models/lpcnet/condition.h"
 #include "models/lpcnet/sampler.h"
 #include "models/vocoder.h"
@@ -63,7 +64,8 @@ class Synthesis final : public Session {
   float* b_input_ = nullptr;      // [3 * stride B]
   float* last_frame_ = nullptr;   // [feature_dims]
   float signal_[kLpcOrder] = {};  // x[t-1] ... x[t-16], s16 scale, pre-emphasised
-  float prediction_ = 0.0f;       // of x[t]
+  const float* const decoded_ = dsp::mulaw_decode_table();           // [256], of excitation codes
+  float prediction_ = 0.0f;                                          // of x[t]
   int signal_code_ = 0, prediction_code_ = 0, excitation_code_ = 0;  // inputs of the next step
   float deemphasis_ = 0.0f;
 };

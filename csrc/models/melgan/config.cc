@@ -53,7 +53,7 @@ void read_stages(const io::Gguf& file, Config& c, int base, Problems& problems) 
 
 }  // namespace
 
-int Config::lookahead_frames() const {
+int Config::lookahead_frames() const PYVOC_RT {
   int reach = 0;  // what one stage's outputs depend on, in its inputs
   for (int dilation : dilations) reach += dilation * (kBlockTaps / 2);
   int row = hop_length - 1 + kEdgeTaps / 2;

@@ -27,7 +27,7 @@ struct Config : MelConfig {
   float input_scale = 1.0f, input_shift = 0.0f;  // network input = mel * scale + shift
   float leak = 0.2f;
 
-  int lookahead_frames() const;  // that the last sample of a frame depends on
+  int lookahead_frames() const PYVOC_RT;  // that the last sample of a frame depends on
 
   // After n frames a block has computed the rows before n * grid.rows - grid.delay.
   nn::RowGrid grid(std::size_t stage, std::size_t block) const;

@@ -46,7 +46,7 @@ void read_shapes(const io::Gguf& file, Config& c, Problems& problems) {
 
 }  // namespace
 
-int Config::lookahead_frames() const {
+int Config::lookahead_frames() const PYVOC_RT {
   return (steps_per_frame() - 1 + flows() * reach()) / steps_per_frame();
 }
 

@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "base/realtime.h"
 #include "models/mel_features.h"
 
 namespace pyvoc::models::waveglow {
@@ -25,7 +26,7 @@ struct Config : MelConfig {
   int flows() const { return static_cast<int>(channels.size()); }
   int steps_per_frame() const { return hop_length / groups; }
   int reach() const { return (1 << layers) - 1; }  // steps to each side that a flow's output needs
-  int lookahead_frames() const;                    // that the last sample of a frame depends on
+  int lookahead_frames() const PYVOC_RT;           // that the last sample of a frame depends on
 
   // Channels of noise join in front of those that flow k gave.
   bool joins(int k) const { return k > 0 && k % early_every == 0 && early_size > 0; }

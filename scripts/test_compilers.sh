@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# The runtime's sources under every clang that is installed, read and not compiled: warnings are
+# errors. From clang 19 on the real-time marker is a part of a function's type, and from clang 20 on
+# every call of a marked function is checked (-Wfunction-effects). gcc is what the other tests use.
+source "$(dirname "$0")/common.sh"
+heading "other compilers"
+compilers=()
+for compiler in clang++ clang++-{14..30}; do
+  if command -v "$compiler" >/dev/null; then compilers+=("$compiler"); fi
+done
+if ((${#compilers[@]} == 0)); then
+  skip compilers "no clang is installed"
+  exit
+fi
+failed=0
+for compiler in "${compilers[@]}"; do
+  flags=(-std=c++17 -fsyntax-only -Wall -Wextra -Werror -Wno-psabi -Wno-error=deprecated-declarations)
+  flags+=(-Icsrc -Icsrc/include -DPYVOC_HAVE_SCALAR=1)
+  if ! echo | "$compiler" -Werror -Wfunction-effects -x c++ -fsyntax-only - 2>/dev/null; then
+    flags+=(-Wno-unknown-warning-option)
+  fi
+  flags+=(-Wfunction-effects -Wno-error=function-effects)
+  echo "$("$compiler" --version | head -n 1)"
+  "$compiler" "${flags[@]}" csrc/kernels/tiers/scalar.cc || failed=1 # the others are the same templates
+  find csrc -name '*.cc' -not -path '*/kernels/tiers/*' -not -path '*/onednn/*' -print0 |
+    xargs -0 -P "$JOBS" -n 8 "$compiler" "${flags[@]}" || failed=1
+done
+exit $failed
