@@ -11,6 +11,7 @@
 #include "gil.h"
 #include "kernels/resolve.h"
 #include "model.h"
+#include "nn/cells.h"
 
 namespace py = pybind11;
 
@@ -100,7 +101,7 @@ class Product {
       };
     }
     if (slot == "conv_i8") {
-      return [this, w = weights(to_i8), in = input(to_u8), out = bytes()] {
+      return [this, w = with_cells(weights(to_i8)), in = input(to_u8), out = bytes()] {
         k_.conv_i8(w, in, rows_, out);
       };
     }
@@ -112,6 +113,10 @@ class Product {
   kernels::Dense<T> weights(T (*convert)(std::int32_t)) {
     return {panels_, cols_, noise(arena_, outputs_ * static_cast<std::size_t>(cols_), convert),
             arena_.allocate<std::int32_t>(outputs_)};
+  }
+  kernels::Dense<std::int8_t> with_cells(kernels::Dense<std::int8_t> w) {
+    if (k_.cells) w.cells = nn::pack_cells(w, {cols_}, arena_);
+    return w;
   }
   template <typename X>
   kernels::ConvInput<X> input(X (*convert)(std::int32_t)) {

@@ -5,28 +5,8 @@
 namespace pyvoc::kernels {
 namespace {
 
-// Rows r = 0.. of a segment from a third as many pointers: an address is pointer + {0, 1, 2} *
-// stride.
-template <int kRows, typename X>
-struct RowPointers {
-  const X* base[(kRows + 2) / 3];
-  std::ptrdiff_t stride;
-
-  RowPointers(const ConvInput<X>& in, std::int32_t segment, std::int64_t row)
-      : stride(in.stride[segment]) {
-    for (int i = 0; i < (kRows + 2) / 3; ++i) {
-      base[i] = in.base[segment] + (row + 3 * i) * stride;
-    }
-  }
-  const X* at(int row) const { return base[row / 3] + row % 3 * stride; }
-  void advance(int columns) {
-    for (int i = 0; i < (kRows + 2) / 3; ++i) base[i] += columns;
-  }
-};
-
 inline void store_bytes(std::uint8_t* p, F32x16 v, const float* inverse, const float* offset) {
-  const F32x16 middle = set1(127.0f);
-  store_u8(p, add(clamp(fma(v, load(inverse), load(offset)), middle), middle));
+  store_around_127(p, fma(v, load(inverse), load(offset)));
 }
 
 // The 16 values of a row from output `column` on, which lie at `at`.
@@ -43,19 +23,6 @@ inline PYVOC_ALWAYS_INLINE void finish_sum(const ConvOutput& out, std::int64_t a
     store_bytes(out.active_u8 + at, active, out.active_inverse + column,
                 out.active_offset + column);
   }
-}
-
-// Brings kLines cache lines of each of the panels to L2.
-template <int kPanels, int kLines, typename T>
-inline PYVOC_ALWAYS_INLINE void prefetch_panels(const T* weights, std::int64_t panel) {
-#if defined(__GNUC__)
-  unrolled<kPanels>([&](auto p) {
-    const char* line = reinterpret_cast<const char*>(weights + p.value * panel);
-    unrolled<kLines>([&](auto i) { __builtin_prefetch(line + 64 * i.value, 0, 2); });
-  });
-#else
-  (void)weights, (void)panel;
-#endif
 }
 
 // acc[row][panel] += four columns; w is the first panel's, the next lie `panel` apart.
@@ -136,44 +103,6 @@ inline void conv_tile(const Dense<T>& w, const ConvInput<float>& in, std::int32_
   });
 }
 
-template <int kRows, int kPanels>
-inline PYVOC_ALWAYS_INLINE void tile_sums(const Dense<std::int8_t>& w,
-                                          const ConvInput<std::uint8_t>& in, std::int32_t row,
-                                          std::int32_t first, bool ahead,
-                                          I32x16 (&kept)[kRows][kPanels]) {
-  const std::int64_t panel = std::int64_t{16} * w.cols;
-  I32x16 acc[kRows][kPanels];
-  unrolled<kRows>(
-      [&](auto r) { unrolled<kPanels>([&](auto p) { acc[r.value][p.value] = izero(); }); });
-  const std::int8_t* weights = w.weights + first * panel;
-  for (std::int32_t s = 0; s < in.segments; ++s) {
-    RowPointers<kRows, std::uint8_t> x(in, s, row);
-    for (std::int32_t c = 0; c < in.cols[s]; c += 16) {
-      unrolled<4>([&](auto q) PYVOC_ALWAYS_INLINE {
-        I8x64 w_panel[kPanels];
-        if (ahead) {
-          prefetch_panels<kPanels, 1>(weights + kPanels * panel + 64 * q.value, panel);
-        }
-        unrolled<kPanels>([&](auto p) {
-          w_panel[p.value] = load_weights(weights + p.value * panel + 64 * q.value);
-        });
-        unrolled<kRows>([&](auto r) {
-          const Quad input = load_quad_lanes(x.at(r.value) + 4 * q.value);
-          unrolled<kPanels>([&](auto p) {
-            I32x16& sum = acc[r.value][p.value];
-            sum = dot_any(sum, input, w_panel[p.value]);
-          });
-        });
-      });
-      weights += 256;
-      x.advance(16);
-    }
-  }
-  unrolled<kRows>([&](auto r) {
-    unrolled<kPanels>([&](auto p) { kept[r.value][p.value] = acc[r.value][p.value]; });
-  });
-}
-
 // The real value of a sum.
 inline F32x16 real_sum(const Dense<std::int8_t>& w, const ConvOutput& out, std::int32_t column,
                        I32x16 sum) {
@@ -212,12 +141,13 @@ inline void conv_rows(std::int32_t rows, const Dense<T>& w, const ConvInput<X>& 
 template <int kPanels, typename T, typename X>
 inline void conv_panels(const Dense<T>& w, const ConvInput<X>& in, std::int32_t rows,
                         std::int32_t first, const ConvOutput& out) {
-  const std::int32_t tiles = (rows + kTileRows - 1) / kTileRows;
+  constexpr int kMost = std::is_same<X, std::uint8_t>::value ? kByteTileRows : kTileRows;
+  const std::int32_t tiles = (rows + kMost - 1) / kMost;
   std::int32_t row = 0;
   for (std::int32_t i = 0; i < tiles; ++i) {
     const std::int32_t height = (rows - row + tiles - i - 1) / (tiles - i);
     const bool ahead = i == tiles - 1 && first + 2 * kPanels <= w.panels;
-    conv_rows<kTileRows, kPanels>(height, w, in, row, first, out, ahead);
+    conv_rows<kMost, kPanels>(height, w, in, row, first, out, ahead);
     row += height;
   }
 }

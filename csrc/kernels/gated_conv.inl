@@ -108,16 +108,17 @@ inline void gated_tiles(std::int32_t rows, const Dense<T>& w, const GatedRows<X>
 // weights.
 template <typename T, typename X>
 inline void gated_conv(const Dense<T>& w, const GatedRows<X>* jobs, std::int32_t count) {
+  constexpr int kMost = std::is_same<X, std::uint8_t>::value ? kByteTileRows : kTileRows;
   for (std::int32_t panel = 0; panel + 2 <= w.panels; panel += 2) {
     for (std::int32_t j = 0; j < count; ++j) {
       const GatedRows<X>& job = jobs[j];
       const bool last = j == count - 1 || jobs[j + 1].column != job.column;
-      const std::int32_t tiles = (job.rows + kTileRows - 1) / kTileRows;
+      const std::int32_t tiles = (job.rows + kMost - 1) / kMost;
       std::int32_t row = 0;
       for (std::int32_t i = 0; i < tiles; ++i) {
         const std::int32_t height = (job.rows - row + tiles - i - 1) / (tiles - i);
         const bool ahead = last && i == tiles - 1 && panel + 4 <= w.panels;
-        gated_tiles<kTileRows>(height, w, job, row, panel, ahead);
+        gated_tiles<kMost>(height, w, job, row, panel, ahead);
         row += height;
       }
     }

@@ -61,6 +61,7 @@ KernelTable merge(std::size_t first) {
     if (!tiers()[i].supported) continue;
     const KernelTable& own = *tiers()[i].table;
     if (merged.lanes == 0) merged.lanes = own.lanes;
+    if (merged.conv_i8 == nullptr) merged.cells = own.cells;
 #define PYVOC_TAKE(name, args) \
   if (merged.name == nullptr) merged.name = own.name;
     PYVOC_KERNEL_SLOTS(PYVOC_TAKE)

@@ -271,6 +271,7 @@ struct KernelTable {
 #define PYVOC_KERNEL_MEMBER(name, args) void(*name) args PYVOC_RT;
   PYVOC_KERNEL_SLOTS(PYVOC_KERNEL_MEMBER)
 #undef PYVOC_KERNEL_MEMBER
+  bool cells;  // conv_i8 and gated_conv_i8 read Dense::cells in place of Dense::weights
 };
 
 }  // namespace pyvoc::kernels

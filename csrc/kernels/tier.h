@@ -23,7 +23,9 @@
 //
 #include "kernels/dense_many.inl"  // uses `unrolled` of dense.inl
 //
-#include "kernels/conv.inl"  // uses `unrolled` of dense.inl
+#include "kernels/tile_i8.inl"  // uses `unrolled` of dense.inl
+//
+#include "kernels/conv.inl"  // uses tiles of tile_i8.inl
 //
 #include "kernels/gated_conv.inl"  // uses tiles of conv.inl
 #include "kernels/winograd.inl"    // uses tiles of conv.inl
@@ -59,10 +61,10 @@
   PYVOC_SIGNAL_SLOTS(PYVOC_CHOOSE(PYVOC_HAS_SIGNAL))         \
   PYVOC_TRAINING_SLOTS(PYVOC_CHOOSE(PYVOC_HAS_TRAINING))
 
-#define PYVOC_FULL_TIER(name)                                                       \
-  namespace pyvoc::kernels {                                                        \
-  extern const KernelTable kTier_##name;                                            \
-  const KernelTable kTier_##name = {#name, true, kBestLanes, PYVOC_KERNEL_ENTRIES}; \
+#define PYVOC_FULL_TIER(name)                                                               \
+  namespace pyvoc::kernels {                                                                \
+  extern const KernelTable kTier_##name;                                                    \
+  const KernelTable kTier_##name = {#name, true, kBestLanes, PYVOC_KERNEL_ENTRIES kCells}; \
   }
 
 // A table with the int8 products only; the other slots are left to the tier below.

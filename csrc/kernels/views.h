@@ -27,12 +27,28 @@ inline float bf16_to_float(Bf16 x) {
 // whoever divides a matrix divides it between groups.
 constexpr int kPanelGroup = 4;
 
+// int8 weights -127..127 for processors that add two products in 16 saturating bits: half a panel
+// is a list of cells of 8 rows x 4 columns, the columns in chunks. Two neighbouring weights of one
+// sign whose sum is beyond kMostPairSum are in two cells that read the same columns, each with a
+// part of them; cells of zeros are left out. What a row of a cell makes of two neighbours then fits
+// 16 bits, and so does the sum of that of two cells that are stored as a pair.
+constexpr int kMostPairSum = 129;  // 129 * 254 fits, 130 * 254 does not
+struct Cells {
+  std::int32_t chunks = 0;
+  const std::int32_t* chunk_cols = nullptr;  // [chunks] segments of inputs are whole chunks
+  const std::int64_t* first = nullptr;       // [2 * panels + 1] a half panel's first cell
+  const std::int32_t* counts = nullptr;      // [2 * panels][chunks][2] pairs of cells, single cells
+  const std::uint16_t* columns = nullptr;    // per cell: the first, from the chunk's
+  const std::int8_t* weights = nullptr;      // per cell: [8][4]
+};
+
 template <typename T>
 struct Dense {
   std::int32_t panels = 0;
   std::int32_t cols = 0;  // padded as above
   const T* weights = nullptr;
   const std::int32_t* row_sums = nullptr;  // int8: sum of a row's weights, [panels * 16]
+  Cells cells = {};                        // int8 convolutions, where the table has `cells`
 };
 
 // Blocks of 8 rows x 4 cols; two groups of 8 rows form a pair that is walked together: a block pair

@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "backends/native/native.h"
+#include "nn/cells.h"
 
 namespace pyvoc::nn {
 
@@ -43,7 +44,20 @@ kernels::Dense<T> panels_of(kernels::Dense<T> w, int first, int count) {
   w.panels = count;
   w.weights += std::int64_t{kVector} * w.cols * first;
   if (w.row_sums != nullptr) w.row_sums += kVector * first;
+  if (w.cells.first != nullptr) {
+    w.cells.first += std::ptrdiff_t{2} * first;
+    w.cells.counts += std::ptrdiff_t{2} * w.cells.chunks * 2 * first;
+  }
   return w;
+}
+
+// What a segment of inputs is made of: a tap's channels.
+std::vector<int> chunks_of(const std::vector<ConvSource>& sources) {
+  std::vector<int> chunks;
+  for (const ConvSource& source : sources) {
+    chunks.insert(chunks.end(), static_cast<std::size_t>(source.taps), padded(source.inputs));
+  }
+  return chunks;
 }
 
 }  // namespace
@@ -55,8 +69,9 @@ float ConvSource::at(int output, int input, int tap) const {
                                : kernels::bf16_to_float(static_cast<const kernels::Bf16*>(data)[i]);
 }
 
+// The weights themselves go to `panels`.
 Status Conv::begin(Op op, Weights type, int outputs, int columns,
-                   const kernels::KernelTable& kernels, Arena& arena) {
+                   const kernels::KernelTable& kernels, Arena& panels, Arena& arena) {
   layer_ = {op, type, outputs, columns};
   const Result<const backends::Backend*> backend = backends::choose(layer_);
   if (!backend.ok()) return backend.status();
@@ -67,14 +82,14 @@ Status Conv::begin(Op op, Weights type, int outputs, int columns,
   chosen_ = backend.value();
   outputs_ = outputs;
   const std::size_t rows = static_cast<std::size_t>(outputs);
-  weights_ = arena.allocate<std::uint8_t>(rows * columns * element_size(type));
+  weights_ = panels.allocate<std::uint8_t>(rows * columns * element_size(type));
   bias_ = arena.allocate<float>(rows);
   scale_ = arena.allocate<float>(rows);
   row_sums_ = arena.allocate<std::int32_t>(rows);
-  const int panels = outputs / kVector;
-  f32_ = {panels, columns, static_cast<const float*>(weights_), nullptr};
-  bf16_ = {panels, columns, static_cast<const kernels::Bf16*>(weights_), nullptr};
-  i8_ = {panels, columns, static_cast<const std::int8_t*>(weights_), row_sums_};
+  const int n = outputs / kVector;
+  f32_ = {n, columns, static_cast<const float*>(weights_), nullptr};
+  bf16_ = {n, columns, static_cast<const kernels::Bf16*>(weights_), nullptr};
+  i8_ = {n, columns, static_cast<const std::int8_t*>(weights_), row_sums_};
   return {};
 }
 
@@ -137,14 +152,28 @@ Status Conv::make_plan() {
   return {};
 }
 
+// Panels that are no more than the way to cells live in `scratch`.
+Arena& Conv::panels_arena(Weights type, const kernels::KernelTable& kernels, Arena& arena,
+                          Arena& scratch) {
+  return type == Weights::kI8 && kernels.cells ? scratch : arena;
+}
+
+void Conv::keep_cells(const std::vector<int>& chunks, Arena& arena) {
+  if (layer_.weights != Weights::kI8 || !kernels_->cells) return;
+  i8_.cells = pack_cells(i8_, chunks, arena);
+  i8_.weights = nullptr;
+  weights_ = nullptr;
+}
+
 template <typename Place>
 Result<Conv> Conv::pack_rows(const std::vector<ConvSource>& sources, int rows,
-                             const kernels::KernelTable& kernels, Arena& arena,
+                             const kernels::KernelTable& kernels, Arena& panels, Arena& arena,
                              const Place& place) {
   int columns = 0;
   for (const ConvSource& source : sources) columns += source.taps * padded(source.inputs);
   Conv conv;
-  const Status begun = conv.begin(Op::kConv, sources[0].type, rows, columns, kernels, arena);
+  const Status begun =
+      conv.begin(Op::kConv, sources[0].type, rows, columns, kernels, panels, arena);
   if (!begun.ok()) return begun;
   int first = 0;
   for (const ConvSource& source : sources) {
@@ -163,23 +192,29 @@ Result<Conv> Conv::pack_rows(const std::vector<ConvSource>& sources, int rows,
 
 Result<Conv> Conv::pack(const std::vector<ConvSource>& sources, const kernels::KernelTable& kernels,
                         Arena& arena) {
-  Result<Conv> conv = pack_rows(sources, padded(sources[0].outputs), kernels, arena,
+  Arena scratch;
+  Arena& panels = panels_arena(sources[0].type, kernels, arena, scratch);
+  Result<Conv> conv = pack_rows(sources, padded(sources[0].outputs), kernels, panels, arena,
                                 [](const ConvSource&, int output) { return output; });
   if (!conv.ok()) return conv;
   const Status planned = conv.value().make_plan();
   if (!planned.ok()) return planned;
+  conv.value().keep_cells(chunks_of(sources), arena);
   return conv;
 }
 
 Result<Conv> Conv::pack_gated(const std::vector<ConvSource>& sources,
                               const kernels::KernelTable& kernels, Arena& arena) {
   const int units = padded(sources[0].outputs / 2);
-  Result<Conv> conv =
-      pack_rows(sources, 2 * units, kernels, arena, [](const ConvSource& source, int output) {
+  Arena scratch;
+  Arena& panels = panels_arena(sources[0].type, kernels, arena, scratch);
+  Result<Conv> conv = pack_rows(
+      sources, 2 * units, kernels, panels, arena, [](const ConvSource& source, int output) {
         const int half = source.outputs / 2, unit = output % half;
         return (2 * (unit / kVector) + output / half) * kVector + unit % kVector;
       });
   if (conv.ok()) {
+    conv.value().keep_cells(chunks_of(sources), arena);
     conv.value().chosen_ = &backends::native();  // no other can gate
     conv.value().outputs_ = units;
   }
@@ -191,9 +226,11 @@ Result<Conv> Conv::pack_transposed(const ConvSource& source, int stride, bool na
   const int inputs = padded(source.inputs);
   const int outputs = narrow ? kNarrow : padded(source.outputs);
   const int neighbours = (source.taps + stride - 1) / stride;
+  Arena scratch;
+  Arena& panels = panels_arena(source.type, kernels, arena, scratch);
   Conv conv;
   const Status begun = conv.begin(Op::kConvTransposed, source.type, stride * outputs,
-                                  neighbours * inputs, kernels, arena);
+                                  neighbours * inputs, kernels, panels, arena);
   if (!begun.ok()) return begun;
   for (int j = 0; j < stride; ++j) {
     for (int o = 0; o < source.outputs; ++o) {
@@ -207,6 +244,7 @@ Result<Conv> Conv::pack_transposed(const ConvSource& source, int stride, bool na
   }
   const Status planned = conv.make_plan();
   if (!planned.ok()) return planned;
+  conv.keep_cells(std::vector<int>(static_cast<std::size_t>(neighbours), inputs), arena);
   return conv;
 }
 

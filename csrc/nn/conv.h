@@ -100,11 +100,14 @@ class Conv {
   };
 
   Status begin(backends::Op op, backends::Weights type, int outputs, int columns,
-               const kernels::KernelTable& kernels, Arena& arena);
+               const kernels::KernelTable& kernels, Arena& panels, Arena& arena);
+  static Arena& panels_arena(backends::Weights type, const kernels::KernelTable& kernels,
+                             Arena& arena, Arena& scratch);
+  void keep_cells(const std::vector<int>& chunks, Arena& arena);
   // Columns are packed as pack() says; place(source, output) is the row of an output.
   template <typename Place>
   static Result<Conv> pack_rows(const std::vector<ConvSource>& sources, int rows,
-                                const kernels::KernelTable& kernels, Arena& arena,
+                                const kernels::KernelTable& kernels, Arena& panels, Arena& arena,
                                 const Place& place);
   void put(const ConvSource& source, int output, int tap, int row, int column);
   void finish(const ConvSource& source, int output, int row, int first_column, int columns);

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 
+#include "base/arena.h"
 #include "kernel_checks.h"
+#include "nn/cells.h"
 
 namespace pyvoc::kernels::testing {
 
@@ -31,6 +33,16 @@ inline int total(const Shape& shape) {
   int cols = 0;
   for (const int n : shape.cols) cols += n;
   return cols;
+}
+
+// Some segments are one chunk of cells, some two.
+inline std::vector<int> chunks_of(const Shape& shape) {
+  std::vector<int> chunks;
+  for (const int n : shape.cols) {
+    if (n % 32 == 0) chunks.push_back(n / 2);
+    chunks.push_back(n % 32 == 0 ? n / 2 : n);
+  }
+  return chunks;
 }
 
 // Segments of different buffers begin at different places, as histories do.

@@ -105,6 +105,8 @@ void check_conv_i8(const KernelTable& table) {
       w.cols = cols;
       w.weights = weights.data();
       w.row_sums = row_sums.data();
+      Arena arena;
+      if (table.cells) w.cells = nn::pack_cells(w, chunks_of(shape), arena);
 
       // The sums themselves: floats hold them exactly.
       Buffer<float> bias(width), scale(width);

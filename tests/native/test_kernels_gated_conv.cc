@@ -134,6 +134,8 @@ void check_gated_conv_i8(const KernelTable& table) {
       w.cols = cols;
       w.weights = weights.data();
       w.row_sums = row_sums.data();
+      Arena arena;
+      if (table.cells) w.cells = nn::pack_cells(w, chunks_of(shape), arena);
       Fenced<float> value(std::size_t(rows) * units);
       Fenced<std::uint8_t> value_u8(std::size_t(rows) * units);
       const Bytes bytes(units, 120.0f, random);

@@ -72,6 +72,18 @@ TEST(Resolve, SlotsComeFromTheFirstTierAtOrBelowThatHasThem) {
   }
 }
 
+TEST(Resolve, WhatWeightsByteConvolutionsReadIsTheirTiersAffair) {
+  for (const Tier& tier : tiers()) {
+    if (!tier.supported) continue;
+    const KernelTable& table = *table_for(tier.name).value();
+    for (const Tier& origin : tiers()) {
+      if (origin.table->conv_i8 != table.conv_i8) continue;
+      EXPECT_EQ(origin.table->gated_conv_i8, table.gated_conv_i8) << tier.name;
+      EXPECT_EQ(origin.table->cells, table.cells) << tier.name;
+    }
+  }
+}
+
 TEST(Resolve, UnknownTierIsRefusedWithTheValidNames) {
   for (const char* name : {"sse9", "", "AVX2", "scalar "}) {
     const Result<const KernelTable*> table = table_for(name);

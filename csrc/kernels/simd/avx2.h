@@ -132,6 +132,16 @@ inline void store_u8(std::uint8_t* p, F32x16 x) {
       reinterpret_cast<__m128i*>(p),
       _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
 }
+// Clamped as integers: four instructions fewer than as floats.
+inline void store_around_127(std::uint8_t* p, F32x16 x) {
+  const __m256i words =
+      _mm256_max_epi16(_mm256_packs_epi32(_mm256_cvtps_epi32(x.a), _mm256_cvtps_epi32(x.b)),
+                       _mm256_set1_epi16(-127));
+  const __m128i bytes =
+      _mm_packs_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p),
+                   _mm_add_epi8(_mm_shuffle_epi32(bytes, 0xd8), _mm_set1_epi8(127)));
+}
 
 struct Partials {
   __m256 v[8];  // rows 2k and 2k + 1; a row is four neighbouring lanes
@@ -221,22 +231,23 @@ inline I32x16 dot_any(I32x16 acc, Quad u, I8x64 w) {
   return {dot8(acc.a, u.v, w.p), dot8(acc.b, u.v, w.p + 32)};
 }
 #else
-// Sums of two products need 17 bits: even and odd inputs as 16-bit numbers.
-struct Quad {
-  __m256i even, odd;
+// Sums of two products in 16 bits: four inputs times 8 rows of a cell (views.h, Cells).
+#define PYVOC_SIMD_CELLS 1
+struct I16x16 {
+  __m256i v;
 };
-inline Quad load_quad_lanes(const std::uint8_t* u) {
-  const __m256i quad = broadcast_quad(u);
-  return {_mm256_and_si256(quad, _mm256_set1_epi16(0xff)), _mm256_srli_epi16(quad, 8)};
+struct I32x8 {
+  __m256i v;
+};
+inline I32x8 izero8() { return {_mm256_setzero_si256()}; }
+inline I16x16 dot_pairs(const std::uint8_t* u, const std::int8_t* w) {
+  return {_mm256_maddubs_epi16(broadcast_quad(u), load_i32x8(w))};
 }
-inline __m256i dot8_any(__m256i acc, Quad u, __m256i w) {
-  const __m256i even = _mm256_madd_epi16(u.even, _mm256_srai_epi16(_mm256_slli_epi16(w, 8), 8));
-  const __m256i odd = _mm256_madd_epi16(u.odd, _mm256_srai_epi16(w, 8));
-  return _mm256_add_epi32(acc, _mm256_add_epi32(even, odd));
+inline I16x16 add(I16x16 x, I16x16 y) { return {_mm256_add_epi16(x.v, y.v)}; }
+inline I32x8 add_pairs(I32x8 acc, I16x16 x) {
+  return {_mm256_add_epi32(acc.v, _mm256_madd_epi16(x.v, _mm256_set1_epi16(1)))};
 }
-inline I32x16 dot_any(I32x16 acc, Quad u, I8x64 w) {
-  return {dot8_any(acc.a, u, load_i32x8(w.p)), dot8_any(acc.b, u, load_i32x8(w.p + 32))};
-}
+inline void set_half(I32x16& x, int half, I32x8 sums) { (half == 0 ? x.a : x.b) = sums.v; }
 #endif
 inline I32x16 dot_finish(I32x16 acc, const std::int32_t* /*low_row_sums*/,
                          const std::int32_t* /*high_row_sums*/) {
