@@ -37,24 +37,36 @@ inline F32x16 add_recurrent(const GruGates& g, std::int32_t at, F32x16 h, F32x16
   return base;
 }
 
+// Block by block, in two passes: a unit's n waits for its r, and with both in one pass these long
+// chains fill the processor's queues (AVX2: 13 % slower).
 template <typename Row, typename Sum, bool kDiag>
 inline void gru_gates(const GruGates& g) {
   constexpr Precision kPrecision =
       std::is_same<Sum, float>::value ? Precision::kPrecise : Precision::kFast;
+  constexpr std::int32_t kBlock = 64;
   const std::int32_t stride = g.stride;
-  for (std::int32_t i = 0; i < stride; i += 16) {
-    const std::int32_t ri = i, zi = stride + i, ni = 2 * stride + i;
-    const F32x16 h = load(g.state + i);
-    const F32x16 r =
-        sigmoid<kPrecision>(add_recurrent<Sum, kDiag>(g, ri, h, input_sum<Row>(g, ri)));
-    const F32x16 z =
-        sigmoid<kPrecision>(add_recurrent<Sum, kDiag>(g, zi, h, input_sum<Row>(g, zi)));
-    const F32x16 mn = add_recurrent<Sum, kDiag>(g, ni, h, load(g.bias_n + i));
-    const F32x16 n = tanh<kPrecision>(fma(r, mn, input_sum<Row>(g, ni)));
-    const F32x16 next = fma(z, sub(h, n), n);
-    store(g.state + i, next);
-    if constexpr (!std::is_same<Sum, float>::value) {
-      store_u8(g.state_u8 + i, fma(next, set1(127.0f), set1(127.0f)));
+  for (std::int32_t first = 0; first < stride; first += kBlock) {
+    const std::int32_t end = first + kBlock < stride ? first + kBlock : stride;
+    float z_of[kBlock], n_of[kBlock];
+    for (std::int32_t i = first; i < end; i += 16) {
+      const std::int32_t ri = i, zi = stride + i, ni = 2 * stride + i;
+      const F32x16 h = load(g.state + i);
+      const F32x16 r =
+          sigmoid<kPrecision>(add_recurrent<Sum, kDiag>(g, ri, h, input_sum<Row>(g, ri)));
+      const F32x16 z =
+          sigmoid<kPrecision>(add_recurrent<Sum, kDiag>(g, zi, h, input_sum<Row>(g, zi)));
+      const F32x16 mn = add_recurrent<Sum, kDiag>(g, ni, h, load(g.bias_n + i));
+      store(z_of + i - first, z);
+      store(n_of + i - first, fma(r, mn, input_sum<Row>(g, ni)));
+    }
+    for (std::int32_t i = first; i < end; i += 16) {
+      const F32x16 h = load(g.state + i), z = load(z_of + i - first);
+      const F32x16 n = tanh<kPrecision>(load(n_of + i - first));
+      const F32x16 next = fma(z, sub(h, n), n);
+      store(g.state + i, next);
+      if constexpr (!std::is_same<Sum, float>::value) {
+        store_u8(g.state_u8 + i, fma(next, set1(127.0f), set1(127.0f)));
+      }
     }
   }
 }
