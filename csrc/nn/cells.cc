@@ -45,43 +45,49 @@ bool fit(const Cell& a, const Cell& b) {
 // Appends the cell, and what its pairs have too much as another one.
 void append(Cell cell, std::vector<Cell>& cells) {
   Cell rest;
-  rest.column = cell.column;
+  bool whole = true;
   for (int i = 0; i < kPairs; ++i) {
     const int a = cell.w[2 * i], b = cell.w[2 * i + 1];
     if (std::abs(a + b) <= kernels::kMostPairSum) continue;
+    whole = false;
     // Halves: then both cells leave room for a partner.
     rest.w[2 * i] = static_cast<std::int8_t>(a / 2);
     rest.w[2 * i + 1] = static_cast<std::int8_t>(b / 2);
     cell.w[2 * i] = static_cast<std::int8_t>(a - a / 2);
     cell.w[2 * i + 1] = static_cast<std::int8_t>(b - b / 2);
   }
-  for (Cell* c : {&cell, &rest}) {
-    c->add_up();
-    if (c->load > 0) cells.push_back(*c);
-  }
+  cell.add_up();
+  if (cell.load > 0) cells.push_back(cell);
+  if (whole) return;
+  rest.column = cell.column;
+  rest.add_up();
+  cells.push_back(rest);
 }
 
-// Moves cells that fit together to the front, pair after pair; the number of pairs.
-int make_pairs(std::vector<Cell>& cells) {
-  std::stable_sort(cells.begin(), cells.end(),
-                   [](const Cell& a, const Cell& b) { return a.load > b.load; });
-  std::vector<Cell> paired, single;
-  std::vector<bool> taken(cells.size());
-  for (std::size_t i = 0; i < cells.size(); ++i) {
-    if (taken[i]) continue;
-    std::size_t j = i + 1;
-    while (j < cells.size() && (taken[j] || !fit(cells[i], cells[j]))) ++j;
-    if (j == cells.size()) {
-      single.push_back(cells[i]);
-      continue;
+// An order of the cells in which the first ones are pairs that fit together; the number of these.
+int make_pairs(const std::vector<Cell>& cells, std::vector<int>& order) {
+  const int n = static_cast<int>(cells.size());
+  std::vector<int> waiting(cells.size()), single;
+  for (int i = 0; i < n; ++i) waiting[i] = i;
+  std::sort(waiting.begin(), waiting.end(), [&](int a, int b) {
+    return cells[a].load != cells[b].load ? cells[a].load > cells[b].load : a < b;
+  });
+  order.clear();
+  while (!waiting.empty()) {
+    const int first = waiting.front();
+    std::size_t j = 1;
+    while (j < waiting.size() && !fit(cells[first], cells[waiting[j]])) ++j;
+    if (j == waiting.size()) {
+      single.push_back(first);
+    } else {
+      order.push_back(first);
+      order.push_back(waiting[j]);
+      waiting.erase(waiting.begin() + static_cast<std::ptrdiff_t>(j));
     }
-    taken[j] = true;
-    paired.push_back(cells[i]);
-    paired.push_back(cells[j]);
+    waiting.erase(waiting.begin());
   }
-  const int pairs = static_cast<int>(paired.size() / 2);
-  cells.swap(paired);
-  cells.insert(cells.end(), single.begin(), single.end());
+  const int pairs = static_cast<int>(order.size() / 2);
+  order.insert(order.end(), single.begin(), single.end());
   return pairs;
 }
 
@@ -97,6 +103,7 @@ kernels::Cells pack_cells(const kernels::Dense<std::int8_t>& w, const std::vecto
   std::vector<std::uint16_t> columns;
   std::vector<std::int8_t> weights;
   std::vector<Cell> cells;
+  std::vector<int> order;
   for (int half = 0; half < halves; ++half) {
     first[half] = static_cast<std::int64_t>(columns.size());
     const std::int8_t* from =
@@ -109,11 +116,12 @@ kernels::Cells pack_cells(const kernels::Dense<std::int8_t>& w, const std::vecto
         std::memcpy(cell.w, from, kWeights);
         append(cell, cells);
       }
-      const int pairs = make_pairs(cells);
+      const int pairs = make_pairs(cells, order);
       std::int32_t* count = counts + 2 * (half * n_chunks + chunk);
       count[0] = pairs;
       count[1] = static_cast<std::int32_t>(cells.size()) - 2 * pairs;
-      for (const Cell& cell : cells) {
+      for (const int i : order) {
+        const Cell& cell = cells[i];
         columns.push_back(static_cast<std::uint16_t>(cell.column));
         weights.insert(weights.end(), cell.w, cell.w + kWeights);
       }
