@@ -5,6 +5,7 @@
 # make test-native test-asan test-arm test-python: one stage of `make test`
 # make fuzz        models as no one would write them, under the sanitizers, SECONDS_EACH=300
 # make soak        kills and failures at every operation on files, then fuzz
+# make web         the JavaScript package and its page in build/web, to be served as files
 # make test-onednn convolutions on oneDNN, downloaded; PYVOC_TEST_ONEDNN=1 make test does that too
 #
 # Needs Python 3.10 with venv and a C++17 compiler. The tests also want a few Debian packages, which
@@ -17,7 +18,7 @@ SOURCES := $(shell find csrc python_bindings pyvoc -type f -not -name '*.pyc' 2>
 PIP := $(VENV)/bin/pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test lint format bench test-native test-asan test-arm test-python test-onednn \
-  test-compilers fuzz soak clean
+  test-compilers fuzz soak web clean
 
 demo: $(VENV)/.demo
 	$(VENV)/bin/python examples/demo.py
@@ -57,6 +58,9 @@ fuzz:
 
 soak: $(VENV)/.installed
 	@scripts/soak.sh
+
+web:
+	@scripts/build_web.sh
 
 # Environment and package with the tools of the tests; then the package alone when sources change.
 $(VENV)/.dev: pyproject.toml constraints.txt scripts/setup.sh

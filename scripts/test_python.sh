@@ -8,6 +8,8 @@ port_audio=$(find /usr/lib /usr/local/lib -name 'libportaudio.so.2' -print -quit
 need "libportaudio2=${port_audio:-/usr/lib/libportaudio.so.2}" jackd2=jackd || true
 # The page of `pyvoc evaluate --page`, in a browser; the tests skip without.
 command -v chromium-browser google-chrome >/dev/null || need chromium=chromium || true
+# The WebAssembly module and its package; the tests skip without.
+need emscripten=emcc nodejs=node || true
 heading "pytest"
 if [[ -f build/native/csrc/libpyvoc.a ]]; then export PYVOC_NATIVE_BUILD=$ROOT/build/native; fi
 if [[ -x build/native/tools/dump_data/dump_data ]]; then

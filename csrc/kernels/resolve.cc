@@ -15,6 +15,7 @@ PYVOC_DECLARE_TIER(avx512)
 PYVOC_DECLARE_TIER(avx512vnni)
 PYVOC_DECLARE_TIER(neon)
 PYVOC_DECLARE_TIER(neon_dotprod)
+PYVOC_DECLARE_TIER(wasm128)
 #undef PYVOC_DECLARE_TIER
 
 namespace {
@@ -39,6 +40,9 @@ std::vector<Tier> make_tiers() {
 #endif
 #if PYVOC_HAVE_NEON
   list.push_back({"neon", &kTier_neon, cpu.neon});
+#endif
+#if PYVOC_HAVE_WASM128
+  list.push_back({"wasm128", &kTier_wasm128, true});  // or the module would not have been accepted
 #endif
 #if PYVOC_HAVE_SCALAR
   list.push_back({"scalar", &kTier_scalar, true});
