@@ -360,3 +360,23 @@ export function dimsOf(info, length) {
   }
   return reads ? info.featureDims : info.layoutDims;
 }
+
+/** A signal as the model says it, at the model's rate; the pieces do not change a sample. */
+export function copy(model, samples, sampleRate, { pitch, formant, seed, progress } = {}) {
+  const pcm = asFloats("samples", samples);
+  const path = new LivePath(model, { inputRate: sampleRate, pitch, formant, seed });
+  const piece = 4096;
+  const parts = [];
+  try {
+    for (let at = 0; at < pcm.length; ) {
+      at += path.push(pcm.subarray(at, at + piece));
+      parts.push(path.pull());
+      progress?.(at, pcm.length);
+    }
+    path.finish();
+    for (let part = path.pull(); part.length > 0; part = path.pull()) parts.push(part);
+  } finally {
+    path.close();
+  }
+  return joined(parts);
+}

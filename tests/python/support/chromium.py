@@ -30,7 +30,7 @@ class Browser:
         All that the browser told, oldest first.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *more: str) -> None:
         assert COMMAND is not None
         self.events: list[dict[str, Any]] = []
         self._buffer, self._last, self._session = b"", 0, ""
@@ -41,6 +41,7 @@ class Browser:
             *("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"),
             *("--mute-audio", "--no-first-run", "--disable-background-networking"),
             *("--autoplay-policy=no-user-gesture-required", "--remote-debugging-pipe"),
+            *more,
         )
         self._process = subprocess.Popen(  # it reads commands from 3 and answers on 4
             [
@@ -87,8 +88,12 @@ class Browser:
 
     def open(self, path: Path) -> None:
         """Load a file; return when all of it is there."""
+        self.visit(path.resolve().as_uri())
+
+    def visit(self, address: str) -> None:
+        """The same with what is at an address."""
         seen = len(self.events)
-        self.call("Page.navigate", url=path.resolve().as_uri())
+        self.call("Page.navigate", url=address)
         while not any(e["method"] == "Page.loadEventFired" for e in self.events[seen:]):
             self._next()
 
@@ -150,9 +155,9 @@ def _pipe() -> tuple[tuple[int, int], tuple[int, int]]:
 
 
 @contextlib.contextmanager
-def browser(folder: Path) -> Iterator[Browser]:
-    """A browser that keeps its files in `folder`."""
-    found = Browser(folder)
+def browser(folder: Path, *switches: str) -> Iterator[Browser]:
+    """A browser that keeps its files in `folder`; more switches go to its command line."""
+    found = Browser(folder, *switches)
     try:
         yield found
     finally:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tier_worker
-import web
+import web_folder
 from voices import FARGAN, TINY, make_features
 
 import pyvoc
@@ -30,7 +30,7 @@ console.log(JSON.stringify(model.info));
 def samples_in_node(model: Path, features: np.ndarray, folder: Path) -> np.ndarray:
     source, target = folder / "in.f32", folder / "out.f32"
     features.astype("<f4").tofile(source)
-    info = web.node(SPEAK, model, source, target)
+    info = web_folder.node(SPEAK, model, source, target)
     loaded = pyvoc.load(model)
     assert (info["family"], info["precision"]) == (loaded.info.architecture, loaded.info.precision)
     assert (info["sampleRate"], info["hopLength"]) == (
@@ -60,6 +60,6 @@ def test_tiny_models_have_the_bits_of_the_scalar_tier(model: Path, tmp_path: Pat
 
 
 def test_the_module_is_small() -> None:
-    data = (web.web() / "wasm" / "pyvoc.wasm").read_bytes()
+    data = (web_folder.web() / "wasm" / "pyvoc.wasm").read_bytes()
     assert len(data) < 460_000
     assert len(gzip.compress(data, 9)) < 180_000
