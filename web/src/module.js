@@ -94,19 +94,27 @@ export class Runtime {
   constructor(module) {
     this.dead = null;
     const stop = () => {
-      throw new VocoderError("the module ended itself");
+      throw new WebAssembly.RuntimeError("it ended itself");
     };
     const setU32 = (at, value) => {
       new DataView(this.memory.buffer).setUint32(at, value, true);
       return 0;
     };
+    const system = {
+      proc_exit: stop,
+      environ_sizes_get: (count, size) => setU32(count, 0) || setU32(size, 0),
+      environ_get: () => 0,
+      clock_time_get: (_id, _precision, at) => {
+        const now = BigInt(Date.now()) * 1000000n; // an AudioWorklet has no finer clock
+        new DataView(this.memory.buffer).setBigUint64(at, now, true);
+        return 0;
+      },
+    };
+    // What the C library may ask for besides (files, to complain before it ends) is not there.
+    const notThere = () => 52; // ENOSYS
     const instance = new WebAssembly.Instance(module, {
       env: { emscripten_notify_memory_growth() {} },
-      wasi_snapshot_preview1: {
-        proc_exit: stop,
-        environ_sizes_get: (count, size) => setU32(count, 0) || setU32(size, 0),
-        environ_get: () => 0,
-      },
+      wasi_snapshot_preview1: new Proxy(system, { get: (all, name) => all[name] ?? notThere }),
     });
     this.exports = instance.exports;
     this.memory = instance.exports.memory;

@@ -144,7 +144,8 @@ def test_the_page_copies_the_demo(window: Browser) -> None:
     found = window.run("""(async () => {
         document.querySelector("#demo").click();
         const state = document.querySelector("#copy-state");
-        while (!state.textContent.includes("real time")) await new Promise((go) => setTimeout(go, 50));
+        const pause = () => new Promise((go) => setTimeout(go, 50));
+        while (!state.textContent.includes("real time")) await pause();
         const { samples, sampleRate } = document.querySelector("#copied").sound;
         return { samples: Array.from(samples), sampleRate };
     })()""")
