@@ -13,6 +13,7 @@
 namespace pyvoc::kernels {
 namespace {
 
+constexpr int kBestLanes = 8;
 constexpr int kAccumulators = 2;
 constexpr int kTileRows = 2, kTilePanels = 1;
 
@@ -37,6 +38,13 @@ inline F32x16 load(const float* p) {
 }
 inline F32x16 load(const std::uint16_t* p) {
   return each([&](int i) { return wasm_i32x4_shl(wasm_u32x4_load16x4(p + 4 * i), 16); });
+}
+inline F32x16 load_halves(const float* low, const float* high) {
+  return {{wasm_v128_load(low), wasm_v128_load(low + 4), wasm_v128_load(high),
+           wasm_v128_load(high + 4)}};
+}
+inline F32x16 set_halves(float low, float high) {
+  return each([&](int i) { return wasm_f32x4_splat(i < 2 ? low : high); });
 }
 inline F32x16 load_float(const std::int32_t* p) {
   return each([&](int i) { return wasm_f32x4_convert_i32x4(wasm_v128_load(p + 4 * i)); });
@@ -117,6 +125,14 @@ inline void transpose(F32x16 (&v)[16]) {
     v[i] = load(to);
   }
 }
+inline void transpose_halves(F32x16 (&v)[8]) {
+  float from[8][16], to[16];
+  for (int i = 0; i < 8; ++i) store(from[i], v[i]);
+  for (int i = 0; i < 8; ++i) {
+    for (int j = 0; j < 8; ++j) to[j] = from[j][i], to[8 + j] = from[j][8 + i];
+    v[i] = load(to);
+  }
+}
 inline void store_u8(std::uint8_t* p, F32x16 a) {
   v128_t x[4];
   for (int i = 0; i < 4; ++i) {
@@ -124,6 +140,9 @@ inline void store_u8(std::uint8_t* p, F32x16 a) {
   }
   wasm_v128_store(p, wasm_u8x16_narrow_i16x8(wasm_i16x8_narrow_i32x4(x[0], x[1]),
                                              wasm_i16x8_narrow_i32x4(x[2], x[3])));
+}
+inline void store_around_127(std::uint8_t* p, F32x16 x) {
+  store_u8(p, add(clamp(x, set1(127.0f)), set1(127.0f)));
 }
 
 struct Partials {
