@@ -17,6 +17,7 @@ from pyvoc import families
 from pyvoc.cli.arguments import whole
 from pyvoc.cli.doubtful import add_strict
 from pyvoc.cli.keep_going import add_keep_going, failures_of, verdict
+from pyvoc.cli.manifest import add_manifest, run_manifest
 from pyvoc.cli.options import add_options, given
 from pyvoc.cli.raw_pcm import add_pcm, check_pcm
 from pyvoc.errors import Error
@@ -56,7 +57,7 @@ def add_parser(subparsers: Any) -> None:
     )
     parser.add_argument(
         "inputs",
-        nargs="+",
+        nargs="*",
         metavar="IN",
         help="features (.f32, .npy), audio (.wav, .flac, raw .s16, ...), or - for standard input: "
         "raw float32 frames, synthesised as they arrive; audio with a header; or, with --rate or "
@@ -72,6 +73,7 @@ def add_parser(subparsers: Any) -> None:
     parser.add_argument(
         "-o",
         "--output",
+        "--out",
         metavar="OUT",
         help=".wav, raw 16-bit PCM (.s16, .raw, .pcm, .sw), - for standard output (raw PCM; "
         "--format wav: with a header), or a directory (ends in / or exists). Default: the input's "
@@ -135,6 +137,7 @@ def add_parser(subparsers: Any) -> None:
     add_strict(parser)
     add_keep_going(parser)
     parser.add_argument("--json", action="store_true", help="print a report as JSON")
+    add_manifest(parser)
     add_options(parser, "synth")
 
 
@@ -227,6 +230,12 @@ def _targets(args: argparse.Namespace) -> tuple[list[str], bool]:
 
 def run(args: argparse.Namespace) -> int:
     """Run the sub-command; raises :class:`pyvoc.Error`."""
+    if args.manifest is not None:
+        return run_manifest(args)
+    if args.workers is not None:
+        args.parser.error("--workers goes with --manifest")
+    if not args.inputs:
+        args.parser.error("give inputs, or --manifest LIST.jsonl")
     targets, raw = _targets(args)
     if not args.from_bin:
         check_pcm(args, args.inputs, also=" or with --from-bin")

@@ -15,12 +15,12 @@ import torch
 import pyvoc
 from pyvoc import families
 from pyvoc.errors import Error, ModelError
+from pyvoc.files.lock import locked
 from pyvoc.files.outputs import check_outputs
 from pyvoc.train import checkpoint as files
 from pyvoc.train.config import CONFIG, TrainConfig, save_config
 from pyvoc.train.device import Amp, choose_device, make_amp
 from pyvoc.train.distributed import Ranks, local_rank, local_world_size, rank
-from pyvoc.train.lock import locked
 from pyvoc.train.log import Log
 from pyvoc.train.loop import Trainer
 from pyvoc.train.position import Position, TrainResult, seed_step

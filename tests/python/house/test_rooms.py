@@ -16,6 +16,7 @@ from pyvoc import families
 PACKAGE = Path(__file__).resolve().parents[3] / "pyvoc"
 ROOMS = (
     "bench",
+    "bulk",
     "container",
     "convert",
     "evaluate",

@@ -16,8 +16,8 @@ from test_train_loop import config  # noqa: E402
 from pyvoc import Error  # noqa: E402
 from pyvoc.cli import main  # noqa: E402
 from pyvoc.files.doubts import collect  # noqa: E402
+from pyvoc.files.lock import LOCK, locked  # noqa: E402
 from pyvoc.train import train  # noqa: E402
-from pyvoc.train.lock import LOCK, locked  # noqa: E402
 
 
 def test_a_folder_is_held_by_one(tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_folders_that_cannot_be_written(tmp_path: Path) -> None:
 HOLDER = """
 import sys, time
 from pathlib import Path
-from pyvoc.train.lock import locked
+from pyvoc.files.lock import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(600)

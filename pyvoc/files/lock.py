@@ -27,7 +27,7 @@ LOCK = "lock"
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, *, doing: str = "training", option: str = "--model-dir") -> Iterator[None]:
     """Hold a run's folder, so that no other run writes there.
 
     The folder is made where it is not there, and removed where nothing was put into it. What a run
@@ -37,7 +37,11 @@ def locked(folder: Path) -> Iterator[None]:
     Parameters
     ----------
     folder
-        ``model_dir``.
+        Where the run writes.
+    doing
+        What such a run does, for the one that is refused: ``training``.
+    option
+        What names the folder on the command line.
 
     Raises
     ------
@@ -47,7 +51,7 @@ def locked(folder: Path) -> Iterator[None]:
     existed = folder.is_dir()
     create_folder(folder)
     try:
-        handle = _lock(folder)
+        handle = _lock(folder, doing, option)
         try:
             if handle is not None:  # nobody else writes here: what is unfinished was abandoned
                 _sweep(folder)
@@ -68,7 +72,7 @@ def _sweep(folder: Path) -> None:
         sweep(place, older=0.0)
 
 
-def _lock(folder: Path) -> int | None:
+def _lock(folder: Path, doing: str, option: str) -> int | None:
     """The lock file, open and held; None where there are no locks."""
     if fcntl is None:
         return None
@@ -85,8 +89,8 @@ def _lock(folder: Path) -> int | None:
             holder = os.pread(handle, 256, 0).decode(errors="replace").strip() or "another process"
             os.close(handle)
             raise Error(
-                f"'{folder}' is in use: {holder} is training there; wait for it or end it, or "
-                "choose another --model-dir"
+                f"'{folder}' is in use: {holder} is {doing} there; wait for it or end it, or "
+                f"choose another {option}"
             ) from error
         except FileNotFoundError:
             held = False
