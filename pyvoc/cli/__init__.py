@@ -28,6 +28,7 @@ COMMANDS = {
     "evaluate": "compare speech with its original; likelihood of speech under a model",
     "export": "write a model as an ONNX graph",
     "live": "microphone to loudspeaker through a model",
+    "serve": "speech for many clients at once, over HTTP and WebSocket",
     "devices": "list the audio devices for pyvoc live",
     "bench": "measure speed on this machine",
     "dump-data": "make LPCNet training data from raw speech",

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from pyvoc.errors import Error
 from pyvoc.files.atomic import atomic_open
 
-__all__ = ["Write", "open_output", "to_int16"]
+__all__ = ["Write", "open_output", "to_int16", "wav_header"]
 
 Write = Callable[[npt.NDArray[np.float32]], None]
 """Takes the next samples, float32 [n] in -1..1."""
@@ -57,7 +57,7 @@ def open_output(
     if os.fspath(path) == "-":
         stream = sys.stdout.buffer
         if not raw:
-            stream.write(_header(rate, samples))
+            stream.write(wav_header(rate, samples))
 
         def write_through(more: npt.NDArray[np.float32]) -> None:
             _write_raw(stream, more)
@@ -73,8 +73,8 @@ def open_output(
             yield write
 
 
-def _header(rate: int, samples: int) -> bytes:
-    """Of a wav whose length is `samples`; 0: not known."""
+def wav_header(rate: int, samples: int) -> bytes:
+    """The header of a 16-bit mono wav of so many samples; 0: not known."""
     size = 2 * samples if 0 < 2 * samples <= _WAV_LIMIT else _UNKNOWN
     riff, form = min(size + 36, _UNKNOWN), (16, 1, 1, rate, 2 * rate, 2, 16)
     return struct.pack("<4sI4s4sIHHIIHH4sI", b"RIFF", riff, b"WAVE", b"fmt ", *form, b"data", size)

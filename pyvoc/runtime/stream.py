@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +21,7 @@ from pyvoc.runtime.tail import tail_of
 if TYPE_CHECKING:
     from pyvoc.runtime.model import Model
 
-__all__ = ["Stream"]
+__all__ = ["Stream", "pull_together"]
 
 Float32 = npt.NDArray[np.float32]
 
@@ -254,3 +254,30 @@ class Stream:
         """Free the stream's memory; every later call but this one is refused."""
         with self._use() as native:
             native.close()
+
+
+def pull_together(streams: Sequence[Stream], limit: int) -> list[Float32]:
+    """Synthesise for several streams of one model in lockstep, so that they share the weights.
+
+    Parameters
+    ----------
+    streams
+        Different ones.
+    limit
+        The most samples for each.
+
+    Returns
+    -------
+    list of float32 [n]
+        For each what its :meth:`Stream.pull` would give.
+
+    Raises
+    ------
+    Error
+        One is closed, or in use.
+    """
+    with ExitStack() as held:
+        natives = [held.enter_context(stream._use()) for stream in streams]
+        left = [native.available - s._cut for native, s in zip(natives, streams, strict=True)]
+        pieces = _pyvoc.pull_lockstep(natives, limit)
+        return [piece[: max(0, most)] for piece, most in zip(pieces, left, strict=True)]

@@ -27,6 +27,7 @@ ROOMS = (
     "pickles",
     "quant",
     "runtime",
+    "serve",
     "train",
     "voices",
 )
