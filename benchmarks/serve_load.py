@@ -1,11 +1,11 @@
 """Many clients of `pyvoc serve` at once, in real time: how late is sound, and does memory grow?
 
-    python benchmarks/serve_load.py [--clients 200] [--seconds 20] [-m MODEL] [--threads N]
+    python benchmarks/serve_load.py [--clients 200] [--seconds 20] [--frames 4] [-m MODEL] [--threads N]
 
-Starts a server, and so many clients in this process, each sending a frame per hop, as a live
-source would; among them slow ones that take nothing and ones that vanish. A hop is due when the
-frames that it needs were sent; it is late by what passes until its samples are here. A client that would play
-with so much sound in hand as the worst delay never stalls.
+Starts a server, and so many clients in this process, each sending a few frames at a time when a
+live source would have them; among them slow ones that take nothing and ones that vanish. A hop is
+due when the frames that it needs were sent; it is late by what passes until its samples are here.
+A client that would play with so much sound in hand as the worst delay never stalls.
 """
 
 from __future__ import annotations
@@ -29,20 +29,21 @@ def resident(pid: int) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) / 1024
 
 
-async def client(url: str, seconds: float, start: float, delays: list[float]) -> None:
+async def client(url: str, args: argparse.Namespace, start: float, delays: list[float]) -> None:
     """Speak in real time; the delay of each message that came."""
     async with websockets.connect(url, compression=None, open_timeout=120) as socket:
         about = json.loads(await socket.recv())
         hop = about["hop_length"] / about["sample_rate"]
-        count = int(seconds / hop)
-        row = np.zeros(about["dims"], "<f4").tobytes()
+        step = args.frames
+        count = int(args.seconds / hop) // step
+        rows = np.zeros((step, about["dims"]), "<f4").tobytes()
         sent: list[float] = []
 
         async def send() -> None:
             for i in range(count):
-                await asyncio.sleep(start + i * hop - time.monotonic())
+                await asyncio.sleep(start + i * step * hop - time.monotonic())
                 sent.append(time.monotonic())
-                await socket.send(row)
+                await socket.send(rows)
             await socket.send("end")
 
         sending = asyncio.create_task(send())
@@ -51,11 +52,11 @@ async def client(url: str, seconds: float, start: float, delays: list[float]) ->
             if isinstance(message, str):
                 continue
             got += len(message) // 2
-            needed = -(-(got + about["latency_samples"]) // about["hop_length"]) - 1
+            needed = -(-(got + about["latency_samples"]) // (step * about["hop_length"])) - 1
             if needed < len(sent) < count:  # what `end` gives is nobody's delay
                 delays.append(time.monotonic() - sent[needed])
         await sending
-        assert got == count * about["hop_length"], (got, count)
+        assert got == count * step * about["hop_length"], (got, count)
 
 
 async def lazy(url: str, seconds: float) -> None:
@@ -94,8 +95,8 @@ async def measure(args: argparse.Namespace, pid: int) -> dict[str, object]:
 
     watching = asyncio.create_task(watch())
     clients = [
-        # Spread over a hop, as clients that know nothing of each other are.
-        client(url, args.seconds, start + 0.01 * i / args.clients, delays)
+        # Spread over a message, as clients that know nothing of each other are.
+        client(url, args, start + 0.01 * args.frames * i / args.clients, delays)
         for i in range(args.clients)
     ]
     bad = [lazy(url, args.seconds), vanishing(url, args.seconds)] * args.bad
@@ -107,6 +108,7 @@ async def measure(args: argparse.Namespace, pid: int) -> dict[str, object]:
         "clients": args.clients,
         "bad": 2 * args.bad,
         "seconds": args.seconds,
+        "frames": args.frames,
         "delay_ms": {str(q): round(float(np.percentile(ms, q)), 2) for q in (50, 99, 99.9, 100)},
         "memory_mib": [round(settled[0], 1), round(settled[-1], 1), round(max(settled), 1)],
     }
@@ -117,6 +119,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, default=200)
     parser.add_argument("--bad", type=int, default=4, help="of each sort")
     parser.add_argument("--seconds", type=float, default=20.0)
+    parser.add_argument("--frames", type=int, default=4, help="of a message")
     parser.add_argument("--port", type=int, default=8601)
     parser.add_argument("-m", "--model", default="default")
     parser.add_argument("--threads", default=None)

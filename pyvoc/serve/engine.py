@@ -40,7 +40,7 @@ class Job:
     Attributes
     ----------
     queued
-        Frames that wait.
+        Frames that wait, here or in the stream.
     samples
         Given to the client's coroutine so far.
     """
@@ -243,7 +243,6 @@ class Engine:
                 with self.lock:
                     rows, ended = list(job.inbox), job.ended
                     job.inbox.clear()
-                    job.queued = 0
                     self.frames += sum(map(len, rows))
                 for array in rows:
                     job.stream.push(array)
@@ -270,6 +269,8 @@ class Engine:
         if job.closed:
             job.stream.close()
             return
+        hop = job.stream.model.info.hop_length
+        job.queued = sum(map(len, job.inbox)) + job.stream.available // hop
         self.failed += job.error is not None
         self.samples += len(piece)
         if len(piece):
