@@ -74,6 +74,7 @@ _OPTIONAL = (
     ("onnx", "onnx", False, "exporting", "pip install 'pyvoc-vocoder[onnx]'"),
     ("onnxruntime", "onnxruntime", False, "checking exports", "pip install 'pyvoc-vocoder[onnx]'"),
     ("torch", "torch", False, "training", "pip install 'pyvoc-vocoder[train]'"),
+    ("uvicorn", "uvicorn", False, "serving", "pip install 'pyvoc-vocoder[serve]'"),
 )
 
 

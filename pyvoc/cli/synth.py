@@ -54,6 +54,8 @@ def add_parser(subparsers: Any) -> None:
         help="speech from features, or a copy of speech through its features",
         description="Synthesise speech from feature files, or from audio files by way of their "
         "features (copy synthesis). Several inputs run in lockstep.",
+        epilog="examples: pyvoc synth speech.wav -o out.wav; pyvoc synth *.f32 -o out/; "
+        "pyvoc synth --manifest list.jsonl -o out/ (many thousand, resumable)",
     )
     parser.add_argument(
         "inputs",

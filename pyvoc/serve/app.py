@@ -147,10 +147,11 @@ class _Service:
 
     async def _exchange(self, socket: WebSocket, job: Job, model: Model) -> None:
         """Frames in and samples out, until the end of both; the socket is closed with a reason."""
-        tasks = {
+        both = [
             asyncio.create_task(self._receive(socket, job, model)),
             asyncio.create_task(self._send(socket, job)),
-        }
+        ]
+        tasks = set(both)
         code, reason = 1000, ""
         try:
             while tasks:
@@ -166,7 +167,7 @@ class _Service:
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(*both, return_exceptions=True)  # both fail of a client that went
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(socket.close(code, reason), 1.0)
 
