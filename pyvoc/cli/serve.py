@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import pyvoc
 from pyvoc.bulk.processes import cores
 from pyvoc.cli.arguments import whole
-from pyvoc.errors import UnsupportedError
+from pyvoc.errors import Error, UnsupportedError
 from pyvoc.serve.limits import Limits
 from pyvoc.voices import DEFAULT
 
@@ -76,20 +77,24 @@ def run(args: argparse.Namespace) -> int:
     limits = Limits(streams=args.streams)
     threads = args.threads or min(cores(), 64)
     app = application(models, limits=limits, threads=threads)
-    served = {"host": args.host, "port": args.port, "voices": list(models), "threads": threads}
+    try:
+        family = socket.AF_INET6 if ":" in args.host else socket.AF_INET
+        listening = socket.create_server((args.host, args.port), family=family, backlog=1024)
+    except OSError as error:
+        raise Error(f"cannot listen on {args.host}:{args.port}: {error.strerror}") from error
+    port = listening.getsockname()[1]
+    served = {"host": args.host, "port": port, "voices": list(models), "threads": threads}
     if args.json:
         print(json.dumps(served), flush=True)
     else:
-        address = f"http://{args.host}:{args.port}"
-        print(f"{address}: {', '.join(models)} ({threads} threads)", file=sys.stderr)
-    uvicorn.run(
+        print(f"{args.host}:{port}: {', '.join(models)} ({threads} threads)", file=sys.stderr)
+    config = uvicorn.Config(
         app,
-        host=args.host,
-        port=args.port,
         log_level="warning",
         ws="websockets-sansio",
         ws_max_size=limits.message_bytes,
         ws_per_message_deflate=False,
         limit_concurrency=2 * limits.streams + 64,
     )
+    uvicorn.Server(config).run(sockets=[listening])
     return 0

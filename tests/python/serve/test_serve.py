@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -21,6 +23,7 @@ import httpx  # noqa: E402
 import websockets  # noqa: E402
 
 import pyvoc  # noqa: E402
+from pyvoc.cli import main  # noqa: E402
 from pyvoc.files.pcm import to_int16  # noqa: E402
 from pyvoc.serve import Limits  # noqa: E402
 from pyvoc.serve.app import application  # noqa: E402
@@ -190,3 +193,21 @@ def test_one_too_many_is_refused_and_an_idle_one_is_ended() -> None:
         assert asyncio.run(overload(address)) == (1013, 1008)
         assert metric(address, "refused_total") == 2
         emptied(address)
+
+
+def test_the_command(capfd: pytest.CaptureFixture[str]) -> None:
+    command = [sys.executable, "-m", "pyvoc", "serve", "-m", str(TREE), "--json", "--port"]
+    server = subprocess.Popen([*command, "0"], stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        served = json.loads(server.stdout.readline())
+        name, rows = TREE.stem, make_features(5)
+        assert served["voices"] == [name]
+        reply = post(f"127.0.0.1:{served['port']}", rows.tobytes(), f"?voice={name}")
+        assert reply.content[44:] == pcm(rows)
+        assert main(["serve", "-m", str(TREE), "--port", str(served["port"])]) == 3
+        assert "cannot listen on 127.0.0.1:" in capfd.readouterr().err
+    finally:
+        server.terminate()
+        server.wait(60)
+        server.stdout.close()
