@@ -19,7 +19,7 @@ from voices import TREE, make_features
 pytest.importorskip("starlette")
 pytest.importorskip("websockets")
 uvicorn = pytest.importorskip("uvicorn")
-import httpx  # noqa: E402
+httpx = pytest.importorskip("httpx")
 import websockets  # noqa: E402
 
 import pyvoc  # noqa: E402
