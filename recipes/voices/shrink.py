@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A small HiFi-GAN or MelGAN, fitted to a large HiFi-GAN layer by layer: where training begins.
 
-    python shrink.py TEACHER.gguf data/22050/train/kathleen --channels 96 96 64 48 24 -o small.gguf
+    python shrink.py hifigan-universal data/22050/train/kathleen --channels 96 96 64 48 24 -o small.gguf
 
 Of each layer of the teacher those channels are kept that explain the others best; then each
 convolution of the small network is the least-squares answer to: given what the small network hears,
@@ -25,6 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import pyvoc
+from pyvoc import voices
 from pyvoc.container import write_container
 from pyvoc.container.mel import DESCRIPT
 from pyvoc.convert.model_file import read_weights
@@ -358,7 +359,7 @@ def fit(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("teacher", help="a HiFi-GAN, a GGUF")
+    parser.add_argument("teacher", help="a HiFi-GAN: a voice or a GGUF")
     parser.add_argument("recordings", nargs="+", type=Path, help="folders of wavs")
     parser.add_argument("--family", choices=("hifigan", "melgan"), default="hifigan")
     parser.add_argument("--channels", nargs="+", type=int, required=True)
@@ -366,7 +367,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--steps", type=int, default=0, help="that each stage learns (default: 0)")
     parser.add_argument("-o", "--output", type=Path, required=True)
     wanted = parser.parse_args(arguments)
-    checkpoint = read_weights(HIFIGAN, wanted.teacher)
+    checkpoint = read_weights(HIFIGAN, voices.resolve(wanted.teacher))
     teacher = Hifigan.from_arrays(checkpoint.arrays, checkpoint.metadata)
     shape, channels = teacher.shape, tuple(wanted.channels)
     if shape.settings.padding != "zero" or not shape.settings.paired or shape.normalised:
