@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A small HiFi-GAN or MelGAN, fitted to a large HiFi-GAN layer by layer: where training begins.
 
-    python shrink.py hifigan-universal data/22050/train/kathleen --channels 96 96 64 48 24 -o small.gguf
+    python shrink.py hifigan-universal data/22050/train/kathleen --channels 96 96 64 48 24 -o s.gguf
 
 Of each layer of the teacher those channels are kept that explain the others best; then each
 convolution of the small network is the least-squares answer to: given what the small network hears,
