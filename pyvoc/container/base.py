@@ -136,7 +136,8 @@ class ModelSpec:
 
 def raise_problems(source: str, problems: Sequence[str]) -> None:
     """Raise one `ModelError` that names the source and lists the problems, of many the first."""
-    shown = listed(problems)
+    # What is missing is often much, and says less than what is there and wrong.
+    shown = listed(sorted(problems, key=lambda problem: problem.endswith("is missing")))
     if len(problems) == 1:
         raise ModelError(f"{source}: {shown[0]}")
     lines = "".join(f"\n  - {p}" for p in shown)

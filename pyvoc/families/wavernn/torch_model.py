@@ -274,8 +274,10 @@ class Wavernn(SpecNetwork):
 
     def _linear(self, name: str, parts: list[Tensor]) -> Tensor:
         """A linear layer of what lies side by side; pruned blocks are of its first part."""
-        layer = cast(nn.Linear, self.get_submodule(name))
-        return linear(parts, layer.weight, layer.bias, self.masks.get(f"{name}.weight"))
+        layer, mask = cast(nn.Linear, self.get_submodule(name)), self.masks.get(f"{name}.weight")
+        if mask is None:
+            return cast(Tensor, layer(torch.cat(parts, -1)))
+        return linear(parts, layer.weight, layer.bias, mask)
 
     def _beside(self, h: Tensor, seen: Tensor) -> list[Tensor]:
         """What a layer sees of a state and of the inputs."""

@@ -253,7 +253,7 @@ def test_reader_refuses_damage() -> None:
 
 
 def test_reader_names_what_it_cannot_open(tmp_path: Path) -> None:
-    with pytest.raises(Error, match="cannot be read: No such file"):
+    with pytest.raises(Error, match=r"cannot read .*: No such file"):
         read_container(tmp_path / "m.gguf")
-    with pytest.raises(Error, match="cannot be read: Is a directory"):
+    with pytest.raises(Error, match=r"cannot read .*: Is a directory"):
         read_container(tmp_path)

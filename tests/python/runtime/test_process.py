@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from lpcnet_files import ROOT
 from voices import FARGAN, MELGAN, TREE, WAVERNN, features_for, voice
 
 LEAVE = """
@@ -43,7 +42,6 @@ def run(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
         timeout=120,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *(p for p in sys.path if p)])},
     )
 
 

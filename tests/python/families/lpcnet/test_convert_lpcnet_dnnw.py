@@ -261,5 +261,5 @@ def test_random_damage_never_escapes(tmp_path: Path) -> None:
 
 
 def test_unreadable(tmp_path: Path) -> None:
-    with pytest.raises(Error, match="cannot be read"):
+    with pytest.raises(Error, match="cannot read"):
         read_lpcnet_dnnw(tmp_path / "absent.bin")

@@ -122,7 +122,10 @@ def test_all_types_are_the_precisions(int8: Container, container: Container) -> 
     assert MELGAN.problems(odd) == [f"tensor '{name}' is BF16, expected F32 at precision int8"]
 
 
-def test_validation_lists_everything_at_once(container: Container) -> None:
+def test_validation_lists_everything_at_once(
+    container: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pyvoc.errors._MOST_LINES", 200)
     broken = changed(
         container,
         tensors={

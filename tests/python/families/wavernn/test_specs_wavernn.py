@@ -115,7 +115,10 @@ def test_int8_rules(int8: Container) -> None:
     assert found == [f"tensor '{name}.scale' [3R] is missing"]
 
 
-def test_validation_lists_everything_at_once(container: Container) -> None:
+def test_validation_lists_everything_at_once(
+    container: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pyvoc.errors._MOST_LINES", 200)
     broken = changed(
         container,
         tensors={
