@@ -61,9 +61,9 @@
   PYVOC_SIGNAL_SLOTS(PYVOC_CHOOSE(PYVOC_HAS_SIGNAL))         \
   PYVOC_TRAINING_SLOTS(PYVOC_CHOOSE(PYVOC_HAS_TRAINING))
 
-#define PYVOC_FULL_TIER(name)                                                               \
-  namespace pyvoc::kernels {                                                                \
-  extern const KernelTable kTier_##name;                                                    \
+#define PYVOC_FULL_TIER(name)                                                              \
+  namespace pyvoc::kernels {                                                               \
+  extern const KernelTable kTier_##name;                                                   \
   const KernelTable kTier_##name = {#name, true, kBestLanes, PYVOC_KERNEL_ENTRIES kCells}; \
   }
 

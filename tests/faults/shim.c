@@ -17,8 +17,8 @@ enum { kBefore = 0, kAfter = -1 }; /* of a write, "after" is after half of it */
 static char folder[512];
 static int wanted, action, seen;
 
-/* action: kBefore, kAfter: the process ends; else the errno that the operation fails with. n 0: only
- * count. */
+/* action: kBefore, kAfter: the process ends; else the errno that the operation fails with. n 0:
+ * only count. */
 void pyvoc_fault(const char* below, int n, int what) {
   wanted = n;
   action = what;
@@ -55,13 +55,13 @@ static int fail(void) {
 }
 
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
-#define AFTER(call)               \
-  do {                            \
-    if (action == kAfter) {       \
-      (void)!(call);              \
-      raise(SIGKILL);             \
-    }                             \
-    return fail();                \
+#define AFTER(call)         \
+  do {                      \
+    if (action == kAfter) { \
+      (void)!(call);        \
+      raise(SIGKILL);       \
+    }                       \
+    return fail();          \
   } while (0)
 
 static int open_for(__typeof__(&open) real, const char* path, int flags, int mode) {

@@ -30,8 +30,8 @@ Values random_values(std::size_t n, float low, float high, Random& random) {
   return x;
 }
 
-// Sizes that leave the last group of rows partly empty, and the last tile of steps partly filled, up
-// to within a vector.
+// Sizes that leave the last group of rows partly empty, and the last tile of steps partly filled,
+// up to within a vector.
 constexpr int kSteps = 35, kFrames = 7;
 
 struct Problem {
