@@ -16,7 +16,7 @@
 using pyvoc::Code;
 using pyvoc::DenormalGuard;
 using pyvoc::Status;
-using pyvoc::api::check_pcm;
+using pyvoc::api::check_sound;
 using pyvoc::api::fail;
 using pyvoc::api::guarded;
 using pyvoc::api::Lease;
@@ -33,10 +33,6 @@ struct pyvoc_denoiser {
 };
 
 namespace {
-
-// What no model gives; magnitudes are at most this times the transform's length.
-constexpr float kMaxAmplitude = 100.0f;
-constexpr const char* kTooLoud = "the PCM exceeds +-100; expected floats in -1..1";
 
 pyvoc_status busy() noexcept {
   return fail(Code::kBusy, "the denoiser is in use by another thread");
@@ -79,7 +75,7 @@ pyvoc_status pyvoc_denoiser_bias(const float* hum, size_t n_samples, float* bias
                                            " samples, expected " + std::to_string(bins) +
                                            " or more"));
     }
-    const pyvoc_status checked = check_pcm(hum, n_samples, kMaxAmplitude, kTooLoud);
+    const pyvoc_status checked = check_sound(hum, n_samples);
     if (checked != PYVOC_OK) return checked;
     const std::vector<float> found =
         pyvoc::dsp::hum_magnitudes({hum, n_samples}, settings.fft_length);
@@ -98,7 +94,8 @@ pyvoc_status pyvoc_denoiser_open(const float* bias, size_t bins,
     DenoiserSettings settings;
     const Status status = read_settings(bins, options == nullptr ? usual : *options, &settings);
     if (!status.ok()) return fail(status);
-    const float most = kMaxAmplitude * static_cast<float>(settings.fft_length);
+    // Of a sound within bounds, over the transform's length.
+    const float most = pyvoc::api::kMostSound * static_cast<float>(settings.fft_length);
     for (size_t k = 0; k < bins; ++k) {
       if (bias[k] >= 0.0f && bias[k] <= most) continue;  // false for NaN
       return fail(Status(Code::kArgument, "magnitude " + std::to_string(k) + " of the bias is " +
@@ -134,7 +131,7 @@ pyvoc_status pyvoc_denoiser_push(pyvoc_denoiser* denoiser, const float* pcm, siz
   if (due > capacity || (due > 0 && samples == nullptr)) {
     return fail(Code::kArgument, "pyvoc_denoiser_push: no room for the samples that are due");
   }
-  const pyvoc_status checked = check_pcm(pcm, n_samples, kMaxAmplitude, kTooLoud);
+  const pyvoc_status checked = check_sound(pcm, n_samples);
   if (checked != PYVOC_OK) return checked;
   const DenormalGuard guard;
   *written = denoiser->denoiser.push({pcm, n_samples}, samples);

@@ -13,6 +13,8 @@ using pyvoc::Code;
 using pyvoc::DenormalGuard;
 using pyvoc::Status;
 using pyvoc::api::fail;
+using pyvoc::api::kLeastRate;
+using pyvoc::api::kMostRate;
 using pyvoc::api::Lease;
 using pyvoc::dsp::Resampler;
 
@@ -25,10 +27,6 @@ struct pyvoc_resampler {
 };
 
 namespace {
-
-constexpr std::uint32_t kLeastRate = 4000, kMostRate = 384000;
-constexpr float kMaxAmplitude = 100.0f;
-constexpr const char* kTooLoud = "the PCM exceeds +-100; expected floats in -1..1";
 
 pyvoc_status busy() noexcept {
   return fail(Code::kBusy, "the resampler is in use by another thread");
@@ -81,7 +79,7 @@ pyvoc_status pyvoc_resampler_push(pyvoc_resampler* resampler, const float* pcm, 
   if (due > capacity || (due > 0 && samples == nullptr)) {
     return fail(Code::kArgument, "pyvoc_resampler_push: no room for the samples that are due");
   }
-  const pyvoc_status checked = pyvoc::api::check_pcm(pcm, n_samples, kMaxAmplitude, kTooLoud);
+  const pyvoc_status checked = pyvoc::api::check_sound(pcm, n_samples);
   if (checked != PYVOC_OK) return checked;
   const DenormalGuard guard;
   *written = resampler->resampler.push({pcm, n_samples}, samples);

@@ -9,6 +9,7 @@
 #include "api/handles.h"
 #include "api/live_path.h"
 #include "api/live_settings.h"
+#include "api/pcm.h"
 #include "base/status.h"
 #include "base/team.h"
 #include "dsp/voice_shift.h"
@@ -28,7 +29,6 @@ inline Status refuse(const char* what, double found, const char* expected) {
 // Rates, chunk, threads, shift, seed, and the flags that both know.
 template <typename Options>
 Status read_common(const Options& from, const pyvoc_model& model, LiveSettings* to) {
-  constexpr std::uint32_t kLeastRate = 4000, kMostRate = 384000;
   const auto model_rate = static_cast<std::uint32_t>(model.vocoder->info().sample_rate);
   const auto rate = [&](std::uint32_t given) { return given == 0 ? model_rate : given; };
   for (const std::uint32_t hertz : {rate(from.input_rate), rate(from.output_rate)}) {

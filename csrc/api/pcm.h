@@ -4,10 +4,14 @@
 
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 
 #include "api/error.h"
 
 namespace pyvoc::api {
+
+// Sample rates in Hz that sound may have.
+constexpr std::uint32_t kLeastRate = 4000, kMostRate = 384000;
 
 // Full scale is 1; resamplers and models may overshoot, a signal on the s16 scale is a mistake.
 // `beyond` is the sentence for samples outside of -limit..limit.
@@ -19,6 +23,12 @@ inline pyvoc_status check_pcm(const float* pcm, std::size_t n, float limit,
                 std::isfinite(pcm[i]) ? beyond : "the PCM has NaN or infinite samples");
   }
   return PYVOC_OK;
+}
+
+// What no model gives, and a denoiser or resampler is not given.
+constexpr float kMostSound = 100.0f;
+inline pyvoc_status check_sound(const float* pcm, std::size_t n) noexcept {
+  return check_pcm(pcm, n, kMostSound, "the PCM exceeds +-100; expected floats in -1..1");
 }
 
 }  // namespace pyvoc::api

@@ -6,7 +6,9 @@ namespace pyvoc::kernels {
 namespace {
 
 inline void store_bytes(std::uint8_t* p, F32x16 v, const float* inverse, const float* offset) {
-  store_around_127(p, fma(v, load(inverse), load(offset)));
+  // In floats: integers would round halves another way, and turn what is beyond 32 bits over.
+  const F32x16 middle = set1(127.0f);
+  store_u8(p, add(clamp(fma(v, load(inverse), load(offset)), middle), middle));
 }
 
 // The 16 values of a row from output `column` on, which lie at `at`.

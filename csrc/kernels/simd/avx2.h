@@ -132,11 +132,6 @@ inline void store_u8(std::uint8_t* p, F32x16 x) {
       reinterpret_cast<__m128i*>(p),
       _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1)));
 }
-// In floats, as the other tiers do it: integers would round halves the other way, and turn what is
-// beyond 32 bits over.
-inline void store_around_127(std::uint8_t* p, F32x16 x) {
-  store_u8(p, add(clamp(x, set1(127.0f)), set1(127.0f)));
-}
 
 struct Partials {
   __m256 v[8];  // rows 2k and 2k + 1; a row is four neighbouring lanes

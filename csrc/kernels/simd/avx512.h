@@ -126,9 +126,6 @@ inline F32x16 reciprocal(F32x16 a) {
 inline void store_u8(std::uint8_t* p, F32x16 a) {
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(a.v)));
 }
-inline void store_around_127(std::uint8_t* p, F32x16 x) {
-  store_u8(p, add(clamp(x, set1(127.0f)), set1(127.0f)));
-}
 
 // A parabola per segment, looked up in registers: no division. c0, c1, c2 [32].
 inline F32x16 parabola(F32x16 x, float limit, const float* c0, const float* c1, const float* c2) {

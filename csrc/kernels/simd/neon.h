@@ -150,9 +150,6 @@ inline void store_u8(std::uint8_t* p, F32x16 a) {
     vst1_u8(p + 8 * half, vmovn_u16(vcombine_u16(x, y)));
   }
 }
-inline void store_around_127(std::uint8_t* p, F32x16 x) {
-  store_u8(p, add(clamp(x, set1(127.0f)), set1(127.0f)));
-}
 
 struct Partials {
   float32x4_t v[16];  // a row each

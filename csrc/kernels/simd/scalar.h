@@ -141,10 +141,6 @@ inline void transpose_halves(F32x16 (&v)[8]) {
 inline void store_u8(std::uint8_t* p, F32x16 a) {
   for (int i = 0; i < 16; ++i) p[i] = static_cast<std::uint8_t>(std::nearbyint(a.v[i]));
 }
-// round(x) + 127, within 0..254.
-inline void store_around_127(std::uint8_t* p, F32x16 x) {
-  store_u8(p, add(clamp(x, set1(127.0f)), set1(127.0f)));
-}
 
 // Sums of 16 rows that are still spread over 4 columns: what block-sparse products add up.
 struct Partials {

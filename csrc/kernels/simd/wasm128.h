@@ -141,9 +141,6 @@ inline void store_u8(std::uint8_t* p, F32x16 a) {
   wasm_v128_store(p, wasm_u8x16_narrow_i16x8(wasm_i16x8_narrow_i32x4(x[0], x[1]),
                                              wasm_i16x8_narrow_i32x4(x[2], x[3])));
 }
-inline void store_around_127(std::uint8_t* p, F32x16 x) {
-  store_u8(p, add(clamp(x, set1(127.0f)), set1(127.0f)));
-}
 
 struct Partials {
   v128_t v[16];  // a row each
