@@ -14,6 +14,7 @@ from typing import Any
 
 import pyvoc.errors
 from pyvoc.errors import Error, UnsupportedError
+from pyvoc.runtime.cores import allowed
 
 _DEFAULT_L2 = 1 << 20
 # `python -m pyvoc.bench.worker`, but a ./pyvoc in the current folder (a checkout, which lacks the
@@ -118,13 +119,6 @@ def job(kind: str, cores: list[int], **arguments: Any) -> dict[str, Any]:
     """
     with Child(kind, cores, **arguments) as child:
         return child.reply
-
-
-def allowed() -> list[int]:
-    """The logical processors that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return sorted(os.sched_getaffinity(0))
-    return list(range(os.cpu_count() or 1))
 
 
 def choose_cores(core: int | None, threads: int) -> list[int]:

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pyvoc import families
-from pyvoc.bench.process import allowed, choose_cores, job, l2_bytes
+from pyvoc.bench.process import choose_cores, job, l2_bytes
 from pyvoc.bench.report import Machine, Report
 from pyvoc.bench.session import Case, Options, Session
 from pyvoc.families import Family
+from pyvoc.runtime.cores import allowed
 
 
 def targets() -> dict[str, Family]:

@@ -50,20 +50,16 @@ class Item:
     model: str | None
     settings: Mapping[str, Any]
 
-    def identity(self, model: str) -> str:
+    def identity(self, model: str, found: os.stat_result) -> str:
         """What the output depends on, in a few digits: two are the same only where all of that is.
 
         Parameters
         ----------
         model
             Digest of the model file.
-
-        Raises
-        ------
-        OSError
-            The input cannot be looked at.
+        found
+            What the operating system says of the input.
         """
-        found = os.stat(self.input)
         parts = [self.named, found.st_size, found.st_mtime_ns, model, dict(self.settings)]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from pyvoc.errors import Error
 
-__all__ = ["Died", "Process", "cores"]
+__all__ = ["Died", "Process"]
 
 # `python -m pyvoc.bulk.worker`, but a ./pyvoc in the current folder does not come before the
 # package that is running.
@@ -98,10 +98,3 @@ class Process:
                 with contextlib.suppress(OSError):
                     stream.close()
         self._process.wait()
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

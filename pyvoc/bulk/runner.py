@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import threading
@@ -17,11 +16,13 @@ from typing import Any
 from pyvoc import voices
 from pyvoc.bulk.journal import NAME, Journal
 from pyvoc.bulk.manifest import Item, read
-from pyvoc.bulk.processes import Died, Process, cores
+from pyvoc.bulk.processes import Died, Process
 from pyvoc.errors import Error
 from pyvoc.files.atomic import atomic_open
+from pyvoc.files.digest import sha256
 from pyvoc.files.lock import LOCK, locked
 from pyvoc.files.outputs import check_outputs, create_folder
+from pyvoc.runtime.cores import allowed
 from pyvoc.voices.choice import choose
 
 __all__ = ["REPORT", "Failed", "Report", "run"]
@@ -137,7 +138,7 @@ def run(
     """
     started = time.monotonic()
     source, target = Path(manifest), Path(folder)
-    workers = cores() if workers is None else workers
+    workers = len(allowed()) if workers is None else workers
     if not 1 <= workers <= 1024:
         raise Error(f"{workers} workers, expected 1 to 1024")
     items = read(source, defaults or {})
@@ -178,17 +179,6 @@ def _models(items: Sequence[Item], *, layout: str | None) -> dict[str | None, st
     return found
 
 
-def _digest(path: str) -> str:
-    digest = hashlib.sha256()
-    try:
-        with open(path, "rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    except OSError as error:
-        raise Error(f"cannot read '{path}': {error.strerror}") from error
-    return digest.hexdigest()
-
-
 @dataclass(frozen=True)
 class _Task:
     """An utterance that waits."""
@@ -224,20 +214,20 @@ class _Work:
         self.warnings: list[str] = []
         self.done = self.before = 0
         self.seconds = 0.0
-        digests = {path: _digest(path) for path in set(models.values())}
+        digests = {path: sha256(path) for path in set(models.values())}
         found: list[tuple[str, _Task]] = []
         for item in items:
             model = models[item.model]
             try:
-                identity = item.identity(digests[model])
-                size = os.stat(item.input).st_size
+                there = os.stat(item.input)
             except OSError as error:
                 self._fail(item, "", f"cannot read '{item.input}': {error.strerror}")
                 continue
+            identity = item.identity(digests[model], there)
             if journal.has(item.output, identity, folder / item.output):
                 self.before += 1
             else:
-                task = _Task(item, model, identity, size)
+                task = _Task(item, model, identity, there.st_size)
                 found.append((task.kind, task))
         # Of one kind together, and of like length, so that they end together in lockstep; the
         # longest first, so that workers end together.

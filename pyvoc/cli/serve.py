@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pyvoc
-from pyvoc.bulk.processes import cores
 from pyvoc.cli.arguments import whole
 from pyvoc.errors import Error, UnsupportedError
+from pyvoc.runtime.cores import allowed
 from pyvoc.serve.limits import Limits
 from pyvoc.voices import DEFAULT
 
@@ -75,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
             args.parser.error(f"two models would be called '{called}'")
         models[called] = pyvoc.load(name)
     limits = Limits(streams=args.streams)
-    threads = args.threads or min(cores(), 64)
+    threads = args.threads or min(len(allowed()), 64)
     app = application(models, limits=limits, threads=threads)
     try:
         family = socket.AF_INET6 if ":" in args.host else socket.AF_INET

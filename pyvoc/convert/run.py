@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import tempfile
 from collections.abc import Callable, Mapping
@@ -20,6 +19,7 @@ from pyvoc.convert.checkpoint import Checkpoint, Told
 from pyvoc.convert.detect import detect
 from pyvoc.errors import Error, ModelError, UnsupportedError
 from pyvoc.files import mels
+from pyvoc.files.digest import sha256
 from pyvoc.files.outputs import check_outputs
 from pyvoc.quant import encode
 from pyvoc.quant.audio_report import compare_audio
@@ -146,7 +146,7 @@ def convert(
     told = Told(rate, recipe, weights)
     with chosen(source, which) as path:
         checkpoint = detect(path, arch, options=options, told=told)(path)
-        digest, stem = _sha256(checkpoint.file or path), Path(path).stem
+        digest, stem = sha256(checkpoint.file or path), Path(path).stem
     sparsity = checkpoint.sparsity
     arrays, sparse = prune(
         checkpoint.spec, checkpoint.arrays, metadata=checkpoint.metadata, sparsity=sparsity
@@ -229,14 +229,3 @@ def _encode(
         )
     except ModelError as error:
         raise ModelError(f"{source}: {error}") from error
-
-
-def _sha256(path: str | os.PathLike[str]) -> str:
-    digest = hashlib.sha256()
-    try:
-        with open(path, "rb") as file:
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
-    except OSError as error:
-        raise Error(f"{path}: cannot be read: {error.strerror}") from error
-    return digest.hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import subprocess
@@ -20,6 +19,7 @@ from pyvoc.convert.run import convert
 from pyvoc.convert.sourcetree import find
 from pyvoc.errors import Error, ModelError
 from pyvoc.files.atomic import atomic_open, atomic_path
+from pyvoc.files.digest import sha256
 from pyvoc.files.listing import expand
 from pyvoc.files.outputs import create_folder
 from pyvoc.quant.calibrate import quantize
@@ -162,17 +162,11 @@ def _check(recipe: Recipe, path: str | os.PathLike[str], source: Path) -> None:
         return
     if os.path.isdir(path):
         raise ModelError(f"{source}: holds no checkpoint, expected {_wanted(recipe)}")
-    digest = hashlib.sha256()
-    try:
-        with open(path, "rb") as file:
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
-    except OSError as error:
-        raise Error(f"{path}: cannot be read: {error.strerror}") from error
-    if digest.hexdigest() != recipe.sha256:
+    digest = sha256(path)
+    if digest != recipe.sha256:
         raise ModelError(
             f"{path}: is not what '{recipe.name}' is made of: its SHA-256 is "
-            f"{digest.hexdigest()}, expected {recipe.sha256} ({_wanted(recipe)})"
+            f"{digest}, expected {recipe.sha256} ({_wanted(recipe)})"
         )
 
 
