@@ -12,10 +12,11 @@ if ((${#compilers[@]} == 0)); then
   skip compilers "no clang is installed"
   exit
 fi
+families=$(find csrc/models -mindepth 1 -maxdepth 1 -type d -printf 'PYVOC_FAMILY(%f) ')
 failed=0
 for compiler in "${compilers[@]}"; do
   flags=(-std=c++17 -fsyntax-only -Wall -Wextra -Werror -Wno-psabi -Wno-error=deprecated-declarations)
-  flags+=(-Icsrc -Icsrc/include -DPYVOC_HAVE_SCALAR=1)
+  flags+=(-Icsrc -Icsrc/include -DPYVOC_HAVE_SCALAR=1 "-DPYVOC_FAMILIES=$families")
   if ! echo | "$compiler" -Werror -Wfunction-effects -x c++ -fsyntax-only - 2>/dev/null; then
     flags+=(-Wno-unknown-warning-option)
   fi
