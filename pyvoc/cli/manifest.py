@@ -6,11 +6,14 @@ import argparse
 import json
 import sys
 import time
+from typing import TYPE_CHECKING
 
-from pyvoc import bulk
 from pyvoc.cli import BAD_INPUT, OK
 from pyvoc.cli.arguments import whole
 from pyvoc.cli.options import given
+
+if TYPE_CHECKING:
+    from pyvoc import bulk
 
 __all__ = ["add_manifest", "run_manifest"]
 
@@ -58,6 +61,8 @@ def run_manifest(args: argparse.Namespace) -> int:
         "format": args.format,
         **given(args, "synth"),
     }
+    from pyvoc import bulk
+
     said = _Said()
     report = bulk.run(
         args.manifest,

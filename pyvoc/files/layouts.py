@@ -159,7 +159,8 @@ def in_hundredths(pitch: npt.NDArray[np.floating]) -> bool:
     steps = np.asarray(pitch, np.float64) / _STEP
     whole = np.round(steps)
     told = np.abs(steps - whole) < _ON_STEP
-    return bool(told.mean() > 0.9 and len(np.unique(whole[told])) >= _LEAST_STEPS)
+    different = np.count_nonzero(np.diff(np.sort(whole[told]), prepend=np.nan))
+    return bool(told.mean() > 0.9 and different >= _LEAST_STEPS)
 
 
 def suspect_pitch(name: str, rows: Float32, layout: Layout) -> None:

@@ -23,14 +23,11 @@ from pyvoc.container.base import MetadataSpec
 from pyvoc.container.mel import LAYOUT, METADATA, RECIPES, MelRecipe
 from pyvoc.container.reader import read_metadata
 from pyvoc.container.tensors import Scalar
-from pyvoc.errors import FeatureError, ModelError
+from pyvoc.errors import FeatureError
 from pyvoc.files.atomic import atomic_open
 from pyvoc.files.kinds import instead_of, kind_of
 from pyvoc.files.npy import parse_npy
 from pyvoc.files.whole import read_whole
-from pyvoc.pickles import LazyTensor, is_torch, load_torch
-from pyvoc.pickles.stubs import describe as described
-from pyvoc.pickles.tensors import NumpyArray
 
 if TYPE_CHECKING:
     from pyvoc.runtime.model import Model
@@ -57,8 +54,6 @@ TENSOR_SUFFIXES = frozenset({".pt", ".mel", ".pth"})
 """Suffixes of torch-saved mels [bands, frames]."""
 BIN_SUFFIX = ".bin"
 """Suffix of raw float32 mels [1, bands, frames], the input of an exported graph."""
-MAX_VALUES = 1 << 28
-"""Of a mel that is read from a tensor: days of speech."""
 LIMIT = 1000.0
 """No recipe gives values beyond."""
 _TELLING = 0.1
@@ -170,6 +165,8 @@ def read_array(path: str | os.PathLike[str]) -> Array:
     Error
         The operating system refused the file.
     """
+    from pyvoc.files.torch_mel import is_torch, read_tensor
+
     source = Path(path)
     data = read_whole(source)
     if not data:
@@ -180,7 +177,7 @@ def read_array(path: str | os.PathLike[str]) -> Array:
         if kind is not None and not kind.checkpoint:
             raise FeatureError(f"'{source}' {instead_of('a mel tensor or a .npy file', data)}")
         try:
-            array = _read_tensor(source)
+            array = read_tensor(source)
         except FeatureError as error:
             raise FeatureError(f"'{source}': {error}") from None
     else:
@@ -196,33 +193,6 @@ def read_array(path: str | os.PathLike[str]) -> Array:
             f"[bands, frames] or [1, bands, frames]"
         )
     return Array(array, single=single, tensor=tensor)
-
-
-def _read_tensor(source: Path) -> npt.NDArray[Any]:
-    """A tensor that ``torch.save`` wrote, without PyTorch; nothing in the file is executed."""
-    try:
-        found = load_torch(source, select=_only_tensor)
-    except ModelError as error:
-        raise FeatureError(f"no readable mel: {error}") from error
-    return np.asarray(found)
-
-
-def _only_tensor(tree: Any) -> Any:
-    """The tensor, bare or the only item of a list, tuple or dict."""
-    items = list(tree.values()) if isinstance(tree, dict) else tree
-    if isinstance(items, list | tuple):
-        if len(items) != 1:
-            raise FeatureError(
-                f"the file holds a {type(tree).__name__} of {len(items)} things, expected one mel"
-            )
-        tree = items[0]
-    if isinstance(tree, NumpyArray):
-        return tree
-    if not isinstance(tree, LazyTensor):
-        raise FeatureError(f"the file holds {described(tree)}, expected a mel tensor")
-    if math.prod(tree.shape) > MAX_VALUES:
-        raise FeatureError(f"the file's tensor {tuple(tree.shape)} is too large for a mel")
-    return tree
 
 
 def oriented(array: Array, bands: int, *, name: str) -> Float32:

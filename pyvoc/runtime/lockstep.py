@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,6 +85,8 @@ def run_parts(
         for group in groups:
             job.run(group)
         return job.samples
+    from concurrent.futures import ThreadPoolExecutor
+
     with ThreadPoolExecutor(min(threads, len(groups))) as pool:
         try:
             for future in [pool.submit(job.run, group) for group in groups]:

@@ -22,7 +22,6 @@ from pyvoc.files.loading import load_audio, load_draws, load_input
 from pyvoc.files.outputs import check_outputs, create_folder
 from pyvoc.files.pcm import Write, open_output
 from pyvoc.files.pipe import begin, frames_of, rest_of, rows_of
-from pyvoc.melcheck import check_rows
 from pyvoc.runtime.batch import synthesize_batch
 from pyvoc.runtime.denoise import Denoiser
 from pyvoc.runtime.folds import Folds, folded
@@ -288,6 +287,8 @@ def suspect(name: str, rows: Float32, info: ModelInfo) -> None:
     """Doubt a mel file for what it does not have in common with the mels that the model reads."""
     if info.mel is None or Path(name).suffix.lower() in AUDIO_SUFFIXES:
         return
+    from pyvoc.melcheck import check_rows
+
     report = check_rows(rows, info.mel, name=name)
     if report.fits:
         return

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import os
-from importlib.resources import as_file, files
 from pathlib import Path
 
 from pyvoc.errors import Error
@@ -32,12 +31,8 @@ __all__ = [
 
 DEFAULT = "default"
 """The voice of every command that is given no model, unless its input is another voice's."""
-_ORDER = Path(__file__).with_name("order.json")
-
-
-def _folder() -> Path:
-    with as_file(files(__name__)) as folder:  # a real folder: the compiled module is beside it
-        return Path(folder)
+_FOLDER = Path(__file__).parent
+_ORDER = _FOLDER / "order.json"
 
 
 def folder() -> Path:
@@ -57,7 +52,7 @@ def bundled() -> tuple[str, ...]:
     Those that ``order.json`` does not name come last, by name.
     """
     order = {name: place for place, name in enumerate((DEFAULT, *_order()))}
-    return tuple(sorted(_names_in(_folder()), key=lambda name: (order.get(name, len(order)), name)))
+    return tuple(sorted(_names_in(_FOLDER), key=lambda name: (order.get(name, len(order)), name)))
 
 
 def _order() -> list[str]:
@@ -97,7 +92,7 @@ def resolve(model: str | os.PathLike[str]) -> str:
     if not isinstance(model, str):
         return path
     if model in bundled():
-        return str(_folder() / f"{model}.gguf")
+        return str(_FOLDER / f"{model}.gguf")
     bare = model and os.path.basename(model) == model and not os.path.splitext(model)[1]
     if not bare or "\0" in model:
         return path
@@ -117,7 +112,7 @@ def _advice(name: str) -> str:
     if name in recipes():
         return f"`pyvoc voices get {name}` builds it"
     if not bundled():
-        return f"none in '{_folder()}': install pyvoc again"
+        return f"none in '{_FOLDER}': install pyvoc again"
     return f"voices: {', '.join(names())} (`pyvoc voices` lists them)"
 
 
@@ -164,7 +159,7 @@ def demo_speech() -> str:
 
 
 def _existing(name: str) -> str:
-    path = _folder() / name
+    path = _FOLDER / name
     if not path.is_file():
         raise Error(f"'{path}' is missing: install pyvoc again")
     return str(path)

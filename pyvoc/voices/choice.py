@@ -11,6 +11,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -24,7 +25,9 @@ from pyvoc.files.audio import AUDIO_SUFFIXES
 from pyvoc.files.doubts import doubt
 from pyvoc.files.failures import is_pipe
 from pyvoc.files.layouts import LAYOUTS, Layout, find_layout, in_hundredths
-from pyvoc.melcheck import Report, check_rows
+
+if TYPE_CHECKING:
+    from pyvoc.melcheck import Report
 
 __all__ = ["Reader", "choose", "readers"]
 
@@ -196,6 +199,8 @@ def _reports(
 
     `shape` is that of the stored array; None for a raw file, which only has a length.
     """
+    from pyvoc.melcheck import check_rows
+
     found: list[tuple[MelRecipe, Report]] = []
     for recipe in dict.fromkeys(reader.recipe for reader in everyone):
         if recipe is None or (shape is not None and recipe.bands not in shape):

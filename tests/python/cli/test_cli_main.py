@@ -297,7 +297,7 @@ def test_doctor_notices_the_other_package_of_our_name(
 def test_doctor_without_the_model(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(voices, "_folder", lambda: tmp_path)
+    monkeypatch.setattr(voices, "_FOLDER", tmp_path)
     text = output(capfd, "doctor", code=3)
     assert "FAIL  synthesis" in text
     assert f"none in '{tmp_path}': install pyvoc again" in text

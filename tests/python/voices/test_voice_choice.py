@@ -13,7 +13,7 @@ import pytest
 from voices import FARGAN, HIFIGAN, MELGAN, TREE, features_for, make_features, make_mel, voice
 
 import pyvoc
-from pyvoc import doubts, mels, voices
+from pyvoc import doubts, melcheck, mels, voices
 from pyvoc.cli import main
 from pyvoc.container.mel import DESCRIPT, FATCHORD, NVIDIA, MelRecipe
 from pyvoc.container.mel import HIFIGAN as HIFIGAN_MEL
@@ -171,7 +171,7 @@ def test_the_shelf_is_read_from_the_files(here: Path, monkeypatch: pytest.Monkey
     """Names are no part of it; those that no order names come by name."""
     package = here / "package"
     package.mkdir()
-    monkeypatch.setattr(voices, "_folder", lambda: package)
+    monkeypatch.setattr(voices, "_FOLDER", package)
     hifigan = next(path for path in HIFIGAN if path.stem == "paired.f32")
     melgan = next(path for path in MELGAN if path.stem == "zero.f32")
     for name, path in (("a", melgan), ("z", hifigan), ("m", FARGAN[0]), ("default", TREE)):
@@ -201,7 +201,7 @@ def test_synth_takes_the_voice(
 ) -> None:
     package = here / "package"
     package.mkdir()
-    monkeypatch.setattr(voices, "_folder", lambda: package)
+    monkeypatch.setattr(voices, "_FOLDER", package)
     hifigan = next(path for path in HIFIGAN if path.stem == "paired.f32")
     fargan = next(path for path in FARGAN if path.stem == "even.f32")
     for name, path in (("default", fargan), ("other", TREE), ("bright", hifigan)):
@@ -209,7 +209,7 @@ def test_synth_takes_the_voice(
     np.save("mel.npy", make_mel(40))
     np.save("lpcnet.npy", make_features(40))
     np.save("opus.npy", features_for(voice(fargan), 40))
-    monkeypatch.setattr(choice, "check_rows", accepting)
+    monkeypatch.setattr(melcheck, "check_rows", accepting)
     for name, path in (("mel", hifigan), ("lpcnet", TREE), ("opus", fargan)):
         assert main(["synth", f"{name}.npy", "-o", "a.s16", "--json"]) == 0
         out, err = capsys.readouterr()

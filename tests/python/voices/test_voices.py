@@ -34,7 +34,7 @@ def two_voices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     for name in ("alto", "default"):
         shutil.copy(TREE, folder / f"{name}.gguf")
-    monkeypatch.setattr(voices, "_folder", lambda: folder)
+    monkeypatch.setattr(voices, "_FOLDER", folder)
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     return folder
@@ -227,7 +227,7 @@ def test_the_demo_goes_on_where_a_voice_fails(
     package.mkdir()
     shutil.copy(TREE, package / "default.gguf")
     (package / "alto.gguf").write_bytes(TREE.read_bytes()[:5000])
-    monkeypatch.setattr(voices, "_folder", lambda: package)
+    monkeypatch.setattr(voices, "_FOLDER", package)
     speech = Path(voices.__file__).with_name("demo.flac")
     monkeypatch.setattr(voices, "demo_speech", lambda: str(speech))
     main_of_demo = runpy.run_path(str(ROOT / "examples" / "demo.py"))["main"]
