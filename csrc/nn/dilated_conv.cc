@@ -117,6 +117,7 @@ Result<DilatedConv> DilatedConv::pack(const ConvSource& source, int dilation, co
   DilatedConv conv;
   conv.kernels_ = &kernels;
   conv.direct_ = direct.value();
+  conv.inputs_ = narrow ? kVector : padded(source.inputs);
   conv.taps_ = source.taps;
   conv.dilation_ = dilation;
   conv.grid_ = grid;
@@ -129,10 +130,10 @@ Result<DilatedConv> DilatedConv::pack(const ConvSource& source, int dilation, co
 }
 
 void DilatedConv::pack_tiles(const ConvSource& source, Arena& arena) {
-  const int channels = direct_.outputs();
+  const int channels = inputs_;
   const int parts = kernels::winograd_parts(taps_), fours = kernels::winograd_fours(taps_);
   const std::size_t columns = static_cast<std::size_t>(kernels::winograd_columns(taps_, channels));
-  float* weights = arena.allocate<float>(columns * static_cast<std::size_t>(channels));
+  float* weights = arena.allocate<float>(columns * static_cast<std::size_t>(direct_.outputs()));
   const Transform transform;
   for (int o = 0; o < source.outputs; ++o) {
     float* row = weights + static_cast<std::size_t>(o / kVector) * kVector * columns + o % kVector;
@@ -153,11 +154,11 @@ void DilatedConv::pack_tiles(const ConvSource& source, Arena& arena) {
       }
     }
   }
-  tiles_ = {channels / kVector, static_cast<std::int32_t>(columns), weights, nullptr};
+  tiles_ = {direct_.outputs() / kVector, static_cast<std::int32_t>(columns), weights, nullptr};
 }
 
 DilatedConv::Division DilatedConv::divide(std::int64_t rows) const PYVOC_RT {
-  const int channels = direct_.outputs();
+  const int channels = inputs_;
   Division d;
   if (tile_cost(taps_, channels) < kTileRows * row_cost(taps_, channels)) {
     d.groups = rows / (kTileRows * dilation_);
@@ -195,7 +196,7 @@ ConvInput<X> DilatedConv::taps(const Rows<X>& in, std::int64_t row) const PYVOC_
   taps.segments = side_by_side ? 1 : taps_;
   for (int tap = 0; tap < taps.segments; ++tap) {
     taps.base[tap] = in.row(row + (tap - taps_ / 2) * dilation_);
-    taps.stride[tap] = taps.cols[tap] = direct_.outputs();
+    taps.stride[tap] = taps.cols[tap] = inputs_;
   }
   if (side_by_side) taps.cols[0] = (taps_ + 1) * kNarrow;
   return taps;
@@ -223,7 +224,7 @@ void DilatedConv::run_piece(int piece, int pieces, Team::Range range, const Rows
     if (count == 0) return;
     kernels::WinogradInput tiles;
     tiles.base = in.row(from);
-    tiles.stride = tiles.channels = direct_.outputs();
+    tiles.stride = tiles.channels = inputs_;
     tiles.dilation = dilation_;
     tiles.taps = taps_;
     tiles.tiles = batch;

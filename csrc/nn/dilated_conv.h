@@ -81,6 +81,7 @@ class DilatedConv {
 
   const kernels::KernelTable* kernels_ = nullptr;
   Conv direct_;
+  int inputs_ = 0;  // floats of a row
   int taps_ = 3, dilation_ = 1;
   bool narrow_ = false;
   RowGrid grid_;

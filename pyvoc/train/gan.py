@@ -120,11 +120,13 @@ def channels_of(first: int, given: tuple[int, ...], stages: int) -> tuple[int, .
     return (first, *given) if given else tuple(first >> k for k in range(stages + 1))
 
 
-def channel_problems(given: tuple[int, ...], stages: int) -> list[str]:
-    """What is wrong with the channels given for stages (none: they halve)."""
+def channel_problems(
+    given: tuple[int, ...], stages: int, name: str = "stage_channels"
+) -> list[str]:
+    """What is wrong with the channels given for stages; none may be given."""
     if not given or (len(given) == stages and min(given) > 0):
         return []
-    return [f"stage_channels are {given}, expected a number above 0 for each of {stages} stages"]
+    return [f"{name} are {given}, expected a number above 0 for each of {stages} stages"]
 
 
 class GanTask(MelTask):

@@ -66,12 +66,22 @@ WIDE = TinyHifigan(
     (3, 7, 11),
     seed=23,
 )
+# Blocks with fewer channels inside, and one with more.
+WAIST = TinyHifigan(
+    HifiganSettings(_SMALL_RECIPE, ratios="6 5", cuts="3 2", dilations="1 3, 2"),
+    (12, 36, 20),
+    (12, 9),
+    (3, 7),
+    hidden=(17, 24),
+    seed=24,
+)
 
 MODELS = {
     "paired.f32": (PAIRED, "f32"),
     "paired.bf16": (PAIRED, "bf16"),
     "odd.f32": (ODD, "f32"),
     "wide.bf16": (WIDE, "bf16"),
+    "waist.f32": (WAIST, "f32"),
 }
 
 

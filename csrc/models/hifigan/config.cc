@@ -9,6 +9,7 @@ constexpr std::uint64_t kSpecRevision = 1;
 constexpr std::size_t kMaxChannels = 4096;
 constexpr std::size_t kMaxStages = 8, kMaxChains = 8, kMaxBlocks = 8;
 constexpr int kMaxRatio = 64, kMaxDilation = 1024;
+constexpr const char* kFirst = ".chain.0.block.0.first.weight";
 constexpr const char* kPaddings[] = {"reflect", "zero"};
 
 // What is between separators. (A string stream brings locales along, 100 KB of a small program.)
@@ -49,10 +50,14 @@ void read_stages(const io::Gguf& file, Config& c, Problems& problems) {
     stage.inputs = inputs;
     stage.outputs = problems.dimension(name, 1, 3, kMaxChannels);
     stage.taps = problems.dimension(name, 2, 3, 4 * kMaxRatio);
+    stage.hidden = stage.outputs;
+    if (c.paired) {
+      stage.hidden = problems.dimension("stage." + std::to_string(k) + kFirst, 0, 3, kMaxChannels);
+    }
     stage.ratio = ratios[k];
     stage.cut = cuts[k];
     if (!problems.none()) return;
-    if (stage.outputs < 1 || stage.ratio < 1 || stage.ratio > kMaxRatio ||
+    if (stage.outputs < 1 || stage.hidden < 1 || stage.ratio < 1 || stage.ratio > kMaxRatio ||
         stage.taps < stage.ratio + stage.cut) {
       problems.add("tensor " + name + " has " + std::to_string(stage.taps) +
                    " taps, too few for a ratio of " + std::to_string(stage.ratio) + " and " +

@@ -2,6 +2,7 @@
 #ifndef PYVOC_MODELS_HIFIGAN_CONFIG_H_
 #define PYVOC_MODELS_HIFIGAN_CONFIG_H_
 
+#include <algorithm>
 #include <vector>
 
 #include "models/conv_vocoder.h"
@@ -14,7 +15,8 @@ namespace pyvoc::models::hifigan {
 // stage's output.
 struct Stage {
   int inputs = 0, outputs = 0, ratio = 0, taps = 0;
-  int cut = 0;  // outputs of the transposed convolution that are lost at its start
+  int hidden = 0;  // channels between the two convolutions of a block
+  int cut = 0;     // outputs of the transposed convolution that are lost at its start
 
   int neighbours() const { return (taps + ratio - 1) / ratio; }  // inputs that an output depends on
 };
@@ -38,10 +40,14 @@ struct Config : MelConfig {
   // Whether the rows of a stage's outputs are nn::kNarrow wide, and how wide they are.
   bool narrow(std::size_t stage) const {
     const Stage& s = stages[stage];
-    return stage + 1 == stages.size() && s.outputs <= nn::kNarrow && s.ratio % 2 == 0;
+    return stage + 1 == stages.size() && std::max(s.outputs, s.hidden) <= nn::kNarrow &&
+           s.ratio % 2 == 0;
   }
   int width(std::size_t stage) const {
     return narrow(stage) ? nn::kNarrow : nn::padded(stages[stage].outputs);
+  }
+  int hidden_width(std::size_t stage) const {
+    return narrow(stage) ? nn::kNarrow : nn::padded(stages[stage].hidden);
   }
 
   int lookahead_frames() const PYVOC_RT;  // that the last sample of a frame depends on

@@ -88,8 +88,8 @@ void Generator::make_stage(std::size_t k, std::int64_t arriving) {
       int second = 0;
       if (c_.paired) {
         second = block.second.conv.reach();
-        state.hidden = LayerRows(arena_, channels, second, c_.padding, 0, rows + 2 * second,
-                                 block.second.input);
+        state.hidden = LayerRows(arena_, c_.hidden_width(k), second, c_.padding, 0,
+                                 rows + 2 * second, block.second.input);
       }
       if (i == 0) continue;
       state.value =
@@ -231,7 +231,7 @@ void Generator::run_block(std::size_t k, std::size_t j, std::size_t i, bool ende
     convolve(block.first, in, state.first_done, until, hidden);
     state.hidden.extend_to(until);
     if (seen_ != nullptr) {
-      state.hidden.note(state.first_done, until, c_.stages[k].outputs,
+      state.hidden.note(state.first_done, until, c_.stages[k].hidden,
                         (*seen_)[k].chains[j][i].second);
     }
     state.first_done = until;

@@ -14,12 +14,12 @@ class Hifigan final : public ConvVocoder<Config, Weights, Generator> {
 };
 
 std::vector<StageActivations> Hifigan::list_layers(std::vector<Activations>& seen) const {
-  int convolutions = 0;
-  for (const Chain& chain : config_.chains) {
-    convolutions += static_cast<int>(chain.dilations.size()) * (config_.paired ? 2 : 1);
-  }
+  int blocks = 0;
+  for (const Chain& chain : config_.chains) blocks += static_cast<int>(chain.dilations.size());
   int total = 0;
-  for (const Stage& stage : config_.stages) total += stage.inputs + convolutions * stage.outputs;
+  for (const Stage& stage : config_.stages) {
+    total += stage.inputs + blocks * (stage.outputs + (config_.paired ? stage.hidden : 0));
+  }
   ActivationList list(seen, total);
   std::vector<StageActivations> stages;
   for (std::size_t k = 0; k < config_.stages.size(); ++k) {
@@ -33,7 +33,7 @@ std::vector<StageActivations> Hifigan::list_layers(std::vector<Activations>& see
         const std::string block = chain + std::to_string(i);
         BlockActivations layers;
         layers.first = list.layer(block + ".first", channels);
-        if (config_.paired) layers.second = list.layer(block + ".second", channels);
+        if (config_.paired) layers.second = list.layer(block + ".second", config_.stages[k].hidden);
         blocks.push_back(layers);
       }
       stage.chains.push_back(std::move(blocks));

@@ -32,14 +32,14 @@ class Loader final : public LoaderOf<Config, Weights> {
       count(source.up);
       for (std::size_t j = 0; j < c_.chains.size(); ++j) {
         const std::string chain = name + ".chain." + std::to_string(j) + ".block.";
-        const int n = stage.outputs, taps = c_.chains[j].taps;
+        const int n = stage.outputs, hidden = stage.hidden, taps = c_.chains[j].taps;
         std::vector<BlockSource> blocks(c_.chains[j].dilations.size());
         for (std::size_t i = 0; i < blocks.size(); ++i) {
           const std::string block = chain + std::to_string(i);
-          blocks[i].first = conv(block + ".first", n, n, taps, kFloatsOrInt8);
+          blocks[i].first = conv(block + ".first", hidden, n, taps, kFloatsOrInt8);
           count(blocks[i].first);
           if (!c_.paired) continue;
-          blocks[i].second = conv(block + ".second", n, n, taps, kFloatsOrInt8);
+          blocks[i].second = conv(block + ".second", n, hidden, taps, kFloatsOrInt8);
           count(blocks[i].second);
         }
         source.chains.push_back(std::move(blocks));

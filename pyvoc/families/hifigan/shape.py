@@ -30,6 +30,9 @@ class HifiganShape:
         Taps of each chain's convolutions.
     normalised
         Whether the mel is brought to mean 0 and variance 1 first.
+    hidden
+        Channels between the two convolutions of each stage's blocks; empty: as many as the stage
+        has, as upstream's networks. With fewer a block costs less, and the stage keeps its width.
     """
 
     settings: HifiganSettings
@@ -37,6 +40,7 @@ class HifiganShape:
     up_kernels: tuple[int, ...]
     kernels: tuple[int, ...]
     normalised: bool = False
+    hidden: tuple[int, ...] = ()
 
     @classmethod
     def of(
@@ -55,12 +59,20 @@ class HifiganShape:
                 arrays[f"stage.0.chain.{j}.block.0.first.weight"].shape[2] for j in range(chains)
             ),
             "input.mean" in arrays,
+            tuple(
+                arrays[f"stage.{k}.chain.0.block.0.first.weight"].shape[0] for k in range(stages)
+            ),
         )
+
+    def inside(self, stage: int) -> int:
+        """Channels between the two convolutions of a stage's blocks."""
+        return self.hidden[stage] if self.hidden else self.channels[stage + 1]
 
     def tensors(self) -> dict[str, tuple[int, ...]]:
         """Every tensor of the spec, in its order, and its shape."""
         dims = {"mels": self.bands}
         dims |= {f"C{k}": channels for k, channels in enumerate(self.channels)}
+        dims |= {f"H{k}": self.inside(k) for k in range(len(self.ratios))}
         dims |= {f"U{k}": kernel for k, kernel in enumerate(self.up_kernels)}
         dims |= {f"K{j}": kernel for j, kernel in enumerate(self.kernels)}
         blocks = [len(chain) for chain in self.dilations]

@@ -137,13 +137,16 @@ def tensors(
             TensorSpec(f"stage.{k}.up.weight", (f"C{k}", c, f"U{k}"), _INNER, int8=_UP),
             TensorSpec(f"stage.{k}.up.bias", (c,)),
         ]
+        h = f"H{k}" if paired else c
+        layers = [("first", h, c), ("second", c, h)][: 2 if paired else 1]
         for j, count in enumerate(blocks):
             for i in range(count):
-                for name in ("first", "second") if paired else ("first",):
+                for name, outputs, inputs in layers:
                     layer = f"stage.{k}.chain.{j}.block.{i}.{name}"
+                    shape = (outputs, inputs, f"K{j}")
                     found += [
-                        TensorSpec(f"{layer}.weight", (c, c, f"K{j}"), _INNER, int8=_CONV),
-                        TensorSpec(f"{layer}.bias", (c,)),
+                        TensorSpec(f"{layer}.weight", shape, _INNER, int8=_CONV),
+                        TensorSpec(f"{layer}.bias", (outputs,)),
                     ]
     return (
         *found,
@@ -175,6 +178,8 @@ def _layout(shapes: Shapes, metadata: Mapping[str, Scalar]) -> Layout:
     for k in range(stages):
         wanted |= {f"C{k + 1}": (f"stage.{k}.up.weight", 1, 3)}
         wanted |= {f"U{k}": (f"stage.{k}.up.weight", 2, 3)}
+        if paired:
+            wanted |= {f"H{k}": (f"stage.{k}.chain.0.block.0.first.weight", 0, 3)}
     for j in range(len(blocks)):
         wanted |= {f"K{j}": (f"stage.0.chain.{j}.block.0.first.weight", 2, 3)}
     dims = {"stages": stages, "chains": len(blocks), **read_dims(shapes, wanted)}
@@ -200,6 +205,11 @@ def size_problems(dims: Dims, settings: Mapping[str, Scalar]) -> list[str]:
         if not 0 < channels <= MAX_CHANNELS:
             where = "conv_in" if k == 0 else f"stage {k - 1}"
             found.append(f"{where} has {channels} channels, expected 1 to {MAX_CHANNELS}")
+        hidden = dims.get(f"H{k}", 1)
+        if not 0 < hidden <= MAX_CHANNELS:
+            found.append(
+                f"stage {k} has {hidden} channels inside its blocks, expected 1 to {MAX_CHANNELS}"
+            )
     for j in range(chains):
         kernel = dims.get(f"K{j}", 1)
         if kernel % 2 == 0 or kernel > MAX_KERNEL:

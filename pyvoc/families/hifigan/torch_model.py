@@ -108,7 +108,7 @@ class _Stage(nn.Module):
         kernel, self.ratio, self.cut = shape.up_kernels[k], shape.ratios[k], shape.cuts[k]
         self.up = nn.ConvTranspose1d(inputs, outputs, kernel, stride=self.ratio)
         self.chain = nn.ModuleList(
-            _Chain(shape, outputs, taps, dilations)
+            _Chain(shape, outputs, shape.inside(k), taps, dilations)
             for taps, dilations in zip(shape.kernels, shape.dilations, strict=True)
         )
 
@@ -124,9 +124,11 @@ class _Stage(nn.Module):
 class _Chain(nn.Module):
     """Residual blocks one after the other."""
 
-    def __init__(self, shape: HifiganShape, channels: int, taps: int, dilations: list[int]) -> None:
+    def __init__(
+        self, shape: HifiganShape, channels: int, hidden: int, taps: int, dilations: list[int]
+    ) -> None:
         super().__init__()
-        self.block = nn.ModuleList(_Block(shape, channels, taps, d) for d in dilations)
+        self.block = nn.ModuleList(_Block(shape, channels, hidden, taps, d) for d in dilations)
 
     def forward(self, x: Tensor) -> Tensor:
         for block in self.block:
@@ -137,12 +139,14 @@ class _Chain(nn.Module):
 class _Block(nn.Module):
     """One or two convolutions beside what they are added to."""
 
-    def __init__(self, shape: HifiganShape, channels: int, taps: int, dilation: int) -> None:
+    def __init__(
+        self, shape: HifiganShape, channels: int, hidden: int, taps: int, dilation: int
+    ) -> None:
         super().__init__()
         self.leak = shape.settings.leak
-        self.first = same_conv(channels, channels, taps, dilation, reflect=shape.reflect)
+        self.first = same_conv(channels, hidden, taps, dilation, reflect=shape.reflect)
         self.second = (
-            same_conv(channels, channels, taps, reflect=shape.reflect)
+            same_conv(hidden, channels, taps, reflect=shape.reflect)
             if shape.settings.paired
             else None
         )

@@ -46,6 +46,8 @@ class HifiganModel(MelChoice):
         Ratio and taps of each transposed convolution, and channels before the first.
     stage_channels
         Of each stage; empty: each halves them.
+    hidden_channels
+        Between the two convolutions of each stage's blocks; empty: the stage's.
     resblock_kernel_sizes, resblock_dilation_sizes
         Taps of each chain of a stage, and the dilations of its blocks.
     recipe, mel
@@ -70,6 +72,7 @@ class HifiganModel(MelChoice):
     upsample_kernel_sizes: tuple[int, ...] = ()
     upsample_initial_channel: int = 0
     stage_channels: tuple[int, ...] = ()
+    hidden_channels: tuple[int, ...] = ()
     resblock_kernel_sizes: tuple[int, ...] = ()
     resblock_dilation_sizes: tuple[tuple[int, ...], ...] = ()
     recipe: str = "hifigan"
@@ -97,6 +100,9 @@ class HifiganModel(MelChoice):
         if stages != len(self.upsample_kernel_sizes):
             found.append("upsample_rates and upsample_kernel_sizes differ in number")
         found += channel_problems(self.stage_channels, stages)
+        found += channel_problems(self.hidden_channels, stages, "hidden_channels")
+        if self.hidden_channels and self.resblock != "1":
+            found.append("hidden_channels are between two convolutions: resblock is 2, expected 1")
         for rate, kernel in zip(self.upsample_rates, self.upsample_kernel_sizes, strict=False):
             if kernel < rate or (kernel - rate) % 2:
                 found.append(
@@ -151,5 +157,9 @@ class HifiganModel(MelChoice):
         )
         channels = channels_of(self.upsample_initial_channel, self.stage_channels, len(pairs))
         return HifiganShape(
-            settings, channels, self.upsample_kernel_sizes, self.resblock_kernel_sizes
+            settings,
+            channels,
+            self.upsample_kernel_sizes,
+            self.resblock_kernel_sizes,
+            hidden=self.hidden_channels,
         )

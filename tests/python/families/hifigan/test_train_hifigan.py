@@ -372,6 +372,8 @@ def test_upstreams_settings_are_read_as_they_are(tmp_path: Path) -> None:
         ({"upsample_kernel_sizes": [16, 16, 4, 5]}, "kernel of 5 does not suit the rate 2"),
         ({"upsample_rates": [8, 8, 2]}, "differ in number"),
         ({"stage_channels": [8, 4, 2]}, "expected a number above 0 for each of 4 stages"),
+        ({"hidden_channels": [8, 0, 2, 4]}, "hidden_channels are .* each of 4 stages"),
+        ({"hidden_channels": [4] * 3, "version": "v3"}, "resblock is 2, expected 1"),
         ({"msd_groups": [1, 3, 16, 16, 16, 16, 1]}, "cannot be divided in 3 groups"),
         ({"periods": [], "scales": 0}, "nothing to learn from"),
         ({"mel": {"hop_length": 0}}, "hop_length"),
