@@ -66,13 +66,13 @@ WIDE = TinyHifigan(
     (3, 7, 11),
     seed=23,
 )
-# Blocks with fewer channels inside, and one with more.
+# Blocks with more channels inside than their stage has, and with fewer, in rows of half a vector.
 WAIST = TinyHifigan(
-    HifiganSettings(_SMALL_RECIPE, ratios="6 5", cuts="3 2", dilations="1 3, 2"),
-    (12, 36, 20),
-    (12, 9),
-    (3, 7),
-    hidden=(17, 24),
+    HifiganSettings(_SMALL_RECIPE, ratios="5 6", cuts="3 3", dilations="1 3"),
+    (8, 20, 7),
+    (11, 12),
+    (3,),
+    hidden=(36, 5),
     seed=24,
 )
 
