@@ -1,13 +1,17 @@
 #!/usr/bin/env python3
 """A small HiFi-GAN or MelGAN, taught by a large HiFi-GAN stage by stage: where training begins.
 
-    python teach.py hifigan-universal data/22050/train/kathleen --hidden 16 32 32 32 -o start.gguf
+    python teach.py hifigan-universal data/22050/train/kathleen --hidden 48 32 32 32 -o start.gguf
 
 The pupil's stages are as wide as the teacher's, so that each can be given what the teacher's was
 given and learn to say what that said: no stage waits for another, and what is copied is not only
 how the sound seems but the sound itself. What is smaller is the inside: channels before the first
 stage (``--first``), channels between the two convolutions of a HiFi-GAN's block (``--hidden``), or
-a MelGAN's blocks in the place of a HiFi-GAN's.
+a MelGAN's blocks in the place of a HiFi-GAN's. Then all stages learn together, each given what its
+own predecessor says.
+
+What counts is how the next layer weighs a channel, and directions of little power count more than
+their power: what is high and quiet in speech lies there.
 """
 
 from __future__ import annotations
@@ -35,21 +39,21 @@ from pyvoc.families.melgan.torch_model import Melgan
 from pyvoc.files import audio
 from pyvoc.quant import encode
 
-PIECES = ((16, 80), (12, 24), (12, 16))
-"""Of a step, for each stage (and those after the last one here): how many, and of how many frames.
-"""
-EDGES = (10, 3, 2)
-"""Frames at either end of a piece that lack what lies beyond."""
+PIECES = ((16, 80, 10), (12, 24, 3), (12, 16, 2))
+"""Of a step, for each stage (and those after the last one here): how many, of how many frames, and
+how many of these at either end lack what lies beyond."""
+ALL = (10, 40, 10)
+"""The same where the stages learn together."""
 QUIET = 0.1
 """A piece's error counts relative to its energy, and to this part of the mean piece's."""
+LEVELLED, FLOOR, ROWS = 0.5, 1e-5, 40_000
+"""Power of a direction's variance by which it is divided, what is added to it relative to the
+greatest, and how many rows the directions are found from."""
+WARM_UP = 30
+"""Steps."""
 SECONDS_OF_ONE = 5.0
 
 Network = Hifigan | Melgan
-
-
-def first_stage(network: Network) -> nn.Sequential:
-    """From the mel to what the first stage says."""
-    return nn.Sequential(network.conv_in, network.stage[0])
 
 
 def begin(teacher: Hifigan, pupil: Network) -> None:
@@ -105,22 +109,53 @@ class Lessons:
     said: list[Tensor]
     rows: list[int]
 
-    def draw(self, k: int, drawn: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """A batch of what stage k heard, and said."""
-        count, length = PIECES[min(k, len(PIECES) - 1)]
+    def draw(
+        self, stages: range, count: int, length: int, drawn: np.random.Generator
+    ) -> list[Tensor]:
+        """A batch: what the first of the stages heard, and what each said."""
         begins = np.concatenate([[0], np.cumsum(self.frames)])
         long = [i for i, frames in enumerate(self.frames) if frames > length]
         starts = [
             begins[i] + int(drawn.integers(self.frames[i] - length))
             for i in drawn.choice(long, count)
         ]
-        heard, said = (
+        return [
             torch.stack(
                 [signal[:, start * rows : (start + length) * rows] for start in starts]
             ).float()
-            for signal, rows in zip(self.said[k : k + 2], self.rows[k : k + 2], strict=True)
+            for signal, rows in (
+                (self.said[k], self.rows[k]) for k in range(stages.start, stages.stop + 1)
+            )
+        ]
+
+
+class Yardstick:
+    """How far a stage is from what the teacher's said.
+
+    Parameters
+    ----------
+    said
+        ``[channels, rows]``.
+    power
+        Of each channel, how much the next layer makes of it.
+    """
+
+    def __init__(self, said: Tensor, power: Tensor) -> None:
+        weight = (power / power.sum()).sqrt()
+        some = torch.from_numpy(np.random.default_rng(0).integers(0, said.shape[1], ROWS))
+        rows = said[:, some].float()
+        self.mean = rows.mean(1, keepdim=True)
+        rows = (rows - self.mean) * weight[:, None]
+        variances, directions = torch.linalg.eigh(rows @ rows.T / rows.shape[1])
+        levels = (variances.clamp(min=0) + FLOOR * variances[-1]) ** (-LEVELLED / 2)
+        self.matrix = (directions * levels).T * weight
+
+    def __call__(self, found: Tensor, said: Tensor) -> Tensor:
+        """Of ``[batch, channels, rows]``; 1: as if the mean were said."""
+        off, power = (
+            (self.matrix @ x).square().sum(1).mean(1) for x in (found - said, said - self.mean)
         )
-        return heard, said
+        return (off / (power + QUIET * power.mean())).mean() * (1 + QUIET)
 
 
 def lessons(teacher: Hifigan, mels: Sequence[Tensor]) -> Lessons:
@@ -137,39 +172,60 @@ def lessons(teacher: Hifigan, mels: Sequence[Tensor]) -> Lessons:
     return Lessons([mel.shape[1] for mel in mels], [torch.cat(parts, 1) for parts in said], rows)
 
 
+def yardsticks(teacher: Hifigan, lessons: Lessons) -> list[Yardstick]:
+    """Of each stage."""
+    powers = [_power(stage.up.weight, 0).detach() for stage in list(teacher.stage)[1:]]
+    powers.append(_power(teacher.conv_out.weight, 1).detach())
+    return [Yardstick(said, power) for said, power in zip(lessons.said[1:], powers, strict=True)]
+
+
 def teach(
-    teacher: Hifigan, pupil: Network, k: int, lessons: Lessons, steps: int, lr: float
+    stages: Sequence[nn.Module],
+    which: range,
+    lessons: Lessons,
+    measures: Sequence[Yardstick],
+    steps: int,
+    lr: float,
 ) -> None:
-    """Let a stage say what the teacher's said; a channel counts as the next layer weighs it."""
-    stage: nn.Module = first_stage(pupil) if k == 0 else pupil.stage[k]
-    after = teacher.stage[k + 1].up if k + 1 < len(teacher.stage) else teacher.conv_out
-    weight = _power(after.weight, int(k + 1 == len(teacher.stage))).detach()
-    weight = (weight / weight.sum())[None, :, None]
-    optimizer = torch.optim.Adam(stage.parameters(), lr, betas=(0.9, 0.98))
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps, 0.02 * lr)
-    drawn = np.random.default_rng(k)
-    edge = EDGES[min(k, len(EDGES) - 1)] * lessons.rows[k + 1]
-    begun, past = time.monotonic(), list[float]()
+    """Let stages say what the teacher's said, given what the first of the teacher's was given.
+
+    Parameters
+    ----------
+    stages, measures
+        Of the whole pupil; the first begins with the mel.
+    which
+        Of them learn.
+    """
+    count, length, edge = ALL if len(which) > 1 else PIECES[min(which[0], len(PIECES) - 1)]
+    weights = [weight for k in which for weight in stages[k].parameters()]
+    optimizer = torch.optim.Adam(weights, lr, betas=(0.9, 0.98))
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, lr, total_steps=steps, pct_start=min(WARM_UP / steps, 0.3), final_div_factor=2
+    )
+    drawn, begun, past = np.random.default_rng(which[0]), time.monotonic(), list[list[float]]()
     for step in range(1, steps + 1):
-        heard, said = lessons.draw(k, drawn)
-        with torch.autocast("cpu", torch.bfloat16):
-            found = stage(heard)
-        said = said[..., edge:-edge]
-        off = (weight * (found[..., edge:-edge].float() - said).square()).sum(1).mean(1)
-        power = (weight * (said - said.mean((0, 2), keepdim=True)).square()).sum(1).mean(1)
-        loss = (off / (power + QUIET * power.mean())).mean() * (1 + QUIET)
+        x, *wanted = lessons.draw(which, count, length, drawn)
+        losses = []
+        for k, said in zip(which, wanted, strict=True):
+            with torch.autocast("cpu", torch.bfloat16):
+                x = stages[k](x)
+            inner = slice(edge * lessons.rows[k + 1], (length - edge) * lessons.rows[k + 1])
+            losses.append(measures[k](x[..., inner].float(), said[..., inner]))
         optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(stage.parameters(), 1.0)
+        torch.stack(losses).sum().backward()
+        nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
         schedule.step()
-        past.append(float(loss.detach()))
+        past.append([float(loss.detach()) for loss in losses])
         if step % 100 == 0 or step == steps:
+            left = " ".join(f"{value:.4f}" for value in np.mean(past[-100:], axis=0))
             took = (time.monotonic() - begun) / step
-            text = (
-                f"stage {k}: {step}/{steps}, {np.mean(past[-100:]):.4f} left, {took:.2f} s a step"
+            print(
+                f"stages {which[0]} to {which[-1]}: step {step} of {steps}, {left} left, "
+                f"{took:.2f} s a step",
+                file=sys.stderr,
+                flush=True,
             )
-            print(text, file=sys.stderr, flush=True)
 
 
 def recordings(
@@ -203,6 +259,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--blocks", type=int, default=3, help="of a MelGAN's stages")
     parser.add_argument("--seconds", type=float, default=600, help="of speech (default: 600)")
     parser.add_argument("--steps", type=int, default=2000, help="of each stage (default: 2000)")
+    parser.add_argument("--together", type=int, default=1000, help="of all (default: 1000)")
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("-o", "--output", type=Path, required=True)
     wanted = parser.parse_args(arguments)
@@ -232,10 +289,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error(f"no wavs in {', '.join(map(str, wanted.recordings))}")
     with torch.no_grad():
         begin(teacher, pupil)
-    heard = lessons(teacher, mels)
+    told = lessons(teacher, mels)
+    measures = yardsticks(teacher, told)
+    stages = [nn.Sequential(pupil.conv_in, pupil.stage[0]), *list(pupil.stage)[1:]]
     for k, channel in enumerate(shape.channels[1:]):
-        if not (wanted.hidden and k > 0 and wanted.hidden[k] == channel):
-            teach(teacher, pupil, k, heard, wanted.steps, wanted.lr)
+        if not (wanted.hidden and k > 0 and wanted.hidden[k] == channel):  # as the teacher's
+            teach(stages, range(k, k + 1), told, measures, wanted.steps, wanted.lr)
+    if wanted.together:
+        teach(stages, range(len(stages)), told, measures, wanted.together, wanted.lr / 2)
     metadata = {
         **pupil.shape.settings.metadata(),
         "general.name": f"{checkpoint.metadata['general.name']}, taught to a small one",
