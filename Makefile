@@ -6,6 +6,8 @@
 # make fuzz        models as no one would write them, under the sanitizers, SECONDS_EACH=300
 # make soak        kills and failures at every operation on files, then fuzz
 # make web         the JavaScript package and its page in build/web, to be served as files
+# make wheel       wheels for the Pythons at hand in dist/, audited, installed and heard
+# make docs        the documentation as a site in build/docs/site
 # make test-onednn convolutions on oneDNN, downloaded; PYVOC_TEST_ONEDNN=1 make test does that too
 #
 # Needs Python 3.10 with venv and a C++17 compiler. The tests also want a few Debian packages, which
@@ -18,7 +20,7 @@ SOURCES := $(shell find csrc python_bindings pyvoc -type f -not -name '*.pyc' 2>
 PIP := $(VENV)/bin/pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test lint format bench test-native test-asan test-arm test-python test-onednn \
-  test-compilers fuzz soak web clean
+  test-compilers fuzz soak web wheel docs clean
 
 demo: $(VENV)/.demo
 	$(VENV)/bin/python examples/demo.py
@@ -62,6 +64,12 @@ soak: $(VENV)/.installed
 web:
 	@scripts/build_web.sh
 
+wheel: $(VENV)/.dev
+	@scripts/build_wheels.sh
+
+docs: $(VENV)/.docs
+	@scripts/build_docs.sh
+
 # Environment and package with the tools of the tests; then the package alone when sources change.
 $(VENV)/.dev: pyproject.toml constraints.txt scripts/setup.sh
 	@mkdir -p build && scripts/setup.sh dev
@@ -74,6 +82,11 @@ $(VENV)/.installed: $(VENV)/.dev $(SOURCES)
 # With less: what the demo needs.
 $(VENV)/.demo: pyproject.toml scripts/setup.sh $(SOURCES)
 	@mkdir -p build && scripts/setup.sh plot,soxr
+	@touch $@
+
+# And what the site needs.
+$(VENV)/.docs: pyproject.toml constraints.txt scripts/setup.sh $(SOURCES)
+	@mkdir -p build && scripts/setup.sh docs
 	@touch $@
 
 clean:
