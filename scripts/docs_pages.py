@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LINK = re.compile(r"\]\((?!\w+:|#)([^)#\s]+)")
 FENCED = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 LIST_BELOW_TEXT = re.compile(r"^(?![-*|>#]|1\. )(\S.*\n)(?=[-*] |1\. )", re.MULTILINE)
-LANGUAGES = {".h": "c", ".hpp": "cpp", ".cc": "cpp", ".c": "c", ".py": "python", ".js": "js"}
+LANGUAGES = {".h": "c", ".hpp": "cpp", ".c": "c", ".kt": "kotlin", ".swift": "swift"}
 SECTION = re.compile(r"^/\* ---- (.+?) -+(?: \*/)?$", re.MULTILINE)
 MODULES = ("convert", "quant", "train", "evaluate", "export", "melcheck", "bulk")
 """Documented beside what ``import pyvoc`` names; each has an ``__all__``."""

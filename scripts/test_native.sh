@@ -5,6 +5,7 @@ if ! need libgtest-dev=/usr/src/googletest/CMakeLists.txt; then
   skip native "GoogleTest's sources are missing (libgtest-dev)"
   exit
 fi
+need libasound2-dev=/usr/include/alsa/asoundlib.h || true # an example; it is left out without
 heading "native tests: build"
 build_native
 heading "native tests: run"

@@ -10,6 +10,8 @@ need "libportaudio2=${port_audio:-/usr/lib/libportaudio.so.2}" jackd2=jackd || t
 command -v chromium-browser google-chrome >/dev/null || need chromium=chromium || true
 # The WebAssembly module and its package; the tests skip without.
 need emscripten=emcc nodejs=node || true
+# Kotlin over JNI; the tests skip without.
+need default-jdk-headless=javac kotlin=kotlinc || true
 heading "pytest"
 if [[ -f build/native/csrc/libpyvoc.a ]]; then export PYVOC_NATIVE_BUILD=$ROOT/build/native; fi
 if [[ -x build/native/tools/dump_data/dump_data ]]; then

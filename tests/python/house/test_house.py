@@ -79,7 +79,7 @@ def test_includes_point_down() -> None:
 
 
 def test_c_examples_use_the_public_header_only() -> None:
-    for path in sources("examples", "tests/capi"):
+    for path in sources("examples", "mobile", "tests/capi"):
         quoted = {name for delimiter, name in includes(path) if delimiter == '"'}
         assert quoted <= {"pyvoc/pyvoc.h", "pyvoc/pyvoc.hpp"}, relative(path)
 
@@ -126,6 +126,7 @@ def test_files_are_short() -> None:
         "tools",
         "tests",
         "examples",
+        "mobile",
         "cmake",
         "scripts",
         "recipes",
