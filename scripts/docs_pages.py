@@ -71,6 +71,11 @@ def copy_pages(out: Path) -> None:
         (out / name).write_text(text, encoding="utf-8")
 
 
+def copy_style(out: Path) -> None:
+    """The site's own style sheet."""
+    (out / "docs/site.css").write_bytes((ROOT / "docs/site.css").read_bytes())
+
+
 def command_line() -> str:
     """Every command's help."""
     os.environ["COLUMNS"] = "96"
@@ -127,6 +132,7 @@ def header_page(*headers: Path) -> str:
 def main() -> None:
     out = Path(sys.argv[1])
     copy_pages(out)
+    copy_style(out)
     reference = out / "reference"
     reference.mkdir(exist_ok=True)
     (reference / "commands.md").write_text(command_line(), encoding="utf-8")
