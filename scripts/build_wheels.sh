@@ -29,7 +29,7 @@ trap 'rm -rf "$work"' EXIT
 mkdir -p dist
 for python in "${pythons[@]}"; do
   heading "$python: build"
-  rm -rf "$work"/*
+  rm -rf "${work:?}"/*
   mkdir "$work"/{built,repaired}
   "$VENV/bin/pip" --python "$python" wheel --quiet --disable-pip-version-check --no-deps \
     --wheel-dir "$work/built" .
