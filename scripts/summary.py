@@ -68,7 +68,14 @@ RUNS = {
     "native": ("native", "native-scalar", "native-avx2"),
     "compilers": (),
     "asan": ("asan",),
-    "arm": ("arm-cortex-a53", "arm-neoverse-n1", "arm-max", "x86-Nehalem", "x86-Haswell"),
+    "arm": (
+        "arm-cortex-a53",
+        "arm-neoverse-n1",
+        "arm-max",
+        "arm-instructions",
+        "x86-Nehalem",
+        "x86-Haswell",
+    ),
     "pytest": ("pytest", "live"),
     "onednn": ("onednn",),
 }

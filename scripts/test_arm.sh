@@ -22,6 +22,9 @@ for triple in cortex-a53=neon= neoverse-n1=neon_dotprod= max=neon_dotprod=Resolv
   run_probes "arm-$QEMU_CPU" build/aarch64 || failed=1
 done
 unset QEMU_CPU
+heading "aarch64: instructions per second of audio"
+OMP_NUM_THREADS=1 python scripts/arm_instructions.py build/aarch64 \
+  --junit "$RESULTS/arm-instructions.xml" || failed=1
 
 # The x86-64 build on older processors. Emulated fused multiply-adds are slow, so what only repeats
 # kernels over many inputs is left to a real processor (test_native.sh).

@@ -217,10 +217,10 @@ inline int32x4_t dot4(int32x4_t acc, int8x16_t x, const std::int8_t* w) {
 #if defined(__ARM_FEATURE_DOTPROD)
   return vdotq_s32(acc, x, weights);
 #else
-  // |x| <= 127 and |w| <= 127: a product fits 16 bits, and pairs are added in 32.
-  const int32x4_t low = vpaddlq_s16(vmull_s8(vget_low_s8(x), vget_low_s8(weights)));
-  const int32x4_t high = vpaddlq_s16(vmull_s8(vget_high_s8(x), vget_high_s8(weights)));
-  return vaddq_s32(acc, vpaddq_s32(low, high));
+  // |x| <= 127 and |w| <= 127: two products fit 16 bits, and pairs of those are added in 32.
+  const int16x8_t low = vmull_s8(vget_low_s8(x), vget_low_s8(weights));
+  const int16x8_t high = vmull_s8(vget_high_s8(x), vget_high_s8(weights));
+  return vpadalq_s16(acc, vpaddq_s16(low, high));
 #endif
 }
 inline I32x16 dot_halves(I32x16 acc, const std::uint8_t* low, const std::uint8_t* high,
