@@ -68,9 +68,13 @@ elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64")
     pyvoc_add_tier_if(avx512 ${avx512})
     pyvoc_add_tier_if(avx512vnni ${avx512} -mavx512vnni)
   endif()
+elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm)" AND CMAKE_SIZEOF_VOID_P EQUAL 4)
+  # The processor may be called aarch64: 32-bit systems run on 64-bit kernels.
+  pyvoc_add_tier_if(neon -march=armv7-a -mfpu=neon-vfpv4)
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64|ARM64")
   pyvoc_add_tier_if(neon -march=armv8-a)
   pyvoc_add_tier_if(neon_dotprod -march=armv8.2-a+dotprod)
+  pyvoc_add_tier_if(neon_i8mm -march=armv8.2-a+dotprod+i8mm)
 endif()
 
 # A toolchain file that forgets CMAKE_SYSTEM_PROCESSOR ends here, and so does a processor that no
@@ -78,11 +82,11 @@ endif()
 if(PYVOC_TIERS_BUILT STREQUAL scalar AND NOT PYVOC_WANTED_TIERS STREQUAL scalar)
   message(WARNING "pyvoc is built with the scalar kernels alone, which are 4 to 15 times slower than "
     "a processor's vector units: no tier matches CMAKE_SYSTEM_PROCESSOR, which is "
-    "\"${CMAKE_SYSTEM_PROCESSOR}\" (known: x86_64, AMD64, aarch64, arm64). -DPYVOC_TIERS=scalar if "
+    "\"${CMAKE_SYSTEM_PROCESSOR}\" (known: x86_64, AMD64, aarch64, arm64, arm*). -DPYVOC_TIERS=scalar if "
     "that is meant.")
 endif()
 set(whole ${PYVOC_TIERS_BUILT})
-list(REMOVE_ITEM whole avxvnni avx512vnni neon_dotprod)  # int8 products only
+list(REMOVE_ITEM whole avxvnni avx512vnni neon_dotprod neon_i8mm)  # int8 products only
 if(NOT whole)
   message(FATAL_ERROR "pyvoc has no kernels: PYVOC_SCALAR is off and PYVOC_TIERS names no whole tier")
 endif()

@@ -74,15 +74,15 @@ build_native() {
 # QEMU's user mode cannot emulate the fork of a process that has threads.
 EMULATED_FILTER='-CorruptModels.*:Dump.*:Gguf.Many*:ModelMemory.*:*Live*:*/Realtime.*:Team.IsDestroyedInAForkedChild'
 
-# run_native NAME BUILD [WORD ...]: the GoogleTest programs of a build, in as many parts as there are
-# JOBS, side by side; the words (an emulator) come before a program. Counts are left for summary.py.
+# run_native NAME BUILD [WORD ...]: the GoogleTest programs of a build (PROGRAMS), in as many parts as
+# there are JOBS, side by side; the words (an emulator) come before a program. Counts are left for summary.py.
 run_native() {
   local name=$1 build=$2 program pids=() code=0 i tmp
   shift 2
   rm -rf "${RESULTS:?}/$name"
   mkdir -p "$RESULTS/$name"
   tmp=$(mktemp -d)
-  for program in pyvoc_tests pyvoc_realtime_tests; do
+  for program in ${PROGRAMS:-pyvoc_tests pyvoc_realtime_tests}; do
     for ((i = 0; i < JOBS; ++i)); do
       TMPDIR=$tmp GTEST_TOTAL_SHARDS=$JOBS GTEST_SHARD_INDEX=$i GTEST_BRIEF=1 \
         GTEST_OUTPUT="json:$RESULTS/$name/$program.$i.json" \

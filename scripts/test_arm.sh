@@ -13,8 +13,9 @@ configure build/aarch64 -DCMAKE_BUILD_TYPE=Release -DPYVOC_WERROR=ON \
 ninja -C build/aarch64 -j "$JOBS" --quiet
 
 failed=0
-# The last one runs the kernels of the one before it: there, what is asked is which tier it takes.
-for triple in cortex-a53=neon= neoverse-n1=neon_dotprod= max=neon_dotprod=Resolve.*; do
+# The last one runs the kernels of the one before it, but for int8 products.
+INT8='Resolve.*:Tiers/Kernels.*neon_i8mm*_i8*'
+for triple in cortex-a53=neon= neoverse-n1=neon_dotprod= max=neon_i8mm="$INT8"; do
   IFS== read -r cpu tier filter <<<"$triple"
   heading "aarch64: $cpu, which has $tier"
   export QEMU_CPU=$cpu PYVOC_EXPECT_TIER=$tier GTEST_FILTER=${filter:-$EMULATED_FILTER}
@@ -25,6 +26,30 @@ unset QEMU_CPU
 heading "aarch64: instructions per second of audio"
 OMP_NUM_THREADS=1 python scripts/arm_instructions.py build/aarch64 \
   --junit "$RESULTS/arm-instructions.xml" || failed=1
+
+# 32 bits: the kernels, and a model of each family. Cortex-A9 has vectors, but no fused products.
+# on_armhf RUN PROGRAM CPU TIER FILTER
+on_armhf() {
+  heading "armhf: $2 on $3, which has $4"
+  PROGRAMS=$2 QEMU_CPU=$3 PYVOC_EXPECT_TIER=$4 GTEST_FILTER=$5 \
+    run_native "armhf-$1" build/armhf qemu-arm -L /usr/arm-linux-gnueabihf || failed=1
+}
+if need g++-arm-linux-gnueabihf=arm-linux-gnueabihf-g++; then
+  heading "armhf: build"
+  configure build/armhf -DCMAKE_BUILD_TYPE=Release -DPYVOC_WERROR=ON \
+    -DCMAKE_TOOLCHAIN_FILE="$ROOT/cmake/arm-linux-gnueabihf.cmake"
+  ninja -C build/armhf -j "$JOBS" --quiet pyvoc_static pyvoc_kernel_tests pyvoc_realtime_tests
+  models=$(printf ':*StreamDoesNotAllocate/*%s' tree_sparse_int8 fargan_even_int8 \
+    hifigan_paired_f32 melgan_zero_f32 waveglow_early_f32 wavernn_mol_int8)
+  on_armhf kernels pyvoc_kernel_tests cortex-a7 neon '*'
+  on_armhf older pyvoc_kernel_tests cortex-a9 scalar 'Resolve.*'
+  on_armhf models pyvoc_realtime_tests cortex-a7 neon "${models#:}"
+  heading "armhf: instructions per second of audio"
+  OMP_NUM_THREADS=1 python scripts/arm_instructions.py build/armhf --machine arm \
+    --junit "$RESULTS/armhf-instructions.xml" || failed=1
+else
+  skip armhf "the cross compiler is missing (g++-arm-linux-gnueabihf)" || failed=1
+fi
 
 # The x86-64 build on older processors. Emulated fused multiply-adds are slow, so what only repeats
 # kernels over many inputs is left to a real processor (test_native.sh).

@@ -10,7 +10,7 @@
 #else
 #include <cpuid.h>
 #endif
-#elif defined(__aarch64__) && defined(__linux__)
+#elif (defined(__aarch64__) || defined(__arm__)) && defined(__linux__)
 #include <sys/auxv.h>
 #elif defined(__aarch64__) && defined(__APPLE__)
 #include <sys/sysctl.h>
@@ -91,13 +91,18 @@ CpuFeatures detect() {
   CpuFeatures f;
 #if defined(__linux__)
   const unsigned long hwcap = getauxval(AT_HWCAP);
-  f.neon = hwcap & (1ul << 1);      // HWCAP_ASIMD
-  f.dotprod = hwcap & (1ul << 20);  // HWCAP_ASIMDDP
+  f.neon = hwcap & (1ul << 1);                                 // HWCAP_ASIMD
+  f.dotprod = hwcap & (1ul << 20);                             // HWCAP_ASIMDDP
+  f.i8mm = f.dotprod && (getauxval(AT_HWCAP2) & (1ul << 13));  // HWCAP2_I8MM
 #elif defined(__APPLE__)
   f.neon = true;
-  int value = 0;
-  std::size_t size = sizeof value;
-  f.dotprod = sysctlbyname("hw.optional.arm.FEAT_DotProd", &value, &size, nullptr, 0) == 0 && value;
+  const auto has = [](const char* name) {
+    int value = 0;
+    std::size_t size = sizeof value;
+    return sysctlbyname(name, &value, &size, nullptr, 0) == 0 && value != 0;
+  };
+  f.dotprod = has("hw.optional.arm.FEAT_DotProd");
+  f.i8mm = f.dotprod && has("hw.optional.arm.FEAT_I8MM");
 #else
   f.neon = true;
 #endif
@@ -105,6 +110,19 @@ CpuFeatures detect() {
 }
 
 std::string detect_name() { return "aarch64"; }
+
+#elif defined(__arm__)
+
+CpuFeatures detect() {
+  CpuFeatures f;
+#if defined(__linux__)
+  constexpr unsigned long kNeon = 1ul << 12, kVfpv4 = 1ul << 16;  // HWCAP_NEON, HWCAP_VFPv4
+  f.neon = (getauxval(AT_HWCAP) & (kNeon | kVfpv4)) == (kNeon | kVfpv4);
+#endif
+  return f;
+}
+
+std::string detect_name() { return "arm"; }
 
 #else
 

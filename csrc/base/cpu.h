@@ -13,9 +13,10 @@ struct CpuFeatures {
   bool avx512 = false;  // f, bw, dq, vl
   bool avx512vnni = false;
   bool avx512bf16 = false;
-  // aarch64
-  bool neon = false;
+  // Arm
+  bool neon = false;  // with fused products
   bool dotprod = false;
+  bool i8mm = false;
 };
 
 const CpuFeatures& cpu_features();

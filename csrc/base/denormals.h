@@ -28,6 +28,16 @@ class DenormalGuard {
 
  private:
   std::uint64_t saved_;
+#elif defined(__arm__) && defined(__ARM_FP) && defined(__GNUC__)
+  // For single numbers: vectors are flushed always.
+  DenormalGuard() noexcept {
+    asm volatile("vmrs %0, fpscr" : "=r"(saved_));
+    asm volatile("vmsr fpscr, %0" : : "r"(saved_ | (1u << 24)));
+  }
+  ~DenormalGuard() { asm volatile("vmsr fpscr, %0" : : "r"(saved_)); }
+
+ private:
+  std::uint32_t saved_;
 #else
   DenormalGuard() noexcept {}
   ~DenormalGuard() {}

@@ -5,21 +5,6 @@
 namespace pyvoc::kernels {
 namespace {
 
-template <int kIndex>
-struct Index {
-  static constexpr int value = kIndex;
-};
-
-// f(Index<0>), f(Index<1>), ... f(Index<kCount - 1>), written out: arrays of accumulators that are
-// indexed this way stay in registers (a loop, even of constant length, may leave them in memory).
-template <int kCount, typename Function>
-inline PYVOC_ALWAYS_INLINE void unrolled(const Function& f) {
-  if constexpr (kCount > 0) {
-    unrolled<kCount - 1>(f);
-    f(Index<kCount - 1>());
-  }
-}
-
 constexpr int phases(int panels) {
   return kAccumulators / panels < 1 ? 1 : (kAccumulators / panels > 8 ? 8 : kAccumulators / panels);
 }

@@ -37,6 +37,18 @@ inline F32x16 add_recurrent(const GruGates& g, std::int32_t at, F32x16 h, F32x16
   return base;
 }
 
+// A gate, as a function of its own where the tier says so.
+template <Precision kPrecision>
+#if defined(PYVOC_SIMD_GATE_CALLED) && defined(__GNUC__)
+__attribute__((noinline))
+#else
+inline
+#endif
+F32x16
+gate(F32x16 x) {
+  return sigmoid<kPrecision>(x);
+}
+
 // Block by block, in two passes: a unit's n waits for its r, and with both in one pass these long
 // chains fill the processor's queues (AVX2: 13 % slower).
 template <typename Row, typename Sum, bool kDiag>
@@ -51,10 +63,8 @@ inline void gru_gates(const GruGates& g) {
     for (std::int32_t i = first; i < end; i += 16) {
       const std::int32_t ri = i, zi = stride + i, ni = 2 * stride + i;
       const F32x16 h = load(g.state + i);
-      const F32x16 r =
-          sigmoid<kPrecision>(add_recurrent<Sum, kDiag>(g, ri, h, input_sum<Row>(g, ri)));
-      const F32x16 z =
-          sigmoid<kPrecision>(add_recurrent<Sum, kDiag>(g, zi, h, input_sum<Row>(g, zi)));
+      const F32x16 r = gate<kPrecision>(add_recurrent<Sum, kDiag>(g, ri, h, input_sum<Row>(g, ri)));
+      const F32x16 z = gate<kPrecision>(add_recurrent<Sum, kDiag>(g, zi, h, input_sum<Row>(g, zi)));
       const F32x16 mn = add_recurrent<Sum, kDiag>(g, ni, h, load(g.bias_n + i));
       store(z_of + i - first, z);
       store(n_of + i - first, fma(r, mn, input_sum<Row>(g, ni)));

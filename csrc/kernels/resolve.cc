@@ -15,6 +15,7 @@ PYVOC_DECLARE_TIER(avx512)
 PYVOC_DECLARE_TIER(avx512vnni)
 PYVOC_DECLARE_TIER(neon)
 PYVOC_DECLARE_TIER(neon_dotprod)
+PYVOC_DECLARE_TIER(neon_i8mm)
 PYVOC_DECLARE_TIER(wasm128)
 #undef PYVOC_DECLARE_TIER
 
@@ -34,6 +35,9 @@ std::vector<Tier> make_tiers() {
 #endif
 #if PYVOC_HAVE_AVX2
   list.push_back({"avx2", &kTier_avx2, cpu.avx2});
+#endif
+#if PYVOC_HAVE_NEON_I8MM
+  list.push_back({"neon_i8mm", &kTier_neon_i8mm, cpu.i8mm});
 #endif
 #if PYVOC_HAVE_NEON_DOTPROD
   list.push_back({"neon_dotprod", &kTier_neon_dotprod, cpu.dotprod});

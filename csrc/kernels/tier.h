@@ -11,19 +11,14 @@
 #include <type_traits>
 
 #include "kernels/table.h"
-
-#if defined(__GNUC__)
-#define PYVOC_ALWAYS_INLINE __attribute__((always_inline))
-#else
-#define PYVOC_ALWAYS_INLINE
-#endif
+#include "kernels/unrolled.h"
 //
 #include "kernels/activation.inl"
 #include "kernels/dense.inl"
 //
-#include "kernels/dense_many.inl"  // uses `unrolled` of dense.inl
+#include "kernels/dense_many.inl"  // uses panels of dense.inl
 //
-#include "kernels/tile_i8.inl"  // uses `unrolled` of dense.inl
+#include "kernels/tile_i8.inl"
 //
 #include "kernels/conv.inl"  // uses tiles of tile_i8.inl
 //

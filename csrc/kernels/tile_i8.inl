@@ -91,6 +91,31 @@ inline void tile_sums(const Dense<std::int8_t>& w, const ConvInput<std::uint8_t>
   }
 }
 
+#elif defined(PYVOC_SIMD_BYTE_TILE)
+
+constexpr bool kCells = false;
+
+template <int kRows, int kPanels>
+inline PYVOC_ALWAYS_INLINE void tile_sums(const Dense<std::int8_t>& w,
+                                          const ConvInput<std::uint8_t>& in, std::int32_t row,
+                                          std::int32_t first, bool ahead,
+                                          I32x16 (&kept)[kRows][kPanels]) {
+  static_assert(kPanels == 1, "a tile of bytes is one panel wide");
+  const std::int64_t panel = std::int64_t{16} * w.cols;
+  const std::int8_t* weights = w.weights + first * panel;
+  ByteTile<kRows> tile;
+  for (std::int32_t s = 0; s < in.segments; ++s) {
+    RowPointers<kRows, std::uint8_t> x(in, s, row);
+    for (std::int32_t c = 0; c < in.cols[s]; c += 16) {
+      if (ahead) prefetch_panels<1, 4>(weights + panel, panel);
+      tile.add_columns(x, weights);
+      weights += 256;
+      x.advance(16);
+    }
+  }
+  unrolled<kRows>([&](auto r) { kept[r.value][0] = tile.row(r); });
+}
+
 #else
 
 constexpr bool kCells = false;

@@ -1,7 +1,7 @@
-// The vector vocabulary on AArch64 NEON (and the dot-product extension where the tier has it): 16
-// lanes are four registers. NEON's products are signed by signed: activations are shifted by -127
-// here and dot_finish adds 127 * (sum of the row's weights). See simd/scalar.h for what each
-// function means.
+// The vector vocabulary on Arm's NEON, 64 bit (and the extensions dotprod and i8mm where the tier
+// has them) or 32 bit with fused products (VFPv4): 16 lanes are four registers, of 32 or of 16.
+// Without i8mm NEON's products are signed by signed: activations are shifted by -127 here and
+// dot_finish adds 127 * (sum of the row's weights). See simd/scalar.h for what each function means.
 #ifndef PYVOC_KERNELS_SIMD_NEON_H_
 #define PYVOC_KERNELS_SIMD_NEON_H_
 
@@ -13,8 +13,16 @@ namespace pyvoc::kernels {
 namespace {
 
 constexpr int kBestLanes = 8;
+#if defined(__aarch64__)
 constexpr int kAccumulators = 6;
 constexpr int kTileRows = 6, kTilePanels = 1;
+#else
+constexpr int kAccumulators = 2;
+constexpr int kTileRows = 2, kTilePanels = 1;
+#endif
+
+// Two gates side by side have more constants than there are registers.
+#define PYVOC_SIMD_GATE_CALLED 1
 
 struct F32x16 {
   float32x4_t v[4];
@@ -85,15 +93,52 @@ inline F32x16 max(F32x16 a, F32x16 b) {
   return each([&](int i) { return vmaxq_f32(a.v[i], b.v[i]); });
 }
 inline F32x16 clamp(F32x16 a, F32x16 limit) {
-  return each(
-      [&](int i) { return vminnmq_f32(vmaxnmq_f32(a.v[i], vnegq_f32(limit.v[i])), limit.v[i]); });
+  return each([&](int i) {
+    const float32x4_t least = vnegq_f32(limit.v[i]);
+#if defined(__aarch64__)
+    return vminnmq_f32(vmaxnmq_f32(a.v[i], least), limit.v[i]);
+#else
+    return vminq_f32(vbslq_f32(vcgtq_f32(a.v[i], least), a.v[i], least), limit.v[i]);
+#endif
+  });
+}
+// Sums of neighbours: of a's, then of b's.
+inline float32x4_t add_neighbours(float32x4_t a, float32x4_t b) {
+#if defined(__aarch64__)
+  return vpaddq_f32(a, b);
+#else
+  return vcombine_f32(vpadd_f32(vget_low_f32(a), vget_high_f32(a)),
+                      vpadd_f32(vget_low_f32(b), vget_high_f32(b)));
+#endif
+}
+inline int32x4_t add_neighbours(int32x4_t a, int32x4_t b) {
+#if defined(__aarch64__)
+  return vpaddq_s32(a, b);
+#else
+  return vcombine_s32(vpadd_s32(vget_low_s32(a), vget_high_s32(a)),
+                      vpadd_s32(vget_low_s32(b), vget_high_s32(b)));
+#endif
+}
+inline int16x8_t add_neighbours(int16x8_t a, int16x8_t b) {
+#if defined(__aarch64__)
+  return vpaddq_s16(a, b);
+#else
+  return vcombine_s16(vpadd_s16(vget_low_s16(a), vget_high_s16(a)),
+                      vpadd_s16(vget_low_s16(b), vget_high_s16(b)));
+#endif
 }
 inline std::uint32_t greater_bits(F32x16 a, F32x16 b) {
   const std::uint32_t weights[4] = {1, 2, 4, 8};
   const uint32x4_t weight = vld1q_u32(weights);
   std::uint32_t bits = 0;
   for (int i = 0; i < 4; ++i) {
-    bits |= vaddvq_u32(vandq_u32(vcgtq_f32(a.v[i], b.v[i]), weight)) << (4 * i);
+    const uint32x4_t some = vandq_u32(vcgtq_f32(a.v[i], b.v[i]), weight);
+#if defined(__aarch64__)
+    bits |= vaddvq_u32(some) << (4 * i);
+#else
+    const uint32x2_t pairs = vpadd_u32(vget_low_u32(some), vget_high_u32(some));
+    bits |= vget_lane_u32(vpadd_u32(pairs, pairs), 0) << (4 * i);
+#endif
   }
   return bits;
 }
@@ -103,8 +148,20 @@ inline F32x16 pow2(F32x16 n) {
     return vreinterpretq_f32_s32(vshlq_n_s32(exponent, 23));
   });
 }
+// An estimate of 8 bits, whose precision a step doubles.
+inline float32x4_t newton_step(float32x4_t a, float32x4_t r) {
+  return vmulq_f32(r, vrecpsq_f32(a, r));
+}
+inline F32x16 reciprocal_fast(F32x16 a) {
+  return each([&](int i) { return newton_step(a.v[i], newton_step(a.v[i], vrecpeq_f32(a.v[i]))); });
+}
 inline F32x16 reciprocal(F32x16 a) {
+#if defined(__aarch64__)
   return each([&](int i) { return vdivq_f32(vdupq_n_f32(1.0f), a.v[i]); });
+#else
+  const F32x16 r = reciprocal_fast(a);  // there is no division
+  return each([&](int i) { return newton_step(a.v[i], r.v[i]); });
+#endif
 }
 // v[i][j] becomes v[j][i].
 inline void transpose4(float32x4_t (&v)[4]) {
@@ -136,17 +193,18 @@ inline void transpose_halves(F32x16 (&v)[8]) {
   transpose_squares<2>(v, 0);
   transpose_squares<2>(v, 2);
 }
-inline F32x16 reciprocal_fast(F32x16 a) {
-  return each([&](int i) {
-    float32x4_t r = vrecpeq_f32(a.v[i]);
-    r = vmulq_f32(r, vrecpsq_f32(a.v[i], r));
-    return vmulq_f32(r, vrecpsq_f32(a.v[i], r));
-  });
+inline uint32x4_t nearest(float32x4_t a) {
+#if defined(__aarch64__)
+  return vcvtnq_u32_f32(a);
+#else
+  // The sum's last bit is worth one: it is rounded, and its low 16 bits are the integer.
+  return vreinterpretq_u32_f32(vaddq_f32(a, vdupq_n_f32(0x1.8p23f)));
+#endif
 }
 inline void store_u8(std::uint8_t* p, F32x16 a) {
   for (int half = 0; half < 2; ++half) {
-    const uint16x4_t x = vmovn_u32(vcvtnq_u32_f32(a.v[2 * half]));
-    const uint16x4_t y = vmovn_u32(vcvtnq_u32_f32(a.v[2 * half + 1]));
+    const uint16x4_t x = vmovn_u32(nearest(a.v[2 * half]));
+    const uint16x4_t y = vmovn_u32(nearest(a.v[2 * half + 1]));
     vst1_u8(p + 8 * half, vmovn_u16(vcombine_u16(x, y)));
   }
 }
@@ -182,7 +240,7 @@ inline Partials fma_blocks(Partials acc, const float* low, const float* high,
 inline F32x16 sum_columns(const Partials& p) {
   return each([&](int i) {
     const float32x4_t* v = p.v + 4 * i;
-    return vpaddq_f32(vpaddq_f32(v[0], v[1]), vpaddq_f32(v[2], v[3]));
+    return add_neighbours(add_neighbours(v[0], v[1]), add_neighbours(v[2], v[3]));
   });
 }
 
@@ -206,31 +264,49 @@ inline F32x16 to_float(I32x16 a) {
   return each([&](int i) { return vcvtq_f32_s32(a.v[i]); });
 }
 
-inline int8x16_t shifted_quad(const std::uint8_t* u) {
+inline uint8x16_t every_quad(const std::uint8_t* u) {
   std::uint32_t quad;
   __builtin_memcpy(&quad, u, 4);
-  const uint8x16_t all = vreinterpretq_u8_u32(vdupq_n_u32(quad));
-  return vreinterpretq_s8_u8(vsubq_u8(all, vdupq_n_u8(127)));
+  return vreinterpretq_u8_u32(vdupq_n_u32(quad));
 }
-inline int32x4_t dot4(int32x4_t acc, int8x16_t x, const std::int8_t* w) {
+#if defined(__ARM_FEATURE_MATMUL_INT8)
+using Inputs = uint8x16_t;
+inline Inputs load_quad(const std::uint8_t* u) { return every_quad(u); }
+#else
+using Inputs = int8x16_t;
+inline Inputs load_quad(const std::uint8_t* u) {
+  return vreinterpretq_s8_u8(vsubq_u8(every_quad(u), vdupq_n_u8(127)));
+}
+#endif
+// Products of the upper halves; GCC does not find the instruction for vmull_s8 of vget_high_s8.
+inline int16x8_t multiply_high(int8x16_t a, int8x16_t b) {
+#if defined(__aarch64__)
+  return vmull_high_s8(a, b);
+#else
+  return vmull_s8(vget_high_s8(a), vget_high_s8(b));
+#endif
+}
+inline int32x4_t dot4(int32x4_t acc, Inputs x, const std::int8_t* w) {
   const int8x16_t weights = vld1q_s8(w);
-#if defined(__ARM_FEATURE_DOTPROD)
+#if defined(__ARM_FEATURE_MATMUL_INT8)
+  return vusdotq_s32(acc, x, weights);
+#elif defined(__ARM_FEATURE_DOTPROD)
   return vdotq_s32(acc, x, weights);
 #else
   // |x| <= 127 and |w| <= 127: two products fit 16 bits, and pairs of those are added in 32.
   const int16x8_t low = vmull_s8(vget_low_s8(x), vget_low_s8(weights));
-  const int16x8_t high = vmull_s8(vget_high_s8(x), vget_high_s8(weights));
-  return vpadalq_s16(acc, vpaddq_s16(low, high));
+  const int16x8_t high = multiply_high(x, weights);
+  return vpadalq_s16(acc, add_neighbours(low, high));
 #endif
 }
 inline I32x16 dot_halves(I32x16 acc, const std::uint8_t* low, const std::uint8_t* high,
                          const std::int8_t* w) {
-  const int8x16_t x = shifted_quad(low), y = shifted_quad(high);
+  const Inputs x = load_quad(low), y = load_quad(high);
   return {{dot4(acc.v[0], x, w), dot4(acc.v[1], x, w + 16), dot4(acc.v[2], y, w + 32),
            dot4(acc.v[3], y, w + 48)}};
 }
 inline I32x16 dot_rows(I32x16 acc, const std::uint8_t* u, const std::int8_t* w) {
-  const int8x16_t x = shifted_quad(u);
+  const Inputs x = load_quad(u);
   return {{dot4(acc.v[0], x, w), dot4(acc.v[1], x, w + 16), dot4(acc.v[2], x, w + 32),
            dot4(acc.v[3], x, w + 48)}};
 }
@@ -242,14 +318,12 @@ inline I32x16 dot_halves(I32x16 acc, const std::uint8_t* low, const std::uint8_t
   return dot_halves(acc, low, high, w.p);
 }
 inline I32x16 dot_rows(I32x16 acc, const std::uint8_t* u, I8x64 w) { return dot_rows(acc, u, w.p); }
-struct Quad {
-  int8x16_t v;
-};
-inline Quad load_quad_lanes(const std::uint8_t* u) { return {shifted_quad(u)}; }
-inline I32x16 dot_any(I32x16 acc, Quad u, I8x64 w) {
-  return {{dot4(acc.v[0], u.v, w.p), dot4(acc.v[1], u.v, w.p + 16), dot4(acc.v[2], u.v, w.p + 32),
-           dot4(acc.v[3], u.v, w.p + 48)}};
+#if defined(__ARM_FEATURE_MATMUL_INT8)
+inline I32x16 dot_finish(I32x16 acc, const std::int32_t* /*low_row_sums*/,
+                         const std::int32_t* /*high_row_sums*/) {
+  return acc;
 }
+#else
 inline I32x16 dot_finish(I32x16 acc, const std::int32_t* low_row_sums,
                          const std::int32_t* high_row_sums) {
   const int32x4_t offset = vdupq_n_s32(127);
@@ -258,7 +332,12 @@ inline I32x16 dot_finish(I32x16 acc, const std::int32_t* low_row_sums,
            vmlaq_s32(acc.v[2], vld1q_s32(high_row_sums), offset),
            vmlaq_s32(acc.v[3], vld1q_s32(high_row_sums + 4), offset)}};
 }
+#endif
 
 }  // namespace
 }  // namespace pyvoc::kernels
+
+// A convolution's tile of bytes, of the types above.
+#include "kernels/simd/neon_tile.h"
+
 #endif  // PYVOC_KERNELS_SIMD_NEON_H_

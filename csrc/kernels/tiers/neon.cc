@@ -1,4 +1,4 @@
-// AArch64 baseline.
+// AArch64 baseline, and 32-bit Arm with NEON and VFPv4.
 #include "kernels/simd/neon.h"
 //
 #include "kernels/tier.h"
