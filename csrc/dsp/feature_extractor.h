@@ -16,11 +16,11 @@ class FeatureExtractor {
  public:
   virtual ~FeatureExtractor() = default;
 
-  virtual std::size_t sample_rate() const = 0;    // Hz
-  virtual std::size_t hop_length() const = 0;     // samples per frame
-  virtual std::size_t dims() const PYVOC_RT = 0;  // floats per frame
+  virtual std::size_t sample_rate() const = 0;          // Hz
+  virtual std::size_t hop_length() const PYVOC_RT = 0;  // samples per frame
+  virtual std::size_t dims() const PYVOC_RT = 0;        // floats per frame
   // From the newest sample a frame needs back to the centre of its analysis window.
-  virtual std::size_t latency_samples() const = 0;
+  virtual std::size_t latency_samples() const PYVOC_RT = 0;
 
   // Frames that pushing n more samples completes or, with n = 0, that ending the signal does.
   virtual std::size_t frames_after(std::size_t n) const PYVOC_RT = 0;

@@ -57,7 +57,7 @@ std::size_t LpcnetExtractor::dims() const PYVOC_RT {
   return plain ? kPlainDims : static_cast<std::size_t>(analysis_.row_size());
 }
 
-std::size_t LpcnetExtractor::latency_samples() const {
+std::size_t LpcnetExtractor::latency_samples() const PYVOC_RT {
   return static_cast<std::size_t>(analysis_.frames_per_decision()) * kFrame;
 }
 

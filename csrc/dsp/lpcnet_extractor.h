@@ -41,9 +41,9 @@ class LpcnetExtractor final : public FeatureExtractor {
 
   Layout layout() const { return layout_; }
   std::size_t sample_rate() const override { return kSampleRate; }
-  std::size_t hop_length() const override { return kFrame; }
+  std::size_t hop_length() const PYVOC_RT override { return kFrame; }
   std::size_t dims() const PYVOC_RT override;
-  std::size_t latency_samples() const override;
+  std::size_t latency_samples() const PYVOC_RT override;
   std::size_t frames_after(std::size_t n) const PYVOC_RT override;
   std::size_t push(Span<const float> pcm, float* out) PYVOC_RT override;
   // An incomplete frame or (2019) superframe is dropped, as upstream does, so there is nothing to

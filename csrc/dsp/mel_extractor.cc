@@ -29,7 +29,7 @@ MelExtractor::MelExtractor(const MelRecipe& recipe)
       spectrum_(fft_.bins()),
       mel_(recipe.bands) {}
 
-std::size_t MelExtractor::latency_samples() const { return recipe_.window_length / 2; }
+std::size_t MelExtractor::latency_samples() const PYVOC_RT { return recipe_.window_length / 2; }
 
 std::uint64_t MelExtractor::due(std::uint64_t samples) const PYVOC_RT {
   return std::min<std::uint64_t>(framer_.complete(samples), recipe_.frames(samples));

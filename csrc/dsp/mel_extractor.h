@@ -30,9 +30,9 @@ class MelExtractor final : public FeatureExtractor {
   const MelRecipe& recipe() const { return recipe_; }
 
   std::size_t sample_rate() const override { return recipe_.sample_rate; }
-  std::size_t hop_length() const override { return recipe_.hop_length; }
+  std::size_t hop_length() const PYVOC_RT override { return recipe_.hop_length; }
   std::size_t dims() const PYVOC_RT override { return recipe_.bands; }
-  std::size_t latency_samples() const override;
+  std::size_t latency_samples() const PYVOC_RT override;
   std::size_t frames_after(std::size_t n) const PYVOC_RT override;
   std::size_t push(Span<const float> pcm, float* out) PYVOC_RT override;
   std::size_t flush(float* out) PYVOC_RT override;

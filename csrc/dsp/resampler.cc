@@ -12,6 +12,7 @@ constexpr std::size_t kPhases = 256;
 constexpr double kCrossings = 32.0;
 constexpr double kBeta = 8.0;     // Kaiser: 80 dB
 constexpr double kCutoff = 0.91;  // of half the lower rate; the rest is transition
+constexpr float kZeros[64] = {};  // what is pushed at the end
 
 double bessel_i0(double x) {
   double sum = 1.0, term = 1.0;
@@ -110,7 +111,6 @@ std::size_t Resampler::push(Span<const float> pcm, float* out) PYVOC_RT {
 }
 
 std::size_t Resampler::flush(float* out) PYVOC_RT {
-  static constexpr float kZeros[64] = {};
   std::size_t written = 0;
   for (std::size_t left = half_; left > 0;) {
     const std::size_t n = std::min<std::size_t>(left, 64);

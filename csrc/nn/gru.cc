@@ -5,7 +5,7 @@
 namespace pyvoc::nn {
 namespace {
 
-using Gates = void (*)(const kernels::GruGates&) noexcept;
+using Gates = void (*)(const kernels::GruGates&) PYVOC_RT;
 
 Gates pick_gates(const kernels::KernelTable& k, RowType rows, bool integer) {
   switch (rows) {
