@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import json
-import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -64,9 +63,8 @@ def run(args: argparse.Namespace) -> int:
             raise UnsupportedError(
                 f"pyvoc serve needs {module}: pip install 'pyvoc-vocoder[serve]'"
             )
-    import uvicorn
-
     from pyvoc.serve.app import application
+    from pyvoc.serve.server import listen, server
 
     models: dict[str, pyvoc.Model] = {}
     for name in args.model or [DEFAULT]:
@@ -78,8 +76,7 @@ def run(args: argparse.Namespace) -> int:
     threads = args.threads or min(len(allowed()), 64)
     app = application(models, limits=limits, threads=threads)
     try:
-        family = socket.AF_INET6 if ":" in args.host else socket.AF_INET
-        listening = socket.create_server((args.host, args.port), family=family, backlog=1024)
+        listening = listen(args.host, args.port, limits)
     except OSError as error:
         raise Error(f"cannot listen on {args.host}:{args.port}: {error.strerror}") from error
     port = listening.getsockname()[1]
@@ -88,13 +85,5 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps(served), flush=True)
     else:
         print(f"{args.host}:{port}: {', '.join(models)} ({threads} threads)", file=sys.stderr)
-    config = uvicorn.Config(
-        app,
-        log_level="warning",
-        ws="websockets-sansio",
-        ws_max_size=limits.message_bytes,
-        ws_per_message_deflate=False,
-        limit_concurrency=2 * limits.streams + 64,
-    )
-    uvicorn.Server(config).run(sockets=[listening])
+    server(app, limits).run(sockets=[listening])
     return 0

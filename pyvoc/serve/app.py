@@ -73,6 +73,7 @@ class _Service:
         self.engine = engine
         self._models = models
         self._limits = limits
+        self._reading = 0  # utterances whose bodies come: what they take is bounded, too
 
     async def health(self, _: Request) -> Response:
         return PlainTextResponse("ok\n")
@@ -104,12 +105,15 @@ class _Service:
             return _refusal(400, str(error))
         width = 4 * model.info.layout_dims
         most = self._limits.utterance_frames * width
-        if self.engine.full():
+        if self.engine.full(self._reading):
             return _refusal(503, _FULL)
+        self._reading += 1
         try:
             body = await asyncio.wait_for(_body(request, most), self._limits.patience_seconds)
         except (asyncio.TimeoutError, ClientDisconnect):
             return _refusal(408, "the body did not come")
+        finally:
+            self._reading -= 1
         if len(body) > most:
             return _refusal(413, f"more than {self._limits.utterance_frames} frames")
         try:
@@ -226,7 +230,7 @@ class _Speech:
                 piece = await self._job.pull()
             if piece is None:
                 await send({"type": "http.response.body", "body": b""})
-        except (asyncio.TimeoutError, OSError):
+        except (asyncio.TimeoutError, OSError, Error):
             pass  # it is cut short, which its length says
         finally:
             gone.cancel()

@@ -115,6 +115,11 @@ class Job:
             self._loop.call_soon_threadsafe(self._changed.set)
 
 
+def _told(error: Exception) -> Error:
+    """What a client hears; the thread goes on to other clients, whatever it was."""
+    return error if isinstance(error, Error) else Error(f"it failed: {type(error).__name__}")
+
+
 class Engine:
     """Threads that synthesise.
 
@@ -146,10 +151,11 @@ class Engine:
         for thread in self._threads:
             thread.start()
 
-    def full(self) -> bool:
-        """Whether another stream would be refused; counts it as a refusal then."""
+    def full(self, coming: int = 0) -> bool:
+        """Whether another stream would be refused, beside so many whose utterances are being read;
+        counts it as a refusal then."""
         with self.lock:
-            found = self.open >= self.limits.streams
+            found = self.open + coming >= self.limits.streams
             self.refused += found
             return found
 
@@ -250,16 +256,16 @@ class Engine:
                     job.stream.flush()
                     job.flushed = True
                 able.append(job)
-            except Error as error:
-                job.error = error
+            except Exception as error:
+                job.error = _told(error)
         try:
             streams = [job.stream for job in able]
             limit = _HOPS * streams[0].model.info.hop_length if streams else 0
             made = pull_together(streams, limit) if streams else []
-        except Error as error:
+        except Exception as error:
             made = [nothing] * len(able)
             for job in able:
-                job.error = error
+                job.error = _told(error)
         found = {id(job): piece for job, piece in zip(able, made, strict=True)}
         return [found.get(id(job), nothing) for job in jobs]
 

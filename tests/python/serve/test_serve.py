@@ -18,7 +18,7 @@ from voices import TREE, make_features
 
 pytest.importorskip("starlette")
 pytest.importorskip("websockets")
-uvicorn = pytest.importorskip("uvicorn")
+pytest.importorskip("uvicorn")
 httpx = pytest.importorskip("httpx")
 import websockets  # noqa: E402
 
@@ -27,6 +27,7 @@ from pyvoc.cli import main  # noqa: E402
 from pyvoc.files.pcm import to_int16  # noqa: E402
 from pyvoc.serve import Limits  # noqa: E402
 from pyvoc.serve.app import application  # noqa: E402
+from pyvoc.serve.server import listen, server  # noqa: E402
 
 MODEL = pyvoc.load(TREE)
 DIMS = MODEL.info.layout_dims
@@ -35,16 +36,13 @@ DIMS = MODEL.info.layout_dims
 @contextmanager
 def serving(limits: Limits) -> Iterator[str]:
     app = application({"tree": MODEL}, limits=limits, threads=2)
-    config = uvicorn.Config(
-        app, port=0, log_level="error", ws="websockets-sansio", ws_max_size=limits.message_bytes
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
+    running, listening = server(app, limits), listen("127.0.0.1", 0, limits)
+    thread = threading.Thread(target=running.run, args=([listening],), daemon=True)
     thread.start()
-    while not server.started:
+    while not running.started:
         time.sleep(0.01)
-    yield f"127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
+    yield f"127.0.0.1:{listening.getsockname()[1]}"
+    running.should_exit = True
     thread.join(30)
     assert not thread.is_alive()
 
