@@ -9,18 +9,21 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeGuard
 
 from pyvoc import families, voices
 from pyvoc.errors import Error
 from pyvoc.files.audio import RAW_SUFFIXES
 from pyvoc.files.layouts import LAYOUTS
+from pyvoc.files.whole import read_whole
 from pyvoc.runtime.speed import as_speed
 
 __all__ = ["Item", "read"]
 
 _SHOWN = 5
 """Bad lines that one message names; the others are counted."""
+_MOST_SAID = 400
+"""Characters, of one of these."""
 
 
 @dataclass(frozen=True)
@@ -86,21 +89,19 @@ def read(path: Path, defaults: Mapping[str, Any]) -> list[Item]:
     bad: list[str] = []
     items: dict[str, Item] = {}
     try:
-        with open(path, encoding="utf-8") as lines:
-            for number, text in enumerate(lines, 1):
-                if not text.strip():
-                    continue
-                try:
-                    item = reader.item(number, text)
-                    first = items.setdefault(item.output, item)
-                    if first is not item:
-                        raise Error(f"'{item.output}' is the output of line {first.line} too")
-                except Error as error:
-                    bad.append(f"line {number}: {error}")
-    except OSError as error:
-        raise Error(f"cannot read '{path}': {error.strerror}") from error
+        lines = read_whole(path).decode("utf-8-sig").split("\n")
     except UnicodeDecodeError as error:
         raise Error(f"'{path}' is no manifest: it is not UTF-8 text") from error
+    for number, text in enumerate(lines, 1):
+        if not text.strip():
+            continue
+        try:
+            item = reader.item(number, text)
+            first = items.setdefault(item.output, item)
+            if first is not item:
+                raise Error(f"'{item.output}' is the output of line {first.line} too")
+        except Error as error:
+            bad.append(f"line {number}: {_cut(str(error))}")
     if bad:
         more = f"; and {len(bad) - _SHOWN} more" if len(bad) > _SHOWN else ""
         raise Error(f"'{path}': {'; '.join(bad[:_SHOWN])}{more}")
@@ -119,7 +120,7 @@ class _Reader:
     def item(self, line: int, text: str) -> Item:
         given = _object(text)
         named = given.pop("input", None)
-        if not isinstance(named, str) or not named or "\0" in named:
+        if not _is_name(named):
             raise Error('expected "input", the name of a file')
         output = given.pop("output", None)
         values = dict(self._defaults)
@@ -164,11 +165,27 @@ def _object(text: str) -> dict[str, Any]:
     return found
 
 
+def _is_name(value: object) -> TypeGuard[str]:
+    """Whether it can be the name of a file: JSON has texts that no file is called by."""
+    if not isinstance(value, str) or not value or "\0" in value:
+        return False
+    try:
+        os.fsencode(value)
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _cut(message: str) -> str:
+    """A message whose length does not depend on what somebody wrote into the manifest."""
+    return message if len(message) <= _MOST_SAID else f"{message[:_MOST_SAID]} ..."
+
+
 def _output(output: object, named: str, form: str | None) -> str:
     """Where an utterance goes, below the folder of outputs and nowhere else."""
     if output is None:
         return PurePosixPath(named).stem + (".s16" if form == "s16" else ".wav")
-    if not isinstance(output, str) or not output or "\0" in output:
+    if not _is_name(output):
         raise Error('expected "output" as the name of a file')
     path = PurePosixPath(output)
     if path.is_absolute() or ".." in path.parts or Path(output).is_absolute() or not path.name:
@@ -200,7 +217,7 @@ def _one_of(name: str, *known: str) -> Callable[[object], str]:
 
 
 def _voice(value: object) -> str:
-    if not isinstance(value, str) or not value:
+    if not _is_name(value):
         raise Error(f"voice is {value!r}, expected the name of a voice or of a model file")
     return value
 

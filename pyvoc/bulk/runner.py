@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 import threading
 import time
 from collections import deque
@@ -222,6 +223,9 @@ class _Work:
                 there = os.stat(item.input)
             except OSError as error:
                 self._fail(item, "", f"cannot read '{item.input}': {error.strerror}")
+                continue
+            if not stat.S_ISREG(there.st_mode):  # a pipe could be read once, or never end
+                self._fail(item, "", f"cannot read '{item.input}': it is no ordinary file")
                 continue
             identity = item.identity(digests[model], there)
             if journal.has(item.output, identity, folder / item.output):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import re
 from dataclasses import dataclass
@@ -65,6 +66,19 @@ class Sound:
     missing: str = ""
 
 
+class _Source:
+    """A file for libsndfile, whose damaged headers make it seek to where nothing is: it stays where
+    it was, and nobody is told by a traceback from within a callback."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.tell, self.read = file.tell, file.read
+
+    def seek(self, offset: int, whence: int = 0) -> None:
+        with contextlib.suppress(OSError, ValueError, OverflowError):
+            self._file.seek(offset, whence)
+
+
 def header_of(data: bytes) -> str | None:
     """The audio format whose header the first four bytes are; None: there is none.
 
@@ -90,7 +104,7 @@ def decode(data: bytes, name: str) -> Sound:
     import soundfile
 
     try:
-        with soundfile.SoundFile(io.BytesIO(_with_length(data))) as file:
+        with soundfile.SoundFile(_Source(io.BytesIO(_with_length(data)))) as file:
             check_rate(int(file.samplerate), name)
             check_expansion(file.frames * file.channels * _SAMPLE_BYTES, name)
             samples = file.read(dtype="float64", always_2d=True)
@@ -131,7 +145,7 @@ def check_header(file: BinaryIO, name: str) -> None:
     import soundfile
 
     try:
-        with soundfile.SoundFile(file) as sound:
+        with soundfile.SoundFile(_Source(file)) as sound:
             check_rate(int(sound.samplerate), name)
     except soundfile.LibsndfileError as error:
         file.seek(0)

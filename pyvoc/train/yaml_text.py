@@ -79,8 +79,10 @@ def documents(
         Loader.add_constructor(f"tag:yaml.org,2002:python/{tag}", plain)
     try:
         return [d for d in yaml.load_all(content, Loader=Loader) if d is not None]
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError, TypeError) as error:
-        raise Error(f"{source}: {otherwise}: {error}") from error
+    except Error:
+        raise
+    except Exception as error:  # PyYAML raises whatever a value of a wrong form gives
+        raise Error(f"{source}: {otherwise}: {str(error)[:400] or type(error).__name__}") from error
 
 
 def read_value(text: str, source: str) -> Any:

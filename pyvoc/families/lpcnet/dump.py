@@ -6,12 +6,14 @@ With a seed the output is fixed byte by byte; it equals upstream's for the same 
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from pyvoc import _pyvoc
 from pyvoc.files.atomic import sweep
+from pyvoc.files.whole import check_size
 
 __all__ = ["DEFAULT_TRAIN_FRAMES", "DumpReport", "dump_test", "dump_train"]
 
@@ -70,7 +72,8 @@ def dump_test(
     AudioError
         The input is no raw PCM or too short.
     Error
-        The operating system refused a file.
+        The operating system refused a file, or the input is larger than one may be
+        (:mod:`pyvoc.files.whole`).
     """
     return _dump(speech, features, None, layout, seed, 1, progress)
 
@@ -111,7 +114,7 @@ def dump_train(
     AudioError
         The input is no raw PCM, too short, or (``lpcnet55``) silent throughout.
     Error
-        The operating system refused a file.
+        As :func:`dump_test`.
     """
     return _dump(speech, features, data, layout, seed, frames, progress)
 
@@ -125,6 +128,8 @@ def _dump(
     frames: int,
     progress: _Progress | None,
 ) -> DumpReport:
+    with contextlib.suppress(OSError):  # which the reader says in its own words
+        check_size(os.stat(speech).st_size, f"'{os.fspath(speech)}'")
     for output in (features, data):
         if output is not None:
             sweep(os.path.dirname(os.path.realpath(output)))

@@ -179,6 +179,10 @@ def test_an_utterance_that_kills_workers_is_left_out(monkeypatch: pytest.MonkeyP
         ('{"input": "a.f32", "sigma": "x"}', "sigma is x"),
         ('{"input": "a.f32", "voice": "nobody"}', "'nobody' is no voice and no file"),
         ('{"input": "a.f32"}\n{"input": "b/a.f32"}', "'a.wav' is the output of line 1 too"),
+        ('{"input": "\\ud800.f32"}', 'expected "input", the name of a file'),
+        ('{"input": "a.f32", "output": "\\ud800.wav"}', 'expected "output" as the name of a file'),
+        ('{"input": "a.f32", "voice": "a\\u0000b"}', "expected the name of a voice"),
+        ('{"input": "a.f32", "seed": ' + "9" * 5000 + "}", "it is no JSON object"),
         ("", "lists no utterances"),
     ],
 )
@@ -189,6 +193,32 @@ def test_bad_manifests_are_refused_before_the_work(line: str, message: str) -> N
         bulk.run("list.jsonl", "out")
     assert message in str(caught.value) and "list.jsonl" in str(caught.value)
     assert not Path("out").exists()
+
+
+def test_messages_about_a_manifest_are_bounded() -> None:
+    lines = [json.dumps({"input": "a.f32", "x" * 100_000: 1}) for _ in range(50)]
+    Path("list.jsonl").write_text("\n".join(lines))
+    with pytest.raises(Error, match="and 45 more") as caught:
+        bulk.run("list.jsonl", "out")
+    assert len(str(caught.value)) < 3000
+
+
+def test_inputs_that_are_no_files_are_left_out() -> None:
+    """A pipe would be waited for, and a device has no end; a name may be as odd as it likes."""
+    os.mkfifo("pipe.f32")
+    os.symlink("/dev/zero", "zero.f32")
+    os.mkdir("folder.f32")
+    os.symlink("circle.f32", "circle.f32")
+    odd = features("a\n'\u00e9\udc80.f32", 5)
+    names = ["pipe.f32", "zero.f32", "folder.f32", "circle.f32", "n" * 300 + ".f32", odd]
+    text = manifest(
+        *({"input": name, "output": f"{i}.wav", "voice": str(TREE)} for i, name in enumerate(names))
+    )
+    Path(text).write_bytes(b"\xef\xbb\xbf" + Path(text).read_bytes())
+    report = bulk.run(text, "out", workers=1)
+    assert [failed.output for failed in report.failed] == [f"{i}.wav" for i in range(5)]
+    assert list(waves("out")) == ["5.wav"]
+    assert "no ordinary file" in report.failed[0].error
 
 
 def test_outputs_go_over_no_input_and_a_folder_is_one_runs() -> None:

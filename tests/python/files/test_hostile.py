@@ -15,16 +15,20 @@ import numpy as np
 import pytest
 
 import pyvoc
+from pyvoc.bulk import manifest
+from pyvoc.cli import main
 from pyvoc.container import read_container
 from pyvoc.container.reader import read_metadata
 from pyvoc.convert.detect import detect
 from pyvoc.errors import AudioError, Error, FeatureError, ModelError
 from pyvoc.export.samples import read_samples
+from pyvoc.families.lpcnet.dump import dump_test, dump_train
 from pyvoc.files import audio, features, mels, whole
 from pyvoc.files.listing import in_list
 from pyvoc.files.loading import load_draws
 from pyvoc.files.npy import parse_npy
 from pyvoc.train.checkpoint import read_bytes
+from pyvoc.train.mapping import read_yaml
 
 
 def npy(header: bytes, data: bytes = b"\0" * 64, *, version: bytes = b"\1\0") -> bytes:
@@ -147,6 +151,10 @@ READERS: dict[str, Callable[[Path], object]] = {
     "checkpoint.pt": read_bytes,
     "metadata.gguf": read_metadata,
     "load.gguf": lambda p: pyvoc.load(p),
+    "list.jsonl": lambda p: manifest.read(p, {}),
+    "config.yaml": lambda p: read_yaml(str(p)),
+    "speech.s16": lambda p: dump_test(p, p.with_name("out.f32")),
+    "train.s16": lambda p: dump_train(p, p.with_name("out.f32"), p.with_name("out.s16")),
 }
 HEADS = {".npy": b"\x93NUMPY", ".wav": b"RIFF", ".gguf": b"GGUF\3\0\0\0\1\0\0\0\0\0\0\0\xff\xff"}
 
@@ -165,6 +173,15 @@ def test_files_without_end(name: str, tmp_path: Path) -> None:
     with pytest.raises(Error, match=r"at most|more than|no end|truncated"):
         READERS[name](path)
     assert time.monotonic() - began < 20
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+def test_dump_data_refuses_a_pipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It goes round its input, and nobody waits for a writer."""
+    pipe = tmp_path / "x.s16"
+    os.mkfifo(pipe)
+    assert main(["dump-data", "-test", str(pipe), str(tmp_path / "out.f32")]) == 3
+    assert "not a regular file" in capsys.readouterr().err
 
 
 def test_a_pipe_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -34,6 +34,20 @@ def test_a_folder_is_held_by_one(tmp_path: Path) -> None:
     assert os.listdir(folder) == []
 
 
+def test_resume_removes_what_a_killed_run_was_writing(tmp_path: Path) -> None:
+    """At once, however new: the folder is this run's alone; files of other names stay."""
+    run = tmp_path / "run"
+    train(config(run, epochs=1))
+    left = [run / "checkpoint-000000001.pt.tmp-pyvoc-0123456789ab", run / "samples" / "a.wav"]
+    left[1].parent.mkdir(exist_ok=True)
+    left[1] = left[1].with_name("a.wav.tmp-pyvoc-0123456789ab")
+    others = [run / "a.tmp-pyvoc-012", run / "notes.tmp"]
+    for path in (*left, *others):
+        path.write_bytes(b"x")
+    train(config(run, epochs=2), resume="latest")
+    assert not any(path.exists() for path in left) and all(path.exists() for path in others)
+
+
 def test_what_a_dead_process_left_holds_nothing(tmp_path: Path) -> None:
     (tmp_path / LOCK).write_text("process 1 on elsewhere, since the beginning,\n" * 9)
     with locked(tmp_path):
