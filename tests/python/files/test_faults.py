@@ -15,8 +15,8 @@ from lpcnet_files import ROOT
 FAULTS = ROOT / "tests" / "faults"
 
 
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a shim for Linux")
-def test_what_is_written_is_whole_or_not_there(tmp_path: Path) -> None:
+def injected(tmp_path: Path, program: str, most: int, *names: str) -> dict[str, int]:
+    """What a program of tests/faults reports."""
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         pytest.skip("no C compiler")
@@ -25,8 +25,8 @@ def test_what_is_written_is_whole_or_not_there(tmp_path: Path) -> None:
     subprocess.run(build, check=True)
     done = subprocess.run(
         [
-            *(sys.executable, str(FAULTS / "inject.py"), str(shim), str(tmp_path / "out"), "40"),
-            *("f32", "npy", "wav", "gguf"),
+            *(sys.executable, str(FAULTS / program), str(shim), str(tmp_path / "out"), str(most)),
+            *names,
         ],
         capture_output=True,
         text=True,
@@ -38,7 +38,21 @@ def test_what_is_written_is_whole_or_not_there(tmp_path: Path) -> None:
         },
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    report = json.loads(done.stdout.splitlines()[-1])
+    report: dict[str, int] = json.loads(done.stdout.splitlines()[-1])
+    return report
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a shim for Linux")
+def test_what_is_written_is_whole_or_not_there(tmp_path: Path) -> None:
+    report = injected(tmp_path, "inject.py", 40, "f32", "npy", "wav", "gguf")
     assert report["f32: operations"] >= 4  # opened, written, synchronised, renamed
     cases = {name: n for name, n in report.items() if not name.endswith("operations")}
     assert len(cases) == 5 and sum(cases.values()) >= 120
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a shim for Linux")
+def test_a_folder_is_gone_on_with_whatever_ended_its_run(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    report = injected(tmp_path, "folders.py", 4, "train", "resume", "bulk")
+    assert report["train: operations"] > 50 and report["bulk: operations"] > 8
+    assert sum(n for name, n in report.items() if not name.endswith("operations")) == 12
