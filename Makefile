@@ -4,7 +4,8 @@
 # make bench       speed on this machine      make clean    removes what was built, not .venv
 # make test-native test-asan test-arm test-python: one stage of `make test`
 # make fuzz        models as no one would write them, under the sanitizers, SECONDS_EACH=300
-# make soak        kills and failures at every operation on files, then fuzz
+# make soak        kills and failures at every operation on files, HOURS=1 of sound through each
+#                  family, threads under their sanitizer, then fuzz
 # make web         the JavaScript package and its page in build/web, to be served as files
 # make wheel       wheels for the Pythons at hand in dist/, audited, installed and heard
 # make docs        the documentation as a site in build/docs/site
@@ -20,7 +21,7 @@ SOURCES := $(shell find csrc python_bindings pyvoc -type f -not -name '*.pyc' 2>
 PIP := $(VENV)/bin/pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test lint format bench test-native test-asan test-arm test-python test-onednn \
-  test-compilers fuzz soak web wheel docs clean
+  test-compilers test-threads fuzz soak web wheel docs clean
 
 demo: $(VENV)/.demo
 	$(VENV)/bin/python examples/demo.py
@@ -54,6 +55,9 @@ test-onednn: $(VENV)/.dev
 
 test-compilers:
 	@scripts/test_compilers.sh
+
+test-threads:
+	@scripts/test_threads.sh
 
 fuzz:
 	@scripts/fuzz.sh

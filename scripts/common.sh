@@ -65,7 +65,8 @@ configure() {
 }
 
 build_native() {
-  configure build/native -DCMAKE_BUILD_TYPE=Release -DPYVOC_BUILD_EXAMPLES=ON -DPYVOC_WERROR=ON
+  configure build/native -DCMAKE_BUILD_TYPE=Release -DPYVOC_BUILD_EXAMPLES=ON -DPYVOC_WERROR=ON \
+    -DPYVOC_SOAK=ON
   ninja -C build/native -j "$JOBS" --quiet
 }
 
@@ -95,7 +96,7 @@ run_native() {
   return $code
 }
 
-# run_probes NAME BUILD: the tests that need a process per case.
+# run_probes NAME BUILD: the tests that need a process per case, and the short forms of tests/soak.
 run_probes() {
-  ctest --test-dir "$2" --output-on-failure -R '^isa_' --output-junit "$RESULTS/$1.xml"
+  ctest --test-dir "$2" --output-on-failure -R '^(isa|soak)_' --output-junit "$RESULTS/$1.xml"
 }
