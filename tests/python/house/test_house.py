@@ -230,7 +230,8 @@ def tier_objects() -> list[Path]:
     """Object files of the tiers, in every build but the sanitizers' and WebAssembly's."""
     objects = sorted(build_folder().glob("**/pyvoc_tier_*.dir/**/*.o"))
     objects = [p for p in objects if not p.read_bytes().startswith(b"\0asm")]
-    return [p for p in objects if not any("asan" in part for part in p.parts)]
+    checked = ("asan", "tsan", "fuzz")
+    return [p for p in objects if not any(kind in part for kind in checked for part in p.parts)]
 
 
 def test_tier_objects_export_their_table_and_nothing_weak() -> None:
