@@ -28,7 +28,7 @@ module() { # module NAME FAMILIES: $out/wasm/NAME.wasm, nothing but what the fam
 
 mkdir -p "$out/wasm" "$out/voices"
 cp -r web/src web/page web/index.html web/package.json web/README.md LICENSE "$out"
-cp pyvoc/voices/{default,lpcnet}.{gguf,md} pyvoc/voices/demo.{flac,md} pyvoc/voices/mit.txt "$out/voices"
+cp pyvoc/voices/*.{gguf,md} pyvoc/voices/{demo.flac,mit.txt} "$out/voices"
 cp web/voices.json "$out/voices/index.json"
 if [[ -n $families ]]; then
   module pyvoc "$families"
