@@ -20,7 +20,7 @@ from pyvoc.container import read_container, write_container
 from pyvoc.families import spec_of
 from pyvoc.quant import decode, encode
 
-MOST_BYTES = 2_500_000
+MOST_BYTES = 4_000_000
 VOICES = Path(__file__).resolve().parents[2] / "pyvoc" / "voices"
 
 

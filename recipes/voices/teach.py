@@ -1,14 +1,13 @@
 #!/usr/bin/env python3
-"""A small HiFi-GAN or MelGAN, taught by a large HiFi-GAN stage by stage: where training begins.
+"""A small HiFi-GAN or MelGAN, taught by a large HiFi-GAN stage by stage.
 
-    python teach.py hifigan-universal data/22050/train/kathleen --hidden 48 32 32 32 -o start.gguf
+    python teach.py hifigan-universal data/22050/train/kathleen --hidden 48 32 32 32 -o small.gguf
 
 The pupil's stages are as wide as the teacher's, so that each can be given what the teacher's was
 given and learn to say what that said: no stage waits for another, and what is copied is not only
 how the sound seems but the sound itself. What is smaller is the inside: channels before the first
 stage (``--first``), channels between the two convolutions of a HiFi-GAN's block (``--hidden``), or
-a MelGAN's blocks in the place of a HiFi-GAN's. Then all stages learn together, each given what its
-own predecessor says.
+a MelGAN's blocks in the place of a HiFi-GAN's. ``--from`` goes on with a pupil.
 
 What counts is how the next layer weighs a channel, and directions of little power count more than
 their power: what is high and quiet in speech lies there.
@@ -42,8 +41,6 @@ from pyvoc.quant import encode
 PIECES = ((16, 80, 10), (12, 24, 3), (12, 16, 2))
 """Of a step, for each stage (and those after the last one here): how many, of how many frames, and
 how many of these at either end lack what lies beyond."""
-ALL = (10, 40, 10)
-"""The same where the stages learn together."""
 QUIET = 0.1
 """A piece's error counts relative to its energy, and to this part of the mean piece's."""
 LEVELLED, FLOOR, ROWS = 0.5, 1e-5, 40_000
@@ -110,23 +107,22 @@ class Lessons:
     rows: list[int]
 
     def draw(
-        self, stages: range, count: int, length: int, drawn: np.random.Generator
-    ) -> list[Tensor]:
-        """A batch: what the first of the stages heard, and what each said."""
+        self, k: int, count: int, length: int, drawn: np.random.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """A batch of what stage k heard, and said."""
         begins = np.concatenate([[0], np.cumsum(self.frames)])
         long = [i for i, frames in enumerate(self.frames) if frames > length]
         starts = [
             begins[i] + int(drawn.integers(self.frames[i] - length))
             for i in drawn.choice(long, count)
         ]
-        return [
+        heard, said = (
             torch.stack(
                 [signal[:, start * rows : (start + length) * rows] for start in starts]
             ).float()
-            for signal, rows in (
-                (self.said[k], self.rows[k]) for k in range(stages.start, stages.stop + 1)
-            )
-        ]
+            for signal, rows in zip(self.said[k : k + 2], self.rows[k : k + 2], strict=True)
+        )
+        return heard, said
 
 
 class Yardstick:
@@ -180,52 +176,38 @@ def yardsticks(teacher: Hifigan, lessons: Lessons) -> list[Yardstick]:
 
 
 def teach(
-    stages: Sequence[nn.Module],
-    which: range,
+    stage: nn.Module,
+    k: int,
     lessons: Lessons,
-    measures: Sequence[Yardstick],
+    measure: Yardstick,
+    *,
     steps: int,
     lr: float,
+    seed: int,
 ) -> None:
-    """Let stages say what the teacher's said, given what the first of the teacher's was given.
-
-    Parameters
-    ----------
-    stages, measures
-        Of the whole pupil; the first begins with the mel.
-    which
-        Of them learn.
-    """
-    count, length, edge = ALL if len(which) > 1 else PIECES[min(which[0], len(PIECES) - 1)]
-    weights = [weight for k in which for weight in stages[k].parameters()]
-    optimizer = torch.optim.Adam(weights, lr, betas=(0.9, 0.98))
+    """Let a stage say what the teacher's said, given what that was given."""
+    count, length, edge = PIECES[min(k, len(PIECES) - 1)]
+    optimizer = torch.optim.Adam(stage.parameters(), lr, betas=(0.9, 0.98))
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, lr, total_steps=steps, pct_start=min(WARM_UP / steps, 0.3), final_div_factor=2
+        optimizer, lr, total_steps=steps, pct_start=min(WARM_UP / steps, 0.3), final_div_factor=4
     )
-    drawn, begun, past = np.random.default_rng(which[0]), time.monotonic(), list[list[float]]()
+    drawn, begun, past = np.random.default_rng((seed, k)), time.monotonic(), list[float]()
+    inner = slice(edge * lessons.rows[k + 1], (length - edge) * lessons.rows[k + 1])
     for step in range(1, steps + 1):
-        x, *wanted = lessons.draw(which, count, length, drawn)
-        losses = []
-        for k, said in zip(which, wanted, strict=True):
-            with torch.autocast("cpu", torch.bfloat16):
-                x = stages[k](x)
-            inner = slice(edge * lessons.rows[k + 1], (length - edge) * lessons.rows[k + 1])
-            losses.append(measures[k](x[..., inner].float(), said[..., inner]))
+        heard, said = lessons.draw(k, count, length, drawn)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = stage(heard)
+        loss = measure(found[..., inner].float(), said[..., inner])
         optimizer.zero_grad()
-        torch.stack(losses).sum().backward()
-        nn.utils.clip_grad_norm_(weights, 1.0)
+        loss.backward()
+        nn.utils.clip_grad_norm_(stage.parameters(), 1.0)
         optimizer.step()
         schedule.step()
-        past.append([float(loss.detach()) for loss in losses])
+        past.append(float(loss.detach()))
         if step % 100 == 0 or step == steps:
-            left = " ".join(f"{value:.4f}" for value in np.mean(past[-100:], axis=0))
-            took = (time.monotonic() - begun) / step
-            print(
-                f"stages {which[0]} to {which[-1]}: step {step} of {steps}, {left} left, "
-                f"{took:.2f} s a step",
-                file=sys.stderr,
-                flush=True,
-            )
+            left, took = np.mean(past[-100:]), (time.monotonic() - begun) / step
+            text = f"stage {k}: step {step} of {steps}, {left:.4f} left, {took:.2f} s a step"
+            print(text, file=sys.stderr, flush=True)
 
 
 def recordings(
@@ -259,7 +241,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--blocks", type=int, default=3, help="of a MelGAN's stages")
     parser.add_argument("--seconds", type=float, default=600, help="of speech (default: 600)")
     parser.add_argument("--steps", type=int, default=2000, help="of each stage (default: 2000)")
-    parser.add_argument("--together", type=int, default=1000, help="of all (default: 1000)")
+    parser.add_argument("--seed", type=int, default=0, help="of what is drawn (default: 0)")
+    parser.add_argument("--from", dest="begun", metavar="GGUF", help="a pupil to go on with")
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("-o", "--output", type=Path, required=True)
     wanted = parser.parse_args(arguments)
@@ -271,6 +254,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     channels = (wanted.first, *shape.channels[1:])
     if not 0 < wanted.first <= shape.channels[0]:
         parser.error(f"--first: expected 1 to {shape.channels[0]}")
+    spec = MELGAN if wanted.family == "melgan" else HIFIGAN
     pupil: Network
     if wanted.family == "melgan":
         if [2 * ratio for ratio in shape.ratios] != list(shape.up_kernels):
@@ -287,23 +271,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     mels = recordings(wanted.recordings, teacher, wanted.seconds, np.random.default_rng(0))
     if not mels:
         parser.error(f"no wavs in {', '.join(map(str, wanted.recordings))}")
-    with torch.no_grad():
-        begin(teacher, pupil)
+    if wanted.begun is None:
+        with torch.no_grad():
+            begin(teacher, pupil)
+    else:
+        pupil.fill(read_weights(spec, wanted.begun).arrays)
     told = lessons(teacher, mels)
-    measures = yardsticks(teacher, told)
     stages = [nn.Sequential(pupil.conv_in, pupil.stage[0]), *list(pupil.stage)[1:]]
-    for k, channel in enumerate(shape.channels[1:]):
-        if not (wanted.hidden and k > 0 and wanted.hidden[k] == channel):  # as the teacher's
-            teach(stages, range(k, k + 1), told, measures, wanted.steps, wanted.lr)
-    if wanted.together:
-        teach(stages, range(len(stages)), told, measures, wanted.together, wanted.lr / 2)
+    measures = yardsticks(teacher, told)
+    for k, (stage, measure, width) in enumerate(zip(stages, measures, channels[1:], strict=True)):
+        if not (wanted.hidden and k > 0 and wanted.hidden[k] == width):  # as the teacher's
+            teach(stage, k, told, measure, steps=wanted.steps, lr=wanted.lr, seed=wanted.seed)
     metadata = {
         **pupil.shape.settings.metadata(),
         "general.name": f"{checkpoint.metadata['general.name']}, taught to a small one",
         "pyvoc.source.format": "pyvoc.teach",
         "pyvoc.source.sha256": checkpoint.metadata["pyvoc.source.sha256"],
     }
-    spec = MELGAN if wanted.family == "melgan" else HIFIGAN
     container = encode(spec, pupil.to_arrays(), metadata=metadata, precision="f32")
     write_container(wanted.output, container, spec=spec)
     return 0

@@ -96,16 +96,17 @@ def test_teach(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
         error = pyvoc.load(out).synthesize(mel) - wanted
         return float(np.square(error).mean() / np.square(wanted).mean())
 
-    nothing = ["--steps", "1", "--together", "0", "--lr", "1e-9"]
+    nothing = ["--steps", "1", "--lr", "1e-9"]
     assert lost("--first", "24", "--hidden", "12", "8", "5", "3", *nothing) < 1e-4
     small = ["--first", "16", "--hidden", "4", "3", "5", "3"]
     before = lost(*small, *nothing)
-    after = lost(*small, "--steps", "60", "--together", "20", "--lr", "0.01")
+    after = lost(*small, "--steps", "60", "--lr", "0.01")
     assert 1e-3 < after < 0.8 * before
     said = capfd.readouterr().err
-    assert "stages 1 to 1: step 60 of 60" in said and "stages 0 to 3: step 20 of 20" in said
-    assert "stages 2 to 2: step 60" not in said  # as wide as the teacher's: nothing to learn
-    lost("--family", "melgan", "--first", "16", "--steps", "40", "--together", "0")
+    assert "stage 1: step 60 of 60" in said
+    assert "stage 2: step 60" not in said  # as wide as the teacher's: nothing to learn
+    assert lost(*small, "--from", str(out), *nothing) == pytest.approx(after, rel=0.01)
+    lost("--family", "melgan", "--first", "16", "--steps", "40")
     assert pyvoc.load(out).info.architecture == "melgan"
     for options in (["--hidden", "4"], ["--hidden", "13", "8", "5", "3"], ["--first", "25"]):
         with pytest.raises(SystemExit):

@@ -19,7 +19,7 @@ from pyvoc.cli import main
 from pyvoc.files.loading import load_input
 from pyvoc.voices.shelf import describe
 
-MOST_BYTES, MOST_BYTES_OF_ALL = 2_500_000, 12_000_000
+MOST_BYTES, MOST_BYTES_OF_ALL = 4_000_000, 12_000_000
 
 
 @pytest.fixture(autouse=True)
