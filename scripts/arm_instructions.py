@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import subprocess
 import sys
@@ -104,7 +103,14 @@ class Counter:
         features.write_bytes(work.features.read_bytes()[: frames * 4 * work.dims])
         command = [self._emulator, "-cpu", cpu, "-plugin", str(self._plugin), str(self._program)]
         run = subprocess.run(
-            [*command, "--dims", str(work.dims), str(work.model), str(features), os.devnull],
+            [
+                *command,
+                "--dims",
+                str(work.dims),
+                str(work.model),
+                str(features),
+                str(self._folder / "out.s16"),
+            ],
             capture_output=True,
             text=True,
         )

@@ -29,7 +29,7 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("needs the package build")
     out = tmp_path_factory.mktemp("dist")
     quick = [  # what is packed is tested here, not its speed
-        "-Ccmake.define.CMAKE_CXX_FLAGS_RELEASE=-O1",
+        "-Ccmake.define.CMAKE_CXX_FLAGS_RELEASE=-O1 -DNDEBUG",
         "-Ccmake.define.PYVOC_TIER_OPTIMIZE=-O1",
         "-Ccmake.define.PYVOC_TIERS=scalar",
     ]
