@@ -6,7 +6,6 @@ import asyncio
 import json
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,11 +13,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from serving import running
 from voices import TREE, make_features
 
-pytest.importorskip("starlette")
-pytest.importorskip("websockets")
-pytest.importorskip("uvicorn")
 httpx = pytest.importorskip("httpx")
 import websockets  # noqa: E402
 
@@ -26,8 +23,6 @@ import pyvoc  # noqa: E402
 from pyvoc.cli import main  # noqa: E402
 from pyvoc.files.pcm import to_int16  # noqa: E402
 from pyvoc.serve import Limits  # noqa: E402
-from pyvoc.serve.app import application  # noqa: E402
-from pyvoc.serve.server import listen, server  # noqa: E402
 
 MODEL = pyvoc.load(TREE)
 DIMS = MODEL.info.layout_dims
@@ -35,16 +30,8 @@ DIMS = MODEL.info.layout_dims
 
 @contextmanager
 def serving(limits: Limits) -> Iterator[str]:
-    app = application({"tree": MODEL}, limits=limits, threads=2)
-    running, listening = server(app, limits), listen("127.0.0.1", 0, limits)
-    thread = threading.Thread(target=running.run, args=([listening],), daemon=True)
-    thread.start()
-    while not running.started:
-        time.sleep(0.01)
-    yield f"127.0.0.1:{listening.getsockname()[1]}"
-    running.should_exit = True
-    thread.join(30)
-    assert not thread.is_alive()
+    with running(MODEL, limits) as (port, _):
+        yield f"127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,6 @@ import os
 import random
 import socket
 import struct
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,18 +16,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from serving import running
 from voices import TREE, make_features
 
-pytest.importorskip("starlette")
-pytest.importorskip("websockets")
-pytest.importorskip("uvicorn")
 httpx = pytest.importorskip("httpx")
 
 import pyvoc  # noqa: E402
 from pyvoc.files.pcm import to_int16  # noqa: E402
 from pyvoc.serve import Limits, engine  # noqa: E402
 from pyvoc.serve.app import application  # noqa: E402
-from pyvoc.serve.server import listen, server  # noqa: E402
+from pyvoc.serve.server import server  # noqa: E402
 
 MODEL = pyvoc.load(TREE)
 DIMS = MODEL.info.layout_dims
@@ -89,18 +86,10 @@ class Served:
 
 @contextmanager
 def serving() -> Iterator[Served]:
-    running = server(application({"tree": MODEL}, limits=LIMITS, threads=2), LIMITS)
-    listening = listen("127.0.0.1", 0, LIMITS)
-    thread = threading.Thread(target=running.run, args=([listening],), daemon=True)
-    thread.start()
-    while not running.started:
-        time.sleep(0.01)
-    found = Served(listening.getsockname()[1], running.server_state.connections)
-    yield found
-    found.client.close()
-    running.should_exit = True
-    thread.join(30)
-    assert not thread.is_alive()
+    with running(MODEL, LIMITS) as (port, uvicorn):
+        found = Served(port, uvicorn.server_state.connections)
+        yield found
+        found.client.close()
 
 
 @pytest.fixture(scope="module")
