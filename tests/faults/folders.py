@@ -169,14 +169,5 @@ def inject_folder(shim: ctypes.CDLL, folder: Path, name: str, most: int) -> Coun
     return done
 
 
-def run(library: str, folder: str, most: str, *names: str) -> None:
-    """All kinds of work, or those that are named."""
-    shim, total = ctypes.CDLL(library), Counter[str]()
-    for name in names or WORK:
-        total += inject_folder(shim, Path(folder), name, int(most))
-        print(name, flush=True)
-    print(json.dumps(total))
-
-
 if __name__ == "__main__":
-    run(*sys.argv[1:])
+    inject.run(*sys.argv[1:], works=WORK, each=inject_folder)

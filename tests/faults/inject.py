@@ -21,7 +21,7 @@ import shutil
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -201,11 +201,18 @@ def inject(shim: ctypes.CDLL, folder: Path, name: str, most: int) -> Counter[str
     return done
 
 
-def run(library: str, folder: str, most: str, *names: str) -> None:
+def run(
+    library: str,
+    folder: str,
+    most: str,
+    *names: str,
+    works: Iterable[str] = WORK,
+    each: Callable[[ctypes.CDLL, Path, str, int], Counter[str]] = inject,
+) -> None:
     """All kinds of work, or those that are named."""
     shim, total = ctypes.CDLL(library), Counter[str]()
-    for name in names or WORK:
-        total += inject(shim, Path(folder), name, int(most))
+    for name in names or works:
+        total += each(shim, Path(folder), name, int(most))
         print(name, flush=True)
     print(json.dumps(total))
 
