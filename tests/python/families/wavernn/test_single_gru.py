@@ -111,3 +111,16 @@ def test_a_trained_one_speaks(tmp_path: Path) -> None:
     assert abs(20 * np.log10(np.std(audio) / np.std(said))) < 2
     # Two draws of one model are 8 dB apart, other speech 15 and more.
     assert log_spectral_distance(audio.astype(float), said.astype(float), 16000) < 10
+
+
+@NO_TRAINED
+def test_a_trained_ones_mels_are_not_preemphasised(tmp_path: Path) -> None:
+    convert(TRAINED / "e4e1217b_single_gru.pyt", tmp_path / "m.gguf")
+    model = pyvoc.load(tmp_path / "m.gguf")
+    given = (np.load(TRAINED / "mel-northandsouth_52_f000076.npy") + 4) / 8
+    said, _ = pyvoc.audio.read(TRAINED / "upstream_output.wav")
+    higher = said - np.float32(0.97) * np.append(np.float32(0), said[:-1])
+    for audio, least, most in ((said, -5, 5), (higher, 20, 40)):
+        found = pyvoc.features.extract(audio, model=model)[: len(given)]
+        off = 100 * (found - given).mean(axis=0)  # dB, band by band
+        assert least < off[-8:].mean() - off[:8].mean() < most
