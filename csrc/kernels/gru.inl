@@ -24,8 +24,8 @@ inline F32x16 input_sum(const GruGates& g, std::int32_t at) {
   }
 }
 
-// base + U h, the diagonal included.
-template <typename Sum, bool kDiag>
+// base + U h, the diagonal included where it is apart.
+template <typename Sum>
 inline F32x16 add_recurrent(const GruGates& g, std::int32_t at, F32x16 h, F32x16 base) {
   const Sum* sums = static_cast<const Sum*>(g.recurrent) + at;
   if constexpr (std::is_same<Sum, float>::value) {
@@ -33,7 +33,7 @@ inline F32x16 add_recurrent(const GruGates& g, std::int32_t at, F32x16 h, F32x16
   } else {
     base = fma(load_float(sums), load(g.scale + at), base);
   }
-  if constexpr (kDiag) base = fma(load(g.diag + at), h, base);
+  if (g.diag != nullptr) base = fma(load(g.diag + at), h, base);
   return base;
 }
 
@@ -51,8 +51,8 @@ gate(F32x16 x) {
 
 // Block by block, in two passes: a unit's n waits for its r, and with both in one pass these long
 // chains fill the processor's queues (AVX2: 13 % slower).
-template <typename Row, typename Sum, bool kDiag>
-inline void gru_gates(const GruGates& g) {
+template <typename Row, typename Sum>
+inline void gru_any(const GruGates& g) {
   constexpr Precision kPrecision =
       std::is_same<Sum, float>::value ? Precision::kPrecise : Precision::kFast;
   constexpr std::int32_t kBlock = 64;
@@ -63,9 +63,9 @@ inline void gru_gates(const GruGates& g) {
     for (std::int32_t i = first; i < end; i += 16) {
       const std::int32_t ri = i, zi = stride + i, ni = 2 * stride + i;
       const F32x16 h = load(g.state + i);
-      const F32x16 r = gate<kPrecision>(add_recurrent<Sum, kDiag>(g, ri, h, input_sum<Row>(g, ri)));
-      const F32x16 z = gate<kPrecision>(add_recurrent<Sum, kDiag>(g, zi, h, input_sum<Row>(g, zi)));
-      const F32x16 mn = add_recurrent<Sum, kDiag>(g, ni, h, load(g.bias_n + i));
+      const F32x16 r = gate<kPrecision>(add_recurrent<Sum>(g, ri, h, input_sum<Row>(g, ri)));
+      const F32x16 z = gate<kPrecision>(add_recurrent<Sum>(g, zi, h, input_sum<Row>(g, zi)));
+      const F32x16 mn = add_recurrent<Sum>(g, ni, h, load(g.bias_n + i));
       store(z_of + i - first, z);
       store(n_of + i - first, fma(r, mn, input_sum<Row>(g, ni)));
     }
@@ -78,15 +78,6 @@ inline void gru_gates(const GruGates& g) {
         store_u8(g.state_u8 + i, fma(next, set1(127.0f), set1(127.0f)));
       }
     }
-  }
-}
-
-template <typename Row, typename Sum>
-inline void gru_any(const GruGates& g) {
-  if (g.diag != nullptr) {
-    gru_gates<Row, Sum, true>(g);
-  } else {
-    gru_gates<Row, Sum, false>(g);
   }
 }
 

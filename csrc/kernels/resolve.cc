@@ -1,7 +1,8 @@
 #include "kernels/resolve.h"
 
-#include <array>
+#include <cstddef>
 #include <cstdlib>
+#include <cstring>
 
 #include "base/cpu.h"
 
@@ -20,6 +21,23 @@ PYVOC_DECLARE_TIER(wasm128)
 #undef PYVOC_DECLARE_TIER
 
 namespace {
+
+// Slots by place, not by name: code for each of them would weigh ten kilobytes.
+struct Slot {
+  const char* name;
+  std::size_t at;
+};
+#define PYVOC_PLACE(name, args) {#name, offsetof(KernelTable, name)},
+constexpr Slot kSlots[] = {PYVOC_KERNEL_SLOTS(PYVOC_PLACE)};
+#undef PYVOC_PLACE
+
+using Kernel = void (*)();
+
+Kernel kernel_in(const KernelTable& table, const Slot& slot) {
+  Kernel kernel;
+  std::memcpy(&kernel, reinterpret_cast<const char*>(&table) + slot.at, sizeof kernel);
+  return kernel;
+}
 
 std::vector<Tier> make_tiers() {
   [[maybe_unused]] const CpuFeatures& cpu = cpu_features();
@@ -70,10 +88,11 @@ KernelTable merge(std::size_t first) {
     const KernelTable& own = *tiers()[i].table;
     if (merged.lanes == 0) merged.lanes = own.lanes;
     if (merged.conv_i8 == nullptr) merged.cells = own.cells;
-#define PYVOC_TAKE(name, args) \
-  if (merged.name == nullptr) merged.name = own.name;
-    PYVOC_KERNEL_SLOTS(PYVOC_TAKE)
-#undef PYVOC_TAKE
+    for (const Slot& slot : kSlots) {
+      if (kernel_in(merged, slot) != nullptr) continue;
+      const Kernel kernel = kernel_in(own, slot);
+      std::memcpy(reinterpret_cast<char*>(&merged) + slot.at, &kernel, sizeof kernel);
+    }
   }
   return merged;
 }
@@ -123,15 +142,14 @@ Result<const KernelTable*> active_table() {
 
 std::vector<std::pair<std::string, std::string>> slot_origins(const KernelTable& table) {
   std::vector<std::pair<std::string, std::string>> origins;
-#define PYVOC_ORIGIN(slot, args)                                                     \
-  for (const Tier& tier : tiers()) {                                                 \
-    if (tier.supported && table.slot != nullptr && tier.table->slot == table.slot) { \
-      origins.emplace_back(#slot, tier.name);                                        \
-      break;                                                                         \
-    }                                                                                \
+  for (const Slot& slot : kSlots) {
+    const Kernel kernel = kernel_in(table, slot);
+    for (const Tier& tier : tiers()) {
+      if (!tier.supported || kernel == nullptr || kernel_in(*tier.table, slot) != kernel) continue;
+      origins.emplace_back(slot.name, tier.name);
+      break;
+    }
   }
-  PYVOC_KERNEL_SLOTS(PYVOC_ORIGIN)
-#undef PYVOC_ORIGIN
   return origins;
 }
 

@@ -17,6 +17,9 @@ constexpr int kBestLanes = 8;
 constexpr int kAccumulators = 2;
 constexpr int kTileRows = 2, kTilePanels = 1;
 
+// A module is fetched: what is written out once is smaller, and as fast.
+#define PYVOC_SIMD_GATE_CALLED 1
+
 struct F32x16 {
   v128_t v[4];
 };

@@ -98,7 +98,7 @@ def test_modules_are_small() -> None:
     folder = web_folder.web() / "wasm"
     both = (folder / SMALL).exists()
     small = (folder / (SMALL if both else "pyvoc.wasm")).read_bytes()
-    assert len(small) < 300_000 and len(gzip.compress(small, 9)) < 120_000
+    assert len(small) < 265_000 and len(gzip.compress(small, 9)) < 112_000
     if both:
         whole = (folder / "pyvoc.wasm").read_bytes()
-        assert len(whole) < 490_000 and len(gzip.compress(whole, 9)) < 195_000
+        assert len(whole) < 450_000 and len(gzip.compress(whole, 9)) < 190_000
