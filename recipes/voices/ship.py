@@ -24,7 +24,14 @@ MOST_BYTES = 4_000_000
 VOICES = Path(__file__).resolve().parents[2] / "pyvoc" / "voices"
 
 
-def ship(source: Path, target: Path, *, description: str, precision: str = "") -> int:
+def ship(
+    source: Path,
+    target: Path,
+    *,
+    description: str,
+    precision: str = "",
+    terms: str = "BSD-3-Clause",
+) -> int:
     """Write `target`; returns its size in bytes.
 
     Raises
@@ -43,7 +50,7 @@ def ship(source: Path, target: Path, *, description: str, precision: str = "") -
         **container.metadata,
         "general.name": f"pyvoc {target.stem} ({spec.architecture.removeprefix('pyvoc.')})",
         "general.description": description,
-        "general.license": "BSD-3-Clause",
+        "general.license": terms,
         "general.author": "the pyvoc project",
     }
     part = target.with_suffix(".part")
@@ -65,12 +72,21 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--name", required=True, help="of the voice")
     parser.add_argument("--description", required=True, help="one sentence: trained on what")
     parser.add_argument("--precision", default="", help="round to this (default: as it is)")
+    parser.add_argument(
+        "--license",
+        default="BSD-3-Clause",
+        help="SPDX (default: %(default)s; others' weights add theirs)",
+    )
     parser.add_argument("--folder", type=Path, default=VOICES, help="default: %(default)s")
     options = parser.parse_args(arguments)
     target = options.folder / f"{options.name}.gguf"
     try:
         size = ship(
-            options.source, target, description=options.description, precision=options.precision
+            options.source,
+            target,
+            description=options.description,
+            precision=options.precision,
+            terms=options.license,
         )
     except pyvoc.Error as error:
         print(f"ship: {error}", file=sys.stderr)

@@ -19,6 +19,7 @@ import argparse
 import dataclasses
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -268,6 +269,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             parser.error(f"--hidden: the teacher has no more than {channels[1:]}")
         small = dataclasses.replace(shape, channels=channels, hidden=tuple(wanted.hidden))
         pupil = Hifigan(small)
+    warnings.filterwarnings("ignore", ".*has nothing above", pyvoc.InputWarning)  # known, of many
     mels = recordings(wanted.recordings, teacher, wanted.seconds, np.random.default_rng(0))
     if not mels:
         parser.error(f"no wavs in {', '.join(map(str, wanted.recordings))}")
@@ -275,7 +277,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with torch.no_grad():
             begin(teacher, pupil)
     else:
-        pupil.fill(read_weights(spec, wanted.begun).arrays)
+        begun = read_weights(spec, wanted.begun).arrays
+        for name, array in pupil.to_arrays().items():
+            if name not in begun or begun[name].shape != array.shape:
+                parser.error(f"{wanted.begun}: {name} is not of the sizes that are asked for here")
+        pupil.fill(begun)
     told = lessons(teacher, mels)
     stages = [nn.Sequential(pupil.conv_in, pupil.stage[0]), *list(pupil.stage)[1:]]
     measures = yardsticks(teacher, told)

@@ -106,6 +106,9 @@ def test_teach(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert "stage 1: step 60 of 60" in said
     assert "stage 2: step 60" not in said  # as wide as the teacher's: nothing to learn
     assert lost(*small, "--from", str(out), *nothing) == pytest.approx(after, rel=0.01)
+    with pytest.raises(SystemExit):
+        teach.main([*common, *small, "--first", "20", "--from", str(out)])
+    assert "conv_in.weight is not of the sizes" in capfd.readouterr().err
     lost("--family", "melgan", "--first", "16", "--steps", "40")
     assert pyvoc.load(out).info.architecture == "melgan"
     for options in (["--hidden", "4"], ["--hidden", "13", "8", "5", "3"], ["--first", "25"]):
