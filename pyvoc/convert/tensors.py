@@ -1,7 +1,7 @@
 """Checkpoints that are named tensors: which model family they are of, and how each is converted.
 
-The three containers (PyTorch's, ``.safetensors``, MindSpore's) give the same thing, a tree of dicts
-with lazy tensors; the families tell themselves by names.
+The containers (PyTorch's, ``.safetensors``, MindSpore's, geneing's) give the same thing, a tree of
+dicts with lazy tensors; the families tell themselves by names.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 from pyvoc import families
 from pyvoc.convert.checkpoint import PLAIN, UNTOLD, Checkpoint, Told
+from pyvoc.convert.libwavernn import is_libwavernn, load_libwavernn
 from pyvoc.convert.mindspore import is_mindspore, load_mindspore
 from pyvoc.convert.safetensors import is_safetensors, load_safetensors
 from pyvoc.convert.settings import Settings
@@ -47,6 +48,7 @@ LOADERS: tuple[tuple[str, Callable[[bytes, int], bool], Callable[..., Any]], ...
     ("torch", lambda head, size: is_torch(head), load_torch),
     ("safetensors", is_safetensors, load_safetensors),
     ("ckpt", is_mindspore, load_mindspore),
+    ("bin", is_libwavernn, load_libwavernn),
 )
 
 

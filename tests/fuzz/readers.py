@@ -33,6 +33,7 @@ GOLDEN = ROOT / "tests" / "golden"
 sys.path.insert(0, str(ROOT / "tests" / "python" / "support"))
 
 from hifigan_checkpoints import state_dict  # noqa: E402
+from libwavernn_files import model_bytes, single  # noqa: E402
 from melgan_checkpoints import mindspore_bytes, write_safetensors  # noqa: E402
 from torch_files import Writer, legacy_bytes, pickled, save_zip  # noqa: E402
 
@@ -359,6 +360,7 @@ def checkpoints(folder: Path) -> list[bytes]:
         mindspore_bytes(arrays),
         mindspore_bytes(arrays, crc=True, packed=True),
         legacy_bytes(arrays),
+        model_bytes(single()),
         save_zip(folder / "good", arrays).read_bytes(),
     ]
     (folder / "good").unlink()

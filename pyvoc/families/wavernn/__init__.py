@@ -6,7 +6,7 @@ FAMILY = Family(
     name="wavernn",
     title="WaveRNN",
     spec="spec:WAVERNN",
-    checkpoints="PyTorch .pt, .pyt, .safetensors, MindSpore .ckpt",
+    checkpoints="PyTorch .pt, .pyt, .safetensors, MindSpore .ckpt, geneing's model.bin",
     tensors="convert:TENSORS",
     options=(
         Option(

@@ -112,8 +112,7 @@ def convert_wavernn(
     if reader.single:
         notes.append(
             "one GRU: embedded in the network with two, without loss; it reads mels of 0..1, which "
-            "are (m + 4) / 8 of upstream's in -4..4; upstream makes them of speech with a "
-            "pre-emphasis of 0.97, which no recipe here has"
+            "are (m + 4) / 8 of upstream's in -4..4"
         )
     recipe, rate_from = settings.recipe(
         SINGLE_GRU if reader.single else FATCHORD,

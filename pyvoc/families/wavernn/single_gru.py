@@ -36,7 +36,8 @@ RECIPE = replace(
     padding="zero",
     ref_db=20.0,
 )
-"""Upstream's mels, but that it filters the signal before (pre-emphasis of 0.97)."""
+"""Upstream's mels. Its code pre-emphasises the signal, which the published network's were not
+(``test_single_gru.py``)."""
 _SCALE, _SHIFT = 8.0, -4.0
 
 

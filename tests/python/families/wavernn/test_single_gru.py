@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from libwavernn_files import matrix_bytes, model_bytes, single
 from torch_files import save_zip
-from wavernn_files import GOLDEN, reference, state_dict
+from wavernn_files import GOLDEN, reference
 
 import pyvoc
 from pyvoc.container.mel import MelRecipe
@@ -20,18 +21,6 @@ from pyvoc.evaluate.spectra import log_spectral_distance
 
 TRAINED = GOLDEN.parent / "wavernn_trained"
 NO_TRAINED = pytest.mark.skipif(not TRAINED.is_dir(), reason="no golden data")
-
-
-def single(name: str = "odd.f32") -> dict[str, np.ndarray]:
-    """A tiny model's checkpoint with one GRU, one hidden layer and two parts of aux."""
-    state = state_dict(name)
-    aux = len(state["upsample.resnet.conv_out.bias"]) // 4
-    for leaf in ("weight", "bias"):
-        array = state[f"upsample.resnet.conv_out.{leaf}"]
-        state[f"upsample.resnet.conv_out.{leaf}"] = array[: 2 * aux]
-    state["I.weight"] = state["I.weight"][:, :-1]
-    state["upsample.up_layers.1.weight"] *= np.float32(1.25)  # an upsampling with a gain
-    return {key: array for key, array in state.items() if not key.startswith(("rnn2", "fc2"))}
 
 
 def read(path: Path, **options: Any) -> Any:
@@ -53,6 +42,55 @@ def test_the_same_function(tmp_path: Path, name: str) -> None:
     forced = ours.teacher_forced(mel, x)
     np.testing.assert_allclose(forced.logits, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
     assert expected.std(axis=0).max() > 0.1 and not forced.h2.any()
+
+
+def pruned(name: str = "odd.f32") -> dict[str, np.ndarray]:
+    """The same with groups of zeros."""
+    state = single(name)
+    rng = np.random.default_rng(5)
+    for key in ("I.weight", "rnn1.weight_ih_l0", "rnn1.weight_hh_l0", "fc1.weight", "fc3.weight"):
+        rows, columns = state[key].shape
+        group = 4 if columns % 4 == 0 else 1
+        kept = rng.uniform(size=(rows, columns // group)) < 0.3
+        kept[1] = False
+        state[key] = state[key] * np.repeat(kept, group, axis=1)
+    return state
+
+
+@pytest.mark.parametrize("name", ["odd.f32", "raw.f32", "mol.f32"])
+def test_its_model_bin_is_the_same(tmp_path: Path, name: str) -> None:
+    state = pruned(name)
+    (tmp_path / "model.bin").write_bytes(model_bytes(state))
+    one = read(tmp_path / "model.bin")
+    two = read(save_zip(tmp_path / "x.pth", state))
+    assert one.format == "geneing.bin" and one.metadata == two.metadata
+    assert one.arrays.keys() == two.arrays.keys()
+    for key, values in two.arrays.items():
+        np.testing.assert_array_equal(one.arrays[key], values, err_msg=key)
+
+
+def test_a_damaged_model_bin(tmp_path: Path) -> None:
+    """Cut anywhere, it is refused; and so are counts and indices that do not fit."""
+    path, data = tmp_path / "model.bin", model_bytes(pruned())
+    for cut in [*range(40, len(data), 97), len(data) - 1]:
+        path.write_bytes(data[:cut])
+        with pytest.raises(ModelError, match=r"model\.bin: .*truncated"):
+            read(path)
+    gate = matrix_bytes(pruned()["fc3.weight"])
+    at = data.index(gate)
+    many = (2**30).to_bytes(4, "little")
+    for changed, what in (
+        (data + b"x", "1 bytes follow the last layer"),
+        (many + data[4:], "counts 1073741824 blocks"),
+        (data[:16] + b"\1\0\0\0" + data[20:84] + b"\2" + data[85:], "numbers of 2 bytes"),
+        (data[: at - 8] + many + data[at - 4 :], "larger than any"),
+        (data[: at - 80] + b"\5" + data[at - 79 :], "layer fc3 is GRU, expected Linear"),
+        (data[: at + len(gate) - 1] + b"\0" + data[at + len(gate) :], "the indices of fc3"),
+        (data[:at] + b"\0\0\0\0" + data[at + 4 :], "fc3"),
+    ):
+        path.write_bytes(changed)
+        with pytest.raises(ModelError, match=what):
+            read(path)
 
 
 def test_what_it_is_said_to_be(tmp_path: Path) -> None:
