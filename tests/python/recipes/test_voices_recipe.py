@@ -13,6 +13,9 @@ from voices import make_features
 
 import pyvoc
 import pyvoc.files.audio
+from pyvoc.container import read_container, write_container
+from pyvoc.families.wavernn.spec import WAVERNN
+from pyvoc.quant import decode, encode
 
 RECIPE = ROOT / "recipes" / "voices"
 
@@ -114,6 +117,32 @@ def test_teach(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     for options in (["--hidden", "4"], ["--hidden", "13", "8", "5", "3"], ["--first", "25"]):
         with pytest.raises(SystemExit):
             teach.main([*common, *options])
+
+
+def test_average(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Of a model and itself: itself; a share of another is between them; others are refused."""
+    average = load_module(RECIPE / "average.py")
+    golden = ROOT / "tests" / "golden" / "wavernn"
+    one, other, out = golden / "odd.f32.gguf", tmp_path / "double.gguf", tmp_path / "mean.gguf"
+    assert average.main([str(one), str(one), "-o", str(out)]) == 0
+    spec, container = WAVERNN, read_container(one)
+    before = decode(spec, container)
+    for name, array in decode(spec, read_container(out)).items():
+        np.testing.assert_array_equal(array, before[name])
+    doubled = {name: (2 * array).astype("<f4") for name, array in before.items()}
+    kept = {k: v for k, v in container.metadata.items() if k not in average.GIVEN}
+    write_container(other, encode(spec, doubled, metadata=kept, precision="f32"), spec=spec)
+    assert average.main([str(one), str(other), "--share", "0.25", "-o", str(out)]) == 0
+    for name, array in decode(spec, read_container(out)).items():
+        np.testing.assert_allclose(array, 1.25 * before[name], rtol=1e-6)
+    for wrong, what in (
+        (golden / "raw.f32.gguf", "has other sizes"),
+        (golden.parent / "melgan" / "odd.f32.gguf", "is of another family"),
+        (tmp_path / "none.gguf", "none.gguf"),
+    ):
+        assert average.main([str(one), str(wrong), "-o", str(tmp_path / "no.gguf")]) == 1
+        assert what in capfd.readouterr().err
+    assert not (tmp_path / "no.gguf").exists()
 
 
 @pytest.mark.parametrize("path", sorted(RECIPE.glob("*.yaml")), ids=lambda path: path.stem)
