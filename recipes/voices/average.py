@@ -5,6 +5,8 @@
 
 Between the two it often speaks better than either: what fine-tuning learned is there, and the noise
 of its last updates is less (Wortsman et al., "Robust fine-tuning of zero-shot models", 2022).
+``--temperature`` divides the logits of a WaveRNN that draws labels: below 1 it draws likely ones
+more often, which is less hoarse, and in the end less alive.
 """
 
 from __future__ import annotations
@@ -19,18 +21,21 @@ import numpy as np
 import pyvoc
 from pyvoc.container import read_container, write_container
 from pyvoc.families import spec_of
+from pyvoc.families.wavernn.spec import WAVERNN
 from pyvoc.quant import decode, encode
 
 GIVEN = ("pyvoc.format_version", "pyvoc.spec_revision", "pyvoc.precision")  # by encode
 
 
-def average(before: Path, after: Path, share: float, target: Path) -> None:
+def average(
+    before: Path, after: Path, share: float, target: Path, *, temperature: float = 1.0
+) -> None:
     """Write the mean of two float models: so much of it is `after`, the rest `before`.
 
     Raises
     ------
     Error
-        A file is damaged, or the models have other sizes.
+        A file is damaged, the models have other sizes, or no labels have a temperature.
     """
     first, second = read_container(before), read_container(after)
     spec = spec_of(first, str(before))
@@ -42,10 +47,15 @@ def average(before: Path, after: Path, share: float, target: Path) -> None:
     shapes, other = ({name: a.shape for name, a in both.items()} for both in (arrays, others))
     if shapes != other:
         raise pyvoc.Error(f"{after}: has other sizes than {before}")
-    mean = {
-        name: ((1 - share) * np.asarray(array, np.float64) + share * others[name]).astype("<f4")
-        for name, array in arrays.items()
-    }
+    draws = spec is WAVERNN and second.metadata["wavernn.mode"] == "raw"
+    if temperature != 1.0 and not draws:
+        raise pyvoc.Error(f"{after}: --temperature is for a WaveRNN that draws labels")
+    mean = {}
+    for name, array in arrays.items():
+        values = (1 - share) * np.asarray(array, np.float64) + share * others[name]
+        if name.startswith("fc3."):
+            values /= temperature
+        mean[name] = values.astype("<f4")
     kept = {key: value for key, value in second.metadata.items() if key not in GIVEN}
     write_container(target, encode(spec, mean, metadata=kept, precision="f32"), spec=spec)
 
@@ -58,12 +68,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--share", type=float, default=0.5, help="of `after` (default: %(default)s)"
     )
+    parser.add_argument("--temperature", type=float, default=1.0, help="of a WaveRNN's labels")
     parser.add_argument("-o", "--output", type=Path, required=True)
     options = parser.parse_args(arguments)
     if not 0 <= options.share <= 1:
         parser.error("--share: expected 0 to 1")
+    if not 0.01 <= options.temperature <= 100:
+        parser.error("--temperature: expected 0.01 to 100")
+    temperature = options.temperature
     try:
-        average(options.before, options.after, options.share, options.output)
+        average(
+            options.before, options.after, options.share, options.output, temperature=temperature
+        )
     except pyvoc.Error as error:
         print(f"average: {error}", file=sys.stderr)
         return 1

@@ -374,7 +374,11 @@ class Resnet(nn.Module):
         return {n: m for n, m in self.named_modules() if isinstance(m, NormedConv)}
 
     def fill(self, arrays: Mapping[str, AnyArray]) -> None:
-        """Take weights; batch norms add the biases and change nothing else in evaluation."""
+        """Take weights; batch norms add the biases and change nothing else.
+
+        In training they begin as their first batch has it (`NormedConv.measure`): with the averages
+        that a folded network no longer has, they would make another one of it.
+        """
         given = dict(arrays)
         for name, conv in self._normed().items():
             given[f"{name}.norm.weight"] = np.ones(conv.out_channels)
@@ -382,7 +386,13 @@ class Resnet(nn.Module):
             conv.norm.reset_running_stats()
             assert conv.norm.running_var is not None
             conv.norm.running_var.fill_(1.0 - EPSILON)
+            conv.folded = True
         weights.fill(self, given)
+
+    def keep_norms(self) -> None:
+        """Let training take the batch norms as they are now."""
+        for conv in self._normed().values():
+            conv.folded = False
 
     def to_arrays(self) -> dict[str, AnyArray]:
         """Weights with batch norm folded."""
@@ -402,9 +412,25 @@ class NormedConv(nn.Conv1d):
     def __init__(self, inputs: int, outputs: int, taps: int) -> None:
         super().__init__(inputs, outputs, taps, bias=False)
         self.norm = nn.BatchNorm1d(outputs, eps=EPSILON)
+        self.folded = False
 
     def forward(self, x: Tensor) -> Tensor:
-        return cast(Tensor, self.norm(super().forward(x)))
+        y = super().forward(x)
+        if self.training and self.folded:
+            self.measure(y)
+        return cast(Tensor, self.norm(y))
+
+    def measure(self, y: Tensor) -> None:
+        """Let a norm that changes nothing in evaluation change nothing in this batch either."""
+        self.folded = False
+        norm = self.norm
+        assert norm.running_mean is not None and norm.running_var is not None
+        with torch.no_grad():
+            variance, mean = torch.var_mean(y.float(), (0, 2), correction=0)
+            norm.weight.copy_((variance + norm.eps).sqrt())
+            norm.bias.add_(mean)
+            norm.running_mean.copy_(mean)
+            norm.running_var.copy_(variance)
 
 
 class Stretch(nn.Module):

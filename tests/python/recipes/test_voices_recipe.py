@@ -143,6 +143,15 @@ def test_average(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
         assert average.main([str(one), str(wrong), "-o", str(tmp_path / "no.gguf")]) == 1
         assert what in capfd.readouterr().err
     assert not (tmp_path / "no.gguf").exists()
+    labels = [str(golden / "raw.f32.gguf")] * 2
+    assert average.main([*labels, "--temperature", "0.5", "-o", str(out)]) == 0
+    before, after = (decode(spec, read_container(path)) for path in (labels[0], out))
+    for name, array in after.items():
+        sharper = 2 if name.startswith("fc3.") else 1
+        np.testing.assert_allclose(array, sharper * before[name], rtol=1e-6)
+    mixture = [str(golden / "mol.f32.gguf")] * 2
+    assert average.main([*mixture, "--temperature", "0.5", "-o", str(tmp_path / "no.gguf")]) == 1
+    assert "draws labels" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("path", sorted(RECIPE.glob("*.yaml")), ids=lambda path: path.stem)

@@ -47,6 +47,7 @@ def load_weights(network: Wavernn, path: str) -> tuple[str, ...]:
     as_trained = _trained_form(path)
     if as_trained:
         set_tensors(network, as_trained, path)
+        network.resnet.keep_norms()
     else:
         network.go_on_from(checkpoint.arrays, path)
     return notes

@@ -210,6 +210,30 @@ def test_going_on_from_other_files(name: str, tmp_path: Path) -> None:
         WavernnTask(WavernnModel()).load_weights(str(upstream))
 
 
+def test_a_model_file_goes_on_as_it_speaks(tmp_path: Path) -> None:
+    """Its batch norms, folded, begin as the first batch has it: training hears the same network."""
+    path = tmp_path / "model.gguf"
+    FILES.save(path, arrays("raw.f32"), tiny_settings("raw.f32"))
+    task = WavernnTask(of_shape(WavernnShape.of(arrays("raw.f32"), metadata("raw.f32"))))
+    task.load_weights(str(path))
+    resnet, shape = task.network.resnet, task.network.shape
+    mel = torch.from_numpy(np.random.default_rng(1).uniform(0, 1, (8, shape.bands, 40))).float()
+    spoken = resnet.eval()(mel)
+    close = {"rtol": 0, "atol": 1e-4 * float(spoken.detach().abs().max())}
+    torch.testing.assert_close(resnet.train()(mel), spoken, **close)
+    torch.testing.assert_close(resnet.eval()(mel), spoken, rtol=0, atol=10 * close["atol"])
+    other = torch.flip(mel, (0,)) * 0.5  # a batch after the first has statistics of its own
+    assert (resnet.train()(other) - resnet.eval()(other)).abs().max() > 100 * close["atol"]
+    theirs = tmp_path / "wave_step1K_weights.pyt"
+    torch.save({key: torch.from_numpy(a) for key, a in state_dict("raw.f32").items()}, theirs)
+    task.load_weights(str(path))
+    task.load_weights(str(theirs))
+    norm = resnet.get_submodule("in").norm
+    resnet.train()(mel)
+    gamma = state_dict("raw.f32")["upsample.resnet.batch_norm.weight"]
+    np.testing.assert_array_equal(norm.weight.detach(), gamma)
+
+
 def test_mels_made_elsewhere(speech: Path, tmp_path: Path) -> None:
     """Their values are what is trained on."""
     runs = runs_of("raw", speech, tmp_path)
