@@ -1,7 +1,7 @@
 """Checkpoints that are named tensors: which model family they are of, and how each is converted.
 
-The containers (PyTorch's, ``.safetensors``, MindSpore's, geneing's) give the same thing, a tree of
-dicts with lazy tensors; the families tell themselves by names.
+The containers (PyTorch's, ``.safetensors``, MindSpore's, those of single families' programs) give
+the same thing, a tree of dicts with lazy tensors; the families tell themselves by names.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from typing import Any
 
 from pyvoc import families
 from pyvoc.convert.checkpoint import PLAIN, UNTOLD, Checkpoint, Told
-from pyvoc.convert.libwavernn import is_libwavernn, load_libwavernn
 from pyvoc.convert.mindspore import is_mindspore, load_mindspore
 from pyvoc.convert.safetensors import is_safetensors, load_safetensors
 from pyvoc.convert.settings import Settings
@@ -44,17 +43,19 @@ class NamedTensors:
     convert: Callable[..., Checkpoint]
 
 
-LOADERS: tuple[tuple[str, Callable[[bytes, int], bool], Callable[..., Any]], ...] = (
+Container = tuple[str, Callable[[bytes, int], bool], Callable[..., Any]]
+"""Its name, whether a file that begins so and is so long is one, and how it is read."""
+LOADERS: tuple[Container, ...] = (
     ("torch", lambda head, size: is_torch(head), load_torch),
     ("safetensors", is_safetensors, load_safetensors),
     ("ckpt", is_mindspore, load_mindspore),
-    ("bin", is_libwavernn, load_libwavernn),
 )
 
 
 def find_loader(head: bytes, size: int) -> tuple[str, Callable[..., Any]] | None:
     """Name of the container and how to read it, by the file's first `pyvoc.pickles.HEAD` bytes."""
-    for name, fits, load in LOADERS:
+    own = (f.resolve(f.container) for f in families.everyone() if f.container is not None)
+    for name, fits, load in (*LOADERS, *own):
         if fits(head, size):
             return name, load
     return None

@@ -174,6 +174,8 @@ class Family:
         Checkpoints in formats of their own.
     tensors
         A `pyvoc.convert.tensors.NamedTensors`: checkpoints that are named tensors.
+    container
+        A `pyvoc.convert.tensors.Container`: named tensors as only this family's programs keep them.
     options
         What a caller may tell this family only.
     draws
@@ -215,6 +217,7 @@ class Family:
     checkpoints: str
     files: tuple[FileFormat, ...] = ()
     tensors: str | None = None
+    container: str | None = None
     options: tuple[Option, ...] = ()
     draws: str = "uniform draws in 0..1"
     noise_channels: str | None = None

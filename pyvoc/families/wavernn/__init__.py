@@ -8,6 +8,7 @@ FAMILY = Family(
     spec="spec:WAVERNN",
     checkpoints="PyTorch .pt, .pyt, .safetensors, MindSpore .ckpt, geneing's model.bin",
     tensors="convert:TENSORS",
+    container="from_bin:CONTAINER",
     options=(
         Option(
             "fold",

@@ -36,13 +36,13 @@ _MOST_VALUES = 1 << 24
 """Of one matrix; its zeros are not in the file."""
 
 
-def is_libwavernn(head: bytes, size: int) -> bool:
+def is_bin(head: bytes, size: int) -> bool:
     """Whether a file that begins with `head` counts a network's parts and then has a Conv1d."""
     kind = int.from_bytes(head[_HEADER : _HEADER + 4], "little")
     return kind == 1 and head[_HEADER + 4 :].startswith(b"Conv1d(")
 
 
-def load_libwavernn(
+def load_bin(
     path: str | os.PathLike[str], *, select: Callable[[dict[str, Any]], Any] | None = None
 ) -> Any:
     """Read a file; as `pyvoc.pickles.load_torch`, the contents being ``{name: tensor}``.
@@ -182,3 +182,6 @@ class _Layers:
             self._add(f"{name}.weight_{leaf}_l0", b"".join(gates), 3 * states, columns)
         for leaf in ("ih", "hh"):
             self._dense(f"{name}.bias_{leaf}_l0", 3 * states)
+
+
+CONTAINER = ("bin", is_bin, load_bin)
