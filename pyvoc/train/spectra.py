@@ -17,6 +17,8 @@ __all__ = ["MelSpectrogram", "mel_filters"]
 
 _LINEAR_HZ = 200.0 / 3.0  # Slaney, Auditory Toolbox, 1998: a mel below 1 kHz
 _BREAK_HZ, _BREAK_MEL = 1000.0, 15.0
+_LEAST_POWER = 1e-20
+"""Of a bin; far below every recipe's floor."""
 _STEP = np.log(6.4) / 27.0  # of the logarithm of a frequency above
 
 
@@ -85,7 +87,8 @@ class MelSpectrogram(nn.Module):
                 return_complex=True,
             )
             power = bins.real.square() + bins.imag.square() + recipe.epsilon
-            spectrum = power if recipe.power == 2 else power.sqrt()
+            # The root's slope at zero is infinite, and times the floor's slope, zero, no number.
+            spectrum = power if recipe.power == 2 else power.clamp(min=_LEAST_POWER).sqrt()
             return self._logarithm(torch.matmul(self.filters, spectrum))
 
     def _logarithm(self, mel: Tensor) -> Tensor:

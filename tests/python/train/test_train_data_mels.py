@@ -301,3 +301,13 @@ def test_the_losss_mel_has_a_gradient() -> None:
     audio = torch.zeros(1, 4096, requires_grad=True)
     MelSpectrogram(HIFIGAN)(audio + 1e-3 * torch.sin(torch.arange(4096.0))).sum().backward()
     assert audio.grad is not None and bool(audio.grad.isfinite().all()) and audio.grad.any()
+
+
+@pytest.mark.parametrize("recipe", [HIFIGAN, NVIDIA, DESCRIPT, FATCHORD], ids=lambda r: r.name)
+def test_the_losss_mel_of_silence_has_a_gradient(recipe: MelRecipe) -> None:
+    """A generator may say exactly nothing for a while, which must not end its training."""
+    audio = torch.zeros(1, 8192)
+    audio[0, 6000:] = 0.1 * torch.sin(torch.arange(2192.0))
+    audio.requires_grad_()
+    MelSpectrogram(recipe)(audio).sum().backward()
+    assert audio.grad is not None and bool(audio.grad.isfinite().all()) and audio.grad.any()
