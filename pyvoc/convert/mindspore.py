@@ -15,10 +15,9 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from pyvoc.errors import ModelError
 from pyvoc.pickles.source import Source
 from pyvoc.pickles.stubs import Refused
-from pyvoc.pickles.tensors import LazyTensor, Storage, contiguous, item_size, materialise
+from pyvoc.pickles.tensors import LazyTensor, Storage, contiguous, item_size, load
 
 MAX_VALUES = 100_000
 MAX_TEXT = 512
@@ -65,12 +64,7 @@ def load_mindspore(
     Error
         The operating system refused to read.
     """
-    with Source(path) as source:
-        try:
-            tree = _tensors(source)
-            return materialise(select(tree) if select is not None else tree)
-        except Refused as error:
-            raise ModelError(f"{source.name}: {error}") from None
+    return load(path, _tensors, select)
 
 
 @dataclass

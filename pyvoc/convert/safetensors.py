@@ -12,7 +12,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from pyvoc.errors import ModelError
 from pyvoc.pickles.source import Source
 from pyvoc.pickles.stubs import Refused
 from pyvoc.pickles.tensors import (
@@ -22,7 +21,7 @@ from pyvoc.pickles.tensors import (
     Storage,
     contiguous,
     item_size,
-    materialise,
+    load,
 )
 
 MAX_HEADER = 1 << 24
@@ -57,12 +56,7 @@ def load_safetensors(
     Error
         The operating system refused to read.
     """
-    with Source(path) as source:
-        try:
-            tree = _tensors(source)
-            return materialise(select(tree) if select is not None else tree)
-        except Refused as error:
-            raise ModelError(f"{source.name}: {error}") from None
+    return load(path, _tensors, select)
 
 
 def _tensors(source: Source) -> dict[str, LazyTensor]:

@@ -7,12 +7,15 @@ was checked to lie within its storage.
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pyvoc.errors import ModelError
+from pyvoc.pickles.source import Source
 from pyvoc.pickles.stubs import Buildable, Call, Class, Inert, Name, Refused, Unread, describe
 
 MAX_DIMS = 16
@@ -223,6 +226,37 @@ def numpy_scalar(arguments: tuple[Any, ...]) -> Any:
     if not arguments[0].plain:
         return Inert("numpy.generic")
     return arguments[0].values(arguments[1], 1)[0].item()
+
+
+def load(
+    path: str | os.PathLike[str],
+    tree_of: Callable[[Source], Any],
+    select: Callable[[Any], Any] | None = None,
+) -> Any:
+    """What a file holds, or the part of it that `select` picks, with its tensors read.
+
+    Parameters
+    ----------
+    path
+        The file.
+    tree_of
+        Its contents with lazy tensors.
+    select
+        Picks the wanted part; values of tensors that are not picked are never read.
+
+    Raises
+    ------
+    ModelError
+        `tree_of` or `select` refused it.
+    Error
+        The operating system refused to read.
+    """
+    with Source(path) as source:
+        try:
+            tree = tree_of(source)
+            return materialise(select(tree) if select is not None else tree)
+        except Refused as error:
+            raise ModelError(f"{source.name}: {error}") from None
 
 
 def materialise(value: Any) -> Any:

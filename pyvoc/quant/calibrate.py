@@ -23,7 +23,7 @@ from pyvoc.quant.convolution import (
     input_range,
     quantize_sum,
 )
-from pyvoc.quant.encode import decode
+from pyvoc.quant.encode import carried, decode
 from pyvoc.quant.integers import Quantized
 from pyvoc.quant.speech import lacks_speech
 from pyvoc.quant.trial import Steps, Trial, decibels, noise_of, snippets_of, snr_of, stay_float
@@ -199,12 +199,7 @@ def quantize(
     seen = _measure(model, heard, steps)
     arrays = decode(spec, container)
     quantized = _quantize_all(specs, arrays, seen)
-    metadata = {
-        key: value
-        for key, value in container.metadata.items()
-        if key not in ("general.architecture", "general.alignment")
-        and key not in ("pyvoc.format_version", "pyvoc.spec_revision", "pyvoc.precision")
-    }
+    metadata = carried(container.metadata)
     trial = Trial(model, spec, arrays, metadata)
     everything = trial.container(quantized)
     size, errors = trial.errors(everything, tested, steps)

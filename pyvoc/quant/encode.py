@@ -16,6 +16,15 @@ from pyvoc.quant.bf16 import from_bf16, to_bf16
 from pyvoc.quant.integers import Quantized, keeps_rules, quantize_rows, quantize_table
 from pyvoc.quant.sparse import choose_block, cut_blocks, used_blocks
 
+_WRITTEN = (
+    "general.architecture",
+    "general.alignment",
+    "pyvoc.format_version",
+    "pyvoc.spec_revision",
+    "pyvoc.precision",
+)
+"""Entries of a container that :func:`encode` makes."""
+
 
 def encode(
     spec: ModelSpec,
@@ -79,13 +88,8 @@ def encode(
         if from_integers and precision == "int8" and element is BF16:
             element = F32  # the float layers of a quantised source stay as its training saw them
         _encode_tensor(tensors, item, singles[item.name], element, mine, peak)
-    entries: dict[str, Scalar] = {
-        "general.architecture": spec.architecture,
-        "general.alignment": 64,
-        "pyvoc.format_version": FORMAT_VERSION,
-        "pyvoc.spec_revision": spec.revision,
-        "pyvoc.precision": precision,
-    }
+    values = (spec.architecture, 64, FORMAT_VERSION, spec.revision, precision)
+    entries: dict[str, Scalar] = dict(zip(_WRITTEN, values, strict=True))
     return Container({**entries, **metadata}, tensors)
 
 
@@ -159,6 +163,11 @@ def _store(
         return np.ascontiguousarray(quantized.q, element.dtype)
     stored = to_bf16(array) if element is BF16 else array
     return np.ascontiguousarray(stored, element.dtype)
+
+
+def carried(metadata: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """What stays of metadata when a model is encoded again: all that `encode` does not write."""
+    return {key: value for key, value in metadata.items() if key not in _WRITTEN}
 
 
 def decode(spec: ModelSpec, container: Container) -> dict[str, NDArray[np.float64]]:

@@ -22,9 +22,7 @@ import pyvoc
 from pyvoc.container import read_container, write_container
 from pyvoc.families import spec_of
 from pyvoc.families.wavernn.spec import WAVERNN
-from pyvoc.quant import decode, encode
-
-GIVEN = ("pyvoc.format_version", "pyvoc.spec_revision", "pyvoc.precision")  # by encode
+from pyvoc.quant import carried, decode, encode
 
 
 def average(
@@ -56,7 +54,7 @@ def average(
         if name.startswith("fc3."):
             values /= temperature
         mean[name] = values.astype("<f4")
-    kept = {key: value for key, value in second.metadata.items() if key not in GIVEN}
+    kept = carried(second.metadata)
     write_container(target, encode(spec, mean, metadata=kept, precision="f32"), spec=spec)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import pyvoc
 from pyvoc.container import read_container, write_container
 from pyvoc.families import spec_of
-from pyvoc.quant import decode, encode
+from pyvoc.quant import carried, decode, encode
 
 MOST_BYTES = 4_000_000
 VOICES = Path(__file__).resolve().parents[2] / "pyvoc" / "voices"
@@ -43,8 +43,7 @@ def ship(
     spec = spec_of(container, str(source))
     spec.validate(container, str(source))
     if precision:
-        given = {"pyvoc.format_version", "pyvoc.spec_revision", "pyvoc.precision"}  # by encode
-        kept = {key: value for key, value in container.metadata.items() if key not in given}
+        kept = carried(container.metadata)
         container = encode(spec, decode(spec, container), metadata=kept, precision=precision)
     named = {
         **container.metadata,

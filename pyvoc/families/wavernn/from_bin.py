@@ -22,10 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from pyvoc.errors import ModelError
 from pyvoc.pickles.source import Source
 from pyvoc.pickles.stubs import Refused
-from pyvoc.pickles.tensors import LazyTensor, Storage, contiguous, materialise
+from pyvoc.pickles.tensors import LazyTensor, Storage, contiguous, load
 
 _HEADER = 16
 _TEXT = 64
@@ -54,12 +53,7 @@ def load_bin(
     Error
         The operating system refused to read.
     """
-    with Source(path) as source:
-        try:
-            tree = _Layers(source).network()
-            return materialise(select(tree) if select is not None else tree)
-        except Refused as error:
-            raise ModelError(f"{source.name}: {error}") from None
+    return load(path, lambda source: _Layers(source).network(), select)
 
 
 class _Layers:

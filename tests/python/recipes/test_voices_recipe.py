@@ -15,7 +15,7 @@ import pyvoc
 import pyvoc.files.audio
 from pyvoc.container import read_container, write_container
 from pyvoc.families.wavernn.spec import WAVERNN
-from pyvoc.quant import decode, encode
+from pyvoc.quant import carried, decode, encode
 
 RECIPE = ROOT / "recipes" / "voices"
 
@@ -130,7 +130,7 @@ def test_average(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     for name, array in decode(spec, read_container(out)).items():
         np.testing.assert_array_equal(array, before[name])
     doubled = {name: (2 * array).astype("<f4") for name, array in before.items()}
-    kept = {k: v for k, v in container.metadata.items() if k not in average.GIVEN}
+    kept = carried(container.metadata)
     write_container(other, encode(spec, doubled, metadata=kept, precision="f32"), spec=spec)
     assert average.main([str(one), str(other), "--share", "0.25", "-o", str(out)]) == 0
     for name, array in decode(spec, read_container(out)).items():
