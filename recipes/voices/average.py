@@ -5,8 +5,8 @@
 
 Between the two it often speaks better than either: what fine-tuning learned is there, and the noise
 of its last updates is less (Wortsman et al., "Robust fine-tuning of zero-shot models", 2022).
-``--temperature`` divides the logits of a WaveRNN that draws labels: below 1 it draws likely ones
-more often, which is less hoarse, and in the end less alive.
+``--temperature`` divides the logits of an LPCNet, or of a WaveRNN that draws labels: below 1 it
+draws likely ones more often, which is less hoarse, and in the end less alive.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import numpy as np
 import pyvoc
 from pyvoc.container import read_container, write_container
 from pyvoc.families import spec_of
+from pyvoc.families.lpcnet.spec import LPCNET
 from pyvoc.families.wavernn.spec import WAVERNN
 from pyvoc.quant import carried, decode, encode
 
@@ -45,13 +46,17 @@ def average(
     shapes, other = ({name: a.shape for name, a in both.items()} for both in (arrays, others))
     if shapes != other:
         raise pyvoc.Error(f"{after}: has other sizes than {before}")
-    draws = spec is WAVERNN and second.metadata["wavernn.mode"] == "raw"
-    if temperature != 1.0 and not draws:
-        raise pyvoc.Error(f"{after}: --temperature is for a WaveRNN that draws labels")
+    last = None  # what the logits are linear in
+    if spec is LPCNET:
+        last = "dual_fc.factor"
+    elif spec is WAVERNN and second.metadata["wavernn.mode"] == "raw":
+        last = "fc3."
+    if temperature != 1.0 and last is None:
+        raise pyvoc.Error(f"{after}: --temperature is for an LPCNet or a WaveRNN that draws labels")
     mean = {}
     for name, array in arrays.items():
         values = (1 - share) * np.asarray(array, np.float64) + share * others[name]
-        if name.startswith("fc3."):
+        if last is not None and name.startswith(last):
             values /= temperature
         mean[name] = values.astype("<f4")
     kept = carried(second.metadata)
@@ -61,12 +66,12 @@ def average(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run it."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("before", type=Path, help="a model file, in float32")
+    parser.add_argument("before", type=Path, help="a model file")
     parser.add_argument("after", type=Path, help="another of the same sizes; its metadata are kept")
     parser.add_argument(
         "--share", type=float, default=0.5, help="of `after` (default: %(default)s)"
     )
-    parser.add_argument("--temperature", type=float, default=1.0, help="of a WaveRNN's labels")
+    parser.add_argument("--temperature", type=float, default=1.0, help="of what is drawn")
     parser.add_argument("-o", "--output", type=Path, required=True)
     options = parser.parse_args(arguments)
     if not 0 <= options.share <= 1:

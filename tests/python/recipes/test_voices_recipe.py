@@ -14,6 +14,7 @@ from voices import make_features
 import pyvoc
 import pyvoc.files.audio
 from pyvoc.container import read_container, write_container
+from pyvoc.families.lpcnet.spec import LPCNET
 from pyvoc.families.wavernn.spec import WAVERNN
 from pyvoc.quant import carried, decode, encode
 
@@ -143,12 +144,16 @@ def test_average(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
         assert average.main([str(one), str(wrong), "-o", str(tmp_path / "no.gguf")]) == 1
         assert what in capfd.readouterr().err
     assert not (tmp_path / "no.gguf").exists()
-    labels = [str(golden / "raw.f32.gguf")] * 2
-    assert average.main([*labels, "--temperature", "0.5", "-o", str(out)]) == 0
-    before, after = (decode(spec, read_container(path)) for path in (labels[0], out))
-    for name, array in after.items():
-        sharper = 2 if name.startswith("fc3.") else 1
-        np.testing.assert_allclose(array, sharper * before[name], rtol=1e-6)
+    for drawing, spec, last in (
+        (golden / "raw.f32.gguf", WAVERNN, "fc3."),
+        (golden.parent / "tree_sparse.int8.gguf", LPCNET, "dual_fc.factor"),
+    ):
+        assert average.main([*[str(drawing)] * 2, "--temperature", "0.5", "-o", str(out)]) == 0
+        before, after = (decode(spec, read_container(path)) for path in (drawing, out))
+        assert any(name.startswith(last) for name in after)
+        for name, array in after.items():
+            sharper = 2 if name.startswith(last) else 1
+            np.testing.assert_allclose(array, sharper * before[name], rtol=1e-6)
     mixture = [str(golden / "mol.f32.gguf")] * 2
     assert average.main([*mixture, "--temperature", "0.5", "-o", str(tmp_path / "no.gguf")]) == 1
     assert "draws labels" in capfd.readouterr().err
