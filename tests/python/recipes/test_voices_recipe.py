@@ -171,9 +171,8 @@ def test_configurations_can_be_read(path: Path) -> None:
     config = TrainConfig.of(family, **yaml.safe_load(path.read_text(encoding="utf-8")))
     settings = importlib.import_module(f"pyvoc.families.{family}.train.settings")
     from_mapping(getattr(settings, f"{family.capitalize()}Model"), config.model, "model")
-    if family == "fargan":
-        from pyvoc.families.fargan.train.data import FarganData
-
-        from_mapping(FarganData, config.data, "data")
+    if family in ("fargan", "lpcnet"):
+        data = importlib.import_module(f"pyvoc.families.{family}.train.data")
+        from_mapping(getattr(data, f"{family.capitalize()}Data"), config.data, "data")
     else:
         from_mapping(MelDataConfig, {"segment": 1024, **config.data}, "data")
