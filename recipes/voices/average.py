@@ -22,19 +22,22 @@ import pyvoc
 from pyvoc.container import read_container, write_container
 from pyvoc.families import spec_of
 from pyvoc.families.wavernn.spec import WAVERNN
+from pyvoc.files.outputs import check_outputs
 from pyvoc.quant import carried, decode, encode
 
 
 def average(
     before: Path, after: Path, share: float, target: Path, *, temperature: float = 1.0
 ) -> None:
-    """Write the mean of two float models: so much of it is `after`, the rest `before`.
+    """Write the mean of two models, in float32: so much of it is `after`, the rest `before`.
 
     Raises
     ------
     Error
-        A file is damaged, the models have other sizes, or no labels have a temperature.
+        A file is damaged or would be overwritten, the models have other sizes, or no labels have a
+        temperature.
     """
+    check_outputs([target], inputs=[before, after])
     first, second = read_container(before), read_container(after)
     spec = spec_of(first, str(before))
     if spec_of(second, str(after)) is not spec:
@@ -61,7 +64,7 @@ def average(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run it."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n\n")[0])
-    parser.add_argument("before", type=Path, help="a model file, in float32")
+    parser.add_argument("before", type=Path, help="a model file")
     parser.add_argument("after", type=Path, help="another of the same sizes; its metadata are kept")
     parser.add_argument(
         "--share", type=float, default=0.5, help="of `after` (default: %(default)s)"
