@@ -8,11 +8,18 @@
  *
  * Exit codes: 0 done, 1 failed, 2 wrong usage.
  */
+#if !defined(_WIN32)
+#define _XOPEN_SOURCE 700 /* lstat */
+#endif
+
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#if !defined(_WIN32)
+#include <sys/stat.h>
+#endif
 
 #include "pyvoc/pyvoc.h"
 
@@ -91,6 +98,15 @@ static int speak(pyvoc_model* model, const pyvoc_folds* folds, size_t first, siz
   return ok;
 }
 
+/* Removes what is half written, where it is a file: as root one could remove a device too. */
+static void remove_file(const char* path) {
+#if !defined(_WIN32)
+  struct stat found;
+  if (lstat(path, &found) != 0 || !S_ISREG(found.st_mode)) return;
+#endif
+  remove(path);
+}
+
 static int write_pcm(const char* path, const float* samples, size_t n) {
   FILE* out = fopen(path, "wb");
   size_t i;
@@ -104,7 +120,7 @@ static int write_pcm(const char* path, const float* samples, size_t n) {
   if (out != NULL && fclose(out) != 0) ok = 0;
   if (!ok) {
     fprintf(stderr, "fold: %s: cannot write: %s\n", path, strerror(errno));
-    remove(path);
+    if (out != NULL) remove_file(path);
   }
   return ok;
 }

@@ -7,16 +7,24 @@
  * reads (20). Without --dims a file's size tells, and where it does not, or in a pipe, frames are
  * of the layout. OUT: raw signed 16-bit little-endian mono at the model's sample rate; "-" or
  * nothing is stdout. One frame is read, pushed and heard at a time, so it also works at the end of
- * a pipe. OUT appears when it is complete, never half written.
+ * a pipe. OUT appears when it is complete, never half written; a device or a pipe is written as it
+ * is.
  *
  * Exit codes: 0 done, 2 wrong usage, 3 bad input or a file that cannot be read or written,
  * 4 valid but not supported here, 5 out of memory.
  */
+#if !defined(_WIN32)
+#define _XOPEN_SOURCE 700 /* lstat, realpath */
+#endif
+
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#if !defined(_WIN32)
+#include <sys/stat.h>
+#endif
 
 #include "pyvoc/pyvoc.h"
 
@@ -180,31 +188,46 @@ static int synthesize(const job* work, FILE* in, const char* in_name, FILE* out,
   return code;
 }
 
-/* The same into "<path>.part", which takes the name `path` once it is complete. */
+/* Two texts in one, to be freed; NULL: out of memory. */
+static char* joined(const char* text, const char* more) {
+  char* both = malloc(strlen(text) + strlen(more) + 1);
+  if (both != NULL) strcat(strcpy(both, text), more);
+  return both;
+}
+
+/* The file that a complete one may take the name of, to be freed: `path` with its links followed.
+ * NULL: there is something else, a device, a pipe or what a name of an open file ("/dev/stdout")
+ * stands for, which a rename would replace by a file. */
+static char* replaceable(const char* path) {
+#if !defined(_WIN32)
+  struct stat found;
+  if (strncmp(path, "/dev/", 5) == 0 || strncmp(path, "/proc/", 6) == 0) return NULL;
+  if (stat(path, &found) == 0) return S_ISREG(found.st_mode) ? realpath(path, NULL) : NULL;
+  if (lstat(path, &found) == 0) return NULL; /* a link to what is not there yet */
+#endif
+  return joined(path, "");
+}
+
+/* The same into "<file>.part", which takes the file's name once it is complete; or straight into
+ * what is no file. */
 static int synthesize_to_file(const job* work, FILE* in, const char* in_name) {
-  const size_t length = strlen(work->output_path);
-  char* partial = malloc(length + sizeof ".part");
-  FILE* out;
+  char* target = replaceable(work->output_path);
+  char* partial = target == NULL ? NULL : joined(target, ".part");
+  const char* name = partial == NULL ? work->output_path : partial;
+  FILE* out = target != NULL && partial == NULL ? NULL : fopen(name, "wb");
   int code;
-  if (partial == NULL) {
-    fprintf(stderr, "synth: out of memory\n");
-    return EXIT_NO_MEMORY;
-  }
-  memcpy(partial, work->output_path, length);
-  memcpy(partial + length, ".part", sizeof ".part");
-  out = fopen(partial, "wb");
   if (out == NULL) {
-    code = report_file("cannot write", partial);
-    free(partial);
-    return code;
+    code = report_file("cannot write", name);
+  } else {
+    code = synthesize(work, in, in_name, out, work->output_path);
+    if (fclose(out) != 0 && code == 0) code = report_file("cannot write", work->output_path);
+    if (partial != NULL && code == 0 && rename(partial, target) != 0) {
+      code = report_file("cannot create", work->output_path);
+    }
+    if (partial != NULL && code != 0) remove(partial);
   }
-  code = synthesize(work, in, in_name, out, work->output_path);
-  if (fclose(out) != 0 && code == 0) code = report_file("cannot write", work->output_path);
-  if (code == 0 && rename(partial, work->output_path) != 0) {
-    code = report_file("cannot create", work->output_path);
-  }
-  if (code != 0) remove(partial);
   free(partial);
+  free(target);
   return code;
 }
 

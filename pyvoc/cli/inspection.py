@@ -47,7 +47,7 @@ def inspect(path: str | os.PathLike[str], *, layout: str | None = None) -> dict[
     Error
         The file cannot be read, is damaged, or is nothing that is known.
     """
-    source = Path(voices.resolve(path) if path in voices.names() else path)
+    source = Path(voices.resolve(path))
     try:
         with open(source, "rb") as stream:
             head = stream.read(HEAD)

@@ -99,7 +99,10 @@ _FLAGS: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "--finetune": (
         "finetune",
-        {"metavar": "FILE", "help": "start from a GGUF, a checkpoint of upstream's or of ours"},
+        {
+            "metavar": "FILE",
+            "help": "start from a voice, a GGUF, a checkpoint of upstream's or of ours",
+        },
     ),
     "--batch-size": (
         "batch_size",

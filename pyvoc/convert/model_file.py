@@ -46,6 +46,10 @@ def read_weights(spec: ModelSpec, path: str) -> Checkpoint:
             raise ModelError(f"{path}: holds a {found} model, expected {spec.architecture}")
         return checkpoint
     container = read_container(path)
+    if container.architecture != spec.architecture:
+        raise ModelError(
+            f"{path}: holds a {container.architecture} model, expected {spec.architecture}"
+        )
     spec.validate(container, path)
     return Checkpoint(spec, decode(spec, container), container.metadata, "gguf")
 

@@ -20,7 +20,7 @@ from pyvoc.convert.detect import detect
 from pyvoc.errors import Error, ModelError, UnsupportedError
 from pyvoc.files import mels
 from pyvoc.files.digest import sha256
-from pyvoc.files.outputs import check_outputs
+from pyvoc.files.outputs import check_outputs, check_place
 from pyvoc.quant import encode
 from pyvoc.quant.audio_report import compare_audio
 from pyvoc.quant.prune import SparsityReport, prune
@@ -143,6 +143,7 @@ def convert(
         known = ", ".join(families.names())
         raise Error(f"architecture '{arch}' is unknown, expected auto, {known}")
     check_outputs([target], inputs=[source, mel])
+    check_place(target)
     told = Told(rate, recipe, weights)
     with chosen(source, which) as path:
         checkpoint = detect(path, arch, options=options, told=told)(path)
@@ -155,9 +156,6 @@ def convert(
     container = _encode(pruned, stem, digest, precision, str(source))
     checkpoint.spec.validate(container, str(source))
     report, notes = None, checkpoint.remarks
-    folder = Path(target).parent
-    if not folder.is_dir():
-        raise Error(f"{target}: cannot be written: its folder does not exist")
     if load is None:
         write_container(target, container, spec=checkpoint.spec)
     else:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from pyvoc.errors import AudioError
 from pyvoc.evaluate import alignment, asked, cepstra, f0, levels, perceptual, spectra
 from pyvoc.evaluate.alignment import Alignment
-from pyvoc.files import audio
+from pyvoc.files import audio, doubts
 from pyvoc.files.audio import RAW_SUFFIXES
 
 __all__ = [
@@ -170,13 +170,15 @@ def read(path: _Path, *, rate: int | None = None, called: str | None = None) -> 
     """
     file = os.fspath(path)
     name = called or file
-    samples, own = audio.read(file)
+    with doubts.called(file, name):
+        samples, own = audio.read(file)
     notes = []
     channels = _channels(file)
     if channels > 1:
         notes.append(f"'{name}': {channels} channels averaged")
     if rate is not None and own != rate:
-        samples, _ = audio.read(file, rate=rate)
+        with doubts.called(file, name):
+            samples, _ = audio.read(file, rate=rate)
         notes.append(f"'{name}': resampled from {own} to {rate} Hz with soxr VHQ")
     return Sound(name, samples.astype(np.float64), rate or own, tuple(notes))
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from pyvoc.errors import DoubtError, InputWarning
 
-__all__ = ["Doubt", "Doubts", "collect", "doubt", "messages"]
+__all__ = ["Doubt", "Doubts", "called", "collect", "doubt", "messages"]
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,7 @@ class Doubts:
 
 
 _CURRENT: ContextVar[Doubts | None] = ContextVar("doubts", default=None)
+_CALLED: ContextVar[tuple[str, str]] = ContextVar("called", default=("", ""))
 
 
 @contextmanager
@@ -122,6 +123,16 @@ def collect(
         _CURRENT.reset(token)
 
 
+@contextmanager
+def called(file: str, name: str) -> Iterator[None]:
+    """Within, doubts about a file give it another name: its own says nothing to people."""
+    token = _CALLED.set((file, name))
+    try:
+        yield
+    finally:
+        _CALLED.reset(token)
+
+
 def doubt(kind: str, message: str, *, grave: bool = True) -> None:
     """Say that an input may not be what was meant; see :class:`Doubt`.
 
@@ -130,6 +141,7 @@ def doubt(kind: str, message: str, *, grave: bool = True) -> None:
     DoubtError
         Somebody collects strictly.
     """
+    message = message.replace(*_CALLED.get())
     current = _CURRENT.get()
     if current is not None:
         current.add(Doubt(kind, message, grave))

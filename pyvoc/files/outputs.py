@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pyvoc.errors import Error
 
-__all__ = ["check_outputs", "create_folder"]
+__all__ = ["check_outputs", "check_place", "create_folder"]
 
 Name = str | os.PathLike[str]
 
@@ -48,10 +48,34 @@ def check_outputs(outputs: Iterable[Name], *, inputs: Iterable[Name | None]) -> 
             written[path] = output
 
 
+def check_place(output: Name) -> None:
+    """Refuse before long work where no complete file could appear after it.
+
+    Parameters
+    ----------
+    output
+        A file that shall be written.
+
+    Raises
+    ------
+    Error
+        It is a folder, a device or a pipe, or would lie in a folder that is not there.
+    """
+    path = Path(output)
+    if os.path.isdir(path):
+        raise Error(f"'{os.fspath(output)}': cannot be written: it is a folder")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise Error(f"'{os.fspath(output)}': cannot be written: it is no ordinary file")
+    if not os.path.isdir(path.parent):
+        raise Error(f"'{os.fspath(output)}': cannot be written: its folder does not exist")
+
+
 def _identities(name: Name) -> list[str | tuple[int, int]]:
     """What tells a file from others: its real path, and its number where there is one."""
     if os.fspath(name) == "-":
         return []
+    if "\0" in os.fspath(name):
+        raise Error(f"{os.fspath(name)!r} is no file: the name holds a null character")
     path = os.path.realpath(name)
     try:
         status = os.stat(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from typing import NoReturn
 
 from pyvoc.errors import Error, ModelError
@@ -25,6 +26,9 @@ class Source:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.name = str(path)
         try:
+            mode = os.stat(path).st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # a pipe would wait for its writer
+                raise Error(f"{path}: cannot be read: it is no ordinary file")
             self._file = open(path, "rb")  # noqa: SIM115
             self.size = os.fstat(self._file.fileno()).st_size
         except OSError as error:

@@ -16,7 +16,7 @@ from pyvoc.container.layout import F32, I8, TensorSpec
 from pyvoc.errors import Error, ModelError, UnsupportedError
 from pyvoc.families import spec_of
 from pyvoc.files.doubts import doubt
-from pyvoc.files.outputs import check_outputs
+from pyvoc.files.outputs import check_outputs, check_place
 from pyvoc.quant.convolution import (
     balanced_range,
     clipped_range,
@@ -178,6 +178,7 @@ def quantize(
     if not utterances:
         raise Error("no speech to calibrate with: at least one utterance is needed")
     check_outputs([target], inputs=[source])
+    check_place(target)
     container = read_container(source)
     spec = spec_of(container, str(source))
     tensors = spec.layout_of(container).tensors

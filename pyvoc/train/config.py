@@ -42,7 +42,8 @@ class TrainConfig:
     precision
         Of exported models.
     finetune
-        Weights to start from: a GGUF, an upstream checkpoint, or a checkpoint of this program.
+        Weights to start from: a voice by name, a GGUF, an upstream checkpoint, or a checkpoint of
+        this program.
     batch_size
         Rows of the global batch, over all processes.
     epochs, steps_per_epoch, start_epoch

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 import pyvoc
-from pyvoc import families
+from pyvoc import families, voices
 from pyvoc.errors import Error, ModelError
 from pyvoc.files.lock import locked
 from pyvoc.files.outputs import check_outputs
@@ -231,7 +231,7 @@ def _check_schedule(config: TrainConfig, position: Position) -> None:
 
 def _finetune(config: TrainConfig, task: Task) -> Sequence[str]:
     """Weights from another run or program; counters and optimizers begin anew."""
-    path = config.finetune
+    path = voices.resolve(config.finetune)
     if not files.is_checkpoint(path):
         return task.load_weights(path)
     old = files.parse(files.read_bytes(path), path)

@@ -98,7 +98,7 @@ def resolve(model: str | os.PathLike[str]) -> str:
         return path
     if model != DEFAULT:
         mine = folder() / f"{model}.gguf"
-        if mine.is_file():
+        if os.path.isfile(mine):  # False for names that no file can have
             return str(mine)
         if os.path.exists(model):
             return path

@@ -23,19 +23,22 @@ from pyvoc.container import read_container, write_container
 from pyvoc.families import spec_of
 from pyvoc.families.lpcnet.spec import LPCNET
 from pyvoc.families.wavernn.spec import WAVERNN
+from pyvoc.files.outputs import check_outputs
 from pyvoc.quant import carried, decode, encode
 
 
 def average(
     before: Path, after: Path, share: float, target: Path, *, temperature: float = 1.0
 ) -> None:
-    """Write the mean of two float models: so much of it is `after`, the rest `before`.
+    """Write the mean of two models, in float32: so much of it is `after`, the rest `before`.
 
     Raises
     ------
     Error
-        A file is damaged, the models have other sizes, or no labels have a temperature.
+        A file is damaged or would be overwritten, the models have other sizes, or no labels have a
+        temperature.
     """
+    check_outputs([target], inputs=[before, after])
     first, second = read_container(before), read_container(after)
     spec = spec_of(first, str(before))
     if spec_of(second, str(after)) is not spec:

@@ -14,7 +14,6 @@ A second run writes the same files again. Needs numpy, soundfile and soxr.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -81,13 +80,21 @@ def load(path: Path) -> tuple[np.ndarray, int]:
     return audio[:, 0], rate
 
 
+def clips(folder: Path, pattern: str, held_out: int) -> list[Path]:
+    """A corpus's files: more than are held out."""
+    paths = sorted(folder.glob(pattern))
+    if len(paths) <= held_out:
+        raise ValueError(
+            f"{folder}: expected more than {held_out} clips ({pattern}), found {len(paths)}"
+        )
+    return paths
+
+
 def write(
     paths: list[Path], held_out: int, name: str, out: Path, rates: tuple[int, ...],
     treat: Callable[[np.ndarray], np.ndarray] = lambda clip: clip,
 ) -> None:  # fmt: skip
     """Every clip of a corpus, treated and resampled; the last ``held_out`` are for validation."""
-    if len(paths) <= held_out:
-        raise ValueError(f"{name}: expected more than {held_out} clips, found {len(paths)}")
     seconds = {"train": 0.0, "validation": 0.0}
     for i, path in enumerate(paths):
         clip, rate = load(path)
@@ -100,8 +107,12 @@ def write(
             target = out / str(wanted) / part / name / f"{path.stem}.wav"
             target.parent.mkdir(parents=True, exist_ok=True)
             whole = np.rint(32768.0 * samples).astype(np.int16)
-            soundfile.write(f"{target}.part", whole, wanted, format="WAV", subtype="PCM_16")
-            os.replace(f"{target}.part", target)
+            unfinished = Path(f"{target}.part")
+            try:
+                soundfile.write(unfinished, whole, wanted, format="WAV", subtype="PCM_16")
+                unfinished.replace(target)
+            finally:
+                unfinished.unlink(missing_ok=True)
     print(f"{name}: {seconds['train']:.0f} s, {seconds['validation']:.0f} s held out")
 
 
@@ -115,9 +126,13 @@ def main(arguments: list[str] | None = None) -> int:
         "--reduction", type=float, default=10.0, help="dB of kathleen's noise (default: 10)"
     )
     options = parser.parse_args(arguments)
+    if not (options.kathleen or options.ljspeech or options.librispeech):
+        parser.error("no corpus: --kathleen, --ljspeech or --librispeech")
+    if not 0 <= options.reduction <= 100:
+        parser.error("--reduction: expected 0 to 100")
     try:
         if options.kathleen:
-            paths = sorted(options.kathleen.glob("*.flac"))
+            paths = clips(options.kathleen, "*.flac", 50)
             noise = noise_spectrum(load(path)[0] for path in paths[::4])
 
             def treat(clip: np.ndarray) -> np.ndarray:
@@ -126,9 +141,10 @@ def main(arguments: list[str] | None = None) -> int:
 
             write(paths, 50, "kathleen", options.out, RATES, treat)
         if options.ljspeech:
-            write(sorted(options.ljspeech.glob("*.wav")), 3, "ljspeech", options.out, RATES)
+            paths = clips(options.ljspeech, "*.wav", 3)
+            write(paths, 3, "ljspeech", options.out, RATES)
         if options.librispeech:
-            paths = sorted(options.librispeech.glob("*.flac"))
+            paths = clips(options.librispeech, "*.flac", 8)
             write(paths, 8, "librispeech", options.out, (16000,))
     except (ValueError, OSError, RuntimeError) as error:
         print(f"prepare: {error}", file=sys.stderr)

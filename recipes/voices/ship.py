@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import re
 import sys
 from pathlib import Path
 
 import pyvoc
 from pyvoc.container import read_container, write_container
+from pyvoc.container.layout import PRECISIONS
 from pyvoc.families import spec_of
 from pyvoc.quant import carried, decode, encode
 
@@ -70,7 +72,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("source", type=Path, help="a model file")
     parser.add_argument("--name", required=True, help="of the voice")
     parser.add_argument("--description", required=True, help="one sentence: trained on what")
-    parser.add_argument("--precision", default="", help="round to this (default: as it is)")
+    parser.add_argument(
+        "--precision", default="", choices=PRECISIONS, help="round to this (default: as it is)"
+    )
     parser.add_argument(
         "--license",
         default="BSD-3-Clause",
@@ -78,6 +82,10 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--folder", type=Path, default=VOICES, help="default: %(default)s")
     options = parser.parse_args(arguments)
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]*", options.name):
+        parser.error("--name: expected letters, digits, - and _")
+    if not options.description.strip():
+        parser.error("--description: expected a sentence")
     target = options.folder / f"{options.name}.gguf"
     try:
         size = ship(

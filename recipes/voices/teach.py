@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 import sys
 import time
 import warnings
@@ -37,6 +38,7 @@ from pyvoc.families.melgan.shape import MelganShape
 from pyvoc.families.melgan.spec import MELGAN, MelganSettings
 from pyvoc.families.melgan.torch_model import Melgan
 from pyvoc.files import audio
+from pyvoc.files.outputs import check_outputs, check_place
 from pyvoc.quant import encode
 
 PIECES = ((16, 80, 10), (12, 24, 3), (12, 16, 2))
@@ -223,7 +225,10 @@ def recordings(
             speech, _ = audio.read(path, rate=recipe.sample_rate)
             speech = speech[: int(SECONDS_OF_ONE * recipe.sample_rate)]
             speech = speech * np.float32(10.0 ** generator.uniform(-0.4, 0.1))
-            mel = pyvoc.features.extract(speech.clip(-1, 1), recipe=recipe)
+            try:
+                mel = pyvoc.features.extract(speech.clip(-1, 1), recipe=recipe)
+            except pyvoc.Error as error:
+                raise pyvoc.Error(f"'{path}': {error}") from error
             found.append(torch.from_numpy(mel.copy()).T)
             have += len(speech) / recipe.sample_rate
             if have > seconds:
@@ -247,6 +252,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--lr", type=float, default=1e-3)
     parser.add_argument("-o", "--output", type=Path, required=True)
     wanted = parser.parse_args(arguments)
+    for name in ("seconds", "steps", "blocks", "lr"):
+        if not 0 < getattr(wanted, name) < math.inf:
+            parser.error(f"--{name}: expected a number above 0")
+    if wanted.seed < 0:
+        parser.error("--seed: expected 0 or more")
+    try:
+        run(parser, wanted)
+    except pyvoc.Error as error:
+        print(f"teach: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def run(parser: argparse.ArgumentParser, wanted: argparse.Namespace) -> None:
+    """Teach what is asked for, and write it.
+
+    Raises
+    ------
+    Error
+        A file is not what it must be, or the output cannot be written.
+    """
+    check_outputs([wanted.output], inputs=[voices.resolve(wanted.teacher)])
+    check_place(wanted.output)
     checkpoint = read_weights(HIFIGAN, voices.resolve(wanted.teacher))
     teacher = Hifigan.from_arrays(checkpoint.arrays, checkpoint.metadata)
     shape = teacher.shape
@@ -273,6 +301,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     mels = recordings(wanted.recordings, teacher, wanted.seconds, np.random.default_rng(0))
     if not mels:
         parser.error(f"no wavs in {', '.join(map(str, wanted.recordings))}")
+    longest = max(length for _, length, _ in PIECES)
+    if not any(mel.shape[1] > longest for mel in mels):
+        parser.error(f"no recording is longer than {longest} frames")
     if wanted.begun is None:
         with torch.no_grad():
             begin(teacher, pupil)
@@ -296,7 +327,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     container = encode(spec, pupil.to_arrays(), metadata=metadata, precision="f32")
     write_container(wanted.output, container, spec=spec)
-    return 0
 
 
 if __name__ == "__main__":

@@ -66,7 +66,7 @@ class _Layers:
 
     def network(self) -> dict[str, LazyTensor]:
         """All tensors."""
-        blocks, stretches, _, _ = self._numbers(4, "the header")
+        blocks, stretches, hop, _ = self._numbers(4, "the header")
         if not (0 <= blocks <= _MOST_LAYERS and 0 < stretches <= _MOST_LAYERS):
             raise Refused(f"damaged: it counts {blocks} blocks and {stretches} stretches")
         net = "upsample.resnet"
@@ -78,9 +78,12 @@ class _Layers:
                 self._norm(f"{net}.layers.{k}.batch_norm{half}")
         self._conv(f"{net}.conv_out")
         self._stretch()
+        product = 1
         for k in range(stretches):
-            self._stretch()
+            product *= self._stretch()
             self._kernel(f"upsample.up_layers.{2 * k + 1}")
+        if product != hop:
+            raise Refused(f"damaged: its stretches make {product} samples a frame, expected {hop}")
         self._linear("I")
         self._gru("rnn1")
         self._linear("fc1")
@@ -102,9 +105,11 @@ class _Layers:
             raise Refused(f"the layer {name} is {found}, expected {kind}")
         self._source.read(self._at, _TEXT, f"the layer {name}")
         self._at += _TEXT
-        width, *found_sizes = self._numbers(1 + sizes, f"the layer {name}")
-        if kind != "Stretch2d" and width != 4:
-            raise Refused(f"the layer {name} has numbers of {width} bytes, expected 4")
+        if kind != "Stretch2d":
+            (width,) = self._numbers(1, f"the layer {name}")
+            if width != 4:
+                raise Refused(f"the layer {name} has numbers of {width} bytes, expected 4")
+        found_sizes = self._numbers(sizes, f"the layer {name}")
         if any(size < 0 for size in found_sizes):
             raise Refused(f"damaged: the layer {name} has sizes below 0")
         return found_sizes
@@ -126,6 +131,8 @@ class _Layers:
         parts = []
         for dtype in ("<f4", "|u1"):
             (count,) = self._numbers(1, name)
+            if count < 0:
+                raise Refused(f"damaged: {name} counts {count} values")
             size = count * np.dtype(dtype).itemsize
             parts.append(np.frombuffer(self._source.read(self._at, size, name), dtype))
             self._at += size
@@ -135,8 +142,10 @@ class _Layers:
         size = len(weights) // groups if groups else 1
         row = np.cumsum(ends)[~ends]
         column = index[~ends].astype(np.int64)
+        once = (np.diff(256 * row + column) > 0).all()  # in order, each group
         fits = ends.sum() == rows + 1 and size * groups == len(weights) and columns % size == 0
-        if not fits or (groups and (row.max() >= rows or size * (column.max() + 1) > columns)):
+        inside = not groups or (row.max() < rows and size * (column.max() + 1) <= columns)
+        if not (once and fits and inside):
             raise Refused(f"damaged: the indices of {name} are not those of [{rows}, {columns}]")
         matrix = np.zeros((rows, columns // size, size), "<f4")
         matrix[row, column] = weights.reshape(groups, size)
@@ -157,8 +166,10 @@ class _Layers:
         for leaf in ("weight", "bias", "running_mean", "running_var"):
             self._dense(f"{name}.{leaf}", channels)
 
-    def _stretch(self) -> None:
-        self._open("of a stretch", "Stretch2d", 1)
+    def _stretch(self) -> int:
+        """How many times as long it makes a row."""
+        number, _ = self._open("of a stretch", "Stretch2d", 2)
+        return number
 
     def _kernel(self, name: str) -> None:
         (taps,) = self._open(name, "Conv2d", 1)

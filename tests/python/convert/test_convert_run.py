@@ -108,6 +108,12 @@ def test_places(tmp_path: Path, checkpoint: Path) -> None:
         convert(tmp_path / "empty", tmp_path / "m.gguf")
     with pytest.raises(Error, match="its folder does not exist"):
         convert(checkpoint, tmp_path / "absent" / "m.gguf", load=pyvoc.load)
+    with pytest.raises(Error, match="it is a folder"):  # before anything is measured
+        convert(checkpoint, tmp_path / "empty", load=pytest.fail)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")  # without a writer: it must not be waited for
+        with pytest.raises(Error, match="pipe: cannot be read: it is no ordinary file"):
+            convert(tmp_path / "pipe", tmp_path / "m.gguf")
     before = checkpoint.read_bytes()
     with pytest.raises(Error, match="would overwrite the input"):
         convert(checkpoint, checkpoint)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sounds import RATE, filtered, harmonics, noise, speechlike
 
-from pyvoc import UnsupportedError
+from pyvoc import UnsupportedError, audio
 from pyvoc.errors import AudioError
 from pyvoc.evaluate import Sound, alignment, cepstra, compare, f0, levels, perceptual, spectra
+from pyvoc.evaluate.compare import read
+from pyvoc.files import doubts
 
 HAS_WORLD = f0.world() is not None
 TRACKERS = ["own", pytest.param("world", marks=pytest.mark.skipif(not HAS_WORLD, reason="extra"))]
@@ -287,6 +291,18 @@ def test_perceptual_is_optional(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_bad_signals(broken: np.ndarray, message: str) -> None:
     with pytest.raises(AudioError, match=message):
         both(noise(1.0), broken, delay=0)
+
+
+def test_doubts_have_the_name_that_a_file_is_called_by(tmp_path: Path) -> None:
+    """What a voice spoke lies under a name that nobody gave."""
+    path = tmp_path / "0.wav"
+    audio.write_wav(path, 1e-5 * noise(1.0).astype(np.float32), RATE)
+    with doubts.collect() as found:
+        read(path, called="a.wav by alto")
+        read(path)
+    first, second = found.messages
+    assert first.startswith("'a.wav by alto' is all but silent")
+    assert second == first.replace("a.wav by alto", str(path))
 
 
 def test_bad_pairs() -> None:

@@ -13,7 +13,7 @@ from lpcnet_files import ROOT
 import pyvoc
 from pyvoc.cli import main
 from pyvoc.errors import Error
-from pyvoc.files.outputs import check_outputs, create_folder
+from pyvoc.files.outputs import check_outputs, check_place, create_folder
 
 GOLDEN = ROOT / "tests" / "golden"
 MODEL = str(GOLDEN / "tree_sparse.int8.gguf")
@@ -55,6 +55,8 @@ def test_what_cannot_be_overwritten_may_be_both() -> None:
     for name in ("-", os.devnull, "."):
         check_outputs([name, name], inputs=[name])
     check_outputs(["c", "b"], inputs=["a", None, "absent"])
+    with pytest.raises(Error, match="holds a null character"):
+        check_outputs(["a\0b"], inputs=[])
 
 
 def test_folders_that_cannot_be() -> None:
@@ -63,6 +65,21 @@ def test_folders_that_cannot_be() -> None:
     Path("file").write_bytes(b"")
     with pytest.raises(Error, match="cannot create 'file/below'"):
         create_folder(Path("file/below"))
+
+
+def test_places_where_no_file_can_appear() -> None:
+    os.mkdir("folder")
+    check_place("folder/new")
+    Path("folder/old").write_bytes(b"")
+    check_place("folder/old")
+    for name, why in (
+        ("folder", "it is a folder"),
+        ("", "it is a folder"),
+        ("none/new", "its folder does not exist"),
+        (os.devnull, "no ordinary file"),
+    ):
+        with pytest.raises(Error, match=f"'{name}': cannot be written: .*{why}"):
+            check_place(name)
 
 
 def sound(name: str) -> str:

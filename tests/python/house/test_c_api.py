@@ -205,6 +205,41 @@ def test_synth_refuses_bad_input(programs: Programs, model: Path, tmp_path: Path
     assert sorted(p.name for p in tmp_path.iterdir()) == before, "a partial output was left"
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+@pytest.mark.parametrize("model", MODELS[:1], ids=lambda p: p.stem)
+def test_synth_leaves_links_and_pipes_what_they_are(
+    programs: Programs, model: Path, tmp_path: Path
+) -> None:
+    """As root a rename would replace a device too: only files are replaced."""
+    features, pipe = tmp_path / "in.f32", tmp_path / "pipe"
+    features.write_bytes(frames(model, 4))
+    expected = synth(programs, model, features)[1]
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        code, _, message = synth(programs, model, features, pipe)
+        assert code == 0, message
+        assert os.read(reader, 1 << 16) == expected
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name in ("there", "new"):
+        link, target = tmp_path / f"to_{name}", folder / name
+        link.symlink_to(target)
+        if name == "there":
+            target.write_bytes(b"before")
+            assert synth(programs, model, tmp_path / "none.f32", link)[0] == 3
+            assert target.read_bytes() == b"before"
+        code, _, message = synth(programs, model, features, link)
+        assert code == 0, message
+        assert link.is_symlink() and target.read_bytes() == expected
+    code, _, message = synth(programs, model, features, folder)
+    assert code == 3 and "Is a directory" in message
+    assert sorted(p.name for p in folder.iterdir()) == ["new", "there"]
+
+
 def test_synth_usage(programs: Programs) -> None:
     for arguments in ([], ["m.gguf"], ["a", "b", "c", "d"], ["--sed", "1", "a", "b"]):
         code, _, message = synth(programs, *arguments)
@@ -283,7 +318,7 @@ def test_guide_programs_compile_and_speak(prefix: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("model", WAVERNN, ids=lambda p: p.stem)
 def test_folds_and_streams_as_in_python(programs: Programs, model: Path, tmp_path: Path) -> None:
     """The PCM of the command line, byte for byte: streamed, folded, and as upstream."""
-    loaded = pytest.importorskip("pyvoc.model").load(model)
+    loaded = pytest.importorskip("pyvoc").load(model)
     rows = np.random.default_rng(3).uniform(0, 1, (30, loaded.info.feature_dims))
     features, out = tmp_path / "in.f32", tmp_path / "out.s16"
     features.write_bytes(rows.astype("<f4").tobytes())
@@ -295,7 +330,7 @@ def test_folds_and_streams_as_in_python(programs: Programs, model: Path, tmp_pat
         from pyvoc.runtime import synthesis
 
         target = tmp_path / "python.s16"
-        synthesis.from_files(loaded, [str(mel)], [str(target)], raw=True, **options)
+        synthesis.from_files(loaded, [str(mel)], [str(target)], raw=True, options=options)
         return target.read_bytes()
 
     code, streamed, message = synth(programs, model, features)
@@ -323,3 +358,10 @@ def test_folds_and_streams_as_in_python(programs: Programs, model: Path, tmp_pat
         run = subprocess.run([programs.fold, *wrong], capture_output=True, check=False)
         assert run.returncode == 1 and said in run.stderr, run.stderr
         assert not out.exists()
+    if Path("/dev/full").exists():
+        out.symlink_to("/dev/full")
+        run = subprocess.run(
+            [programs.fold, model, features, out, *sizes], capture_output=True, check=False
+        )
+        assert run.returncode == 1 and b"cannot write" in run.stderr, run.stderr
+        assert out.is_symlink(), "a device could have been removed"

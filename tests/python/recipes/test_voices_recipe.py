@@ -43,13 +43,24 @@ def test_ship(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert pyvoc.load(tmp_path / "bass.gguf").info.precision == "int8"
     assert ship.main([str(golden / "none.gguf"), *common, "--name", "tenor"]) == 1
     assert "none.gguf" in capfd.readouterr().err
+    for wrong in (
+        ["--name", "../alto"],
+        ["--name", ""],
+        ["--name", "alto", "--precision", "int9"],
+        ["--name", "alto", "--description", " "],
+    ):
+        with pytest.raises(SystemExit):
+            ship.main([str(source), *common, *wrong])
+        assert "expected" in (said := capfd.readouterr().err) or "invalid choice" in said
     ship.MOST_BYTES = 1000
     assert ship.main([str(source), *common, "--name", "tenor"]) == 1
     assert "a bundled voice at most 1000" in capfd.readouterr().err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["alto.gguf", "bass.gguf"]
 
 
-def test_prepare(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_prepare(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Rates, the split, the level and less noise; a second run writes the same."""
     soundfile = pytest.importorskip("soundfile")
     pytest.importorskip("soxr")
@@ -80,12 +91,31 @@ def test_prepare(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert prepare.main(arguments) == 0
     assert train[0].read_bytes() == before
     assert prepare.main([str(out), "--ljspeech", str(tmp_path / "none")]) == 1
-    assert "expected more than 3 clips, found 0" in capfd.readouterr().err
+    assert "expected more than 3 clips (*.wav), found 0" in capfd.readouterr().err
+    assert prepare.main([str(out), "--kathleen", str(tmp_path / "none")]) == 1
+    assert "expected more than 50 clips (*.flac), found 0" in capfd.readouterr().err
+    for wrong in ([], [*arguments[1:], "--reduction", "nan"]):
+        with pytest.raises(SystemExit):
+            prepare.main([str(out), *wrong])
+    target = tmp_path / "rest"  # nothing half written stays
+
+    def full(path: Path, *_: object, **__: object) -> None:
+        path.write_bytes(b"RIFF")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(soundfile, "write", full)
+    assert prepare.main([str(target), *arguments[1:]]) == 1
+    assert not [path for path in target.rglob("*") if path.is_file()]
 
 
-def test_teach(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_teach(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], request: pytest.FixtureRequest
+) -> None:
     """A pupil as large as its teacher has its sound from the start; a smaller one comes nearer."""
-    pytest.importorskip("torch")
+    torch = pytest.importorskip("torch")
+    threads = torch.get_num_threads()
+    request.addfinalizer(lambda: torch.set_num_threads(threads))
+    torch.set_num_threads(1)  # more fight for a busy core
     teach = load_module(RECIPE / "teach.py")
     teacher = ROOT / "tests" / "golden" / "hifigan" / "paired.f32.gguf"
     speech = voice(4.0)
@@ -118,6 +148,28 @@ def test_teach(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     for options in (["--hidden", "4"], ["--hidden", "13", "8", "5", "3"], ["--first", "25"]):
         with pytest.raises(SystemExit):
             teach.main([*common, *options])
+    for name in ("--steps", "--lr", "--seconds", "--blocks"):
+        with pytest.raises(SystemExit):
+            teach.main([*common, *small, name, "0"])
+    capfd.readouterr()
+    silent, short = tmp_path / "nothing", tmp_path / "short"
+    silent.mkdir()
+    short.mkdir()
+    pyvoc.files.audio.write_wav(short / "word.wav", speech[:9000], 22050)
+    for folder, what in ((silent, "no wavs"), (short, "no recording is longer than 80 frames")):
+        with pytest.raises(SystemExit):
+            teach.main([str(teacher), str(folder), "-o", str(out), *small])
+        assert what in capfd.readouterr().err
+    pyvoc.files.audio.write_wav(short / "click.wav", speech[5000:5050], 22050)
+    wavernn = ROOT / "tests" / "golden" / "wavernn" / "odd.f32.gguf"
+    for voice_, folder, goal, what in (
+        (wavernn, tmp_path, out, "holds a pyvoc.wavernn model, expected pyvoc.hifigan"),
+        (teacher, short, out, "click.wav': 50 samples are too short"),
+        (teacher, tmp_path, silent, "nothing': cannot be written: it is a folder"),
+        (teacher, tmp_path, teacher, "would overwrite the input"),
+    ):
+        assert teach.main([str(voice_), str(folder), "-o", str(goal), *small]) == 1
+        assert what in capfd.readouterr().err
 
 
 def test_average(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
@@ -144,6 +196,8 @@ def test_average(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
         assert average.main([str(one), str(wrong), "-o", str(tmp_path / "no.gguf")]) == 1
         assert what in capfd.readouterr().err
     assert not (tmp_path / "no.gguf").exists()
+    assert average.main([str(one), str(other), "-o", str(other)]) == 1
+    assert "would overwrite the input" in capfd.readouterr().err
     for drawing, spec, last in (
         (golden / "raw.f32.gguf", WAVERNN, "fc3."),
         (golden.parent / "tree_sparse.int8.gguf", LPCNET, "dual_fc.factor"),

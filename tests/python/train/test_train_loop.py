@@ -316,6 +316,8 @@ def test_finetune(tmp_path: Path) -> None:
         torch.testing.assert_close(new.module[name], tensor, rtol=0, atol=1e-8)
     np.save(tmp_path / "w.npy", np.full((1, 8), 0.5, np.float32))
     train(config(tmp_path / "c", finetune=str(tmp_path / "w.npy"), lr=1e-12, epochs=1))
+    with pytest.raises(Error, match="'nobody' is no voice and no file"):
+        train(config(tmp_path / "d", finetune="nobody"))
     weight = final(tmp_path / "c", 10).module["read.weight"]
     torch.testing.assert_close(weight, torch.full((1, 8), 0.5), rtol=0, atol=1e-8)
 

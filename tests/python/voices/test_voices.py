@@ -16,6 +16,7 @@ from voices import FARGAN, HIFIGAN, ROOT, TREE, make_features
 import pyvoc
 from pyvoc import voices
 from pyvoc.cli import main
+from pyvoc.cli.inspection import inspect
 from pyvoc.files.loading import load_input
 from pyvoc.voices.shelf import describe
 
@@ -118,6 +119,10 @@ def test_names_come_before_paths(two_voices: Path) -> None:
 def test_errors_name_the_voices(two_voices: Path) -> None:
     with pytest.raises(pyvoc.Error, match=r"no voice and no file; voices: default, alto"):
         pyvoc.load("tenor")
+    with pytest.raises(pyvoc.Error, match=r"no voice and no file; voices: default, alto"):
+        inspect("tenor")
+    with pytest.raises(pyvoc.Error, match="xxx' is no voice and no file"):
+        pyvoc.load("x" * 5000)  # longer than a file's name can be
     with pytest.raises(pyvoc.Error, match=r"tenor\.gguf.*cannot be opened"):
         pyvoc.load("tenor.gguf")
     with pytest.raises(pyvoc.Error, match=r"'tenor' is no voice; .*default, alto"):

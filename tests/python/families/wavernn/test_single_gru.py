@@ -69,6 +69,15 @@ def test_its_model_bin_is_the_same(tmp_path: Path, name: str) -> None:
         np.testing.assert_array_equal(one.arrays[key], values, err_msg=key)
 
 
+def twice(data: bytes, matrix: bytes) -> bytes:
+    """The same with a group of a matrix that has the place of the one before it."""
+    begin = 4 + 4 * int.from_bytes(matrix[:4], "little") + 4
+    index = bytearray(matrix[begin:])
+    k = next(k for k in range(1, len(index)) if 255 not in index[k - 1 : k + 1])
+    index[k] = index[k - 1]
+    return data.replace(matrix, matrix[:begin] + index)
+
+
 def test_a_damaged_model_bin(tmp_path: Path) -> None:
     """Cut anywhere, it is refused; and so are counts and indices that do not fit."""
     path, data = tmp_path / "model.bin", model_bytes(pruned())
@@ -87,6 +96,9 @@ def test_a_damaged_model_bin(tmp_path: Path) -> None:
         (data[: at - 80] + b"\5" + data[at - 79 :], "layer fc3 is GRU, expected Linear"),
         (data[: at + len(gate) - 1] + b"\0" + data[at + len(gate) :], "the indices of fc3"),
         (data[:at] + b"\0\0\0\0" + data[at + 4 :], "fc3"),
+        (data[:at] + b"\xff" * 4 + data[at + 4 :], "fc3 counts -1 values"),
+        (data[:8] + many + data[12:], "stretches make 6 samples a frame, expected 1073741824"),
+        (twice(data, gate), "the indices of fc3"),
     ):
         path.write_bytes(changed)
         with pytest.raises(ModelError, match=what):
