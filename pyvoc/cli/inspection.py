@@ -17,6 +17,7 @@ from pyvoc.errors import Error
 from pyvoc.files import audio, features
 from pyvoc.files.doubts import collect
 from pyvoc.files.kinds import kind_of
+from pyvoc.files.whole import open_file
 from pyvoc.pickles import HEAD
 from pyvoc.runtime.model import load
 
@@ -49,7 +50,7 @@ def inspect(path: str | os.PathLike[str], *, layout: str | None = None) -> dict[
     """
     source = Path(voices.resolve(path))
     try:
-        with open(source, "rb") as stream:
+        with open_file(source) as stream:
             head = stream.read(HEAD)
         size = source.stat().st_size
     except OSError as error:

@@ -12,7 +12,7 @@ import numpy as np
 from pyvoc.container.tensors import Container, ElementType, Scalar, Tensor
 from pyvoc.errors import Error, ModelError
 from pyvoc.files.kinds import kind_of
-from pyvoc.files.whole import check_ordinary, read_whole
+from pyvoc.files.whole import open_file, read_whole
 
 VERSION = 3
 MAX_NAME = 63
@@ -43,7 +43,7 @@ def read_container(path: str | os.PathLike[str]) -> Container:
     Error
         The operating system refused to read.
     """
-    return parse_container(read_whole(path), str(path))
+    return parse_container(read_whole(path, pipes=False), str(path))
 
 
 def read_metadata(path: str | os.PathLike[str]) -> dict[str, Scalar]:
@@ -58,8 +58,7 @@ def read_metadata(path: str | os.PathLike[str]) -> dict[str, Scalar]:
     """
     data = b""
     try:
-        with open(path, "rb") as file:
-            check_ordinary(file, path)
+        with open_file(path) as file:
             for most in _HEADER_BYTES:
                 data += file.read(most - len(data))
                 try:

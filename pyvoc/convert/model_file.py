@@ -11,6 +11,7 @@ from pyvoc.convert.checkpoint import Checkpoint
 from pyvoc.convert.detect import detect
 from pyvoc.convert.tensors import find_loader
 from pyvoc.errors import Error, ModelError
+from pyvoc.files.whole import open_file
 from pyvoc.pickles import HEAD
 from pyvoc.quant import decode
 
@@ -35,7 +36,7 @@ def read_weights(spec: ModelSpec, path: str) -> Checkpoint:
         The operating system refused to read.
     """
     try:
-        with open(path, "rb") as file:
+        with open_file(path) as file:
             is_gguf = file.read(4) == b"GGUF"
     except OSError as error:
         raise Error(f"{path}: cannot be read: {error.strerror}") from error
@@ -72,7 +73,7 @@ def pick_tensors(path: str, select: Callable[[Any], Any]) -> Any:
         The operating system refused to read.
     """
     try:
-        with open(path, "rb") as file:
+        with open_file(path) as file:
             head = file.read(HEAD)
         size = os.stat(path).st_size
     except OSError as error:

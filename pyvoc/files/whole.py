@@ -19,6 +19,7 @@ __all__ = [
     "check_ordinary",
     "check_size",
     "limit",
+    "open_file",
     "read_rest",
     "read_whole",
 ]
@@ -46,7 +47,9 @@ def limit() -> int:
     return int(match[1]) << _UNITS[match[2].upper()]
 
 
-def read_whole(path: str | os.PathLike[str], *, most: int | None = None) -> bytes:
+def read_whole(
+    path: str | os.PathLike[str], *, most: int | None = None, pipes: bool = True
+) -> bytes:
     """All that a file holds, or that a pipe brings.
 
     Parameters
@@ -55,6 +58,8 @@ def read_whole(path: str | os.PathLike[str], *, most: int | None = None) -> byte
         The file.
     most
         Bytes that are too many for what the file should be; None: :func:`limit`.
+    pipes
+        Whether a pipe is read, and so waited for.
 
     Raises
     ------
@@ -62,7 +67,7 @@ def read_whole(path: str | os.PathLike[str], *, most: int | None = None) -> byte
         The operating system refused the file; it is a device, or larger than is read.
     """
     try:
-        with open(path, "rb") as file:
+        with open(path, "rb") if pipes else open_file(path) as file:
             check_ordinary(file, path)
             return read_rest(file, f"'{os.fspath(path)}'", most=most)
     except OSError as error:
@@ -122,6 +127,32 @@ def check_ordinary(file: BinaryIO, name: str | os.PathLike[str]) -> None:
         if os.path.realpath(name) == os.path.realpath(os.devnull):
             return  # an empty file to everyone
         raise Error(f"cannot read '{os.fspath(name)}': it is a device, a file is expected")
+
+
+def open_file(path: str | os.PathLike[str]) -> BinaryIO:
+    """Open what is read more than once, or from any place: a pipe is refused, not waited for.
+
+    Raises
+    ------
+    Error
+        It is a pipe or a device.
+    OSError
+        The operating system refused to open it.
+    """
+    file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115
+    try:
+        check_ordinary(file, path)
+        mode = os.fstat(file.fileno()).st_mode
+        if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+            raise Error(f"cannot read '{os.fspath(path)}': it is no ordinary file")
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def check_expansion(n_bytes: int, name: str) -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import stat
 from typing import NoReturn
 
 from pyvoc.errors import Error, ModelError
+from pyvoc.files.whole import open_file
 
 
 class Source:
@@ -26,10 +26,7 @@ class Source:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.name = str(path)
         try:
-            mode = os.stat(path).st_mode
-            if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # a pipe would wait for its writer
-                raise Error(f"{path}: cannot be read: it is no ordinary file")
-            self._file = open(path, "rb")  # noqa: SIM115
+            self._file = open_file(path)
             self.size = os.fstat(self._file.fileno()).st_size
         except OSError as error:
             raise Error(f"{path}: cannot be read: {error.strerror}") from error

@@ -19,6 +19,7 @@ from pyvoc.container.mel import LAYOUT, MelRecipe
 from pyvoc.errors import Error, FeatureError, ModelError, UnsupportedError
 from pyvoc.files import mels
 from pyvoc.files.kinds import kind_of
+from pyvoc.files.whole import open_file
 from pyvoc.runtime.folds import Folds, folded
 from pyvoc.runtime.info import ModelInfo
 from pyvoc.runtime.inputs import as_draws, as_frames, as_pcm, as_seed
@@ -318,7 +319,7 @@ def load(
 def _refuse_others(name: str) -> None:
     """Say of a file that is no model what it is, where that is known."""
     try:
-        with open(name, "rb") as file:
+        with open_file(name) as file:
             other = file.read(4) != b"GGUF"
         kind = kind_of(name) if other else None
     except (OSError, Error):

@@ -112,7 +112,7 @@ def test_places(tmp_path: Path, checkpoint: Path) -> None:
         convert(checkpoint, tmp_path / "empty", load=pytest.fail)
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe")  # without a writer: it must not be waited for
-        with pytest.raises(Error, match="pipe: cannot be read: it is no ordinary file"):
+        with pytest.raises(Error, match=r"cannot read '.*pipe': it is no ordinary file"):
             convert(tmp_path / "pipe", tmp_path / "m.gguf")
     before = checkpoint.read_bytes()
     with pytest.raises(Error, match="would overwrite the input"):

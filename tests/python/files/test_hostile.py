@@ -184,6 +184,31 @@ def test_dump_data_refuses_a_pipe(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "not a regular file" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "info PIPE",
+        "bench -m PIPE",
+        "synth FEATURES -m PIPE -o OUT",
+        "evaluate FEATURES -m PIPE",
+        "convert PIPE -o OUT",
+        "quantize PIPE --calibrate FEATURES -o OUT",
+        "export PIPE --onnx OUT",
+    ],
+)
+def test_a_pipe_is_no_model(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A model is read at more than one place, and nobody waits for a writer."""
+    pipe, frames = tmp_path / "model.gguf", tmp_path / "x.f32"
+    os.mkfifo(pipe)
+    frames.write_bytes(bytes(4 * 20 * 10))
+    places = {"PIPE": pipe, "FEATURES": frames, "OUT": tmp_path / "out.wav"}
+    assert main([str(places.get(word, word)) for word in command.split()]) == 3
+    assert "file" in capsys.readouterr().err
+    assert not (tmp_path / "out.wav").exists()
+
+
 def test_a_pipe_without_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(whole.VARIABLE, "1M")
     pipe = tmp_path / "x.f32"
