@@ -97,6 +97,12 @@ def lag_of(signal: Float32, heard: Float32) -> tuple[float, float]:
     return float(best), peak
 
 
+def lag_of_level(signal: Float32, heard: Float32, rate: int) -> tuple[float, float]:
+    """As :func:`lag_of`, by how loud they are: in samples, to a millisecond or so."""
+    lag, peak = lag_of(_envelope(signal, rate), _envelope(heard, rate))
+    return lag * _step(rate), peak
+
+
 class ProbeSession(Session):
     """Plays a probe in place of the engine's sound, and keeps what came in and would be played."""
 
@@ -174,8 +180,7 @@ def measure_latency(model: Model, options: Options | None = None, **settings: An
     if opt.bypass:
         engine, back = lag_of(heard, made)
     else:
-        engine, back = lag_of(_envelope(heard, rate), _envelope(made, rate))
-        engine *= _step(rate)
+        engine, back = lag_of_level(heard, made, rate)
     return LatencyReport(
         total=round(1000 * (trip + engine) / rate, 3),
         round_trip=round(1000 * trip / rate, 3),
