@@ -10,6 +10,7 @@ import sys
 import wave
 from pathlib import Path
 
+import interrupts
 import numpy as np
 import pytest
 import soundfile
@@ -409,8 +410,7 @@ def test_interruption_is_quiet_and_leaves_nothing() -> None:
         command("synth", "-", "-m", str(TREE), "-o", "o.wav"),
         stdin=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        # A shell's background jobs inherit that Ctrl-C is ignored, and so would this one.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=interrupts.heard,
     )
     assert process.stdin is not None and process.stderr is not None
     process.stdin.write(ROWS.tobytes())

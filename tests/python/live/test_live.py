@@ -14,6 +14,7 @@ import wave
 from dataclasses import replace
 from pathlib import Path
 
+import interrupts
 import numpy as np
 import pytest
 from jack import environment, need_port_audio
@@ -202,6 +203,7 @@ def test_ctrl_c_ends_with_a_complete_file(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=interrupts.heard,
     )
     assert process.stderr is not None
     process.stderr.readline()  # it runs

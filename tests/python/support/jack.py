@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import interrupts
 import pytest
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -65,6 +66,7 @@ class Server:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=interrupts.heard,
         )
 
     def stop(self) -> str:
