@@ -42,17 +42,17 @@ def read_weights(spec: ModelSpec, path: str) -> Checkpoint:
         raise Error(f"{path}: cannot be read: {error.strerror}") from error
     if not is_gguf:
         checkpoint = detect(path)(path)
-        if checkpoint.spec is not spec:
-            found = checkpoint.spec.architecture
-            raise ModelError(f"{path}: holds a {found} model, expected {spec.architecture}")
+        _check_family(checkpoint.spec.architecture, spec, path)
         return checkpoint
     container = read_container(path)
-    if container.architecture != spec.architecture:
-        raise ModelError(
-            f"{path}: holds a {container.architecture} model, expected {spec.architecture}"
-        )
+    _check_family(container.architecture, spec, path)
     spec.validate(container, path)
     return Checkpoint(spec, decode(spec, container), container.metadata, "gguf")
+
+
+def _check_family(found: str, spec: ModelSpec, path: str) -> None:
+    if found != spec.architecture:
+        raise ModelError(f"{path}: holds a {found} model, expected {spec.architecture}")
 
 
 def pick_tensors(path: str, select: Callable[[Any], Any]) -> Any:

@@ -22,7 +22,7 @@ from pyvoc.files.decoding import (
 )
 from pyvoc.files.doubts import doubt
 from pyvoc.files.resampling import resample
-from pyvoc.files.whole import check_ordinary, read_rest, read_whole
+from pyvoc.files.whole import open_file, read_rest, read_whole
 
 __all__ = [
     "AUDIO_SUFFIXES",
@@ -200,8 +200,7 @@ def look(path: str | os.PathLike[str], *, pcm_channels: int | None = None) -> No
     if Path(path).is_dir():
         raise Error(f"cannot read {name}: it is a directory")
     try:
-        with open(path, "rb") as file:
-            check_ordinary(file, path)
+        with open_file(path, pipes=True) as file:
             size = os.fstat(file.fileno()).st_size
             if not size:
                 raise AudioError(f"{name} is empty; expected audio")

@@ -16,7 +16,6 @@ from pyvoc.errors import Error
 __all__ = [
     "VARIABLE",
     "check_expansion",
-    "check_ordinary",
     "check_size",
     "limit",
     "open_file",
@@ -67,8 +66,7 @@ def read_whole(
         The operating system refused the file; it is a device, or larger than is read.
     """
     try:
-        with open(path, "rb") if pipes else open_file(path) as file:
-            check_ordinary(file, path)
+        with open_file(path, pipes=pipes) as file:
             return read_rest(file, f"'{os.fspath(path)}'", most=most)
     except OSError as error:
         raise Error(f"cannot read '{os.fspath(path)}': {error.strerror or error}") from error
@@ -114,37 +112,33 @@ def check_size(size: int, name: str, *, most: int | None = None) -> None:
         raise Error(f"{name} has {size} bytes, more than {_told(most)}")
 
 
-def check_ordinary(file: BinaryIO, name: str | os.PathLike[str]) -> None:
-    """Refuse an open device, which may have no end: terminals, files and pipes are read.
+def open_file(path: str | os.PathLike[str], *, pipes: bool = False) -> BinaryIO:
+    """Open what shall be read; a device, which may have no end, is refused.
+
+    Parameters
+    ----------
+    path
+        The file.
+    pipes
+        Whether a pipe is opened, and so waited for: not where something is read more than once, or
+        from any place.
 
     Raises
     ------
     Error
-        It is one.
-    """
-    mode = os.fstat(file.fileno()).st_mode
-    if stat.S_ISBLK(mode) or (stat.S_ISCHR(mode) and not os.isatty(file.fileno())):
-        if os.path.realpath(name) == os.path.realpath(os.devnull):
-            return  # an empty file to everyone
-        raise Error(f"cannot read '{os.fspath(name)}': it is a device, a file is expected")
-
-
-def open_file(path: str | os.PathLike[str]) -> BinaryIO:
-    """Open what is read more than once, or from any place: a pipe is refused, not waited for.
-
-    Raises
-    ------
-    Error
-        It is a pipe or a device.
+        It is a device, or a pipe that is not wanted.
     OSError
         The operating system refused to open it.
     """
-    file = open(path, "rb", opener=_open_at_once)  # noqa: SIM115
+    file = open(path, "rb", opener=None if pipes else _open_at_once)  # noqa: SIM115
     try:
-        check_ordinary(file, path)
         mode = os.fstat(file.fileno()).st_mode
-        if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode):
+        if not pipes and (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
             raise Error(f"cannot read '{os.fspath(path)}': it is no ordinary file")
+        device = stat.S_ISBLK(mode) or (stat.S_ISCHR(mode) and not os.isatty(file.fileno()))
+        # The null device is an empty file to everyone.
+        if device and os.path.realpath(path) != os.path.realpath(os.devnull):
+            raise Error(f"cannot read '{os.fspath(path)}': it is a device, a file is expected")
     except BaseException:
         file.close()
         raise
