@@ -67,6 +67,7 @@ elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64|amd64")
     pyvoc_add_tier_if(avxvnni ${avx2} -mavxvnni)
     pyvoc_add_tier_if(avx512 ${avx512})
     pyvoc_add_tier_if(avx512vnni ${avx512} -mavx512vnni)
+    pyvoc_add_tier_if(avx512bf16 ${avx512} -mavx512bf16)
   endif()
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm)" AND CMAKE_SIZEOF_VOID_P EQUAL 4)
   # The processor may be called aarch64: 32-bit systems run on 64-bit kernels.
@@ -75,6 +76,7 @@ elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64|ARM64")
   pyvoc_add_tier_if(neon -march=armv8-a)
   pyvoc_add_tier_if(neon_dotprod -march=armv8.2-a+dotprod)
   pyvoc_add_tier_if(neon_i8mm -march=armv8.2-a+dotprod+i8mm)
+  pyvoc_add_tier_if(neon_bf16 -march=armv8.2-a+bf16)
 endif()
 
 # A toolchain file that forgets CMAKE_SYSTEM_PROCESSOR ends here, and so does a processor that no
@@ -86,7 +88,7 @@ if(PYVOC_TIERS_BUILT STREQUAL scalar AND NOT PYVOC_WANTED_TIERS STREQUAL scalar)
     "that is meant.")
 endif()
 set(whole ${PYVOC_TIERS_BUILT})
-list(REMOVE_ITEM whole avxvnni avx512vnni neon_dotprod neon_i8mm)  # int8 products only
+list(REMOVE_ITEM whole avxvnni avx512vnni avx512bf16 neon_dotprod neon_i8mm neon_bf16)  # some products only
 if(NOT whole)
   message(FATAL_ERROR "pyvoc has no kernels: PYVOC_SCALAR is off and PYVOC_TIERS names no whole tier")
 endif()

@@ -100,6 +100,9 @@ class Product {
         k_.conv_bf16(w, in, rows_, out);
       };
     }
+    if (slot == "gated_conv_bf16") {
+      return [this, w = weights(to_bf16), job = gated()] { k_.gated_conv_bf16(w, &job, 1); };
+    }
     if (slot == "conv_i8") {
       return [this, w = with_cells(weights(to_i8)), in = input(to_u8), out = bytes()] {
         k_.conv_i8(w, in, rows_, out);
@@ -136,6 +139,13 @@ class Product {
     out.bias = out.scale = output<float>(1);
     out.value = output<float>(rows_);
     return out;
+  }
+  kernels::GatedRows<float> gated() {
+    kernels::GatedRows<float> job;
+    job.in = input(to_float);
+    job.out = sums();  // rows of half as many numbers, as far apart
+    job.rows = rows_;
+    return job;
   }
   kernels::ConvOutput bytes() {
     kernels::ConvOutput out = sums();

@@ -13,9 +13,9 @@ configure build/aarch64 -DCMAKE_BUILD_TYPE=Release -DPYVOC_WERROR=ON \
 ninja -C build/aarch64 -j "$JOBS" --quiet
 
 failed=0
-# The last one runs the kernels of the one before it, but for int8 products.
-INT8='Resolve.*:Tiers/Kernels.*neon_i8mm*_i8*'
-for triple in cortex-a53=neon= neoverse-n1=neon_dotprod= max=neon_i8mm="$INT8"; do
+# The last one runs the kernels of the one before it, but for products of int8 and bfloat16.
+PRODUCTS='Resolve.*:Bf16*:Tiers/Kernels.*neon_i8mm*_i8*:Tiers/Kernels.*neon_bf16_gated_conv_bf16'
+for triple in cortex-a53=neon= neoverse-n1=neon_dotprod= max=neon_i8mm="$PRODUCTS"; do
   IFS== read -r cpu tier filter <<<"$triple"
   heading "aarch64: $cpu, which has $tier"
   export QEMU_CPU=$cpu PYVOC_EXPECT_TIER=$tier GTEST_FILTER=${filter:-$EMULATED_FILTER}

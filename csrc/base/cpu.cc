@@ -94,6 +94,7 @@ CpuFeatures detect() {
   f.neon = hwcap & (1ul << 1);                                 // HWCAP_ASIMD
   f.dotprod = hwcap & (1ul << 20);                             // HWCAP_ASIMDDP
   f.i8mm = f.dotprod && (getauxval(AT_HWCAP2) & (1ul << 13));  // HWCAP2_I8MM
+  f.bf16 = f.neon && (getauxval(AT_HWCAP2) & (1ul << 14));     // HWCAP2_BF16
 #elif defined(__APPLE__)
   f.neon = true;
   const auto has = [](const char* name) {
@@ -103,6 +104,7 @@ CpuFeatures detect() {
   };
   f.dotprod = has("hw.optional.arm.FEAT_DotProd");
   f.i8mm = f.dotprod && has("hw.optional.arm.FEAT_I8MM");
+  f.bf16 = has("hw.optional.arm.FEAT_BF16");
 #else
   f.neon = true;
 #endif

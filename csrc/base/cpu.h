@@ -17,6 +17,7 @@ struct CpuFeatures {
   bool neon = false;  // with fused products
   bool dotprod = false;
   bool i8mm = false;
+  bool bf16 = false;
 };
 
 const CpuFeatures& cpu_features();

@@ -74,10 +74,12 @@ inline void gated_tile(const Dense<T>& w, const GatedRows<float>& job, std::int3
   F32x16 sums[kRows][2];
   pair_sums(first, sums,
             [&](std::int32_t panel, auto& acc) { gated_sums(w, job, row, panel, ahead, acc); });
+  constexpr Precision kPrecision =
+      kBf16Products && std::is_same<T, Bf16>::value ? Precision::kFast : Precision::kPrecise;
   const std::int32_t column = 8 * first;
   for (int r = 0; r < kRows; ++r) {
-    finish_gate<Precision::kPrecise>(job.out, (row + r) * job.out.stride + column, column,
-                                     sums[r][0], sums[r][1]);
+    finish_gate<kPrecision>(job.out, (row + r) * job.out.stride + column, column, sums[r][0],
+                            sums[r][1]);
   }
 }
 

@@ -14,9 +14,11 @@ PYVOC_DECLARE_TIER(avx2)
 PYVOC_DECLARE_TIER(avxvnni)
 PYVOC_DECLARE_TIER(avx512)
 PYVOC_DECLARE_TIER(avx512vnni)
+PYVOC_DECLARE_TIER(avx512bf16)
 PYVOC_DECLARE_TIER(neon)
 PYVOC_DECLARE_TIER(neon_dotprod)
 PYVOC_DECLARE_TIER(neon_i8mm)
+PYVOC_DECLARE_TIER(neon_bf16)
 PYVOC_DECLARE_TIER(wasm128)
 #undef PYVOC_DECLARE_TIER
 
@@ -42,6 +44,9 @@ Kernel kernel_in(const KernelTable& table, const Slot& slot) {
 std::vector<Tier> make_tiers() {
   [[maybe_unused]] const CpuFeatures& cpu = cpu_features();
   std::vector<Tier> list;
+#if PYVOC_HAVE_AVX512BF16
+  list.push_back({"avx512bf16", &kTier_avx512bf16, cpu.avx512bf16});
+#endif
 #if PYVOC_HAVE_AVX512VNNI
   list.push_back({"avx512vnni", &kTier_avx512vnni, cpu.avx512vnni});
 #endif
@@ -53,6 +58,9 @@ std::vector<Tier> make_tiers() {
 #endif
 #if PYVOC_HAVE_AVX2
   list.push_back({"avx2", &kTier_avx2, cpu.avx2});
+#endif
+#if PYVOC_HAVE_NEON_BF16
+  list.push_back({"neon_bf16", &kTier_neon_bf16, cpu.bf16});
 #endif
 #if PYVOC_HAVE_NEON_I8MM
   list.push_back({"neon_i8mm", &kTier_neon_i8mm, cpu.i8mm});
@@ -88,6 +96,7 @@ KernelTable merge(std::size_t first) {
     const KernelTable& own = *tiers()[i].table;
     if (merged.lanes == 0) merged.lanes = own.lanes;
     if (merged.conv_i8 == nullptr) merged.cells = own.cells;
+    if (merged.gated_conv_bf16 == nullptr) merged.bf16_products = own.bf16_products;
     for (const Slot& slot : kSlots) {
       if (kernel_in(merged, slot) != nullptr) continue;
       const Kernel kernel = kernel_in(own, slot);
@@ -110,7 +119,7 @@ Result<const KernelTable*> resolve_active() {
   const char* forced = std::getenv("PYVOC_ISA");
   if (forced != nullptr && *forced != '\0') return table_for(forced);
   for (const Tier& tier : tiers()) {
-    if (tier.supported) return table_for(tier.name);
+    if (tier.supported && !tier.table->bf16_products) return table_for(tier.name);
   }
   std::string built;
   for (const Tier& tier : tiers()) built += std::string(built.empty() ? "" : ", ") + tier.name;

@@ -24,8 +24,8 @@ const std::vector<Tier>& tiers();
 // names.
 Result<const KernelTable*> table_for(const std::string& tier);
 
-// The table of the best supported tier, or of the one that the environment variable PYVOC_ISA
-// names. Resolved once per process.
+// The table of the best supported tier that rounds no inputs (KernelTable::bf16_products), or of
+// the tier that the environment variable PYVOC_ISA names. Resolved once per process.
 Result<const KernelTable*> active_table();
 
 // For each slot of a resolved table that this build has: its name and the tier it came from.

@@ -128,7 +128,8 @@
 // Dilated convolutions with a gate.
 #define PYVOC_GATED_CONV_SLOTS(K)                                                                 \
   /* Sums in pairs of panels: tanh of the first panel, times the logistic function of the second. \
-     int8 is as precise as bytes are. */                                                          \
+     int8 is as precise as bytes are; bfloat16 rounds its inputs where the tier multiplies such   \
+     numbers (KernelTable::bf16_products). */                                                     \
   K(gated_conv_f32, (const Dense<float>& w, const GatedRows<float>* jobs, std::int32_t count))    \
   K(gated_conv_bf16, (const Dense<Bf16>& w, const GatedRows<float>* jobs, std::int32_t count))    \
   K(gated_conv_i8,                                                                                \
@@ -271,7 +272,8 @@ struct KernelTable {
 #define PYVOC_KERNEL_MEMBER(name, args) void(*name) args PYVOC_RT;
   PYVOC_KERNEL_SLOTS(PYVOC_KERNEL_MEMBER)
 #undef PYVOC_KERNEL_MEMBER
-  bool cells;  // conv_i8 and gated_conv_i8 read Dense::cells in place of Dense::weights
+  bool cells;          // conv_i8 and gated_conv_i8 read Dense::cells in place of Dense::weights
+  bool bf16_products;  // gated_conv_bf16 rounds its inputs to bfloat16: a tier that is asked for
 };
 
 }  // namespace pyvoc::kernels

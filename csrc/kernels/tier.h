@@ -22,7 +22,9 @@
 //
 #include "kernels/conv.inl"  // uses tiles of tile_i8.inl
 //
-#include "kernels/gated_conv.inl"  // uses tiles of conv.inl
+#include "kernels/tile_bf16.inl"  // adds to tiles of conv.inl
+//
+#include "kernels/gated_conv.inl"  // uses tiles of conv.inl and tile_bf16.inl
 #include "kernels/winograd.inl"    // uses tiles of conv.inl
 //
 #include "kernels/gru.inl"
@@ -56,10 +58,11 @@
   PYVOC_SIGNAL_SLOTS(PYVOC_CHOOSE(PYVOC_HAS_SIGNAL))         \
   PYVOC_TRAINING_SLOTS(PYVOC_CHOOSE(PYVOC_HAS_TRAINING))
 
-#define PYVOC_FULL_TIER(name)                                                              \
-  namespace pyvoc::kernels {                                                               \
-  extern const KernelTable kTier_##name;                                                   \
-  const KernelTable kTier_##name = {#name, true, kBestLanes, PYVOC_KERNEL_ENTRIES kCells}; \
+#define PYVOC_FULL_TIER(name)                                                             \
+  namespace pyvoc::kernels {                                                              \
+  extern const KernelTable kTier_##name;                                                  \
+  const KernelTable kTier_##name = {#name, true, kBestLanes, PYVOC_KERNEL_ENTRIES kCells, \
+                                    kBf16Products};                                       \
   }
 
 // A table with the int8 products only; the other slots are left to the tier below.
@@ -80,6 +83,23 @@
   }                                                                      \
   extern const KernelTable kTier_##name;                                 \
   const KernelTable kTier_##name = make_int8_table();                    \
+  }
+
+// A table with products of bfloat16 only, where rounded inputs do little harm: gated convolutions.
+// (The plain ones of deep networks gain a tenth over transforms and lose 20 dB.)
+#define PYVOC_BF16_TIER(name)                                                \
+  namespace pyvoc::kernels {                                                 \
+  namespace {                                                                \
+  constexpr KernelTable make_bf16_table() {                                  \
+    KernelTable t{};                                                         \
+    t.tier = #name;                                                          \
+    t.bf16_products = kBf16Products;                                         \
+    if constexpr (PYVOC_HAS_GATED_CONV) t.gated_conv_bf16 = gated_conv_bf16; \
+    return t;                                                                \
+  }                                                                          \
+  }                                                                          \
+  extern const KernelTable kTier_##name;                                     \
+  const KernelTable kTier_##name = make_bf16_table();                        \
   }
 
 #endif  // PYVOC_KERNELS_TIER_H_

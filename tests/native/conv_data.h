@@ -3,6 +3,7 @@
 #define PYVOC_TESTS_NATIVE_CONV_DATA_H_
 
 #include <algorithm>
+#include <cstring>
 
 #include "base/arena.h"
 #include "kernel_checks.h"
@@ -67,6 +68,16 @@ struct Inputs {
     return in.base[s][row * in.stride[s] + col];
   }
 };
+
+// Half way to the next goes to the even one.
+inline float nearest_bf16(float x) {
+  std::uint32_t bits;
+  std::memcpy(&bits, &x, sizeof bits);
+  const std::uint32_t low = bits & 0xffffu, odd = bits >> 16 & 1u;
+  bits >>= 16;
+  if (low > 0x8000u || (low == 0x8000u && odd == 1u)) ++bits;
+  return bf16_to_float(static_cast<Bf16>(bits));
+}
 
 // How values of each output become bytes.
 struct Bytes {

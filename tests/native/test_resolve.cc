@@ -18,7 +18,7 @@ constexpr int kSlotCount = 0
 
 std::string best_tier() {
   for (const Tier& tier : tiers()) {
-    if (tier.supported) return tier.name;
+    if (tier.supported && !tier.table->bf16_products) return tier.name;
   }
   return "";
 }

@@ -1,5 +1,5 @@
-// The vector vocabulary on AVX-512 (F, BW, DQ, VL; VNNI where the tier has it). See simd/scalar.h
-// for what each function means.
+// The vector vocabulary on AVX-512 (F, BW, DQ, VL; VNNI and BF16 where the tier has them). See
+// simd/scalar.h for what each function means.
 #ifndef PYVOC_KERNELS_SIMD_AVX512_H_
 #define PYVOC_KERNELS_SIMD_AVX512_H_
 
@@ -10,6 +10,9 @@
 #include "kernels/simd/segments.h"
 
 #define PYVOC_SIMD_SEGMENTS 1  // fast_tanh and fast_sigmoid are here
+#if defined(__AVX512BF16__)
+#define PYVOC_SIMD_BF16_PRODUCTS 1
+#endif
 
 namespace pyvoc::kernels {
 namespace {
@@ -146,6 +149,26 @@ inline F32x16 fast_tanh(F32x16 x) {
 inline F32x16 fast_sigmoid(F32x16 x) {
   return parabola(x, kSigmoidSegmentLimit, kSigmoidC0, kSigmoidC1, kSigmoidC2);
 }
+
+#if defined(PYVOC_SIMD_BF16_PRODUCTS)
+struct Bf16x32 {
+  __m512i v;
+};
+inline Bf16x32 load_bf16(const std::uint16_t* p) { return {_mm512_loadu_si512(p)}; }
+inline Bf16x32 set1_pair(const std::uint16_t* p) {
+  int pair;
+  __builtin_memcpy(&pair, p, 4);
+  return {_mm512_set1_epi32(pair)};
+}
+inline void store_bf16(std::uint16_t* p, F32x16 a) {
+  const __m256bh near = _mm512_cvtneps_pbh(a.v);
+  __builtin_memcpy(p, &near, 32);
+}
+inline F32x16 dot_bf16(F32x16 acc, Bf16x32 w, Bf16x32 x) {
+  asm("vdpbf16ps %2, %1, %0" : "+v"(acc.v) : "v"(w.v), "v"(x.v));
+  return acc;
+}
+#endif
 
 struct Partials {
   __m512 v0, v1, v2, v3;  // rows 0..3, 4..7, 8..11, 12..15; a row is four neighbouring lanes

@@ -1,7 +1,8 @@
-// The vector vocabulary on Arm's NEON, 64 bit (and the extensions dotprod and i8mm where the tier
-// has them) or 32 bit with fused products (VFPv4): 16 lanes are four registers, of 32 or of 16.
-// Without i8mm NEON's products are signed by signed: activations are shifted by -127 here and
-// dot_finish adds 127 * (sum of the row's weights). See simd/scalar.h for what each function means.
+// The vector vocabulary on Arm's NEON, 64 bit (and the extensions dotprod, i8mm and bf16 where the
+// tier has them) or 32 bit with fused products (VFPv4): 16 lanes are four registers, of 32 or
+// of 16. Without i8mm NEON's products are signed by signed: activations are shifted by -127 here
+// and dot_finish adds 127 * (sum of the row's weights). See simd/scalar.h for what each function
+// means.
 #ifndef PYVOC_KERNELS_SIMD_NEON_H_
 #define PYVOC_KERNELS_SIMD_NEON_H_
 
@@ -102,6 +103,33 @@ inline F32x16 clamp(F32x16 a, F32x16 limit) {
 #endif
   });
 }
+#if defined(__ARM_FEATURE_BF16_VECTOR_ARITHMETIC)
+#define PYVOC_SIMD_BF16_PRODUCTS 1
+struct Bf16x32 {
+  bfloat16x8_t v[4];
+};
+inline Bf16x32 load_bf16(const std::uint16_t* p) {
+  Bf16x32 r;
+  for (int i = 0; i < 4; ++i) r.v[i] = vreinterpretq_bf16_u16(vld1q_u16(p + 8 * i));
+  return r;
+}
+inline Bf16x32 set1_pair(const std::uint16_t* p) {
+  std::uint32_t both;
+  __builtin_memcpy(&both, p, 4);
+  const bfloat16x8_t pair = vreinterpretq_bf16_u32(vdupq_n_u32(both));
+  return {{pair, pair, pair, pair}};
+}
+inline void store_bf16(std::uint16_t* p, F32x16 a) {
+  for (int i = 0; i < 2; ++i) {
+    const bfloat16x8_t near = vcvtq_high_bf16_f32(vcvtq_low_bf16_f32(a.v[2 * i]), a.v[2 * i + 1]);
+    vst1q_u16(p + 8 * i, vreinterpretq_u16_bf16(near));
+  }
+}
+inline F32x16 dot_bf16(F32x16 acc, const Bf16x32& w, const Bf16x32& x) {
+  return each([&](int i) { return vbfdotq_f32(acc.v[i], w.v[i], x.v[i]); });
+}
+#endif
+
 // Sums of neighbours: of a's, then of b's.
 inline float32x4_t add_neighbours(float32x4_t a, float32x4_t b) {
 #if defined(__aarch64__)

@@ -142,6 +142,52 @@ inline void store_u8(std::uint8_t* p, F32x16 a) {
   for (int i = 0; i < 16; ++i) p[i] = static_cast<std::uint8_t>(std::nearbyint(a.v[i]));
 }
 
+#if defined(PYVOC_SIMD_BF16_PRODUCTS)
+// Products of bfloat16, where the tier has them: 16 rows of two neighbouring columns.
+struct Bf16x32 {
+  std::uint16_t v[32];
+};
+inline Bf16x32 load_bf16(const std::uint16_t* p) {
+  Bf16x32 r;
+  std::memcpy(r.v, p, sizeof r.v);
+  return r;
+}
+inline Bf16x32 set1_pair(const std::uint16_t* p) {
+  Bf16x32 r;
+  for (int i = 0; i < 32; ++i) r.v[i] = p[i % 2];
+  return r;
+}
+// Round to nearest even.
+inline void store_bf16(std::uint16_t* p, F32x16 a) {
+  for (int i = 0; i < 16; ++i) {
+    std::uint32_t bits;
+    std::memcpy(&bits, &a.v[i], 4);
+    if (std::isnan(a.v[i])) {
+      bits |= 0x400000u;  // quiet, as it might have nothing but low bits
+    } else {
+      bits += 0x7fffu + (bits >> 16 & 1u);
+    }
+    p[i] = static_cast<std::uint16_t>(bits >> 16);
+  }
+}
+// acc[row] += w[row][0] x[row][0] + w[row][1] x[row][1]; each tier rounds in its own order, and may
+// take what is below the smallest normal number for zero.
+inline F32x16 dot_bf16(F32x16 acc, const Bf16x32& w, const Bf16x32& x) {
+  return each([&](int i) {
+    float pair[2];
+    for (int k = 0; k < 2; ++k) {
+      float a, b;
+      const std::uint32_t a_bits = std::uint32_t{w.v[2 * i + k]} << 16;
+      const std::uint32_t b_bits = std::uint32_t{x.v[2 * i + k]} << 16;
+      std::memcpy(&a, &a_bits, 4);
+      std::memcpy(&b, &b_bits, 4);
+      pair[k] = a * b;
+    }
+    return (acc.v[i] + pair[1]) + pair[0];
+  });
+}
+#endif
+
 // Sums of 16 rows that are still spread over 4 columns: what block-sparse products add up.
 struct Partials {
   float v[64];  // [row][column]

@@ -231,7 +231,7 @@ class MelCase:
                 part: n * self.samples / ours.figures["groups"][part] / 1e9
                 for part, n in macs.items()
             },
-            tier=slots[f"conv_{ours.precision.replace('int8', 'i8')}"],
+            tier=slots[f"{self.family.kernel}_{ours.precision.replace('int8', 'i8')}"],
             peer=best,
             ratio=None if best is None else best.ratio,
             peers=measured,

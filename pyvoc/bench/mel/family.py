@@ -54,6 +54,8 @@ class Family:
     noise
         (frames, metadata) -> what synthesis starts from, sigma included, [channels, steps]; None
         for models that start from none.
+    kernel
+        Most multiply-adds are in kernels of this name: whose tier is named.
     """
 
     name: str
@@ -64,6 +66,7 @@ class Family:
     macs: Callable[[Mapping[str, Any]], dict[str, int]]
     size: str = ""
     noise: Callable[[int, Mapping[str, Scalar]], Array | None] = no_noise
+    kernel: str = "conv"
 
     @property
     def measured(self) -> str:

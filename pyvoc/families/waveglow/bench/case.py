@@ -26,4 +26,5 @@ class Waveglow(MelCase):
         mel=seeded.mel,
         macs=waveglow_macs,
         noise=seeded.noise,
+        kernel="gated_conv",
     )

@@ -83,8 +83,13 @@ def test_audio_is_the_oracles(path: Path, tier: str, tmp_path: Path) -> None:
     assert set(found) == set(expected)
     for name, audio in expected.items():
         assert found[name].shape == audio.shape
-        np.testing.assert_allclose(found[name], audio, rtol=0, atol=TOLERANCE)
         assert np.abs(audio).max() > 0.05  # not silence
+        if tier.endswith("bf16") and path.stem.endswith("bf16"):
+            # Rounds what it multiplies: to 9 bits, whose error is 59 dB below a sum's inputs.
+            off = found[name] - audio
+            assert 45 < 10 * np.log10(np.mean(audio**2) / np.mean(off**2)) < 80
+        else:
+            np.testing.assert_allclose(found[name], audio, rtol=0, atol=TOLERANCE)
 
 
 @EVERY

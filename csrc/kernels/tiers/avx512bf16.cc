@@ -1,0 +1,6 @@
+// AVX-512 BF16: convolutions of bfloat16.
+#include "kernels/simd/avx512.h"
+//
+#include "kernels/tier.h"
+
+PYVOC_BF16_TIER(avx512bf16)
