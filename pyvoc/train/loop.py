@@ -94,16 +94,20 @@ class Trainer:
         end = position.last
         with Prefetcher(self._data, self._rows, end, self._amp.device) as batches:
             try:
+                if position.owed:
+                    reason = self._validate(stop)
+                    self._save(publish=not stop.name)
                 while position.step < end and not reason:
                     figures, flags = self._step(batches, stop)
                     reason = self._reason(stop, flags)
                     progress.update(**figures)
                     if figures and self._ranks.writes:
                         self._say_line(progress, figures)
-                    if not stop.name and not flags[_STOPPED]:
-                        reason = reason or self._validate()
+                    position.owed = self._validation_due()
+                    if position.owed and not reason:
+                        reason = self._validate(stop)
                     if reason or self._due(flags):
-                        self._save(publish=not flags[_STOPPED])
+                        self._save(publish=not flags[_STOPPED] and not stop.name)
             finally:
                 progress.close()
         return self._finish(reason or "finished")
@@ -220,18 +224,28 @@ class Trainer:
         regular = every and position.step % every == 0
         return bool(regular or flags[_DUE] or position.step == position.last)
 
-    def _validate(self) -> str:
-        """Validate where it is time to; ``early_stop`` when that ends the run."""
+    def _validation_due(self) -> bool:
+        position = self._position
+        every = self._config.validate_every or position.steps_per_epoch
+        return position.step % every == 0 or position.step == position.last
+
+    def _validate(self, stop: StopRequest) -> str:
+        """Validate; what ends the run: ``early_stop``, or a signal that broke it off."""
         config, position = self._config, self._position
-        every = config.validate_every or position.steps_per_epoch
-        if position.step % every and position.step != position.last:
-            return ""
         begin = time.perf_counter()
-        found: dict[str, float] = {}
+        found: dict[str, float] | None = {}
         if self._ranks.writes:
             rows = config.validation_rows or config.batch_size
-            found = validate(self._task, self._data, rows, self._amp.device)
-        has, loss = self._ranks.first([float(bool(found)), found.get("loss", 0.0)])
+            device = self._amp.device
+            found = validate(self._task, self._data, rows, device, stopped=lambda: bool(stop.name))
+        broken_off = found is None
+        found = found or {}
+        has, loss, owed = self._ranks.first(
+            [float(bool(found)), found.get("loss", 0.0), float(broken_off)]
+        )
+        position.owed = bool(owed)
+        if owed:
+            return stop.name or "SIGTERM"
         if not has:
             if config.patience:
                 raise Error("'patience' is set, but there is no held-out data to validate on")
@@ -260,6 +274,7 @@ class Trainer:
         progress: dict[str, Any] = {
             "best": position.best,
             "worse": position.worse,
+            "owed": position.owed,
             "seconds": position.seconds,
             "scaler": scaler.state_dict() if scaler else {},
         }

@@ -62,6 +62,8 @@ class Position:
         Steps of an epoch.
     best, worse
         Best validation loss so far (infinite: none), and validations since then.
+    owed
+        Whether a signal broke the validation of this step off: whoever goes on begins with it.
     seconds
         Time in steps, over all sessions.
     checkpoint
@@ -74,6 +76,7 @@ class Position:
     steps_per_epoch: int
     best: float = math.inf
     worse: int = 0
+    owed: bool = False
     seconds: float = 0.0
     checkpoint: str = ""
 

@@ -309,6 +309,7 @@ def _load_progress(position: Position, amp: Amp, stored: files.Checkpoint, sourc
         position.last = max(position.last, stored.step)
         position.best = float(progress["best"])
         position.worse = int(progress["worse"])
+        position.owed = bool(progress.get("owed", False))
         position.seconds = float(progress["seconds"])
         if amp.scaler and progress["scaler"]:
             amp.scaler.load_state_dict(progress["scaler"])

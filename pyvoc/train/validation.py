@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 
 from pyvoc.train.prefetch import to_device, to_tensors
@@ -10,7 +12,14 @@ from pyvoc.train.task import Data, Task
 __all__ = ["validate"]
 
 
-def validate(task: Task, data: Data, rows: int, device: torch.device) -> dict[str, float]:
+def validate(
+    task: Task,
+    data: Data,
+    rows: int,
+    device: torch.device,
+    *,
+    stopped: Callable[[], bool] = lambda: False,
+) -> dict[str, float] | None:
     """Mean loss and metrics over the held-out data, in full precision.
 
     Batches weigh as much as their ``mask`` has samples, otherwise as they have rows. The recurrent
@@ -24,11 +33,13 @@ def validate(task: Task, data: Data, rows: int, device: torch.device) -> dict[st
         Greatest number of rows of a batch.
     device
         Of the module.
+    stopped
+        Asked before each batch: whether to break off.
 
     Returns
     -------
     dict
-        ``loss`` and the metrics; empty where there is no held-out data.
+        ``loss`` and the metrics; empty where there is no held-out data; None when it was broken off.
     """
     sums: dict[str, float] = {}
     weights = 0.0
@@ -39,6 +50,8 @@ def validate(task: Task, data: Data, rows: int, device: torch.device) -> dict[st
         with torch.no_grad():
             state, held = {}, -1
             for arrays in data.validation(rows):
+                if stopped():
+                    return None
                 batch = to_device(to_tensors(arrays), device)
                 found = len(next(iter(batch.values())))
                 if found != held:

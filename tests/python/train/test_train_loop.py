@@ -83,6 +83,49 @@ def test_resumed_equals_uninterrupted(tmp_path: Path, stop: int) -> None:
     assert not final(whole, 20).module["leak"].equal(torch.full((8,), 0.5))
 
 
+@pytest.mark.parametrize("stop", [10, 20])
+@pytest.mark.parametrize("meanwhile", [False, True])
+def test_a_validation_that_a_signal_broke_off_is_made_up_for(
+    tmp_path: Path, stop: int, meanwhile: bool
+) -> None:
+    """The signal came in the step before it, or within it, which then ends at its next batch."""
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train(config(whole, validate_every=5))
+    cut = config(parts, validate_every=5)
+    first = _interrupted_validation(cut, stop) if meanwhile else _interrupted(cut, stop)
+    assert first.reason == "SIGTERM" and first.step == stop and first.model is None
+    assert final(parts, stop).progress["owed"] is True
+    found = validations(parts)
+    assert len(found) == stop // 5 - 1
+    second = train(cut, resume="latest")
+    assert second.reason == "finished" and second.model is not None
+    assert validations(parts) == validations(whole) and len(validations(whole)) == 4
+    assert_same_checkpoint(whole, parts, 20)
+    assert final(parts, 20).progress["owed"] is False
+
+
+def validations(folder: Path) -> list[tuple[int, float]]:
+    log = read_log(folder / "log.jsonl")
+    return [(e["step"], e["loss"]) for e in log if e["event"] == "validation"]
+
+
+def _interrupted_validation(cut: TrainConfig, stop: int) -> Any:
+    """Train until SIGTERM arrives while the validation after step `stop` is under way."""
+    original, done = toy_task.Task.measure, list[int]()
+
+    def measure(self: toy_task.Task, *arguments: Any) -> Any:
+        done.append(1)
+        if len(done) == 1 + (stop // 5 - 1) * batches:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(self, *arguments)
+
+    batches = toy_task.ToyData().held_out
+    assert batches > 1
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(toy_task.Task, "measure", measure)
+        return train(cut)
+
+
 def _interrupted(cut: TrainConfig, stop: int) -> Any:
     """Train until SIGTERM arrives while step `stop` is under way."""
     original = toy_task.Task.after_update
