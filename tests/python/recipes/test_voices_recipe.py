@@ -172,6 +172,52 @@ def test_teach(
         assert what in capfd.readouterr().err
 
 
+def blocks_in_use(arrays: dict[str, np.ndarray]) -> float:
+    """The share of GRU A's blocks that have a weight off the diagonal."""
+    gates = np.array(np.split(arrays["gru_a.weight_hh"], 3))
+    for gate in gates:
+        np.fill_diagonal(gate, 0.0)
+    units = gates.shape[1]
+    return float((gates.reshape(3, units // 8, 8, units // 4, 4) != 0).any((2, 4)).mean())
+
+
+def test_grow(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """More units say what fewer said, in blocks that were pruned as theirs; others are refused."""
+    grow = load_module(RECIPE / "grow.py")
+    golden, out = ROOT / "tests" / "golden", tmp_path / "grown.gguf"
+    model = golden / "tree_sparse.f32.gguf"
+    before = decode(LPCNET, read_container(model))
+    units = before["gru_a.bias_hh"].shape[0] // 3
+    for more in (0, 16, 3 * units):
+        assert grow.main([str(model), "--units", str(units + more), "-o", str(out)]) == 0
+        after = decode(LPCNET, read_container(out))
+        assert after["gru_a.weight_hh"].shape == (3 * (units + more), units + more)
+        assert after["gru_b.weight_ih"].shape[1] == units + more
+        for name, array in before.items():
+            if not name.startswith("gru_a.") and name != "gru_b.weight_ih":
+                np.testing.assert_array_equal(after[name], array)
+        assert blocks_in_use(after) == pytest.approx(blocks_in_use(before), rel=0.2)
+        rows = make_features(3)
+        ours, theirs = (pyvoc.load(p).synthesize(rows, seed=1) for p in (out, model))
+        assert np.ptp(theirs) > 0
+        np.testing.assert_allclose(ours, theirs, rtol=0, atol=1e-5)
+    grown = out.read_bytes()
+    for arguments, what in (
+        ([str(model), "--units", "16"], "more than 16"),
+        ([str(golden / "wavernn" / "odd.f32.gguf"), "--units", "64"], "is no LPCNet"),
+        ([str(golden / "none.gguf"), "--units", "64"], "none.gguf"),
+    ):
+        assert grow.main([*arguments, "-o", str(out)]) == 1
+        assert what in capfd.readouterr().err
+    assert grow.main([str(out), "--units", "640", "-o", str(out)]) == 1
+    assert "would overwrite the input" in capfd.readouterr().err
+    for wrong in (["--units", "20"], ["--units", "-16"], ["--units", "64", "--seed", "-1"]):
+        with pytest.raises(SystemExit):
+            grow.main([str(model), *wrong, "-o", str(out)])
+        assert "expected" in capfd.readouterr().err
+    assert out.read_bytes() == grown
+
+
 def test_average(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Of a model and itself: itself; a share of another is between them; others are refused."""
     average = load_module(RECIPE / "average.py")
