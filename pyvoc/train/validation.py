@@ -39,7 +39,8 @@ def validate(
     Returns
     -------
     dict
-        ``loss`` and the metrics; empty where there is no held-out data; None when it was broken off.
+        ``loss`` and the metrics; empty where there is no held-out data; None where it was broken
+        off.
     """
     sums: dict[str, float] = {}
     weights = 0.0
