@@ -8,6 +8,7 @@ only the one that was asked for is imported.
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import signal
@@ -37,6 +38,7 @@ COMMANDS = {
 
 OK, USAGE, BAD_INPUT, UNSUPPORTED, INTERRUPTED = 0, 2, 3, 4, 130
 BROKEN_PIPE = 128 + getattr(signal, "SIGPIPE", 13)
+_FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 class _Version(argparse.Action):
@@ -101,6 +103,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _broken_pipe()
     except OSError as error:
         where = f"'{error.filename}': " if error.filename is not None else ""
+        if not where and error.errno in _FULL:  # what writes a file names it
+            where = "cannot write standard output: "
         _settle_output()
         return _fail(f"{where}{error.strerror or error}", BAD_INPUT)
     except MemoryError:

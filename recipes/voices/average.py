@@ -49,6 +49,10 @@ def average(
     shapes, other = ({name: a.shape for name, a in both.items()} for both in (arrays, others))
     if shapes != other:
         raise pyvoc.Error(f"{after}: has other sizes than {before}")
+    for key, value in first.metadata.items():
+        if key.startswith("pyvoc.features.") and second.metadata.get(key) != value:
+            theirs = second.metadata.get(key)
+            raise pyvoc.Error(f"{after}: {key} is {theirs}, in {before} {value}: other features")
     last = None  # what the logits are linear in
     if spec is LPCNET:
         last = "dual_fc.factor"

@@ -130,6 +130,19 @@ def test_errors_of_the_system(
         assert capfd.readouterr().err == message
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_standard_output_is_named(unbuffered: str) -> None:
+    environment = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
+    command = [sys.executable, "-m", "pyvoc", "info", str(TREE), "--json"]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, env=environment, check=False
+        )
+    assert done.returncode == 3
+    assert done.stderr == "pyvoc: cannot write standard output: No space left on device\n"
+
+
 def test_info_of_the_machine(capfd: pytest.CaptureFixture[str]) -> None:
     system = json.loads(output(capfd, "info", "--json"))
     assert system.pop("voices")[0] == "default"

@@ -234,7 +234,12 @@ def test_average(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert average.main([str(one), str(other), "--share", "0.25", "-o", str(out)]) == 0
     for name, array in decode(spec, read_container(out)).items():
         np.testing.assert_allclose(array, 1.25 * before[name], rtol=1e-6)
+    louder = tmp_path / "louder.gguf"
+    key = "pyvoc.features.ref_db"
+    metadata = {**kept, key: 20.0}
+    write_container(louder, encode(spec, before, metadata=metadata, precision="f32"), spec=spec)
     for wrong, what in (
+        (louder, f"{key} is"),
         (golden / "raw.f32.gguf", "has other sizes"),
         (golden.parent / "melgan" / "odd.f32.gguf", "is of another family"),
         (tmp_path / "none.gguf", "none.gguf"),
