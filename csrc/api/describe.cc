@@ -42,7 +42,8 @@ std::string describe_system(const kernels::KernelTable& active) {
   json.field("active_tier", active.tier);
   json.key("tiers").open('[');
   for (const kernels::Tier& tier : kernels::tiers()) {
-    json.open('{').field("name", tier.name).field("supported", tier.supported).close('}');
+    json.open('{').field("name", tier.name).field("supported", tier.supported);
+    json.field("asked_for", tier.table->bf16_products).close('}');
   }
   json.close(']').key("slots").open('{');
   for (const auto& [slot, tier] : kernels::slot_origins(active)) json.field(slot, tier);

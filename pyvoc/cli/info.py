@@ -61,10 +61,10 @@ def run(args: argparse.Namespace) -> int:
 
 def _system_lines(system: dict[str, Any]) -> list[str]:
     lines = [f"pyvoc    {system['version']}", f"cpu      {system['cpu']}"]
-    tiers = [
-        f"{tier['name']}{'' if tier['supported'] else ' (not on this cpu)'}"
-        for tier in system["tiers"]
-    ]
+    tiers = []
+    for tier in system["tiers"]:
+        why = " (where asked for)" if tier["asked_for"] else ""
+        tiers.append(tier["name"] + (why if tier["supported"] else " (not on this cpu)"))
     lines.append(f"tiers    {', '.join(tiers)}")
     lines.append(f"active   {system['active_tier']}  (PYVOC_ISA=NAME forces another)")
     lines.append(f"voices   {', '.join(system['voices']) or 'none: install pyvoc again'}")

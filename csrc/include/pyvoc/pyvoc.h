@@ -74,10 +74,11 @@ PYVOC_API const char* pyvoc_version(void);
 /* The last error of the calling thread as one sentence, or "" (never NULL). */
 PYVOC_API const char* pyvoc_last_error(void);
 
-/* A JSON object on this machine: cpu, tiers (built, supported, active), the kernel table slot by
- * slot, backends, what they are and why one is unavailable (which loads their libraries). Resolves
- * the kernel table; fails with PYVOC_ERROR_UNSUPPORTED when the environment variable PYVOC_ISA
- * names an unknown or unsupported tier. */
+/* A JSON object on this machine: cpu, tiers (built, supported, active; "asked_for": taken only
+ * where PYVOC_ISA names it, as it rounds more), the kernel table slot by slot, backends, what they
+ * are and why one is unavailable (which loads their libraries). Resolves the kernel table; fails
+ * with PYVOC_ERROR_UNSUPPORTED when the environment variable PYVOC_ISA names an unknown or
+ * unsupported tier. */
 PYVOC_API pyvoc_status pyvoc_system_info(const char** json);
 
 /* ---- models ---------------------------------------------------------------------------------- */

@@ -150,6 +150,12 @@ def test_info_of_the_machine(capfd: pytest.CaptureFixture[str]) -> None:
     text = output(capfd, "info")
     for word in (system["version"], system["cpu"], system["active_tier"], "scalar", "native"):
         assert word in text
+    for tier in system["tiers"]:
+        said = " (where asked for)" if tier["asked_for"] else ""
+        said = said if tier["supported"] else " (not on this cpu)"
+        assert re.search(rf"[ ,]{tier['name']}{re.escape(said)}(,|$)", text, re.MULTILINE)
+        if tier["asked_for"] and not os.environ.get("PYVOC_ISA"):
+            assert tier["name"] != system["active_tier"]
     for slot, tier in system["slots"].items():
         assert any(line.split() == [slot, tier] for line in text.splitlines())
 
