@@ -218,13 +218,19 @@ def text(report: Mapping[str, Any]) -> list[str]:
     return lines
 
 
-def write_card(path: Path, lines: list[str]) -> None:
-    """Replace what stands between the two marks of a model card."""
+def parts_of_card(path: Path) -> tuple[str, str]:
+    """What stands before and behind the two marks of a model card."""
     old = path.read_text(encoding="utf-8")
     before, found, rest = old.partition(OPEN)
     _, closed, after = rest.partition(CLOSE)
     if not found or not closed:
         raise pyvoc.Error(f"'{path}': expected the lines '{OPEN}' and '{CLOSE}'")
+    return before, after
+
+
+def write_card(path: Path, lines: list[str]) -> None:
+    """Replace what stands between the two marks of a model card."""
+    before, after = parts_of_card(path)
     path.write_text("\n".join([before + OPEN, *lines, CLOSE + after]), encoding="utf-8")
 
 
@@ -249,6 +255,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
 def main(arguments: list[str] | None = None) -> int:
     options = parse(arguments)
     try:
+        if options.markdown is not None:
+            parts_of_card(options.markdown)  # before minutes of work
         report = measure(options)
         if options.markdown is not None:
             write_card(options.markdown, ["", *text(report), ""])

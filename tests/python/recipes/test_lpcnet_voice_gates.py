@@ -157,3 +157,6 @@ def test_bad_input(
     card.write_text("no marks", encoding="utf-8")
     with pytest.raises(pyvoc.Error, match="expected the lines"):
         gates.write_card(card, ["x"])
+    for wrong, message in ((card, "expected the lines"), (tmp_path / "none.md", "none.md")):
+        assert gates.main(["--validation", str(tmp_path), "--markdown", str(wrong)]) == 3
+        assert message in capfd.readouterr().err  # before the clips are looked for
