@@ -272,7 +272,9 @@ def test_configurations_can_be_read(path: Path) -> None:
     from pyvoc.train import TrainConfig, from_mapping
     from pyvoc.train.data.segments import MelDataConfig
 
-    family = {"default": "fargan"}.get(path.stem, path.stem.removesuffix("-small"))
+    family = {"default": "fargan", "lpcnet-grown": "lpcnet"}.get(
+        path.stem, path.stem.removesuffix("-small")
+    )
     config = TrainConfig.of(family, **yaml.safe_load(path.read_text(encoding="utf-8")))
     settings = importlib.import_module(f"pyvoc.families.{family}.train.settings")
     from_mapping(getattr(settings, f"{family.capitalize()}Model"), config.model, "model")
