@@ -19,12 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 import pyvoc
-from pyvoc.container import read_container, write_container
+from pyvoc.container import write_container
 from pyvoc.container.tensors import AnyArray
-from pyvoc.families import spec_of
+from pyvoc.convert.model_file import read_weights
 from pyvoc.families.lpcnet.spec import BLOCKS, LPCNET, MAX_GRU
+from pyvoc.families.lpcnet.tables import TABLES
 from pyvoc.files.outputs import check_outputs
-from pyvoc.quant import carried, decode, encode
+from pyvoc.quant import carried, encode
 
 LEAST_PART = 0.3
 """Of an old unit that its readers go on to read."""
@@ -47,7 +48,7 @@ def grow(
             parts = generator.uniform(LEAST_PART, 1, len(same))
             share[same] = parts / parts.sum()
     grown = {name: np.asarray(array, np.float64) for name, array in arrays.items()}
-    for name in ("gru_a.embed_sig", "gru_a.embed_pred", "gru_a.embed_exc"):
+    for name in TABLES:
         grown[name] = grown[name][:, gates_of]
     for name in ("gru_a.cond.weight", "gru_a.bias_ih", "gru_a.bias_hh"):
         grown[name] = grown[name][gates_of]
@@ -75,16 +76,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--seed: expected 0 or more")
     try:
         check_outputs([options.output], inputs=[options.model])
-        container = read_container(options.model)
-        if spec_of(container, str(options.model)) is not LPCNET:
-            raise pyvoc.Error(f"{options.model}: is no LPCNet")
-        LPCNET.validate(container, str(options.model))
-        arrays = decode(LPCNET, container)
-        have = arrays["gru_a.bias_hh"].shape[0] // 3
+        before = read_weights(LPCNET, str(options.model))
+        have = before.arrays["gru_a.bias_hh"].shape[0] // 3
         if options.units < have:
             raise pyvoc.Error(f"{options.model}: has {have} units, more than {options.units}")
-        grown = grow(arrays, options.units, np.random.default_rng(options.seed))
-        kept = carried(container.metadata)
+        grown = grow(before.arrays, options.units, np.random.default_rng(options.seed))
+        kept = carried(before.metadata)
         written = encode(LPCNET, grown, metadata=kept, precision="f32")
         write_container(options.output, written, spec=LPCNET)
     except pyvoc.Error as error:

@@ -204,7 +204,10 @@ def test_grow(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     grown = out.read_bytes()
     for arguments, what in (
         ([str(model), "--units", "16"], "more than 16"),
-        ([str(golden / "wavernn" / "odd.f32.gguf"), "--units", "64"], "is no LPCNet"),
+        (
+            [str(golden / "wavernn" / "odd.f32.gguf"), "--units", "64"],
+            "holds a pyvoc.wavernn model, expected pyvoc.lpcnet",
+        ),
         ([str(golden / "none.gguf"), "--units", "64"], "none.gguf"),
     ):
         assert grow.main([*arguments, "-o", str(out)]) == 1
