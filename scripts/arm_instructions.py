@@ -21,7 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyvoc.container import read_container
-from pyvoc.families.hifigan.bench import seeded
+from pyvoc.families.fargan.bench.seeded import SEEDED as SEEDED_FARGAN
+from pyvoc.families.hifigan.bench.seeded import SEEDED_V2, mel
+from pyvoc.families.lpcnet.bench.seeded import SEEDED as SEEDED_LPCNET
 from pyvoc.quant.calibrate import quantize
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -121,19 +123,21 @@ class Counter:
 
 
 def _works(folder: Path) -> dict[str, Work]:
-    """The bundled voices, and a HiFi-GAN of the size V2 that is made here."""
-    voices = ROOT / "pyvoc" / "voices"
-    speech = voices / "demo.f32"
+    """Seeded models, as a voice may be trained again and then have other counts."""
+    speech = ROOT / "pyvoc" / "voices" / "demo.f32"
+    lpcnet, fargan = folder / "lpcnet.gguf", folder / "fargan.gguf"
+    SEEDED_LPCNET.write(lpcnet, "int8")
+    SEEDED_FARGAN.write(fargan, "int8")
     exact, rounded = folder / "v2.f32.gguf", folder / "v2.int8.gguf"
-    seeded.SEEDED_V2.write(exact, "f32")
-    mel = seeded.mel(96, read_container(exact).metadata)
-    quantize(exact, rounded, [mel], any_sound=True, min_snr_db=0.0, float_share=0.0)
+    SEEDED_V2.write(exact, "f32")
+    rows = mel(96, read_container(exact).metadata)
+    quantize(exact, rounded, [rows], any_sound=True, min_snr_db=0.0, float_share=0.0)
     mels = folder / "mel.f32"
-    mel.tofile(mels)
+    rows.tofile(mels)
     hop = 256 / 22050
     return {
-        "lpcnet int8": Work(voices / "lpcnet.gguf", speech, 20, (20, 40), 0.01),
-        "fargan int8": Work(voices / "default.gguf", speech, 20, (20, 60), 0.01),
+        "lpcnet int8": Work(lpcnet, speech, 20, (20, 40), 0.01),
+        "fargan int8": Work(fargan, speech, 20, (20, 60), 0.01),
         "hifigan v2 int8": Work(rounded, mels, 80, (48, 96), hop),
         "hifigan v2 f32": Work(exact, mels, 80, (48, 96), hop),
     }
