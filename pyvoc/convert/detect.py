@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from pyvoc import families
 from pyvoc.convert.checkpoint import UNTOLD, Checkpoint, Told
+from pyvoc.convert.gguf import MAGIC, OF_WRITING, read_model
 from pyvoc.convert.tensors import find_loader, read_tensors
 from pyvoc.errors import Error, ModelError, OptionError
 from pyvoc.families import Family, FileFormat, options_of
@@ -52,7 +54,9 @@ def detect(
     head, size = (b"", 0) if folder else _head(path)
     formats = [(family, kind) for family in families.everyone() for kind in family.files]
     whats = ", ".join(dict.fromkeys(kind.what for _, kind in formats))
-    expected = f"{whats}, or a checkpoint of PyTorch, safetensors or MindSpore"
+    expected = f"{whats}, or a checkpoint of PyTorch, safetensors or MindSpore, or a model file"
+    if head.startswith(MAGIC):
+        return partial(read_model, arch=arch, options=options, told=told)
     found = find_loader(head, size)
     format_found = _find_format(formats, head, path)
     if format_found is None and folder:
@@ -68,14 +72,13 @@ def detect(
             raise ModelError(
                 f"{path}: is {kind.what} of {family.title}, expected a {arch} checkpoint"
             )
-        options_of(family.name, options or {}, what=str(path), command="convert")
-        if told != UNTOLD:
+        checked = options_of(family.name, options or {}, what=str(path), command="convert")
+        if told != UNTOLD or not checked.keys() <= set(OF_WRITING):
             raise OptionError(
                 f"{path}: is {kind.what} of {family.title}, whose rate, features and weights "
                 "leave no choice"
             )
-        reader: Reader = family.resolve(kind.reader)
-        return reader
+        return partial(_read, family.resolve(kind.reader), checked)
     if found is None:
         raise ModelError(f"{path}: begins with {head[:8]!r}, expected {expected}")
     container, load = found
@@ -85,6 +88,11 @@ def detect(
     return partial(
         read_tensors, container=container, load=load, arch=arch, options=options, told=told
     )
+
+
+def _read(reader: Reader, options: Mapping[str, Any], path: str | os.PathLike[str]) -> Checkpoint:
+    """A checkpoint in a format of its own, which leaves open only how it is written."""
+    return replace(reader(path), **options)
 
 
 def _head(path: str | os.PathLike[str]) -> tuple[bytes, int]:

@@ -6,14 +6,13 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from pyvoc.container import ModelSpec, read_container
+from pyvoc.container import ModelSpec
 from pyvoc.convert.checkpoint import Checkpoint
 from pyvoc.convert.detect import detect
 from pyvoc.convert.tensors import find_loader
 from pyvoc.errors import Error, ModelError
 from pyvoc.files.whole import open_file
 from pyvoc.pickles import HEAD
-from pyvoc.quant import decode
 
 __all__ = ["pick_tensors", "read_weights"]
 
@@ -35,24 +34,11 @@ def read_weights(spec: ModelSpec, path: str) -> Checkpoint:
     Error
         The operating system refused to read.
     """
-    try:
-        with open_file(path) as file:
-            is_gguf = file.read(4) == b"GGUF"
-    except OSError as error:
-        raise Error(f"{path}: cannot be read: {error.strerror}") from error
-    if not is_gguf:
-        checkpoint = detect(path)(path)
-        _check_family(checkpoint.spec.architecture, spec, path)
-        return checkpoint
-    container = read_container(path)
-    _check_family(container.architecture, spec, path)
-    spec.validate(container, path)
-    return Checkpoint(spec, decode(spec, container), container.metadata, "gguf")
-
-
-def _check_family(found: str, spec: ModelSpec, path: str) -> None:
-    if found != spec.architecture:
+    checkpoint = detect(path)(path)
+    if checkpoint.spec is not spec:
+        found = checkpoint.spec.architecture
         raise ModelError(f"{path}: holds a {found} model, expected {spec.architecture}")
+    return checkpoint
 
 
 def pick_tensors(path: str, select: Callable[[Any], Any]) -> Any:

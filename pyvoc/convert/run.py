@@ -11,7 +11,7 @@ from typing import Any
 
 from pyvoc import families
 from pyvoc.container import Container, write_container
-from pyvoc.container.layout import PRECISIONS
+from pyvoc.container.layout import I8, I16, PRECISIONS
 from pyvoc.container.mel import LAYOUT as MEL
 from pyvoc.container.tensors import Scalar
 from pyvoc.convert.bundle import chosen
@@ -224,6 +224,7 @@ def _encode(
             metadata=metadata,
             precision=precision,
             kept=checkpoint.kept,
+            tables=I8 if checkpoint.tables == "int8" else I16,
         )
     except ModelError as error:
         raise ModelError(f"{source}: {error}") from error

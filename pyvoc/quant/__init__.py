@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyvoc.quant.encode import carried, decode, encode
+from pyvoc.quant.encode import carried, decode, encode, integers
 from pyvoc.quant.integers import Quantized
 
-__all__ = ["Quantized", "carried", "decode", "encode"]
+__all__ = ["Quantized", "carried", "decode", "encode", "integers"]

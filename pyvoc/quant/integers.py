@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pyvoc.container.layout import MAX_PAIR, MAX_TABLE
+from pyvoc.container.layout import MAX_PAIR, MAX_SHIFT, MAX_TABLE
 from pyvoc.container.tensors import AnyArray
 from pyvoc.quant.bf16 import ceil_bf16
 
@@ -27,7 +27,7 @@ class Quantized:
     Parameters
     ----------
     q
-        int8 with outputs on `axis`, or int16 of any shape.
+        int8 with outputs (a table: columns) on `axis`, or int16 of any shape.
     scale
         float32 ``[outputs]`` (int8) or ``[1]`` (int16).
     axis
@@ -91,6 +91,27 @@ def quantize_table(table: AnyArray, peak: float) -> Quantized:
     t = np.asarray(table, np.float64)
     scale = _scale(np.array([peak]) / MAX_TABLE)
     return Quantized(np.rint(t / float(scale[0])).astype("<i2"), scale)
+
+
+def quantize_columns(table: AnyArray, peak: float) -> Quantized:
+    """Quantise a finite ``[levels, columns]`` table to int8.
+
+    Each column has the least step that holds it, of `MAX_SHIFT` + 1 steps which double: the values
+    of all tables with the same peak are multiples of one step, and add up as integers.
+
+    Parameters
+    ----------
+    table
+        Any number of levels.
+    peak
+        The largest magnitude of all the tables that are added.
+    """
+    t = np.asarray(table, np.float64)
+    steps = float(_scale(np.array([peak]) / (MAX_Q8 << MAX_SHIFT))[0]) * 2.0 ** np.arange(
+        MAX_SHIFT + 1
+    )
+    scale = steps[np.searchsorted(MAX_Q8 * steps, np.abs(t).max(axis=0))]
+    return Quantized(np.rint(t / scale).astype(np.int8), scale.astype("<f4"), axis=1)
 
 
 def keeps_rules(q: AnyArray) -> bool:

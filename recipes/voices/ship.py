@@ -3,9 +3,9 @@
 
     python ship.py runs/fargan/best.gguf --name default --description "..."
 
-With ``--precision`` a float model is rounded on the way, where that needs no calibration (else run
-`pyvoc quantize` first). The file gets `general.name`, `general.description`, `general.license` and
-`general.author`, which `make demo` and `pyvoc info` show; other metadata stay as they are.
+The file gets `general.name`, `general.description`, `general.license` and `general.author`, which
+`make demo` and `pyvoc info` show; all else stays as it is (`pyvoc convert` and `pyvoc quantize`
+make another precision).
 """
 
 from __future__ import annotations
@@ -18,9 +18,7 @@ from pathlib import Path
 
 import pyvoc
 from pyvoc.container import read_container, write_container
-from pyvoc.container.layout import PRECISIONS
 from pyvoc.families import spec_of
-from pyvoc.quant import carried, decode, encode
 
 MOST_BYTES = 4_000_000
 VOICES = Path(__file__).resolve().parents[2] / "pyvoc" / "voices"
@@ -31,7 +29,6 @@ def ship(
     target: Path,
     *,
     description: str,
-    precision: str = "",
     terms: str = "BSD-3-Clause",
 ) -> int:
     """Write `target`; returns its size in bytes.
@@ -44,9 +41,6 @@ def ship(
     container = read_container(source)
     spec = spec_of(container, str(source))
     spec.validate(container, str(source))
-    if precision:
-        kept = carried(container.metadata)
-        container = encode(spec, decode(spec, container), metadata=kept, precision=precision)
     named = {
         **container.metadata,
         "general.name": f"pyvoc {target.stem} ({spec.architecture.removeprefix('pyvoc.')})",
@@ -73,9 +67,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--name", required=True, help="of the voice")
     parser.add_argument("--description", required=True, help="one sentence: trained on what")
     parser.add_argument(
-        "--precision", default="", choices=PRECISIONS, help="round to this (default: as it is)"
-    )
-    parser.add_argument(
         "--license",
         default="BSD-3-Clause",
         help="SPDX (default: %(default)s; others' weights add theirs)",
@@ -92,7 +83,6 @@ def main(arguments: list[str] | None = None) -> int:
             options.source,
             target,
             description=options.description,
-            precision=options.precision,
             terms=options.license,
         )
     except pyvoc.Error as error:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyvoc.container import ModelSpec, write_container
-from pyvoc.container.tensors import Scalar
+from pyvoc.container.tensors import ElementType, Scalar
 from pyvoc.families.fargan.spec import FARGAN
 from pyvoc.families.hifigan.spec import HIFIGAN
 from pyvoc.families.lpcnet.spec import LPCNET, LpcnetSettings
@@ -36,7 +36,7 @@ AT = 0.7
 
 @dataclass(frozen=True)
 class Tiny:
-    """Sizes and kind of a tiny model; `block` None is dense."""
+    """Sizes and kind of a tiny model; `block` None is dense, `tables` are those of int8."""
 
     seed: int
     settings: LpcnetSettings
@@ -45,6 +45,7 @@ class Tiny:
     c: int = 16
     p: int = 8
     block: tuple[int, int] | None = (8, 4)
+    tables: ElementType = ElementType.I16
 
 
 TREE = Tiny(1, LpcnetSettings())
@@ -52,6 +53,7 @@ SOFTMAX_DENSE = Tiny(2, LpcnetSettings("softmax", 38), n=16, block=None)
 SOFTMAX_SPARSE = Tiny(3, LpcnetSettings("softmax", 38), n=16, block=(16, 1))
 END_TO_END = Tiny(4, LpcnetSettings(lpc_gamma=0.96, end_to_end=True), n=16, c=20)
 LARGER = Tiny(5, LpcnetSettings(), n=48)
+BYTES = Tiny(6, LpcnetSettings(), n=16, tables=ElementType.I8)
 
 MODELS = {
     "tree_sparse.f32": (TREE, "f32"),
@@ -61,6 +63,7 @@ MODELS = {
     "softmax_sparse.f32": (SOFTMAX_SPARSE, "f32"),
     "end_to_end.bf16": (END_TO_END, "bf16"),
     "tree_larger.int8": (LARGER, "int8"),
+    "tree_bytes.int8": (BYTES, "int8"),
 }
 
 
@@ -148,7 +151,7 @@ def make(tiny: Tiny) -> dict[str, Array]:
 
 def write(path: Path, tiny: Tiny, precision: str) -> None:
     """Make a tiny LPCNet and save it."""
-    save(path, LPCNET, make(tiny), tiny.settings.metadata(), precision)
+    save(path, LPCNET, make(tiny), tiny.settings.metadata(), precision, tiny.tables)
 
 
 def save(
@@ -157,6 +160,7 @@ def save(
     arrays: Mapping[str, Array],
     settings: Mapping[str, Scalar],
     precision: str,
+    tables: ElementType = ElementType.I16,
 ) -> None:
     """Save a model made of float tensors and its own metadata."""
     metadata = {
@@ -165,7 +169,7 @@ def save(
         "pyvoc.source.sha256": "none",
         **settings,
     }
-    container = encode(spec, arrays, metadata=metadata, precision=precision)
+    container = encode(spec, arrays, metadata=metadata, precision=precision, tables=tables)
     write_container(path, container, spec=spec)
 
 

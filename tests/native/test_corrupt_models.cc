@@ -26,12 +26,12 @@ constexpr int kRunMutations = 300;      // of every model, through the whole run
 constexpr float kLoudestFlow = 100.0f;  // nothing in a flow bounds a sample: the runtime does
 const char* const kModels[] = {"tree_sparse.int8.gguf", "end_to_end.bf16.gguf"};
 const char* const kRunModels[] = {
-    "fargan/even.f32.gguf",        "fargan/odd.int8.gguf",     "tree_sparse.f32.gguf",
-    "tree_sparse.int8.gguf",       "softmax_dense.int8.gguf",  "softmax_sparse.f32.gguf",
-    "end_to_end.bf16.gguf",        "hifigan/odd.f32.gguf",     "hifigan/paired.bf16.gguf",
-    "melgan/odd.f32.gguf",         "melgan/zero.bf16.gguf",    "wavernn/mol.f32.gguf",
-    "wavernn/odd.int8.gguf",       "wavernn/sparse.int8.gguf", "waveglow/plain.f32.gguf",
-    "waveglow/alternate.bf16.gguf"};
+    "fargan/even.f32.gguf",         "fargan/odd.int8.gguf",     "tree_sparse.f32.gguf",
+    "tree_sparse.int8.gguf",        "softmax_dense.int8.gguf",  "softmax_sparse.f32.gguf",
+    "end_to_end.bf16.gguf",         "hifigan/odd.f32.gguf",     "hifigan/paired.bf16.gguf",
+    "melgan/odd.f32.gguf",          "melgan/zero.bf16.gguf",    "wavernn/mol.f32.gguf",
+    "wavernn/odd.int8.gguf",        "wavernn/sparse.int8.gguf", "waveglow/plain.f32.gguf",
+    "waveglow/alternate.bf16.gguf", "tree_bytes.int8.gguf"};
 
 std::string read_model(const std::string& name) {
   std::ifstream file(std::string(PYVOC_TEST_DATA) + "/" + name, std::ios::binary);

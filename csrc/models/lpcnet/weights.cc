@@ -1,6 +1,11 @@
 #include "models/lpcnet/weights.h"
 
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
 #include <cstring>
+#include <string>
+#include <vector>
 
 #include "models/weight_loader.h"
 
@@ -10,7 +15,9 @@ namespace {
 using io::TensorType;
 using Shape = std::vector<std::size_t>;
 
+constexpr const char* kTables[3] = {"gru_a.embed_sig", "gru_a.embed_pred", "gru_a.embed_exc"};
 constexpr int kTableLimit = 10922;  // three rows add up in 16 bits
+constexpr int kMostShift = 6;       // of int8 tables: 127 * 2^6 is within that
 
 class Loader final : public LoaderOf<Config, Weights> {
  public:
@@ -34,28 +41,7 @@ class Loader final : public LoaderOf<Config, Weights> {
     conv2_ = conv("conv2", c_.cond, c_.cond, c_.conv2_kernel, kFloats);
     dense1_ = dense("dense1", c_.cond, c_.cond);
     dense2_ = dense("dense2", c_.cond, c_.cond);
-    const char* names[3] = {"gru_a.embed_sig", "gru_a.embed_pred", "gru_a.embed_exc"};
-    for (int i = 0; i < 3; ++i) {
-      tables_[i] = tensors_.any(names[i], {kLevels, size(3 * c_.gru_a)},
-                                {TensorType::kF32, TensorType::kBf16, TensorType::kI16});
-      if (tables_[i] != nullptr && tables_[0] != nullptr && tables_[i]->type != tables_[0]->type) {
-        tensors_.problem("the three gru_a.embed_* tables are not of one type");
-      }
-      if (tables_[i] != nullptr && tables_[i]->type == TensorType::kI16) {
-        const float* scale = tensors_.f32(std::string(names[i]) + ".scale", {1});
-        if (scale != nullptr && i > 0 && *scale != w_.tables.scale) {
-          tensors_.problem("the scales of the three gru_a.embed_* tables differ");
-        }
-        if (scale != nullptr) w_.tables.scale = *scale;
-        const auto* q = reinterpret_cast<const std::int16_t*>(tables_[i]->data);
-        for (std::size_t k = 0; k < tables_[i]->elements; ++k) {
-          if (q[k] > kTableLimit || q[k] < -kTableLimit) {
-            tensors_.problem(std::string("tensor ") + names[i] + " has values beyond +-10922");
-            break;
-          }
-        }
-      }
-    }
+    gather_tables();
     gru_a_cond_ = tensors_.matrix("gru_a.cond.weight", 3 * c_.gru_a, c_.cond, 3, false, false);
     gru_a_.recurrent = tensors_.matrix("gru_a.weight_hh", 3 * c_.gru_a, c_.gru_a, 3, true, true);
     gru_a_.diag = tensors_.optional_f32("gru_a.diag", a3);
@@ -80,26 +66,103 @@ class Loader final : public LoaderOf<Config, Weights> {
     }
   }
 
-  const std::byte* pack_table(const io::Tensor& t, std::size_t item, int stride) {
+  // One scale for int16; for int8 one for each column, the least of all times a power of two.
+  void gather_tables() {
+    const std::size_t columns = size(3 * c_.gru_a);
+    for (int i = 0; i < 3; ++i) {
+      const std::string name = kTables[i];
+      const io::Tensor* table =
+          tensors_.any(name, {kLevels, columns},
+                       {TensorType::kF32, TensorType::kBf16, TensorType::kI16, TensorType::kI8});
+      tables_[i] = table;
+      if (table == nullptr || tables_[0] == nullptr) continue;
+      if (table->type != tables_[0]->type) {
+        tensors_.problem("the three gru_a.embed_* tables are not of one type");
+      }
+      const bool bytes = table->type == TensorType::kI8;
+      if (!bytes && table->type != TensorType::kI16) continue;
+      steps_[i] = tensors_.f32(name + ".scale", {bytes ? columns : 1});
+      if (bytes ? has<std::int8_t>(*table, 127) : has<std::int16_t>(*table, kTableLimit)) continue;
+      tensors_.problem("tensor " + name + " has values beyond +-" +
+                       std::to_string(bytes ? 127 : kTableLimit));
+    }
+    gather_steps();
+  }
+
+  template <typename Integer>
+  static bool has(const io::Tensor& table, int most) {
+    const auto* q = reinterpret_cast<const Integer*>(table.data);
+    return std::all_of(q, q + table.elements, [=](int x) { return x >= -most && x <= most; });
+  }
+
+  void gather_steps() {
+    if (steps_[0] == nullptr || steps_[1] == nullptr || steps_[2] == nullptr) return;
+    const bool bytes = tables_[0]->type == TensorType::kI8;
+    const std::size_t n = bytes ? size(3 * c_.gru_a) : 1;
+    float least = *steps_[0];
+    for (const float* steps : steps_) least = std::min(least, *std::min_element(steps, steps + n));
+    w_.tables.scale = least;
+    for (const float* steps : steps_) {
+      for (std::size_t k = 0; k < n; ++k) {
+        const int shift = shift_of(steps[k], least);
+        if (shift >= 0 && shift <= (bytes ? kMostShift : 0)) continue;
+        tensors_.problem(bytes
+                             ? "the scales of the three gru_a.embed_* tables are not positive and "
+                               "the least times a power of two up to 64"
+                             : "the scales of the three gru_a.embed_* tables differ");
+        return;
+      }
+    }
+  }
+
+  // The n of step = least * 2^n, -1 where there is none.
+  static int shift_of(float step, float least) {
+    for (int shift = 0; least > 0.0f && shift <= kMostShift; ++shift) {
+      if (step == std::ldexp(least, shift)) return shift;
+    }
+    return -1;
+  }
+
+  // As int16, whose sums have the least scale.
+  void widen_table(const io::Tensor& t, const float* steps, std::int16_t* to) const {
+    const auto* from = reinterpret_cast<const std::int8_t*>(t.data);
+    const std::size_t columns = t.elements / kLevels;
+    for (std::size_t k = 0; k < columns; ++k) {
+      const int factor = 1 << shift_of(steps[k], w_.tables.scale);
+      for (std::size_t at = k; at < t.elements; at += columns) {
+        to[at] = static_cast<std::int16_t>(from[at] * factor);
+      }
+    }
+  }
+
+  const std::byte* pack_table(int table, std::size_t item, int stride) {
+    const io::Tensor& t = *tables_[table];
+    const std::byte* from = t.data;
+    std::vector<std::int16_t> wide;
+    if (t.type == TensorType::kI8) {
+      wide.resize(t.elements);
+      widen_table(t, steps_[table], wide.data());
+      from = reinterpret_cast<const std::byte*>(wide.data());
+    }
     std::byte* to = arena_.allocate<std::byte>(kLevels * 3 * size(stride) * item);
     const std::size_t n = size(c_.gru_a) * item, padded = size(stride) * item;
     for (std::size_t part = 0; part < 3 * kLevels; ++part) {
-      std::memcpy(to + part * padded, t.data + part * n, n);
+      std::memcpy(to + part * padded, from + part * n, n);
     }
     return to;
   }
 
   void pack_tables() {
     const TensorType type = tables_[0]->type;
-    const std::size_t item = io::type_size(type);
+    const std::size_t item = type == TensorType::kI8 ? sizeof(std::int16_t) : io::type_size(type);
     const int stride = nn::padded(c_.gru_a);
     w_.tables.type = type == TensorType::kF32    ? nn::RowType::kF32
                      : type == TensorType::kBf16 ? nn::RowType::kBf16
                                                  : nn::RowType::kI16;
     w_.tables.row_bytes = 3 * size(stride) * item;
-    w_.tables.sig = pack_table(*tables_[0], item, stride);
-    w_.tables.pred = pack_table(*tables_[1], item, stride);
-    w_.tables.exc = pack_table(*tables_[2], item, stride);
+    w_.tables.sig = pack_table(0, item, stride);
+    w_.tables.pred = pack_table(1, item, stride);
+    w_.tables.exc = pack_table(2, item, stride);
   }
 
   void pack_trees(const std::vector<float>& weight) {
@@ -156,6 +219,7 @@ class Loader final : public LoaderOf<Config, Weights> {
   }
 
   const io::Tensor *embed_pitch_ = nullptr, *tables_[3] = {}, *dual_fc_ = nullptr;
+  const float* steps_[3] = {};  // of integer tables
   nn::ConvSource conv1_, conv2_;
   const float *dual_fc_bias_ = nullptr, *dual_fc_factor_ = nullptr;
   Dense dense1_, dense2_;

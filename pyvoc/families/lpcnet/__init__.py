@@ -1,6 +1,6 @@
 """LPCNet (Valin & Skoglund 2019; Valin et al. 2022): GRUs around linear prediction."""
 
-from pyvoc.families.family import Family, FileFormat, TrainFlag
+from pyvoc.families.family import Family, FileFormat, Option, TrainFlag
 
 FAMILY = Family(
     name="lpcnet",
@@ -10,6 +10,15 @@ FAMILY = Family(
     files=(
         FileFormat(b"\x89HDF\r\n\x1a\n", "a Keras HDF5 checkpoint", "from_h5:read_lpcnet_h5"),
         FileFormat(b"DNNw", "a DNNw weight blob", "from_dnnw:read_lpcnet_dnnw"),
+    ),
+    options=(
+        Option(
+            "tables",
+            "GRU A's three tables of an int8 model: int16 (default), or int8, with which the file "
+            "is 40 % smaller and as fast",
+            choices=("int16", "int8"),
+            command="convert",
+        ),
     ),
     report="report:compare",
     network="torch_model:Lpcnet",

@@ -9,7 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pyvoc.container.base import MetadataSpec, ModelSpec
-from pyvoc.container.layout import BF16, F32, I8, I16, Dims, Layout, Shapes, TensorSpec
+from pyvoc.container.layout import (
+    BF16,
+    F32,
+    I8,
+    I16,
+    Dims,
+    Int8Rule,
+    Layout,
+    Shapes,
+    TensorSpec,
+)
 from pyvoc.container.tensors import Container, Scalar
 
 LEVELS = 256
@@ -26,6 +36,7 @@ F32_BLOCKS = ((16, 1),)
 _WEIGHT = (F32, BF16, BF16)
 _MATRIX = (F32, BF16, I8)
 _TABLE = (F32, BF16, I16)
+_COLUMNS = Int8Rule(outputs=1, inputs=None, table=True)
 
 TENSORS = (
     TensorSpec("embed_pitch.weight", (LEVELS, "P"), _WEIGHT),
@@ -37,9 +48,9 @@ TENSORS = (
     TensorSpec("dense1.bias", ("C",)),
     TensorSpec("dense2.weight", ("C", "C"), _WEIGHT),
     TensorSpec("dense2.bias", ("C",)),
-    TensorSpec("gru_a.embed_sig", (LEVELS, "3N"), _TABLE),
-    TensorSpec("gru_a.embed_pred", (LEVELS, "3N"), _TABLE),
-    TensorSpec("gru_a.embed_exc", (LEVELS, "3N"), _TABLE),
+    TensorSpec("gru_a.embed_sig", (LEVELS, "3N"), _TABLE, int8=_COLUMNS),
+    TensorSpec("gru_a.embed_pred", (LEVELS, "3N"), _TABLE, int8=_COLUMNS),
+    TensorSpec("gru_a.embed_exc", (LEVELS, "3N"), _TABLE, int8=_COLUMNS),
     TensorSpec("gru_a.cond.weight", ("3N", "C"), _WEIGHT),
     TensorSpec("gru_a.bias_ih", ("3N",)),
     TensorSpec(

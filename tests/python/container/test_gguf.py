@@ -27,7 +27,7 @@ def container() -> Container:
 
 
 def test_there_are_models() -> None:
-    assert len(MODELS) == 7
+    assert len(MODELS) == 8
 
 
 @pytest.mark.parametrize("path", MODELS, ids=lambda p: p.stem)
@@ -206,6 +206,35 @@ def test_int16_tables_must_add_up(container: Container) -> None:
         "tensor 'gru_a.embed_pred' has the value 10923, at most 10922 may be",
         "the int16 tables have different scales, expected one for all",
     ]
+
+
+def test_int8_tables_must_add_up() -> None:
+    whole = read_container(INT8.with_name("tree_bytes.int8.gguf"))
+    name = "gru_a.embed_pred"
+    steps = whole.tensors[f"{name}.scale"].data
+    least = min(whole.tensors[f"gru_a.embed_{k}.scale"].data.min() for k in ("sig", "pred", "exc"))
+
+    def problems(scale: float) -> list[str]:
+        mended = np.where(np.arange(len(steps)) == 5, np.float32(scale), steps)
+        changes = replace_data(whole, f"{name}.scale", mended)
+        return LPCNET.problems(changed(whole, tensors=changes))
+
+    assert problems(least * 64) == problems(least) == []
+    other = "the int8 tables have other scales than the least times 1, 2, 4 .. 64, so that they do "
+    for scale in (least * 128, least * 3, least / 2**20):
+        assert problems(scale) == [other + "not add up as integers"], scale
+    for scale in (0.0, -least, least * (1 + 2**-20)):
+        assert f"'{name}.scale' has scales that are not positive bf16" in problems(scale)[0]
+    q = whole.tensors[name].data.copy()
+    q[3, 3] = -128
+    broken = changed(whole, tensors=replace_data(whole, name, q))
+    assert LPCNET.problems(broken)[0].endswith("has the int8 value -128, expected -127 to 127")
+    wide = Tensor(ElementType.I16, whole.tensors[name].data.astype("<i2"))
+    one = Tensor(ElementType.F32, steps[:1].copy())
+    broken = changed(whole, tensors={name: wide, f"{name}.scale": one})
+    assert "some of the tables are int16 and some int8, expected all of one type" in " ".join(
+        LPCNET.problems(broken)
+    )
 
 
 def test_sparse_diagonal_and_blocks_are_checked(container: Container) -> None:

@@ -86,7 +86,7 @@ def test_recognised_by_content(tmp_path: Path) -> None:
             b"RIFF....WAVE",
             "dnn/fargan_data.c), a Keras HDF5 checkpoint, or a checkpoint of PyTorch",
         ),
-        (b"GGUF\3\0\0\0", "is a GGUF file; expected a DNNw"),
+        (b"GGUF\3\0\0\0", "truncated: the file's 8 bytes end inside the header"),
         (b"\x89HDF\r\n\x1a\n" + bytes(100), "not a readable HDF5 file"),
         (b"DNNw", "of a header's 64 bytes are left"),
     ],

@@ -10,7 +10,12 @@ from hypothesis.extra import numpy as hnp
 
 from pyvoc.container.blocks import expand_blocks, square_diagonals
 from pyvoc.quant.bf16 import ceil_bf16, from_bf16, to_bf16
-from pyvoc.quant.integers import keeps_rules, quantize_rows, quantize_table
+from pyvoc.quant.integers import (
+    keeps_rules,
+    quantize_columns,
+    quantize_rows,
+    quantize_table,
+)
 from pyvoc.quant.sparse import choose_block, cut_blocks, used_blocks
 
 FLOATS = st.floats(-(2.0**100), 2.0**100, width=32)
@@ -81,6 +86,22 @@ def test_int16_tables(table, share: int) -> None:
     assert not (result.scale.view(np.uint32) & 0xFFFF).any()
     bound = 0.5000001 * float(result.scale[0])
     assert (np.abs(result.to_float() - table) <= bound).all()
+
+
+@settings(max_examples=100, deadline=None)
+@given(matrices(SMALL), st.sampled_from([1, 3]))
+def test_int8_tables(table, share: int) -> None:
+    peak = float(np.abs(table).max()) * share
+    result = quantize_columns(table, peak)
+    assert result.q.dtype == np.int8 and result.scale.shape == (table.shape[1],)
+    assert np.abs(result.q.astype(int)).max() <= 127
+    assert not (result.scale.view(np.uint32) & 0xFFFF).any()
+    assert np.isin(np.log2(result.scale / result.scale.min()), range(7)).all()
+    assert (np.abs(result.to_float() - table) <= 0.5000001 * result.scale).all()
+    # No column has a step that is twice as long as it must be, unless it is the shortest.
+    least = quantize_columns(np.zeros_like(table), peak).scale[0]
+    largest = np.abs(table).max(axis=0)
+    assert ((result.scale == least) | (largest > 127 * result.scale / 2)).all()
 
 
 @settings(max_examples=300, deadline=None)
