@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from pyvoc.bench.process import job
 from pyvoc.bench.report import Machine, Result
 from pyvoc.container.layout import PRECISIONS
+from pyvoc.errors import OptionError
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class Options:
         The binary of examples/c, to see its memory.
     peers
         MelGAN, WaveGlow, WaveRNN: measure the runtimes that are installed.
+    against
+        Of them only these: names of runtimes, or ``name:precision``; empty: all.
     batches
         MelGAN, WaveGlow: numbers of utterances to hand over together, besides.
     """
@@ -57,7 +60,25 @@ class Options:
     peer_f32: Path | None = None
     c_example: Path | None = None
     peers: bool = False
+    against: tuple[str, ...] = ()
     batches: tuple[int, ...] = ()
+
+    def peers_among(self, known: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Those of a case's peers, by name and precision, that are to be measured.
+
+        Raises
+        ------
+        OptionError
+            `against` names one that the case does not know.
+        """
+        spelled = {(name, p): {name, f"{name}:{p}"} for name, p in known}
+        for wanted in self.against:
+            if not any(wanted in names for names in spelled.values()):
+                listed = ", ".join(f"{name}:{p}" for name, p in known)
+                raise OptionError(f"'{wanted}' is no peer of {self.targets[0]}: {listed}")
+        if not self.peers:
+            return []
+        return [p for p, names in spelled.items() if not self.against or names & {*self.against}]
 
 
 @dataclass(frozen=True)

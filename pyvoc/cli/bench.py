@@ -30,6 +30,10 @@ def _numbers(text: str) -> tuple[int, ...]:
     return tuple(whole(1, 64)(part) for part in text.split(","))
 
 
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(","))
+
+
 def _precisions(text: str) -> tuple[str, ...]:
     parts = tuple(text.split(","))
     for part in parts:
@@ -112,6 +116,14 @@ def add_parser(subparsers: Any) -> None:
         "mel vocoders openvino",
     )
     parser.add_argument(
+        "--against",
+        type=_names,
+        default=(),
+        metavar="NAME[,NAME]",
+        help="of --peers only these, such as onnxruntime or openvino:bf16 (others than lpcnet, "
+        "features and fargan)",
+    )
+    parser.add_argument(
         "--batch",
         type=_numbers,
         default=(),
@@ -143,6 +155,8 @@ def run(args: argparse.Namespace) -> int:
     batched = [f.name for f in families.everyone() if f.calibrated]
     if args.batch and args.target not in batched:
         args.parser.error(f"--batch is for {' and '.join(batched)}")
+    if args.against and (args.target is None or args.target in (*_DEFAULT, "fargan")):
+        args.parser.error("--against is for the vocoders whose peers are runtimes")
     if args.peers and given[0] is None and not own:
         given[0] = _installed_peer()
     seeded = args.precision is not None or given[0] is not None or own
@@ -160,7 +174,8 @@ def run(args: argparse.Namespace) -> int:
         peer_int8=given[0],
         peer_f32=given[1],
         c_example=args.c_example,
-        peers=args.peers,
+        peers=args.peers or bool(args.against),
+        against=args.against,
         batches=args.batch,
     )
     report = measure(options, progress=_show if sys.stderr.isatty() else None)

@@ -56,12 +56,14 @@ class MelCase:
         self.session, self.options = session, session.options
         self.mel, self.noise = session.folder / "mel.npy", session.folder / "noise.npy"
         self.models: list[Path] = []
+        self.peers: list[tuple[str, str]] = []
         self.seconds = 0.0
         self.samples = 0
         self.absent: list[Absent] = []
 
     def prepare(self) -> None:
-        """Make models and a mel spectrogram; refuse a model that cannot be measured."""
+        """Make models and a mel spectrogram; refuse what cannot be measured."""
+        self.peers = self.options.peers_among(self.family.peers)
         self.models = [self.options.model] if self.options.model is not None else self._seeded()
         for path in self.models:
             model = native.Model(str(path))
@@ -82,7 +84,7 @@ class MelCase:
         """Every engine once per round."""
         with contextlib.ExitStack() as stack:
             ours = [self._ours(stack, path) for path in self.models]
-            peers = self._peers(stack) if self.options.peers else []
+            peers = self._peers(stack) if self.peers else []
             everyone = [*ours, *peers]
             for turn in range(self.options.repeats):
                 self.session.say(f"{self.family.title}, round {turn + 1} of {self.options.repeats}")
@@ -166,7 +168,10 @@ class MelCase:
         graphs = {p: self.session.folder / f"{self.family.name}.{p}.onnx" for p in ("f32", "int8")}
         problems: dict[str, str] = {}
         paths = {"model": str(model), "source": str(graphs["f32"]), **self._inputs()}
+        wanted = {"int8" if p == "int8" else "f32" for name, p in self.peers if name != "torch"}
         for precision, graph in graphs.items():
+            if not wanted or (precision == "int8" and "int8" not in wanted):
+                continue  # the int8 one is made of the float one
             self.session.say(f"making the peers' graph, {precision}")
             kind = f"pyvoc.bench.mel.graphs:write_{precision}"
             try:
@@ -174,7 +179,7 @@ class MelCase:
             except Error as error:
                 problems[precision] = f"its graph could not be made: {error}"
         found = []
-        for name, precision in self.family.peers:
+        for name, precision in self.peers:
             kind = "int8" if precision == "int8" else "f32"
             try:
                 if name != "torch" and kind in problems:

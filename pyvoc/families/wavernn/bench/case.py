@@ -56,11 +56,13 @@ class Wavernn:
         self.mel = session.folder / "mel.npy"
         self.models: list[tuple[Path, float | None]] = []
         self.streams = self.options.streams or STREAMS
+        self.peers: list[tuple[str, str]] = []
         self.seconds, self.rate = 0.0, 0
         self.absent: list[Absent] = []
 
     def prepare(self) -> None:
         """Make models and a mel spectrogram; refuse a model that cannot be measured."""
+        self.peers = self.options.peers_among(PEERS)
         given = self.options.model
         self.models = [(given, None)] if given is not None else self._seeded()
         for path, _ in self.models:
@@ -81,7 +83,7 @@ class Wavernn:
                 for streams in self.streams
                 if sparsity is None or streams == 1
             ]
-            peers = self._peers(stack) if self.options.peers else []
+            peers = self._peers(stack) if self.peers else []
             for turn in range(self.options.repeats):
                 self.session.say(f"WaveRNN, round {turn + 1} of {self.options.repeats}")
                 for running in [*ours, *peers]:
@@ -126,7 +128,7 @@ class Wavernn:
         """The peers that start; the others go to `absent`."""
         if self.options.model is not None:
             reason = "their graph is the seeded checkpoint's: a model file's inputs are hoisted"
-            self.absent = [Absent(f"{name} {p}", reason) for name, p in PEERS]
+            self.absent = [Absent(f"{name} {p}", reason) for name, p in self.peers]
             return []
         model = self.session.folder / "wavernn.dense.f32.gguf"
         if not model.exists():
@@ -145,7 +147,7 @@ class Wavernn:
         except Error as error:
             problem = f"its graph could not be made: {error}"
         found = []
-        for name, precision in PEERS:
+        for name, precision in self.peers:
             for rows in self.streams:
                 outputs = self.session.folder / f"{name}.{precision}.{rows}.npy"
                 self.session.say(f"loading {name} {precision}, {rows} rows")

@@ -21,7 +21,7 @@ from pyvoc.bench.mel.measurement import CHUNK
 from pyvoc.bench.process import Child, allowed
 from pyvoc.cli import main
 from pyvoc.container import read_container
-from pyvoc.errors import Error, UnsupportedError
+from pyvoc.errors import Error, OptionError, UnsupportedError
 from pyvoc.families.melgan.bench import seeded
 from pyvoc.families.melgan.bench.work import melgan_macs
 from pyvoc.families.melgan.spec import MELGAN
@@ -177,7 +177,22 @@ def test_a_peer_that_computes_something_else_is_noticed(tmp_path: Path) -> None:
         case._ratios([ours, running("torch", "f32", 0.1)])
 
 
+@pytest.mark.parametrize("against", [("torch",), ("onnxruntime:f32", "torch:bf16")])
+def test_a_run_against_some(against: tuple[str, ...]) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("onnxruntime")
+    options = Options(
+        targets=("melgan",), model=REFLECT, seconds=1, repeats=1, peers=True, against=against
+    )
+    (result,) = run(options).results
+    found = {f"{peer.name.split()[0]}:{peer.weights}" for peer in result.peers}
+    expected = {"torch": {"torch:f32", "torch:bf16"}}.get(against[0], set(against))
+    assert found == expected and result.absent == []
+
+
 def test_what_cannot_be_measured_is_said() -> None:
+    with pytest.raises(OptionError, match="'onnx' is no peer of melgan: onnxruntime:f32, "):
+        run(Options(targets=("melgan",), model=REFLECT, seconds=1, peers=True, against=("onnx",)))
     with pytest.raises(UnsupportedError, match="lpcnet, not MelGAN"):
         run(Options(targets=("melgan",), model=LPCNET, seconds=1))
     with pytest.raises(UnsupportedError, match="pyvoc bench melgan"):
@@ -185,6 +200,11 @@ def test_what_cannot_be_measured_is_said() -> None:
 
 
 def test_command_line(capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["bench", "lpcnet", "--against", "torch"])
+    assert "--against is for the vocoders whose peers" in capfd.readouterr().err
+    assert main(["bench", "melgan", "-m", str(REFLECT), "--against", "tensorrt"]) == 2
+    assert "'tensorrt' is no peer of melgan" in capfd.readouterr().err
     arguments = ["bench", "melgan", "-m", str(REFLECT), "--seconds", "1", "--repeats", "1"]
     assert main([*arguments, "--json"]) == 0
     report = json.loads(capfd.readouterr().out)
