@@ -65,41 +65,40 @@
                                     kBf16Products};                                       \
   }
 
-// A table with the int8 products only; the other slots are left to the tier below.
-#define PYVOC_INT8_TIER(name)                                            \
-  namespace pyvoc::kernels {                                             \
-  namespace {                                                            \
-  constexpr KernelTable make_int8_table() {                              \
-    KernelTable t{};                                                     \
-    t.tier = #name;                                                      \
-    if constexpr (PYVOC_HAS_DENSE) t.dense_i8 = dense_i8;                \
-    if constexpr (PYVOC_HAS_DENSE_MANY) t.dense_i8_many = dense_i8_many; \
-    if constexpr (PYVOC_HAS_CONV) t.conv_i8 = conv_i8;                   \
-    if constexpr (PYVOC_HAS_GATED_CONV) t.gated_conv_i8 = gated_conv_i8; \
-    if constexpr (PYVOC_HAS_SPARSE) t.sparse8x4_i8 = sparse8x4_i8;       \
-    if constexpr (PYVOC_HAS_SPARSE) t.sparse8x4_i8_x4 = sparse8x4_i8_x4; \
-    return t;                                                            \
-  }                                                                      \
-  }                                                                      \
-  extern const KernelTable kTier_##name;                                 \
-  const KernelTable kTier_##name = make_int8_table();                    \
-  }
+namespace pyvoc::kernels {
+namespace {
 
-// A table with products of bfloat16 only, where rounded inputs do little harm: gated convolutions.
-// (The plain ones of deep networks gain a tenth over transforms and lose 20 dB.)
-#define PYVOC_BF16_TIER(name)                                                \
-  namespace pyvoc::kernels {                                                 \
-  namespace {                                                                \
-  constexpr KernelTable make_bf16_table() {                                  \
-    KernelTable t{};                                                         \
-    t.tier = #name;                                                          \
-    t.bf16_products = kBf16Products;                                         \
-    if constexpr (PYVOC_HAS_GATED_CONV) t.gated_conv_bf16 = gated_conv_bf16; \
-    return t;                                                                \
-  }                                                                          \
-  }                                                                          \
-  extern const KernelTable kTier_##name;                                     \
-  const KernelTable kTier_##name = make_bf16_table();                        \
+// What a partial tier has; its other slots are left to the tier below.
+constexpr void take_int8(KernelTable& t) {
+  if constexpr (PYVOC_HAS_DENSE) t.dense_i8 = dense_i8;
+  if constexpr (PYVOC_HAS_DENSE_MANY) t.dense_i8_many = dense_i8_many;
+  if constexpr (PYVOC_HAS_CONV) t.conv_i8 = conv_i8;
+  if constexpr (PYVOC_HAS_GATED_CONV) t.gated_conv_i8 = gated_conv_i8;
+  if constexpr (PYVOC_HAS_SPARSE) t.sparse8x4_i8 = sparse8x4_i8;
+  if constexpr (PYVOC_HAS_SPARSE) t.sparse8x4_i8_x4 = sparse8x4_i8_x4;
+}
+
+// Only where rounded inputs do little harm: gated convolutions. (The plain ones of deep networks
+// gain a tenth over transforms and lose 20 dB.)
+constexpr void take_bf16(KernelTable& t) {
+  t.bf16_products = kBf16Products;
+  if constexpr (PYVOC_HAS_GATED_CONV) t.gated_conv_bf16 = gated_conv_bf16;
+}
+
+constexpr KernelTable partial_tier(const char* name, void (*take)(KernelTable&)) {
+  KernelTable t{};
+  t.tier = name;
+  take(t);
+  return t;
+}
+
+}  // namespace
+}  // namespace pyvoc::kernels
+
+#define PYVOC_PARTIAL_TIER(name, take)                        \
+  namespace pyvoc::kernels {                                  \
+  extern const KernelTable kTier_##name;                      \
+  const KernelTable kTier_##name = partial_tier(#name, take); \
   }
 
 #endif  // PYVOC_KERNELS_TIER_H_

@@ -19,4 +19,4 @@ inline __m256i model_dpbusd(__m256i acc, __m256i u, __m256i w) {
 //
 #include "kernels/tier.h"
 
-PYVOC_INT8_TIER(avxvnni_model)
+PYVOC_PARTIAL_TIER(avxvnni_model, take_int8)

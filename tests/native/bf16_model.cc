@@ -5,4 +5,4 @@
 //
 #include "kernels/tier.h"
 
-PYVOC_BF16_TIER(bf16_model)
+PYVOC_PARTIAL_TIER(bf16_model, take_bf16)

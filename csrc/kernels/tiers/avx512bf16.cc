@@ -3,4 +3,4 @@
 //
 #include "kernels/tier.h"
 
-PYVOC_BF16_TIER(avx512bf16)
+PYVOC_PARTIAL_TIER(avx512bf16, take_bf16)

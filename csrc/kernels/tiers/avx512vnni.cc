@@ -3,4 +3,4 @@
 //
 #include "kernels/tier.h"
 
-PYVOC_INT8_TIER(avx512vnni)
+PYVOC_PARTIAL_TIER(avx512vnni, take_int8)

@@ -3,4 +3,4 @@
 //
 #include "kernels/tier.h"
 
-PYVOC_INT8_TIER(avxvnni)
+PYVOC_PARTIAL_TIER(avxvnni, take_int8)

@@ -3,4 +3,4 @@
 //
 #include "kernels/tier.h"
 
-PYVOC_BF16_TIER(neon_bf16)
+PYVOC_PARTIAL_TIER(neon_bf16, take_bf16)

@@ -3,4 +3,4 @@
 //
 #include "kernels/tier.h"
 
-PYVOC_INT8_TIER(neon_dotprod)
+PYVOC_PARTIAL_TIER(neon_dotprod, take_int8)

@@ -3,4 +3,4 @@
 //
 #include "kernels/tier.h"
 
-PYVOC_INT8_TIER(neon_i8mm)
+PYVOC_PARTIAL_TIER(neon_i8mm, take_int8)
