@@ -1,12 +1,5 @@
-# Cross build for 64-bit ARM with Debian's g++-aarch64-linux-gnu; what it builds runs under
-# qemu-aarch64 (package qemu-user), on the processor that the environment's QEMU_CPU names.
-set(CMAKE_SYSTEM_NAME Linux)
+# 64-bit ARM: Debian's g++-aarch64-linux-gnu.
+set(TRIPLE aarch64-linux-gnu)
+set(EMULATOR qemu-aarch64)
 set(CMAKE_SYSTEM_PROCESSOR aarch64)
-set(CMAKE_C_COMPILER aarch64-linux-gnu-gcc)
-set(CMAKE_CXX_COMPILER aarch64-linux-gnu-g++)
-set(CMAKE_FIND_ROOT_PATH /usr/aarch64-linux-gnu)
-set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
-set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
-set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
-set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
-set(CMAKE_CROSSCOMPILING_EMULATOR qemu-aarch64 -L /usr/aarch64-linux-gnu)
+include(${CMAKE_CURRENT_LIST_DIR}/debian-cross.cmake)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from types import TracebackType
@@ -14,16 +12,10 @@ from typing import Any
 
 import pyvoc.errors
 from pyvoc.errors import Error, UnsupportedError
+from pyvoc.runtime.child import command, environment
 from pyvoc.runtime.cores import allowed
 
 _DEFAULT_L2 = 1 << 20
-# `python -m pyvoc.bench.worker`, but a ./pyvoc in the current folder (a checkout, which lacks the
-# compiled module) does not come before the package that is running.
-_WORKER = (
-    "import runpy, sys\n"
-    "sys.path[:] = [folder for folder in sys.path if folder]\n"
-    "runpy.run_module('pyvoc.bench.worker', run_name='__main__')"
-)
 
 
 class Child:
@@ -41,16 +33,13 @@ class Child:
 
     def __init__(self, kind: str, cores: list[int], **arguments: Any) -> None:
         self.kind = kind
-        # The child finds this pyvoc, however the parent found it.
-        root = str(Path(__file__).resolve().parents[2])
-        path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
         self._messages = tempfile.TemporaryFile()  # noqa: SIM115  (`close` closes it)
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _WORKER],
+            command("pyvoc.bench.worker"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._messages,
-            env={**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": str(len(cores))},
+            env={**environment(), "OMP_NUM_THREADS": str(len(cores))},
         )
         self.reply: dict[str, Any] = {}
         try:

@@ -4,24 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 from pyvoc.errors import Error
+from pyvoc.runtime.child import command, environment
 
 __all__ = ["Died", "Process"]
-
-# `python -m pyvoc.bulk.worker`, but a ./pyvoc in the current folder does not come before the
-# package that is running.
-_WORKER = (
-    "import runpy, sys\n"
-    "sys.path[:] = [folder for folder in sys.path if folder]\n"
-    "runpy.run_module('pyvoc.bulk.worker', run_name='__main__')"
-)
 
 
 class Died(Exception):
@@ -38,14 +28,12 @@ class Process:
     """
 
     def __init__(self) -> None:
-        root = str(Path(__file__).resolve().parents[2])
-        path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
         # Its own session: Ctrl-C is the starter's to act on, which then ends it.
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _WORKER],
+            command("pyvoc.bulk.worker"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={"OMP_NUM_THREADS": "1", **os.environ, "PYTHONPATH": path},
+            env={"OMP_NUM_THREADS": "1", **environment()},
             start_new_session=True,
             encoding="utf-8",
         )
