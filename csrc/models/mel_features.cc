@@ -13,7 +13,7 @@ constexpr const char* kLayouts[] = {kMelLayout};
 }  // namespace
 
 void read_mel_config(Problems& problems, MelConfig& config) {
-  config.precision = problems.text("pyvoc.precision");
+  config.precision = problems.precision();
   problems.choice("pyvoc.features.layout", kLayouts);
   config.sample_rate = problems.integer("pyvoc.features.sample_rate", 1000, 384000);
   config.hop_length = problems.integer("pyvoc.features.hop_length", 1, kMaxHop);

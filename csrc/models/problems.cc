@@ -53,6 +53,11 @@ std::string Problems::text(const char* key) {
   return value;
 }
 
+std::string Problems::precision() {
+  constexpr const char* kNames[] = {"f32", "bf16", "int8"};
+  return kNames[choice("pyvoc.precision", kNames)];
+}
+
 int Problems::choose(const char* key, const char* const* names, std::size_t n) {
   std::string value, expected;
   if (!take(file_.get_string(key), value)) return 0;

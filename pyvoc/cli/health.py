@@ -40,13 +40,16 @@ class Check:
     hint: str = ""
 
 
+_TIER_HINT = "unset PYVOC_ISA, or choose one of the valid names"
+
+
 def check_installation() -> list[Check]:
     """Look at everything that pyvoc needs or can use; never raises."""
     checks = [_python(), _distribution(), *(_package(*entry) for entry in _CORE)]
     checks += [
         _attempt("extension", _extension, "install pyvoc again: the compiled module is missing"),
-        _attempt("kernel tier", _tier, "unset PYVOC_ISA, or choose one of the valid names"),
-        _attempt("backends", _backends, "unset PYVOC_BACKEND, or choose one that is available"),
+        _attempt("kernel tier", _tier, _TIER_HINT),
+        _attempt("backends", _backends, "choose an available one with PYVOC_BACKEND, or unset it"),
         _attempt("synthesis", _synthesis, "report this, with the output of pyvoc info --json"),
     ]
     checks += [_package(*entry) for entry in _OPTIONAL]
@@ -117,6 +120,8 @@ def _attempt(name: str, function: Callable[[], str], hint: str) -> Check:
     try:
         return Check(name, function(), True)
     except Exception as error:
+        if "kernel tier" in str(error):  # which everything that is native begins with
+            hint = _TIER_HINT
         return Check(name, f"{type(error).__name__}: {error}", False, hint=hint)
 
 

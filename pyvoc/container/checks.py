@@ -14,6 +14,7 @@ from pyvoc.container.layout import (
     I16,
     I32,
     MAX_PAIR,
+    MAX_SCALE,
     MAX_SHIFT,
     MAX_TABLE,
     MAX_U8,
@@ -50,7 +51,12 @@ def precision_problems(container: Container, layout: Layout) -> list[str]:
         tensor, expected = container.tensors.get(spec.name), spec.type_for(str(precision))
         if expected is I8 and spec.int8.optional:
             continue
-        if tensor is not None and tensor.type in spec.types and tensor.type is not expected:
+        if tensor is not None and (
+            (spec.int8.table and (expected, tensor.type) == (I16, I8))
+            or (precision == "int8" and (expected, tensor.type) == (BF16, F32))
+        ):
+            continue
+        if tensor is not None and tensor.type in spec.allowed and tensor.type is not expected:
             found.append(
                 f"tensor '{spec.name}' is {tensor.type.name}, expected {expected.name} at "
                 f"precision {precision}"
@@ -160,8 +166,9 @@ def _scale_problems(
         return found
     values = tensors[scale.name].data
     bf16 = spec.int8.bf16_scale or not wide
-    if (values <= 0).any() or (bf16 and (values.view("<u4") & 0xFFFF).any()):
-        kind = "positive bf16 numbers" if bf16 else "positive"
+    sound = (values > 0) & (values <= MAX_SCALE)
+    if not sound.all() or (bf16 and (values.view("<u4") & 0xFFFF).any()):
+        kind = f"positive{' bf16' if bf16 else ''} numbers up to 2^100"
         found = [f"tensor '{scale.name}' has scales that are not {kind}"]
     return found
 
@@ -249,7 +256,8 @@ def _table_problems(specs: Sequence[TensorSpec], tensors: Mapping[str, Tensor]) 
     if not steps:
         return found
     used = np.unique(np.concatenate(steps))
-    multiples = used[0] * np.float32(2) ** np.arange(MAX_SHIFT + 1, dtype=np.float32)
+    with np.errstate(all="ignore"):
+        multiples = used[0] * np.float32(2) ** np.arange(MAX_SHIFT + 1, dtype=np.float32)
     if types == {I16} and len(used) > 1:
         found.append("the int16 tables have different scales, expected one for all")
     if types == {I8} and not np.isin(used, multiples).all():

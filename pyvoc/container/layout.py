@@ -14,6 +14,8 @@ MAX_TABLE = 10922
 """Bound of int16 tables: three rows add up in 16 bits."""
 MAX_SHIFT = 6
 """Columns of int8 tables have steps of 1, 2, 4 .. 2**6 times the least: in 16 bits they add up."""
+MAX_SCALE = 2.0**100
+"""Of integers: their values are finite floats."""
 MAX_U8 = 254
 """Greatest quantised activation."""
 

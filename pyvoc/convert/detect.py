@@ -54,7 +54,7 @@ def detect(
     head, size = (b"", 0) if folder else _head(path)
     formats = [(family, kind) for family in families.everyone() for kind in family.files]
     whats = ", ".join(dict.fromkeys(kind.what for _, kind in formats))
-    expected = f"{whats}, or a checkpoint of PyTorch, safetensors or MindSpore, or a model file"
+    expected = f"{whats}, or a checkpoint of PyTorch, safetensors or MindSpore"
     if head.startswith(MAGIC):
         return partial(read_model, arch=arch, options=options, told=told)
     found = find_loader(head, size)
@@ -65,7 +65,7 @@ def detect(
     if not known and (found is None or found[0] == "torch"):
         other = kind_of(path)
         if other is not None and not other.checkpoint:
-            raise ModelError(f"{path}: {instead_of(expected, path)}")
+            raise ModelError(f"{path}: {instead_of(f'{expected}, or a model file', path)}")
     if format_found is not None:
         family, kind = format_found
         if arch not in ("auto", family.name):

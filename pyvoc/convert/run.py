@@ -17,7 +17,7 @@ from pyvoc.container.tensors import Scalar
 from pyvoc.convert.bundle import chosen
 from pyvoc.convert.checkpoint import Checkpoint, Told
 from pyvoc.convert.detect import detect
-from pyvoc.errors import Error, ModelError, UnsupportedError
+from pyvoc.errors import Error, ModelError, OptionError, UnsupportedError
 from pyvoc.files import mels
 from pyvoc.files.digest import sha256
 from pyvoc.files.outputs import check_outputs, check_place
@@ -142,6 +142,8 @@ def convert(
     if arch != "auto" and arch not in families.names():
         known = ", ".join(families.names())
         raise Error(f"architecture '{arch}' is unknown, expected auto, {known}")
+    if options.get("tables") is not None and precision != "int8":
+        raise OptionError(f"tables are integers at precision int8 only, not at {precision}")
     check_outputs([target], inputs=[source, mel])
     check_place(target)
     told = Told(rate, recipe, weights)
@@ -169,12 +171,17 @@ def convert(
                 write_container(exact, reference, spec=checkpoint.spec)
             try:
                 pair = load(str(exact)), load(str(trial))
-            except UnsupportedError:
-                what = f"{checkpoint.spec.architecture} at {precision}"
-                notes = (*notes, f"not measured: this build does not run {what}")
+            except UnsupportedError as error:
+                notes = (*notes, f"not measured: {str(error).removeprefix(f'{trial}: ')}")
             else:
                 report = _report(*pair, container.metadata, mel)
         write_container(target, container, spec=checkpoint.spec)
+    if report is not None and mel is None and _is_calibrated(checkpoint, precision):
+        notes = (
+            *notes,
+            "its int8 layers have the ranges of speech, which a synthetic mel leaves: --mel MEL "
+            "measures on speech",
+        )
     return Conversion(
         source=str(source),
         target=str(target),
@@ -189,6 +196,10 @@ def convert(
         report=report,
         sparsity=sparse,
     )
+
+
+def _is_calibrated(checkpoint: Checkpoint, precision: str) -> bool:
+    return precision == "int8" and families.get(checkpoint.spec.architecture).calibrated
 
 
 def _report(
@@ -211,12 +222,13 @@ def _report(
 def _encode(
     checkpoint: Checkpoint, name: str, digest: str, precision: str, source: str
 ) -> Container:
-    metadata = {
+    given = {
         "general.name": name.encode("utf-8", "replace").decode("utf-8")[:64] or "model",
         "pyvoc.source.format": checkpoint.format,
         "pyvoc.source.sha256": digest,
-        **checkpoint.metadata,
     }
+    mine = checkpoint.metadata  # a model file says where it is from
+    metadata = {**{k: v for k, v in given.items() if k not in mine}, **mine}
     try:
         return encode(
             checkpoint.spec,

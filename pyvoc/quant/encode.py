@@ -19,6 +19,7 @@ from pyvoc.quant.integers import (
     quantize_columns,
     quantize_rows,
     quantize_table,
+    widen_columns,
 )
 from pyvoc.quant.sparse import choose_block, cut_blocks, used_blocks
 
@@ -83,6 +84,9 @@ def encode(
     singles = {item.name: _finite(item.name, arrays[item.name]) for item in items}
     added = [t.name for t in items if t.int8.table]
     peak = max((float(np.abs(singles[name]).max(initial=0)) for name in added), default=0.0)
+    small = {k: m for k, m in (kept or {}).items() if k in added and m.q.dtype == np.int8}
+    if tables is I16 and len(small) == len(added):
+        kept = {**(kept or {}), **widen_columns(small)} if small else kept
     from_integers = any(m.input is None for m in (kept or {}).values())
     tensors: dict[str, Tensor] = {}
     for item in items:

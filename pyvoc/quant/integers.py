@@ -7,6 +7,7 @@ numbers, rounded up before the division so that no value is clipped.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -112,6 +113,16 @@ def quantize_columns(table: AnyArray, peak: float) -> Quantized:
     )
     scale = steps[np.searchsorted(MAX_Q8 * steps, np.abs(t).max(axis=0))]
     return Quantized(np.rint(t / scale).astype(np.int8), scale.astype("<f4"), axis=1)
+
+
+def widen_columns(tables: Mapping[str, Quantized]) -> dict[str, Quantized]:
+    """Tables of `quantize_columns` in 16 bits: the same numbers, as multiples of the least step."""
+    least = min(float(table.scale.min()) for table in tables.values())
+    one = np.array([least], "<f4")
+    return {
+        name: Quantized((table.q * (table.scale / one)).astype("<i2"), one)
+        for name, table in tables.items()
+    }
 
 
 def keeps_rules(q: AnyArray) -> bool:

@@ -310,8 +310,8 @@ def load(
     native = _pyvoc.Model(os.fsencode(name))
     if precision not in ("auto", native.precision):
         raise UnsupportedError(
-            f"{name} holds {native.precision} weights, not {precision}: convert the checkpoint "
-            f"again with `pyvoc convert --precision {precision}`"
+            f"{name} holds {native.precision} weights, not {precision}: "
+            f"`pyvoc convert MODEL -o NEW.gguf --precision {precision}` makes such a file"
         )
     return Model(native, name, threads)
 

@@ -31,7 +31,7 @@ Result<Config> read_config(const io::Gguf& file) {
   problems.expect("pyvoc.features.hop_length", kFrameSize);
   problems.expect("pyvoc.features.window_length", 2 * kFrameSize);
   problems.expect("pyvoc.features.bands", kBands);
-  c.precision = problems.text("pyvoc.precision");
+  c.precision = problems.precision();
   const auto size = [&](const std::string& name, std::size_t axis, std::size_t dims = 2,
                         std::size_t most = kMaxSize) {
     const int n = problems.dimension(name, axis, dims, most);

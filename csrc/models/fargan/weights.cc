@@ -26,13 +26,13 @@ class Loader final : public LoaderOf<Config, Weights> {
     nn::LinearSource source;
     source.rows = rows;
     source.cols = cols;
-    if (bf16) return tensors_.matrix(name, rows, cols, 1, false, false);
+    if (bf16) return tensors_.matrix(name, rows, cols, 1, false);
     source.data = tensors_.f32(name, {size(rows), size(cols)});
     return source;
   }
 
   nn::LinearSource matrix(const std::string& name, int rows, int cols, int gates = 1) {
-    const nn::LinearSource source = tensors_.matrix(name, rows, cols, gates, false, true);
+    const nn::LinearSource source = tensors_.matrix(name, rows, cols, gates, false, Scales::kAny);
     count(source);
     return source;
   }

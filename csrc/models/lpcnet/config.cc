@@ -22,7 +22,7 @@ Result<Config> read_config(const io::Gguf& file) {
   problems.expect("pyvoc.features.window_length", 2 * kFrameSize);
   problems.expect("pyvoc.features.bands", kBands);
   problems.expect("pyvoc.features.lpc_order", kLpcOrder);
-  c.precision = problems.text("pyvoc.precision");
+  c.precision = problems.precision();
   c.layout = problems.text("pyvoc.features.layout");
   const bool tree = problems.choice("lpcnet.sampling", kSamplings) == 0;
   c.sampling = tree ? Sampling::kTree : Sampling::kSoftmax;

@@ -30,7 +30,7 @@ class Loader final : public LoaderOf<Config, Weights> {
   };
 
   Dense dense(const std::string& name, int rows, int cols) {
-    return {tensors_.matrix(name + ".weight", rows, cols, 1, false, false),
+    return {tensors_.matrix(name + ".weight", rows, cols, 1, false),
             tensors_.f32(name + ".bias", {size(rows)})};
   }
 
@@ -42,14 +42,17 @@ class Loader final : public LoaderOf<Config, Weights> {
     dense1_ = dense("dense1", c_.cond, c_.cond);
     dense2_ = dense("dense2", c_.cond, c_.cond);
     gather_tables();
-    gru_a_cond_ = tensors_.matrix("gru_a.cond.weight", 3 * c_.gru_a, c_.cond, 3, false, false);
-    gru_a_.recurrent = tensors_.matrix("gru_a.weight_hh", 3 * c_.gru_a, c_.gru_a, 3, true, true);
+    gru_a_cond_ = tensors_.matrix("gru_a.cond.weight", 3 * c_.gru_a, c_.cond, 3, false);
+    gru_a_.recurrent =
+        tensors_.matrix("gru_a.weight_hh", 3 * c_.gru_a, c_.gru_a, 3, true, Scales::kBf16);
     gru_a_.diag = tensors_.optional_f32("gru_a.diag", a3);
     gru_a_.bias_ih = tensors_.f32("gru_a.bias_ih", a3);
     gru_a_.bias_hh = tensors_.f32("gru_a.bias_hh", a3);
-    gru_b_input_ = tensors_.matrix("gru_b.weight_ih", 3 * c_.gru_b, c_.gru_a, 3, true, true);
-    gru_b_cond_ = tensors_.matrix("gru_b.cond.weight", 3 * c_.gru_b, c_.cond, 3, false, false);
-    gru_b_.recurrent = tensors_.matrix("gru_b.weight_hh", 3 * c_.gru_b, c_.gru_b, 3, false, true);
+    gru_b_input_ =
+        tensors_.matrix("gru_b.weight_ih", 3 * c_.gru_b, c_.gru_a, 3, true, Scales::kBf16);
+    gru_b_cond_ = tensors_.matrix("gru_b.cond.weight", 3 * c_.gru_b, c_.cond, 3, false);
+    gru_b_.recurrent =
+        tensors_.matrix("gru_b.weight_hh", 3 * c_.gru_b, c_.gru_b, 3, false, Scales::kBf16);
     gru_b_.bias_ih = tensors_.f32("gru_b.bias_ih", b3);
     gru_b_.bias_hh = tensors_.f32("gru_b.bias_hh", b3);
     dual_fc_ = tensors_.any("dual_fc.weight", {2, kLevels, size(c_.gru_b)}, kFloats);
@@ -60,6 +63,12 @@ class Loader final : public LoaderOf<Config, Weights> {
     if (b_int8 != a_int8 || (gru_b_.recurrent.type == backends::Weights::kI8) != b_int8) {
       tensors_.problem(
           "gru_a.weight_hh, gru_b.weight_ih and gru_b.weight_hh are not all I8 or all float");
+    }
+    const bool integers = tables_[0] != nullptr && (tables_[0]->type == TensorType::kI16 ||
+                                                    tables_[0]->type == TensorType::kI8);
+    if (a_int8 != (c_.precision == "int8") || integers != a_int8) {
+      tensors_.problem("gru_a.weight_hh or gru_a.embed_sig is of another precision than " +
+                       c_.precision);
     }
     if (gru_b_input_.block_rows == 16) {
       tensors_.problem("gru_b.weight_ih has 16 x 1 blocks, expected dense or 8 x 4");
@@ -81,7 +90,7 @@ class Loader final : public LoaderOf<Config, Weights> {
       }
       const bool bytes = table->type == TensorType::kI8;
       if (!bytes && table->type != TensorType::kI16) continue;
-      steps_[i] = tensors_.f32(name + ".scale", {bytes ? columns : 1});
+      steps_[i] = tensors_.scales(name + ".scale", bytes ? columns : 1, Scales::kBf16);
       if (bytes ? has<std::int8_t>(*table, 127) : has<std::int16_t>(*table, kTableLimit)) continue;
       tensors_.problem("tensor " + name + " has values beyond +-" +
                        std::to_string(bytes ? 127 : kTableLimit));

@@ -40,7 +40,8 @@ class Loader final : public LoaderOf<Config, Weights> {
 
   nn::LinearSource loop(const std::string& name, int rows, int cols, int gates, bool sparse = true,
                         bool int8 = true) {
-    const nn::LinearSource source = tensors_.matrix(name, rows, cols, gates, sparse, int8);
+    const nn::LinearSource source = tensors_.matrix(name, rows, cols, gates, sparse,
+                                                    int8 ? Scales::kBf16 : Scales::kNoIntegers);
     if (int8) count(source);
     return source;
   }

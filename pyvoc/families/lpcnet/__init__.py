@@ -15,7 +15,7 @@ FAMILY = Family(
         Option(
             "tables",
             "GRU A's three tables of an int8 model: int16 (default), or int8, with which the file "
-            "is 40 % smaller and as fast",
+            "is over a third smaller and as fast",
             choices=("int16", "int8"),
             command="convert",
         ),

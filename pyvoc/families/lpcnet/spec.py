@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pyvoc.container.base import MetadataSpec, ModelSpec
+from pyvoc.container.checks import precision_problems
 from pyvoc.container.layout import (
     BF16,
     F32,
@@ -191,7 +192,7 @@ def _extra(container: Container, layout: Layout) -> list[str]:
             found.append(f"tensor '{name}' has shape {list(tensor.shape)}, expected three gates")
     if container.metadata.get("lpcnet.end_to_end") is True and dims.get("C", LPC_ORDER) < LPC_ORDER:
         found.append(f"an end-to-end model needs a condition network of at least {LPC_ORDER}")
-    return found
+    return found + precision_problems(container, layout)
 
 
 LPCNET = ModelSpec(
