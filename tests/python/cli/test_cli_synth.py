@@ -354,7 +354,7 @@ def test_bad_models(capfd: pytest.CaptureFixture[str]) -> None:
     for model in (".", "missing.gguf"):
         assert main(["synth", name, "-m", model]) == 3
     assert main(["synth", name, "-m", str(TREE), "--precision", "bf16"]) == 4
-    assert "pyvoc convert --precision bf16" in capfd.readouterr().err
+    assert "convert MODEL -o NEW.gguf --precision bf16" in capfd.readouterr().err
     assert not Path("a.wav").exists()
 
 
