@@ -21,7 +21,7 @@ cmake -S . -B build/fuzz -G Ninja -DPYVOC_FUZZ=$kind ${launcher:+"$launcher"} "$
 ninja -C build/fuzz -j "$JOBS" --quiet pyvoc_fuzz_model
 heading "fuzz: run, $SECONDS_EACH s"
 mkdir -p build/fuzz/corpus build/fuzz/found
-find tests/golden -name '*.gguf' | while read -r file; do
+find tests/golden tests/fuzz/kept -name '*.gguf' | while read -r file; do
   cp -n "$file" "build/fuzz/corpus/$(echo "${file#tests/golden/}" | tr / -)"
 done
 export ASAN_OPTIONS=allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1

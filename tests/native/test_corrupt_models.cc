@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <limits>
@@ -244,6 +245,20 @@ void run_model(pyvoc_model* model, const std::string& what) {
   pyvoc_stream_close(stream);
   if (info.flows != 0) run_forward(model, info, features, what);
   if (info.pitch_network != 0) run_pitch_network(model, what);
+}
+
+// What once read beyond its memory: tests/fuzz/kept.
+TEST(CorruptModels, KeptOnesAreRefused) {
+  int refused = 0;
+  for (const auto& entry :
+       std::filesystem::directory_iterator(std::string(PYVOC_TEST_DATA) + "/../fuzz/kept")) {
+    const std::string name = "../fuzz/kept/" + entry.path().filename().string();
+    const test::AlignedCopy copy(read_model(name));
+    pyvoc_model* model = nullptr;
+    EXPECT_EQ(pyvoc_model_load_memory(copy.data(), copy.size(), &model), PYVOC_ERROR_MODEL) << name;
+    ++refused;
+  }
+  EXPECT_GT(refused, 0);
 }
 
 TEST(CorruptModels, MutationsNeverHarmTheRuntime) {

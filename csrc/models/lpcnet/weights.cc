@@ -105,7 +105,9 @@ class Loader final : public LoaderOf<Config, Weights> {
   }
 
   void gather_steps() {
-    if (steps_[0] == nullptr || steps_[1] == nullptr || steps_[2] == nullptr) return;
+    for (int i = 0; i < 3; ++i) {
+      if (steps_[i] == nullptr || tables_[i]->type != tables_[0]->type) return;
+    }
     const bool bytes = tables_[0]->type == TensorType::kI8;
     const std::size_t n = bytes ? size(3 * c_.gru_a) : 1;
     float least = *steps_[0];
