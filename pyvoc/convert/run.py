@@ -172,7 +172,9 @@ def convert(
             try:
                 pair = load(str(exact)), load(str(trial))
             except UnsupportedError as error:
-                notes = (*notes, f"not measured: {str(error).removeprefix(f'{trial}: ')}")
+                what = f"{checkpoint.spec.architecture} at {precision}"
+                why = str(error).removeprefix(f"{trial}: ")
+                notes = (*notes, f"not measured: {what} does not run here: {why}")
             else:
                 report = _report(*pair, container.metadata, mel)
         write_container(target, container, spec=checkpoint.spec)

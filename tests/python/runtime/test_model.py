@@ -268,7 +268,7 @@ def test_info_and_description(path: Path) -> None:
 
 def test_precision_is_what_the_file_holds() -> None:
     assert pyvoc.load(TREE, precision="int8").info.precision == "int8"
-    with pytest.raises(pyvoc.UnsupportedError, match="pyvoc convert MODEL -o NEW.gguf --precision f32"):
+    with pytest.raises(pyvoc.UnsupportedError, match=r"convert MODEL .* --precision f32"):
         pyvoc.load(TREE, precision="f32")
     with pytest.raises(pyvoc.Error, match="precision 'fp8' is unknown"):
         pyvoc.load(TREE, precision="fp8")

@@ -96,7 +96,7 @@ def test_bad_int8(tmp_path: Path) -> None:
     for tensor, value, match in (
         ("flow.1.layer.0.cond.weight.input", 0.5, "all layers read the same bytes"),
         ("flow.0.layer.1.conv.weight.scale", 0.5, "sums in different units"),
-        ("flow.0.layer.1.out.weight.scale", -1.0, "values that are not positive"),
+        ("flow.0.layer.1.out.weight.scale", -1.0, "scales that are not positive numbers"),
         ("flow.0.layer.1.conv.weight.input", 0.0, "positive scales and whole numbers"),
         ("flow.2.layer.0.conv.weight", -128, "int8 value -128"),
     ):
