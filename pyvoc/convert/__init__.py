@@ -1,4 +1,4 @@
-"""Upstream checkpoints to the container; one file per upstream format."""
+"""Upstream checkpoints, one file per format, and model files to the container."""
 
 from __future__ import annotations
 

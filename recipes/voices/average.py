@@ -19,12 +19,12 @@ from pathlib import Path
 import numpy as np
 
 import pyvoc
-from pyvoc.container import read_container, write_container
-from pyvoc.families import spec_of
+from pyvoc.container import write_container
+from pyvoc.convert.gguf import read_model
 from pyvoc.families.lpcnet.spec import LPCNET
 from pyvoc.families.wavernn.spec import WAVERNN
 from pyvoc.files.outputs import check_outputs
-from pyvoc.quant import carried, decode, encode
+from pyvoc.quant import encode
 
 
 def average(
@@ -39,13 +39,11 @@ def average(
         temperature.
     """
     check_outputs([target], inputs=[before, after])
-    first, second = read_container(before), read_container(after)
-    spec = spec_of(first, str(before))
-    if spec_of(second, str(after)) is not spec:
+    first, second = read_model(before), read_model(after)
+    spec = first.spec
+    if second.spec is not spec:
         raise pyvoc.Error(f"{after}: is of another family than {before}")
-    for container, path in ((first, before), (second, after)):
-        spec.validate(container, str(path))
-    arrays, others = decode(spec, first), decode(spec, second)
+    arrays, others = first.arrays, second.arrays
     shapes, other = ({name: a.shape for name, a in both.items()} for both in (arrays, others))
     if shapes != other:
         raise pyvoc.Error(f"{after}: has other sizes than {before}")
@@ -66,8 +64,8 @@ def average(
         if last is not None and name.startswith(last):
             values /= temperature
         mean[name] = values.astype("<f4")
-    kept = carried(second.metadata)
-    write_container(target, encode(spec, mean, metadata=kept, precision="f32"), spec=spec)
+    written = encode(spec, mean, metadata=second.metadata, precision="f32")
+    write_container(target, written, spec=spec)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

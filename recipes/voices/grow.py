@@ -25,7 +25,7 @@ from pyvoc.convert.model_file import read_weights
 from pyvoc.families.lpcnet.spec import BLOCKS, LPCNET, MAX_GRU
 from pyvoc.families.lpcnet.tables import TABLES
 from pyvoc.files.outputs import check_outputs
-from pyvoc.quant import carried, encode
+from pyvoc.quant import encode
 
 LEAST_PART = 0.3
 """Of an old unit that its readers go on to read."""
@@ -81,8 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.units < have:
             raise pyvoc.Error(f"{options.model}: has {have} units, more than {options.units}")
         grown = grow(before.arrays, options.units, np.random.default_rng(options.seed))
-        kept = carried(before.metadata)
-        written = encode(LPCNET, grown, metadata=kept, precision="f32")
+        written = encode(LPCNET, grown, metadata=before.metadata, precision="f32")
         write_container(options.output, written, spec=LPCNET)
     except pyvoc.Error as error:
         print(f"grow: {error}", file=sys.stderr)

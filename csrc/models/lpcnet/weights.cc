@@ -116,11 +116,10 @@ class Loader final : public LoaderOf<Config, Weights> {
     for (const float* steps : steps_) {
       for (std::size_t k = 0; k < n; ++k) {
         const int shift = shift_of(steps[k], least);
-        if (shift >= 0 && shift <= (bytes ? kMostShift : 0)) continue;
-        tensors_.problem(bytes
-                             ? "the scales of the three gru_a.embed_* tables are not positive and "
-                               "the least times a power of two up to 64"
-                             : "the scales of the three gru_a.embed_* tables differ");
+        if (bytes ? shift >= 0 : shift == 0) continue;
+        tensors_.problem(bytes ? "the scales of the three gru_a.embed_* tables are not the "
+                                 "least times a power of two up to 64"
+                               : "the scales of the three gru_a.embed_* tables differ");
         return;
       }
     }
@@ -128,7 +127,7 @@ class Loader final : public LoaderOf<Config, Weights> {
 
   // The n of step = least * 2^n, -1 where there is none.
   static int shift_of(float step, float least) {
-    for (int shift = 0; least > 0.0f && shift <= kMostShift; ++shift) {
+    for (int shift = 0; shift <= kMostShift; ++shift) {
       if (step == std::ldexp(least, shift)) return shift;
     }
     return -1;

@@ -145,16 +145,18 @@ def test_python_and_the_runtime_refuse_the_same_scales(
 ) -> None:
     container = read_container(GOLDEN / f"{model}.gguf")
     tensors = dict(container.tensors)
-    if "fargan" in model and scale == 1 + 2.0**-12:
-        pytest.skip("Opus's scales are no bf16 numbers")
     everywhere = np.full_like(tensors[name].data, scale)
     tensors[name] = Tensor(ElementType.F32, everywhere)
     broken = Container(container.metadata, tensors)
     expected = f"'?{name}'? has scales that are not positive( bf16)? numbers up to 2\\^100"
     spec = spec_of(broken, model)
+    write_container(tmp_path / "m.gguf", broken, spec=Lax())
+    if "fargan" in model and scale == 1 + 2.0**-12:  # Opus's scales are no bf16 numbers
+        spec.validate(broken, model)
+        pyvoc.load(tmp_path / "m.gguf")
+        return
     with pytest.raises(ModelError, match=expected):
         spec.validate(broken, model)
-    write_container(tmp_path / "m.gguf", broken, spec=Lax())
     with pytest.raises(ModelError, match=expected):
         pyvoc.load(tmp_path / "m.gguf")
 
