@@ -6,6 +6,7 @@
 
 #include "base/arena.h"
 #include "base/denormals.h"
+#include "kernels/resolve.h"
 
 namespace pyvoc::api {
 namespace {
@@ -24,6 +25,11 @@ Stream::Stream(std::shared_ptr<const models::Vocoder> vocoder,
       early_(static_cast<std::size_t>(vocoder_->info().early_samples)),
       lookahead_(settings.lookahead.value_or(vocoder_->info().lookahead_frames)),
       lead_(early_) {
+  const models::VocoderInfo& info = vocoder_->info();
+  if (info.comb > 0.0f) {
+    comb_.emplace(info.comb, info.sample_rate, info.hop_length, *kernels::active_table().value());
+    combed_.resize(hop_);
+  }
   reserve(capacity_frames);
 }
 
@@ -120,6 +126,7 @@ bool Stream::begin(std::size_t samples) PYVOC_RT {
     const std::size_t left_out = std::min(skip_, begun_ - used_);
     used_ += left_out;
     skip_ -= left_out;
+    ready_ -= std::min(ready_, left_out);
     if (used_ < begun_) return true;
     int hops = 0;
     if (produced_ < due_) {
@@ -165,25 +172,66 @@ void Stream::pull_group(Stream* const* streams, std::size_t n, float* const* sam
                         std::size_t capacity, std::size_t* written) PYVOC_RT {
   for (;;) {
     std::size_t active[kBatch];
-    models::Session* sessions[kBatch];
-    int at[kBatch];
+    Stream* at_work[kBatch];
     float* next[kBatch];
     std::size_t m = 0, count = capacity;
     for (std::size_t i = 0; i < n; ++i) {
       Stream& stream = *streams[i];
       if (written[i] == capacity || !stream.begin(capacity - written[i])) continue;
       active[m] = i;
-      sessions[m] = stream.session_.get();
-      at[m] = static_cast<int>(stream.used_);
+      at_work[m] = &stream;
       next[m] = samples[i] + written[i];
       count = std::min({count, capacity - written[i], stream.begun_ - stream.used_});
+      if (stream.comb_) count = std::min(count, stream.rest());
       ++m;
     }
     if (m == 0) return;
-    streams[0]->vocoder_->run(sessions, at, next, static_cast<int>(count), m);
+    if (streams[0]->comb_) {
+      comb_group(at_work, m);
+      for (std::size_t k = 0; k < m; ++k) {
+        std::copy_n(at_work[k]->combed_.end() - static_cast<std::ptrdiff_t>(at_work[k]->ready_),
+                    count, next[k]);
+        at_work[k]->ready_ -= count;
+      }
+    } else {
+      run_group(at_work, m, next, count);
+    }
     for (std::size_t k = 0; k < m; ++k) {
-      streams[active[k]]->used_ += count;
+      at_work[k]->used_ += count;
       written[active[k]] += count;
+    }
+  }
+}
+
+void Stream::run_group(Stream* const* streams, std::size_t n, float* const* samples,
+                       std::size_t count) PYVOC_RT {
+  models::Session* sessions[kBatch];
+  int at[kBatch];
+  for (std::size_t i = 0; i < n; ++i) {
+    sessions[i] = streams[i]->session_.get();
+    at[i] = static_cast<int>(streams[i]->used_);
+  }
+  streams[0]->vocoder_->run(sessions, at, samples, static_cast<int>(count), n);
+}
+
+// Streams that have nothing ready get the rest of their hop, together where that is as long.
+void Stream::comb_group(Stream* const* streams, std::size_t n) PYVOC_RT {
+  for (;;) {
+    Stream* same[kBatch];
+    float* samples[kBatch];
+    std::size_t m = 0, count = 0;
+    for (std::size_t i = 0; i < n; ++i) {
+      Stream& stream = *streams[i];
+      if (stream.ready_ > 0 || (m > 0 && stream.rest() != count)) continue;
+      count = stream.rest();
+      samples[m] = stream.combed_.data() + stream.hop_ - count;
+      same[m++] = &stream;
+    }
+    if (m == 0) return;
+    run_group(same, m, samples, count);
+    for (std::size_t i = 0; i < m; ++i) {
+      same[i]->comb_->run(samples[i], static_cast<int>(count));
+      same[i]->ready_ = count;
     }
   }
 }
@@ -191,6 +239,8 @@ void Stream::pull_group(Stream* const* streams, std::size_t n, float* const* sam
 void Stream::reset(std::uint64_t seed) PYVOC_RT {
   const DenormalGuard guard;
   session_->reset(seed);
+  if (comb_) comb_->reset();
+  ready_ = 0;
   head_ = waiting_ = 0;
   begun_ = used_ = skip_ = 0;
   lead_ = early_;

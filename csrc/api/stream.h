@@ -6,10 +6,12 @@
 #define PYVOC_API_STREAM_H_
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "api/lease.h"
 #include "base/realtime.h"
+#include "dsp/pitch_comb.h"
 #include "models/vocoder.h"
 
 namespace pyvoc::api {
@@ -48,6 +50,12 @@ class Stream {
   // As pull_batch, for as many streams as the model is handed at once.
   static void pull_group(Stream* const* streams, std::size_t n, float* const* samples,
                          std::size_t capacity, std::size_t* written) PYVOC_RT;
+  // The next `count` samples of n streams, wherever in their hops they are.
+  static void run_group(Stream* const* streams, std::size_t n, float* const* samples,
+                        std::size_t count) PYVOC_RT;
+  // What is left of the hop that the next sample is in.
+  std::size_t rest() const PYVOC_RT { return hop_ - used_ % hop_; }
+  static void comb_group(Stream* const* streams, std::size_t n) PYVOC_RT;
   bool has_work() const PYVOC_RT;  // a hop can be computed
   // Of the session, when nothing more is pushed.
   std::uint64_t all_hops() const PYVOC_RT {
@@ -65,6 +73,9 @@ class Stream {
 
   std::shared_ptr<const models::Vocoder> vocoder_;
   std::unique_ptr<models::Session> session_;
+  std::optional<dsp::PitchComb> comb_;  // wants whole hops:
+  std::vector<float> combed_;           // the rest of one, as far as it was run
+  std::size_t ready_ = 0;               // samples of combed_, its last ones, not given out yet
   BusyFlag busy_;
   std::size_t dims_, hop_, block_, early_;
   int lookahead_;

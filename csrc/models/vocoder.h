@@ -46,6 +46,7 @@ struct VocoderInfo {
   int draws_per_sample = 0;
   int distribution_size = 0;
   int flows = 0;                 // of Vocoder::forward
+  float comb = 0.0f;             // strength of the pitch comb that a stream puts behind the model
   bool takes_sigma = false;      // draws are standard normal numbers, scaled by a session's sigma
   bool takes_lookahead = false;  // a session may look ahead less than lookahead_frames
   bool foldable = false;         // an utterance may be divided among sessions, and samples left out

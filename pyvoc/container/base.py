@@ -55,6 +55,9 @@ class MetadataSpec:
         return None
 
 
+COMB = MetadataSpec("pyvoc.comb", float, least=0.0, most=1.0, required=False)
+"""Strength of the pitch comb that the runtime puts behind a model that draws its samples."""
+
 COMMON_METADATA = (
     MetadataSpec("general.name", str),
     MetadataSpec("general.alignment", int, values=(64,)),

@@ -65,6 +65,8 @@ class Checkpoint:
         The fraction of blocks that the user wants to be zero; None prunes nothing.
     tables
         ``int16`` or ``int8``: what the tables of an int8 model are stored as.
+    comb
+        Strength of the comb behind the model; None: what the metadata say.
     file
         What was read of a folder; None: what the user named.
     """
@@ -79,6 +81,7 @@ class Checkpoint:
     weights: str = PLAIN
     sparsity: float | None = None
     tables: str = "int16"
+    comb: float | None = None
     file: Path | None = None
 
     @property

@@ -16,7 +16,7 @@ from pyvoc.quant import carried, decode, integers
 __all__ = ["MAGIC", "OF_WRITING", "read_model"]
 
 MAGIC = b"GGUF"
-OF_WRITING = ("sparsity", "tables")
+OF_WRITING = ("sparsity", "tables", "comb")
 """Options of ``convert`` that say what is written, and not how a checkpoint is to be understood."""
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from pyvoc import families
 from pyvoc.container import Container, write_container
+from pyvoc.container.base import COMB
 from pyvoc.container.layout import I8, I16, PRECISIONS
 from pyvoc.container.mel import LAYOUT as MEL
 from pyvoc.container.tensors import Scalar
@@ -231,6 +232,8 @@ def _encode(
     }
     mine = checkpoint.metadata  # a model file says where it is from
     metadata = {**{k: v for k, v in given.items() if k not in mine}, **mine}
+    if checkpoint.comb is not None:
+        metadata[COMB.key] = checkpoint.comb
     try:
         return encode(
             checkpoint.spec,

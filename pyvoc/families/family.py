@@ -111,6 +111,21 @@ def _numbers(values: Any, kind: type) -> tuple[Any, ...] | None:
     return found if same else None
 
 
+COMB = Option(
+    "comb",
+    "put a comb at the pitch behind the model, which makes a voice that is drawn sample by sample "
+    "less hoarse: 0 (none) to 1 (much); 0.6 is what the bundled ones have",
+    kind=float,
+    low=0.0,
+    high=1.0,
+    metavar="STRENGTH",
+    example="0.6",
+    form="a strength from 0 to 1, such as 0.6",
+    command="convert",
+)
+"""Of families that draw their samples."""
+
+
 @dataclass(frozen=True)
 class TrainFlag:
     """A flag of an upstream's trainer, which `pyvoc train` takes for this family by that name.

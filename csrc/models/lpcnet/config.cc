@@ -30,6 +30,7 @@ Result<Config> read_config(const io::Gguf& file) {
   c.lookahead = problems.integer("lpcnet.lookahead", 0, kMaxLookahead);
   c.lpc_gamma = problems.number("lpcnet.lpc_gamma", kLeastGamma, 1.0);
   c.end_to_end = problems.flag("lpcnet.end_to_end");
+  c.comb = problems.number_or(0.0f, "pyvoc.comb", 0.0, 1.0);
   if (!problems.none()) return problems.status();
 
   if (c.layout == "lpcnet36" && c.feature_dims == 20) {

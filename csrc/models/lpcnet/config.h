@@ -33,6 +33,7 @@ struct Config {
   int lookahead = 0;
   float lpc_gamma = 1.0f;
   bool end_to_end = false;
+  float comb = 0.0f;                                   // strength of the pitch comb
   int gru_a = 0, gru_b = 0, cond = 0, pitch_dims = 0;  // N, M, C, P
   int conv1_kernel = 0, conv2_kernel = 0;
 };

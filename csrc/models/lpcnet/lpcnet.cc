@@ -20,6 +20,7 @@ VocoderInfo describe(const Config& c) {
   info.lookahead_frames = c.lookahead;
   info.draws_per_sample = c.sampling == Sampling::kTree ? 8 : 1;
   info.distribution_size = kLevels;
+  info.comb = c.comb;
   return info;
 }
 

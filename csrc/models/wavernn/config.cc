@@ -80,6 +80,7 @@ Result<Config> read_config(const io::Gguf& file) {
   c.mode = problems.choice("wavernn.mode", kModes) == 0 ? Mode::kMol : Mode::kRaw;
   const int bits = problems.integer("wavernn.bits", 1, kMaxBits);
   c.mu_law = problems.flag("wavernn.mu_law");
+  c.comb = problems.number_or(0.0f, "pyvoc.comb", 0.0, 1.0);
   if (!problems.none()) return problems.status();
   read_shapes(file, c, problems);
   if (!problems.none()) return problems.status();

@@ -17,6 +17,7 @@ struct Config : MelConfig {
   bool normalized = false;  // mel values are 0..1
   Mode mode = Mode::kMol;
   bool mu_law = false;  // labels are mu-law codes
+  float comb = 0.0f;    // strength of the pitch comb
   int rnn = 0, fc = 0;  // R, F
   int hidden = 0;       // D, of the residual network
   int aux = 0;          // A, a quarter of its output

@@ -19,6 +19,7 @@ VocoderInfo describe(const Config& c) {
   info.draws_per_sample = c.mixtures() + 1;
   info.distribution_size = c.outputs;
   info.foldable = true;
+  info.comb = c.comb;
   return info;
 }
 

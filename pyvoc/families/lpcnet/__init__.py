@@ -1,6 +1,6 @@
 """LPCNet (Valin & Skoglund 2019; Valin et al. 2022): GRUs around linear prediction."""
 
-from pyvoc.families.family import Family, FileFormat, Option, TrainFlag
+from pyvoc.families.family import COMB, Family, FileFormat, Option, TrainFlag
 
 FAMILY = Family(
     name="lpcnet",
@@ -19,6 +19,7 @@ FAMILY = Family(
             choices=("int16", "int8"),
             command="convert",
         ),
+        COMB,
     ),
     report="report:compare",
     network="torch_model:Lpcnet",

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pyvoc.container.base import MetadataSpec, ModelSpec
+from pyvoc.container.base import COMB, MetadataSpec, ModelSpec
 from pyvoc.container.checks import precision_problems
 from pyvoc.container.layout import (
     BF16,
@@ -87,6 +87,7 @@ METADATA = (
     MetadataSpec("lpcnet.lookahead", int, least=0, most=8),
     MetadataSpec("lpcnet.lpc_gamma", float, least=0.5, most=1.0),
     MetadataSpec("lpcnet.end_to_end", bool),
+    COMB,
 )
 
 

@@ -1,6 +1,6 @@
 """WaveRNN (Kalchbrenner et al. 2018; fatchord's network): two GRUs, sample by sample."""
 
-from pyvoc.families.family import Family, Option, TrainFlag
+from pyvoc.families.family import COMB, Family, Option, TrainFlag
 
 FAMILY = Family(
     name="wavernn",
@@ -49,6 +49,7 @@ FAMILY = Family(
             form="a fraction between 0 and 1, such as 0.9",
             command="convert",
         ),
+        COMB,
     ),
     network="torch_model:Wavernn",
     trainer="train.task:build",

@@ -69,6 +69,7 @@ def convert_wavernn(
     settings: Settings = NO_SETTINGS,
     mode: str | None = None,
     sparsity: float | None = None,
+    comb: float | None = None,
 ) -> Checkpoint:
     """Bring a network to the terms of our spec.
 
@@ -85,7 +86,7 @@ def convert_wavernn(
     mode
         ``mol``, ``raw`` or ``linear``; None: told from the number of outputs, labels being mu-law,
         but linear of a network with a single GRU.
-    sparsity
+    sparsity, comb
         For the checkpoint's.
 
     Raises
@@ -142,6 +143,7 @@ def convert_wavernn(
         notes=tuple(notes),
         rate_from=rate_from,
         sparsity=sparsity,
+        comb=comb,
     )
 
 

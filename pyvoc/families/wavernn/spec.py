@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pyvoc.container.base import MetadataSpec, ModelSpec
+from pyvoc.container.base import COMB, MetadataSpec, ModelSpec
 from pyvoc.container.checks import precision_problems
 from pyvoc.container.layout import BF16, F32, I8, Dims, Layout, Shapes, TensorSpec, read_dims
 from pyvoc.container.mel import FATCHORD, MelRecipe, reading_problems
@@ -43,6 +43,7 @@ METADATA = (
     MetadataSpec("wavernn.mode", str, values=("mol", "raw")),
     MetadataSpec("wavernn.bits", int, least=1, most=MAX_BITS),
     MetadataSpec("wavernn.mu_law", bool),
+    COMB,
 )
 
 
