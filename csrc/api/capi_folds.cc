@@ -46,6 +46,8 @@ pyvoc_status pyvoc_folds_open(const pyvoc_model* model, size_t frames,
     settings.target = static_cast<std::size_t>(std::min<std::uint64_t>(given.target, SIZE_MAX));
     settings.overlap = static_cast<std::size_t>(std::min<std::uint64_t>(given.overlap, SIZE_MAX));
     settings.upstream = given.upstream != 0;
+    // A comb takes hops: folds that begin with one go side by side.
+    if (info.comb > 0.0f) settings.grid = settings.hop_length;
     const std::string problem = Folds::problem(settings);
     if (!problem.empty()) return fail(Status(Code::kArgument, problem));
     *folds =

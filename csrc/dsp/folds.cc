@@ -84,7 +84,8 @@ Folds::Folds(const FoldSettings& settings) : settings_(settings) {
   } else {
     step_ = inner / count_;
     longer_ = inner % count_;
-    length_ = step_ + (longer_ > 0 ? 1 : 0) + overlap;
+    if (step_ >= settings.grid) grid_ = settings.grid;
+    for (std::size_t i = 0; i < count_; ++i) length_ = std::max(length_, (*this)[i].samples);
   }
 }
 

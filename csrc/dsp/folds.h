@@ -21,6 +21,7 @@ struct FoldSettings {
   std::size_t target = 0;   // samples of a fold without its overlaps; 0: one part, as it is
   std::size_t overlap = 0;  // samples that a fold has in common with the next
   bool upstream = false;
+  std::size_t grid = 1;  // ours begin at multiples of it, where they are no shorter
 };
 
 struct Fold {
@@ -51,12 +52,16 @@ class Folds {
  private:
   void join_ours(const float* const* folds, float* out) const;
   void join_upstream(const float* const* folds, float* out) const;
-  std::size_t start(std::size_t i) const { return i * step_ + (i < longer_ ? i : longer_); }
+  std::size_t start(std::size_t i) const {
+    const std::size_t even = i * step_ + (i < longer_ ? i : longer_);
+    return i < count_ ? even - even % grid_ : even;
+  }
 
   FoldSettings settings_;
   std::size_t samples_ = 0, count_ = 0, length_ = 0;
   std::size_t step_ = 0;    // from one start to the next
   std::size_t longer_ = 0;  // the first so many steps are a sample longer
+  std::size_t grid_ = 1;
 };
 
 }  // namespace pyvoc::dsp

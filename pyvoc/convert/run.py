@@ -166,9 +166,12 @@ def convert(
             trial = Path(scratch) / "model.gguf"
             write_container(trial, container, spec=checkpoint.spec)
             exact = trial
-            if precision != "f32" or sparsity is not None:
+            # What it says is what is drawn: without a comb.
+            combed = container.metadata.get(COMB.key, 0.0) != 0.0
+            if precision != "f32" or sparsity is not None or combed:
                 exact = Path(scratch) / "float.gguf"
-                reference = _encode(checkpoint, "float", digest, "f32", str(source))
+                plain = replace(checkpoint, comb=0.0 if combed else None)
+                reference = _encode(plain, "float", digest, "f32", str(source))
                 write_container(exact, reference, spec=checkpoint.spec)
             try:
                 pair = load(str(exact)), load(str(trial))

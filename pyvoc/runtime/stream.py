@@ -217,7 +217,8 @@ class Stream:
 
     def skip(self, samples: int) -> None:
         """Leave out the next samples: they are not synthesised and take no draws; for models
-        that go sample by sample.
+        that go sample by sample. With a comb (docs/container.md) the rest of a hop that was begun
+        is synthesised already.
 
         Raises
         ------
@@ -244,7 +245,8 @@ class Stream:
         """Give draws as for :meth:`Model.synthesize`, for so many samples; None: any number.
 
         After their end the stream's own generator goes on. Uniforms are for the samples that
-        follow, noise is for those from the beginning of the stream on.
+        follow (with a comb, docs/container.md, for those from the next hop on), noise is for those
+        from the beginning of the stream on.
         """
         flat = as_given(draws, self._model.info, samples=samples)
         with self._use() as native:

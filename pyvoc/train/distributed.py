@@ -6,6 +6,7 @@ Without torchrun every operation here is that of one process. Only rank 0 writes
 from __future__ import annotations
 
 import datetime
+import importlib
 import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
@@ -97,6 +98,10 @@ class Ranks:
             backend = dist.get_default_backend_for_device(device)
         if not dist.is_available() or not dist.is_backend_available(backend):
             raise UnsupportedError(f"this PyTorch has no '{backend}', which several processes need")
+        # Its functions take the group that there is at its import as a default, and keep it. If it
+        # were imported on the way, the group's threads would outlive `__exit__`, and one that gives
+        # a tensor back while the interpreter ends aborts the process.
+        importlib.import_module("torch.distributed.nn.functional")
         dist.init_process_group(backend, timeout=_TIMEOUT)
         self._joined = True
 

@@ -184,7 +184,10 @@ PYVOC_API size_t pyvoc_stream_available(const pyvoc_stream* stream);
  * less only when frames run out. They are finite floats where full scale is 1. No family but
  * WaveGlow leaves -1..1; its samples are not limited, as upstream's, but for a damaged model's,
  * which end at +-100: clip them before they become integers. Whatever the sizes pushed and pulled,
- * the samples are the same (but for a short look-ahead, see pyvoc_stream_options). */
+ * the samples are the same (but for a short look-ahead, see pyvoc_stream_options). A model that
+ * goes sample by sample (LPCNet, WaveRNN) synthesises as many as are pulled, but whole hops where
+ * its file asks for a comb ("pyvoc.comb" among the metadata of pyvoc_model_describe): the first
+ * sample of a hop takes the time of all. */
 PYVOC_API pyvoc_status pyvoc_stream_pull(pyvoc_stream* stream, float* samples, size_t capacity,
                                          size_t* written);
 
@@ -214,7 +217,7 @@ PYVOC_API pyvoc_status pyvoc_stream_prime(pyvoc_stream* stream, const float* sam
 
 /* [real-time] Leaves out the next `n` samples: they are not synthesised and take no draws, the
  * frames are heard all the same. PYVOC_ERROR_UNSUPPORTED for models that do not go sample by sample
- * (all but WaveRNN). */
+ * (all but WaveRNN). With a comb the rest of a hop that was begun is synthesised already. */
 PYVOC_API pyvoc_status pyvoc_stream_skip(pyvoc_stream* stream, size_t n);
 
 /* [real-time] Back to the state after open, with a new seed. Draws given and samples still to be
@@ -229,7 +232,8 @@ PYVOC_API size_t pyvoc_stream_latency_samples(const pyvoc_stream* stream);
  * n samples from the beginning of the stream, in upstream's order: steps = n / groups; the noise of
  * the last flow [channels, steps], then what joins it, part after part [early_size, steps]. The
  * array is borrowed until it is used up, reset or closed; after its end the stream goes on with its
- * own generator. */
+ * own generator. With a comb, draws are taken a hop at a time: what is given in the middle of one
+ * counts, and is borrowed, from the next on. */
 PYVOC_API pyvoc_status pyvoc_stream_set_draws(pyvoc_stream* stream, const float* draws, size_t n);
 
 /* ---- folding: one utterance as several streams --------------------------------------------------

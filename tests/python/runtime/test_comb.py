@@ -118,6 +118,32 @@ def test_folds_have_a_comb_each(combed: Combed) -> None:
     assert np.abs(folded - without).max() > 1e-3
 
 
+def test_folds_begin_with_a_hop(combed: Combed) -> None:
+    """So that their combs' hops are due together, and one pass over the weights serves all."""
+    plain, model = (pyvoc.load(combed(WAVERNN, strength)) for strength in (None, 1.0))
+    hop, uneven = model.info.hop_length, 0
+    for fold in ((20 * hop, 4 * hop), (7 * hop + 3, hop - 1), (hop, 5)):
+        plan, other = (pyvoc.Folds(m, 61, fold=fold) for m in (model, plain))
+        starts = [part.start for part in plan]
+        assert len(plan) == len(other) > 2
+        assert all(start % hop == 0 for start in starts) and len(set(starts)) == len(starts)
+        assert max(abs(a.start - b.start) for a, b in zip(plan, other, strict=True)) < hop
+        uneven += sum(part.start % hop > 0 for part in other)
+        assert plan.length == max(part.samples for part in plan)
+        assert len(model.synthesize(features_for(model, 61), fold=fold)) == 61 * hop
+    assert uneven > 2
+
+
+def test_a_report_on_precision_is_of_what_was_drawn(combed: Combed, tmp_path: Path) -> None:
+    for source in (TREE, WAVERNN):
+        found = [
+            convert(combed(source, s), tmp_path / "m.gguf", precision="bf16", load=pyvoc.load)
+            for s in (None, 0.9)
+        ]
+        assert found[0].report is not None
+        assert found[0].report == found[1].report
+
+
 def test_the_distribution_is_the_networks(combed: Combed) -> None:
     plain, model = (pyvoc.load(combed(TREE, strength)) for strength in (None, 1.0))
     rows = features_for(model, 6, seed=1)
