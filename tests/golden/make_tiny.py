@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyvoc.container import ModelSpec, write_container
+from pyvoc.container.base import COMB
 from pyvoc.container.tensors import ElementType, Scalar
 from pyvoc.families.fargan.spec import FARGAN
 from pyvoc.families.hifigan.spec import HIFIGAN
@@ -46,6 +47,7 @@ class Tiny:
     p: int = 8
     block: tuple[int, int] | None = (8, 4)
     tables: ElementType = ElementType.I16
+    comb: float | None = None
 
 
 TREE = Tiny(1, LpcnetSettings())
@@ -54,6 +56,7 @@ SOFTMAX_SPARSE = Tiny(3, LpcnetSettings("softmax", 38), n=16, block=(16, 1))
 END_TO_END = Tiny(4, LpcnetSettings(lpc_gamma=0.96, end_to_end=True), n=16, c=20)
 LARGER = Tiny(5, LpcnetSettings(), n=48)
 BYTES = Tiny(6, LpcnetSettings(), n=16, tables=ElementType.I8)
+COMBED = Tiny(7, LpcnetSettings(), n=16, tables=ElementType.I8, comb=0.75)
 
 MODELS = {
     "tree_sparse.f32": (TREE, "f32"),
@@ -64,6 +67,7 @@ MODELS = {
     "end_to_end.bf16": (END_TO_END, "bf16"),
     "tree_larger.int8": (LARGER, "int8"),
     "tree_bytes.int8": (BYTES, "int8"),
+    "tree_comb.int8": (COMBED, "int8"),
 }
 
 
@@ -151,7 +155,9 @@ def make(tiny: Tiny) -> dict[str, Array]:
 
 def write(path: Path, tiny: Tiny, precision: str) -> None:
     """Make a tiny LPCNet and save it."""
-    save(path, LPCNET, make(tiny), tiny.settings.metadata(), precision, tiny.tables)
+    comb = {} if tiny.comb is None else {COMB.key: tiny.comb}
+    settings = {**tiny.settings.metadata(), **comb}
+    save(path, LPCNET, make(tiny), settings, precision, tiny.tables)
 
 
 def save(
