@@ -27,7 +27,7 @@ def container() -> Container:
 
 
 def test_there_are_models() -> None:
-    assert len(MODELS) == 8
+    assert len(MODELS) == 9
 
 
 @pytest.mark.parametrize("path", MODELS, ids=lambda p: p.stem)
