@@ -10,8 +10,8 @@ constexpr int kLowestHz = 50, kHighestHz = 500;
 constexpr double kWindowSeconds = 0.0125, kCutHz = 3000.0;
 constexpr double kPi = 3.14159265358979323846;
 constexpr int kNear = 16;  // lags around the coarse one, as many as a kernel takes
-constexpr float kAlike =
-    0.9f;  // of the best: the shortest such lag is the period, others multiples
+// Of the best: the shortest lag that is so much alike is the period, others are its multiples.
+constexpr float kAlike = 0.9f;
 constexpr float kLeast = 0.3f, kFull = 0.7f;  // correlations between which the comb comes in
 constexpr float kNothing = 1e-9f;
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+from gan_files import torchrun
 from lpcnet_files import Upstream
 from sounds import speechlike
 
@@ -131,16 +129,7 @@ def test_interrupted_and_resumed_equals_uninterrupted(
 def test_two_processes_equal_one(config: str, speech: Path, tmp_path: Path) -> None:
     assert run(config, speech, tmp_path / "one") == 0
     data = ["--data", str(speech / "train"), "--validation", str(speech / "held")]
-    launch = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone", "-m", "pyvoc"]
-    command = ["train", "lpcnet", "--config", config]
-    done = subprocess.run(
-        [sys.executable, *launch, *command, *data, "--model-dir", str(tmp_path / "two")],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-        timeout=300,
-    )
+    done = torchrun(["lpcnet", "--config", config, *data, "--model-dir", str(tmp_path / "two")])
     assert done.returncode == 0, done.stderr[-2000:]
     one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
     assert len(one) == len(two) == 20
