@@ -16,10 +16,9 @@ from torch import Tensor, nn
 from pyvoc.container import ModelSpec
 from pyvoc.container.mel import MelRecipe
 from pyvoc.container.settings import MelSettings
+from pyvoc.train.ear import Distances, Ear
 from pyvoc.train.mel_task import MelTask
 from pyvoc.train.network import SpecNetwork
-from pyvoc.train.resolutions import WINDOWS, Windows, signal_distance, spectral_distance
-from pyvoc.train.spectra import MelSpectrogram
 from pyvoc.train.task import Loss, Measured
 
 __all__ = [
@@ -83,23 +82,18 @@ class Adversaries(nn.Module):
 
 
 @dataclass(frozen=True)
-class Hearing:
+class Hearing(Distances):
     """What a generator learns from besides its critic.
 
     Parameters
     ----------
     mel, spectral, waveform
-        Weights of the distances of mels, of spectra at many resolutions
-        (`pyvoc.train.resolutions`) and of the signals themselves; 0: it is not computed. The last
-        is for sound that the mel determines, phases and all: what another vocoder made of it.
+        See `pyvoc.train.ear.Distances`.
     critic_from
-        First step (counted from 0) in which there is a critic; before, these two alone are
+        First step (counted from 0) in which there is a critic; before, the distances alone are
         minimised, which costs a fraction of a whole step.
     """
 
-    mel: float = 0.0
-    spectral: float = 0.0
-    waveform: float = 0.0
     critic_from: int = 0
 
     def problems(self) -> list[str]:
@@ -107,7 +101,7 @@ class Hearing:
         found = []
         if min(self.mel, self.spectral, self.waveform, self.critic_from) < 0:
             found.append("mel_weight, spectral_weight, waveform_weight or critic_from is negative")
-        if self.critic_from and not self.mel + self.spectral + self.waveform > 0:
+        if self.critic_from and not self.any:
             found.append(
                 "before critic_from there is nothing to learn from: mel_weight, spectral_weight "
                 "and waveform_weight are 0"
@@ -159,48 +153,23 @@ class GanTask(MelTask):
     ) -> None:
         super().__init__(spec, settings, generator, precision=precision)
         self.module = Adversaries(generator, discriminator)
-        self._hearing = hearing
+        self._critic_from = hearing.critic_from
         self.judges = discriminator
-        self._ear = MelSpectrogram(heard or settings.recipe)
-        self._windows = Windows(WINDOWS)
+        self.ear = Ear(hearing, heard or settings.recipe)
 
     def has_critic(self, batch: Mapping[str, Tensor]) -> bool:
         """Whether a batch's step is one in which there is a critic."""
-        begin = self._hearing.critic_from
+        begin = self._critic_from
         return begin == 0 or int(batch["step"][0]) >= begin
-
-    def compare(self, made: Tensor, audio: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """The weighted distances of made and true sound ``[batch, samples]``, and their parts."""
-        hearing, metrics = self._hearing, {}
-        total = made.new_zeros(())
-        if hearing.mel:
-            mel = self.mel_distance(made, audio)
-            total, metrics["mel"] = total + hearing.mel * mel, mel.detach()
-        if hearing.spectral:
-            windows = self._windows.to(audio.device)
-            spectral = spectral_distance(made.float(), audio, windows)
-            total = total + hearing.spectral * spectral
-            metrics["spectral"] = spectral.detach()
-        if hearing.waveform:
-            waveform = signal_distance(made.float(), audio)
-            total = total + hearing.waveform * waveform
-            metrics["waveform"] = waveform.detach()
-        return total, metrics
 
     def alone(self, batch: Mapping[str, Tensor]) -> Loss:
         """The generator's loss in a step without a critic."""
         made = self.module.generator(batch["mel"])[:, 0]
-        value, metrics = self.compare(made, batch["audio"])
+        value, metrics = self.ear.compare(made, batch["audio"])
         return Loss(GENERATOR, value, metrics)
-
-    def mel_distance(self, made: Tensor, audio: Tensor) -> Tensor:
-        """Mean absolute difference of the mels of made and true sound, ``[batch, samples]``."""
-        ear = self._ear.to(audio.device)
-        distance: Tensor = (ear(audio) - ear(made)).abs().mean()
-        return distance
 
     def measure(self, batch: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> Measured:
         """The distance of mels."""
         audio = batch["audio"]
         made = self.module.generator(batch["mel"])[:, 0]
-        return self.mel_distance(made, audio), {}, {}
+        return self.ear.mel_distance(made, audio), {}, {}

@@ -53,6 +53,9 @@ ALTERNATE = TinyWaveglow(
 PLAIN = TinyWaveglow(
     WaveglowSettings(_recipe(16, 3), 2, 2, 0, sigma=0.25), 2, 1, 4, taps=16, seed=23
 )
+APART = TinyWaveglow(
+    WaveglowSettings(_recipe(32, 18), 4, 2, 2, sigma=0.3), 3, 2, 6, taps=2 * 32, apart=True, seed=24
+)
 
 MODELS = {
     "early.f32": (EARLY, "f32"),
@@ -60,6 +63,8 @@ MODELS = {
     "alternate.f32": (ALTERNATE, "f32"),
     "alternate.bf16": (ALTERNATE, "bf16"),
     "plain.f32": (PLAIN, "f32"),
+    "apart.f32": (APART, "f32"),
+    "apart.bf16": (APART, "bf16"),
 }
 
 
@@ -76,7 +81,7 @@ def make(tiny: TinyWaveglow, draw: Callable[..., Array]) -> dict[str, Array]:
         elif leaf == "bias":
             arrays[name] = 0.1 * draw(*size)
         elif kind == "upsample":  # mels are -11..0
-            gain = 0.2 * np.sqrt(3 / (tiny.bands * (tiny.taps // tiny.hop)))
+            gain = 0.2 * np.sqrt(3 / (size[1] * (tiny.taps // tiny.hop)))
             arrays[name] = gain * draw(*size)
         else:
             arrays[name] = GAINS[kind] * np.sqrt(3 / (size[1] * size[2])) * draw(*size)

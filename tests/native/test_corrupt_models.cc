@@ -32,7 +32,7 @@ const char* const kRunModels[] = {
     "end_to_end.bf16.gguf",         "hifigan/odd.f32.gguf",     "hifigan/paired.bf16.gguf",
     "melgan/odd.f32.gguf",          "melgan/zero.bf16.gguf",    "wavernn/mol.f32.gguf",
     "wavernn/odd.int8.gguf",        "wavernn/sparse.int8.gguf", "waveglow/plain.f32.gguf",
-    "waveglow/alternate.bf16.gguf", "tree_bytes.int8.gguf"};
+    "waveglow/alternate.bf16.gguf", "waveglow/apart.bf16.gguf", "tree_bytes.int8.gguf"};
 
 std::string read_model(const std::string& name) {
   std::ifstream file(std::string(PYVOC_TEST_DATA) + "/" + name, std::ios::binary);

@@ -42,8 +42,13 @@ class Likelihood:
 
 
 def upsample(mel: Array, weight: Array, bias: Array, hop: int) -> Array:
-    """A transposed convolution ``[in, out, taps]`` of ``[in, frames]``, cut to whole frames."""
+    """A transposed convolution ``[in, out, taps]`` of ``[in, frames]``, cut to whole frames.
+
+    Weights ``[in, 1, taps]`` are those of each band by itself.
+    """
     frames, taps = mel.shape[1], weight.shape[2]
+    if weight.shape[1] == 1:
+        weight = np.eye(len(weight))[:, :, None] * weight
     y = np.zeros((weight.shape[1], hop * (frames - 1) + taps))
     for f in range(frames):
         y[:, f * hop : f * hop + taps] += np.tensordot(mel[:, f], weight, 1)

@@ -11,6 +11,7 @@ Conditioning<X>::Conditioning(const Config& config, const Weights& weights, Aren
     : c_(config), w_(weights) {
   const int bands = nn::padded(c_.bands);
   mel_ = arena.allocate<float>(static_cast<std::size_t>((c_.history - 1 + kBlockFrames) * bands));
+  scratch_ = arena.allocate<float>(Upsampling::scratch(c_));
   capacity_ =
       std::int64_t{c_.flows()} * c_.reach() + 2 * std::int64_t{kBlockFrames} * c_.steps_per_frame();
   rows_ = nn::Rows<X>(arena, c_.groups * bands, 0, nn::Padding::kZero, 0, capacity_, nullptr);
@@ -37,11 +38,6 @@ void Conditioning<X>::append(Team& team, const float* frames, std::size_t stride
     dropped_ = done;
     rows_.drop_before(dropped_);
   }
-  kernels::ConvInput<float> in;
-  in.segments = 1;
-  in.base[0] = mel_;
-  in.stride[0] = width;
-  in.cols[0] = c_.history * width;
   kernels::ConvOutput out;
   if constexpr (std::is_same<X, float>::value) {
     out.value = rows_.row(rows_.end());
@@ -50,7 +46,7 @@ void Conditioning<X>::append(Team& team, const float* frames, std::size_t stride
     out.value_inverse = w_.condition.inverse;
     out.value_offset = w_.condition.offset;
   }
-  w_.upsample.run(team, in, n, out);
+  w_.upsample.run(team, mel_, n, scratch_, out);
   if (seen_ != nullptr) note(rows);
   rows_.extend_to(rows_.end() + rows);
   std::memmove(mel_, mel_ + n * width, sizeof(float) * static_cast<std::size_t>(before * width));

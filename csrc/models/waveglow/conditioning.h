@@ -35,6 +35,7 @@ class Conditioning {
   const Config& c_;
   const Weights& w_;
   float* mel_ = nullptr;  // [history - 1 + kBlockFrames][bands padded]
+  float* scratch_ = nullptr;
   nn::Rows<X> rows_;
   std::int64_t capacity_ = 0;  // rows that there is room for
   std::int64_t dropped_ = 0;   // rows that are not there any more

@@ -16,6 +16,7 @@ constexpr long long kMaxHistoryBytes = 1LL << 30;
 void read_shapes(const io::Gguf& file, Config& c, Problems& problems) {
   const auto has = [&](const std::string& name) { return file.find_tensor(name) != nullptr; };
   const int taps = problems.dimension("upsample.weight", 2, 3, kMaxTaps);
+  c.apart = problems.dimension("upsample.weight", 1, 3, kMaxTaps) == 1;
   c.hidden = problems.dimension("flow.0.start.weight", 0, 3, kMaxHidden);
   if (!problems.none()) return;
   if (taps % c.hop_length != 0) {

@@ -20,6 +20,7 @@ struct Config : MelConfig {
   int hidden = 0;   // channels within a flow
   int early_every = 0, early_size = 0;
   bool alternate = false;
+  bool apart = false;  // each band is upsampled by itself, not all into all
   float sigma = 0.0f;
   std::vector<int> channels;  // of each flow
 

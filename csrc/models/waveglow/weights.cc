@@ -60,7 +60,9 @@ class Loader final : public LoaderOf<Config, Weights> {
 
   void gather() override {
     const int n = c_.hidden;
-    upsample_ = conv("upsample", c_.bands, c_.bands, c_.history * c_.hop_length, kFloats, true);
+    const int taps = c_.history * c_.hop_length;
+    upsample_ = c_.apart ? conv("upsample", c_.bands, 1, taps, kFloats)
+                         : conv("upsample", c_.bands, c_.bands, taps, kFloats, true);
     for (int k = 0; k < c_.flows(); ++k) {
       const std::string name = "flow." + std::to_string(k);
       const int channels = c_.channels[size(k)];
@@ -106,10 +108,21 @@ class Loader final : public LoaderOf<Config, Weights> {
   }
 
   void pack() override {
-    w_.upsample = list_conv(
-        "upsample", nn::Conv::pack_transposed(upsample_, c_.hop_length, false, kernels_, arena_));
+    pack_upsample();
     w_.condition = make_quantization(condition_, c_.hop_length, arena_);
     for (int k = 0; status_.ok() && k < c_.flows(); ++k) pack_flow(k);
+  }
+
+  void pack_upsample() {
+    if (!c_.apart) {
+      const nn::Conv joint = list_conv(
+          "upsample", nn::Conv::pack_transposed(upsample_, c_.hop_length, false, kernels_, arena_));
+      w_.upsample = Upsampling(joint, c_);
+      return;
+    }
+    w_.upsample = Upsampling(upsample_, c_, kernels_, arena_);
+    plan_.push_back({"upsample", "bands", backends::weights_name(upsample_.type), "native",
+                     c_.hop_length * nn::padded(c_.bands), c_.history});
   }
 
   nn::Conv pack_conv(const std::string& name, const nn::ConvSource& source) {

@@ -7,6 +7,7 @@
 #include "models/packed_weights.h"
 #include "models/quantized_convs.h"
 #include "models/waveglow/config.h"
+#include "models/waveglow/upsampling.h"
 #include "nn/gated_conv.h"
 
 namespace pyvoc::models::waveglow {
@@ -31,7 +32,7 @@ struct FlowWeights {
 };
 
 struct Weights : PackedWeights {
-  nn::Conv upsample;  // of a frame: [steps][groups][bands padded]
+  Upsampling upsample;  // of a frame: [steps][groups][bands padded]
   std::vector<FlowWeights> flows;
   bool integer = false;    // bytes within the flows
   Quantization condition;  // of all layers, one repeat for every sample of a frame

@@ -61,6 +61,7 @@ class _Builder:
             "upsample",
             kernel_shape=[shape.taps],
             strides=[hop],
+            group=shape.bands if shape.apart else 1,
         )
         if shape.taps > hop:
             ends = map(graph.whole, (0, hop - shape.taps, 2))

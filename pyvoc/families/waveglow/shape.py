@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from pyvoc.container.layout import shapes_of
 from pyvoc.container.tensors import Scalar
-from pyvoc.families.waveglow.spec import WaveglowSettings, count, tensors
+from pyvoc.families.waveglow.spec import WaveglowSettings, apart, count, tensors
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class WaveglowShape:
         Channels within a flow.
     taps
         Of the upsampling, in samples.
+    apart
+        Whether each mel band is upsampled by itself, not all into all as upstream has it.
     """
 
     settings: WaveglowSettings
@@ -34,24 +36,28 @@ class WaveglowShape:
     layers: int
     hidden: int
     taps: int
+    apart: bool = False
 
     @classmethod
     def of(
         cls, arrays: Mapping[str, npt.NDArray[np.floating]], metadata: Mapping[str, Scalar]
     ) -> WaveglowShape:
         """The shape that a valid model's tensors and metadata tell."""
-        flows, layers = count({name: array.shape for name, array in arrays.items()})
+        shapes = {name: array.shape for name, array in arrays.items()}
+        flows, layers = count(shapes)
         return cls(
             settings=WaveglowSettings.from_metadata(metadata),
             flows=flows,
             layers=layers,
             hidden=arrays["flow.0.start.weight"].shape[0],
             taps=arrays["upsample.weight"].shape[2],
+            apart=apart(shapes),
         )
 
     def tensors(self) -> dict[str, tuple[int, ...]]:
         """Every tensor of the spec, in its order, and its shape."""
         dims = {"mels": self.bands, "taps": self.taps, "C": self.hidden, "2C": 2 * self.hidden}
+        dims["mels/apart"] = 1 if self.apart else self.bands
         dims["mels*groups"] = self.bands * self.settings.groups
         for k, channels in enumerate(self.channels):
             dims |= {f"c{k}": channels, f"c{k}/2": channels // 2}

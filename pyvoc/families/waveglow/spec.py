@@ -88,7 +88,7 @@ class WaveglowSettings(MelSettings):
 def tensors(flows: int, layers: int) -> tuple[TensorSpec, ...]:
     """Every tensor of a model of so many flows, each of so many dilated layers."""
     found = [
-        TensorSpec("upsample.weight", ("mels", "mels", "taps"), _UPSAMPLE),
+        TensorSpec("upsample.weight", ("mels", "mels/apart", "taps"), _UPSAMPLE),
         TensorSpec("upsample.bias", ("mels",)),
     ]
     for k in range(flows):
@@ -129,10 +129,16 @@ def count(shapes: Shapes) -> tuple[int, int]:
     )
 
 
+def apart(shapes: Shapes) -> bool:
+    """Whether the upsampling is of each mel band by itself: weights ``[mels, 1, taps]``."""
+    return tuple(shapes.get("upsample.weight", ()))[1:2] == (1,)
+
+
 def _layout(shapes: Shapes, metadata: Mapping[str, Scalar]) -> Layout:
     flows, layers = count(shapes)
     wanted = {
-        "mels": ("upsample.weight", 1, 3),
+        "mels/apart": ("upsample.weight", 1, 3),
+        "mels": ("upsample.weight", 0 if apart(shapes) else 1, 3),
         "taps": ("upsample.weight", 2, 3),
         "C": ("flow.0.start.weight", 0, 3),
     }

@@ -57,7 +57,12 @@ class Waveglow(SpecNetwork):
     def __init__(self, shape: WaveglowShape, *, normed: bool = False) -> None:
         super().__init__()
         self.shape = shape
-        self.upsample = nn.ConvTranspose1d(shape.bands, shape.bands, shape.taps, stride=shape.hop)
+        bands, taps, hop = shape.bands, shape.taps, shape.hop
+        self.upsample: nn.Module = (
+            Apart(bands, taps, hop)
+            if shape.apart
+            else nn.ConvTranspose1d(bands, bands, taps, stride=hop)
+        )
         self.flow = nn.ModuleList(Flow(shape, k, normed=normed) for k in range(shape.flows))
 
     def to_arrays(self) -> dict[str, AnyArray]:
@@ -129,6 +134,35 @@ class Waveglow(SpecNetwork):
     @property
     def _flows(self) -> list[Flow]:
         return cast("list[Flow]", list(self.flow))
+
+
+class Apart(nn.Module):
+    """A transposed convolution of each band by itself; `nn.ConvTranspose1d` of as many groups, for
+    which PyTorch has no fast kernel on CPUs.
+
+    Parameters
+    ----------
+    bands
+        Of the mel.
+    taps, hop
+        In samples.
+    """
+
+    def __init__(self, bands: int, taps: int, hop: int) -> None:
+        super().__init__()
+        self.hop = hop
+        self.weight = nn.Parameter(torch.empty(bands, 1, taps))
+        self.bias = nn.Parameter(torch.zeros(bands))
+        nn.init.uniform_(self.weight, -1, 1)
+        with torch.no_grad():
+            self.weight.mul_((taps // hop) ** -0.5)
+
+    def forward(self, mel: Tensor) -> Tensor:
+        """``[batch, bands, hop * frames]`` of ``[batch, bands, frames]``."""
+        history = self.weight.shape[2] // self.hop
+        frames = functional.pad(mel, (history - 1, 0)).unfold(2, history, 1)
+        taps = self.weight.reshape(len(self.bias), history, self.hop).flip(1)
+        return (frames @ taps + self.bias[:, None, None]).flatten(2)
 
 
 class Flow(nn.Module):

@@ -152,12 +152,12 @@ class Runs:
         found: dict[str, Any] = torch.load(path, weights_only=True)
         return found
 
-    def check_resume(self) -> None:
+    def check_resume(self, *more: str) -> Path:
         """Interrupted after 3 of 7 steps and resumed: as if it had not been, bit for bit."""
-        whole = self.run("whole", "--checkpoint-every=3", "--steps-per-epoch=7")
-        parts = self.run("parts", "--checkpoint-every=3", "--steps-per-epoch=3")
+        whole = self.run("whole", "--checkpoint-every=3", "--steps-per-epoch=7", *more)
+        parts = self.run("parts", "--checkpoint-every=3", "--steps-per-epoch=3", *more)
         begun = self.state("parts", 3)
-        self.run("parts", "--checkpoint-every=3", "--steps-per-epoch=7", "--resume")
+        self.run("parts", "--checkpoint-every=3", "--steps-per-epoch=7", "--resume", *more)
         for name in self.losses:
             assert figures(whole, name) == figures(parts, name)
             assert len(set(figures(whole, name))) == 7
@@ -171,6 +171,7 @@ class Runs:
                 if name.startswith(network) and not tensor.equal(begun["module"][name])
             ]
             assert len(moved) > 0.9 * sum(n.startswith(network) for n in one["module"])
+        return whole
 
     def check_two_processes(self) -> None:
         """Two processes do what one does: 20 steps, losses within 1e-5 (of their size)."""

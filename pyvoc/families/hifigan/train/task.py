@@ -78,7 +78,7 @@ class HifiganTask(GanTask):
         real, fake = discriminator.both(audio, made.detach())
         told = _total((1 - score).square().mean() for score, _ in real)
         yield Loss(CRITIC, told + _total(score.square().mean() for score, _ in fake))
-        heard, metrics = self.compare(made, audio)
+        heard, metrics = self.ear.compare(made, audio)
         with frozen(discriminator):
             with torch.no_grad():
                 real = discriminator(audio)

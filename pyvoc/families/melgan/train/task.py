@@ -108,7 +108,7 @@ class MelganTask(GanTask):
         score = judges.hinge_of_generator if hinge else judges.squares_of_generator
         adversarial = score(fake)
         features = judges.feature_distance(real, fake, weighted=hinge)
-        heard, metrics = self.compare(made, audio)
+        heard, metrics = self.ear.compare(made, audio)
         value = adversarial + self.config.feature_weight * features + heard
         metrics |= {"adversarial": adversarial.detach(), "features": features.detach()}
         return Loss(GENERATOR, value, metrics)

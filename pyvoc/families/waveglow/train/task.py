@@ -19,10 +19,14 @@ from pyvoc.families.waveglow.train.settings import WaveglowModel
 from pyvoc.families.waveglow.train.upstream import load_weights
 from pyvoc.train.config import TrainConfig
 from pyvoc.train.data.segments import MelDataConfig, open_mel_data
+from pyvoc.train.ear import Ear
 from pyvoc.train.mapping import from_mapping
 from pyvoc.train.mel_task import MelTask
 from pyvoc.train.optimizer import in_one_pass
 from pyvoc.train.task import ONLY, Data, Loss, Measured, Task
+
+LOUDEST = 4.0
+"""Of what is said while learning: flows that are not yet trained have no bound."""
 
 
 class WaveglowTask(MelTask):
@@ -44,6 +48,7 @@ class WaveglowTask(MelTask):
         super().__init__(WAVEGLOW, shape.settings, network, precision=precision)
         self.module = network
         self.config = config
+        self._ear = Ear(config.distances, shape.settings.recipe)
 
     def optimizers(self, lr: float) -> Mapping[str, torch.optim.Optimizer]:
         """Adam."""
@@ -51,12 +56,35 @@ class WaveglowTask(MelTask):
         return {ONLY: torch.optim.Adam(self.module.parameters(), lr=lr, fused=fused)}
 
     def losses(self, batch: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> Iterator[Loss]:
-        """The negative log-likelihood per sample, without its constant."""
-        yield Loss(ONLY, nats(self.network(batch["audio"], batch["mel"]), self.config.sigma))
+        """The negative log-likelihood per sample, without its constant; distances, if wanted."""
+        config, audio, mel = self.config, batch["audio"], batch["mel"]
+        value, metrics = audio.new_zeros(()), dict[str, Tensor]()
+        if config.likelihood_weight:
+            likelihood = nats(self.network(audio, mel), config.sigma)
+            value = value + config.likelihood_weight * likelihood
+            metrics["nats"] = likelihood.detach()
+        if config.distances.any:
+            distance, parts = self._ear.compare(self._said(mel), audio)
+            value, metrics = value + distance, metrics | parts
+        yield Loss(ONLY, value, metrics if config.distances.any else {})
 
     def measure(self, batch: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> Measured:
-        """The same of held-out speech: the ``loss`` of `pyvoc evaluate --nll`, at a sigma of 1."""
-        return nats(self.network(batch["audio"], batch["mel"]), self.config.sigma), {}, {}
+        """The same of held-out speech: the ``loss`` of `pyvoc evaluate --nll`, at a sigma of 1.
+
+        Where the likelihood is not learnt, the distance of mels.
+        """
+        audio, mel = batch["audio"], batch["mel"]
+        if self.config.likelihood_weight:
+            return nats(self.network(audio, mel), self.config.sigma), {}, {}
+        return self._ear.mel_distance(self._said(mel), audio), {}, {}
+
+    def _said(self, mel: Tensor) -> Tensor:
+        """What the network says, from noise; ``[batch, samples]``."""
+        groups, frames = self.config.n_group, mel.shape[2]
+        steps = frames * self.network.shape.hop // groups
+        noise = torch.randn(len(mel), groups, steps, device=mel.device)
+        made = self.network.infer(mel, self.config.synthesis_sigma * noise)
+        return made.clamp(-LOUDEST, LOUDEST)
 
     def load_weights(self, path: str) -> tuple[str, ...]:
         """A model file, or a checkpoint in any form that is converted."""

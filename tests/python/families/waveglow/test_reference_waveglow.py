@@ -107,7 +107,7 @@ def test_there_and_back(name: str) -> None:
         np.testing.assert_allclose(z, expected, rtol=0, atol=2e-5)  # inverses are single precision
 
 
-@pytest.mark.parametrize("name", ["early.f32", "alternate.f32"])
+@pytest.mark.parametrize("name", ["early.f32", "alternate.f32", "apart.f32"])
 def test_log_likelihood_is_the_volume(name: str) -> None:
     """log |det dz/dx| of a step without neighbours, by differences, is what forward says."""
     net, metadata = tiny(name)

@@ -44,7 +44,7 @@ def byte_oracle(container: Container) -> Any:
     return Bytes(arrays, container.metadata)
 
 
-@pytest.mark.parametrize("name", ["early.f32", "alternate.f32", "plain.f32"])
+@pytest.mark.parametrize("name", ["early.f32", "alternate.f32", "plain.f32", "apart.f32"])
 def test_int8_is_the_byte_oracles(name: str, tmp_path: Path) -> None:
     container = int8_container(name)
     write_container(tmp_path / "int8.gguf", container, spec=SPEC)

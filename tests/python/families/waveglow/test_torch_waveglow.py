@@ -80,7 +80,7 @@ def test_the_directions_undo_each_other(path: Path) -> None:
     torch.testing.assert_close(again, audio, rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["early.f32", "alternate.f32", "plain.f32"])
+@pytest.mark.parametrize("name", ["early.f32", "alternate.f32", "plain.f32", "apart.f32"])
 def test_what_goes_in_comes_out(name: str) -> None:
     given = arrays(name)
     for normed, tolerance in ((False, 0.0), (True, 1e-6)):

@@ -98,6 +98,19 @@ def test_it_ends_in_a_model_that_speaks(
     assert events(run, "validation")[-1]["loss"] == pytest.approx(told["loss_nats"], abs=1e-5)
 
 
+def test_it_learns_from_what_it_says(runs: Runs) -> None:
+    """Distances alone, with upsampling band by band; interrupted or not."""
+    weights = ("likelihood_weight=0", "mel_weight=2", "spectral_weight=3", "apart=true")
+    more = [word for weight in weights for word in ("--set", f"model.{weight}")]
+    run = runs.check_resume("--lr=1e-2", *more)
+    steps = events(run, "step")
+    for step in steps:
+        assert step["loss"] == pytest.approx(2 * step["mel"] + 3 * step["spectral"], rel=1e-5)
+    spectral = [step["spectral"] for step in steps]
+    assert np.mean(spectral[-3:]) < 0.9 * np.mean(spectral[:3])
+    assert pyvoc.load(run / "waveglow.gguf").info.architecture == "waveglow"
+
+
 def test_interrupted_and_resumed_equals_uninterrupted(runs: Runs) -> None:
     runs.check_resume()
 
@@ -320,6 +333,8 @@ def _copy(own: dict[str, Any], ours: str, to: dict[str, Any], theirs: str) -> No
         ({"n_flows": 0}, "expected at least 1"),
         ({"sigma": 0.0}, "not within 0..4"),
         ({"mel": {"hop_length": 250}}, "not a multiple of the 8 samples"),
+        ({"likelihood_weight": 0.0}, "likelihood_weight, mel_weight and spectral_weight are not"),
+        ({"spectral_weight": -1.0}, "likelihood_weight, mel_weight and spectral_weight are not"),
     ],
 )
 def test_settings_that_cannot_be(values: dict[str, Any], message: str) -> None:
