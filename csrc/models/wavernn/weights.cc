@@ -23,12 +23,7 @@ class Loader final : public LoaderOf<Config, Weights> {
   };
 
   nn::LinearSource float_matrix(const std::string& name, int rows, int cols, int gates) {
-    nn::LinearSource source;
-    source.rows = rows;
-    source.cols = cols;
-    source.gates = gates;
-    source.data = tensors_.f32(name, {size(rows), size(cols)});
-    return source;
+    return tensors_.matrix(name, rows, cols, gates, false, Scales::kNoIntegers);
   }
 
   Input input(const std::string& layer, int rows, int aux, int gates) {
@@ -48,13 +43,13 @@ class Loader final : public LoaderOf<Config, Weights> {
 
   void gather() override {
     const int r = c_.rnn, f = c_.fc, d = c_.hidden, a = c_.aux;
-    resnet_in_ = conv("resnet.in", d, c_.bands, c_.taps(), kFloat32);
+    resnet_in_ = conv("resnet.in", d, c_.bands, c_.taps(), kFloats);
     for (int k = 0; k < c_.blocks; ++k) {
       const std::string name = "resnet." + std::to_string(k);
       blocks_.push_back(
-          {conv(name + ".a", d, d, 1, kFloat32), conv(name + ".b", d, d, 1, kFloat32)});
+          {conv(name + ".a", d, d, 1, kFloats), conv(name + ".b", d, d, 1, kFloats)});
     }
-    resnet_out_ = conv("resnet.out", 4 * a, d, 1, kFloat32);
+    resnet_out_ = conv("resnet.out", 4 * a, d, 1, kFloats);
     for (std::size_t k = 0; k < c_.stretches.size(); ++k) {
       stretches_.push_back(tensors_.f32("upsample." + std::to_string(k) + ".weight",
                                         {size(2 * c_.stretches[k] + 1)}));
