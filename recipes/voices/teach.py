@@ -9,6 +9,9 @@ how the sound seems but the sound itself. What is smaller is the inside: channel
 stage (``--first``), channels between the two convolutions of a HiFi-GAN's block (``--hidden``), or
 a MelGAN's blocks in the place of a HiFi-GAN's. ``--from`` goes on with a pupil.
 
+What the inside cannot tell, a stage leaves out, and so do those behind it. ``--listen`` steps then
+let the whole pupil sound as the teacher does: by distances of spectra, which know no phases.
+
 What counts is how the next layer weighs a channel, and directions of little power count more than
 their power: what is high and quiet in speech lies there.
 """
@@ -21,12 +24,13 @@ import math
 import sys
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 import pyvoc
 from pyvoc import voices
@@ -40,15 +44,20 @@ from pyvoc.families.melgan.torch_model import Melgan
 from pyvoc.files import audio
 from pyvoc.files.outputs import check_outputs, check_place
 from pyvoc.quant import encode
+from pyvoc.train.ear import Distances, Ear
 
 PIECES = ((16, 80, 10), (12, 24, 3), (12, 16, 2))
 """Of a step, for each stage (and those after the last one here): how many, of how many frames, and
 how many of these at either end lack what lies beyond."""
+WHOLE = (8, 44, 10)
+"""The same of a step of the whole pupil."""
 QUIET = 0.1
 """A piece's error counts relative to its energy, and to this part of the mean piece's."""
 LEVELLED, FLOOR, ROWS = 0.5, 1e-5, 40_000
 """Power of a direction's variance by which it is divided, what is added to it relative to the
 greatest, and how many rows the directions are found from."""
+LAST_ROWS = 200_000
+"""From which the last layer is fitted."""
 WARM_UP = 30
 """Steps."""
 SECONDS_OF_ONE = 5.0
@@ -110,22 +119,25 @@ class Lessons:
     rows: list[int]
 
     def draw(
-        self, k: int, count: int, length: int, drawn: np.random.Generator
-    ) -> tuple[Tensor, Tensor]:
-        """A batch of what stage k heard, and said."""
+        self, which: Sequence[int], pieces: tuple[int, int, int], drawn: np.random.Generator
+    ) -> list[Tensor]:
+        """A batch of the same pieces of each of `which`, of those in `said`."""
+        count, length, _ = pieces
         begins = np.concatenate([[0], np.cumsum(self.frames)])
         long = [i for i, frames in enumerate(self.frames) if frames > length]
         starts = [
             begins[i] + int(drawn.integers(self.frames[i] - length))
             for i in drawn.choice(long, count)
         ]
-        heard, said = (
+        return [
             torch.stack(
-                [signal[:, start * rows : (start + length) * rows] for start in starts]
-            ).float()
-            for signal, rows in zip(self.said[k : k + 2], self.rows[k : k + 2], strict=True)
-        )
-        return heard, said
+                [
+                    self.said[k][:, start * self.rows[k] : (start + length) * self.rows[k]].float()
+                    for start in starts
+                ]
+            )
+            for k in which
+        ]
 
 
 class Yardstick:
@@ -189,28 +201,84 @@ def teach(
     seed: int,
 ) -> None:
     """Let a stage say what the teacher's said, given what that was given."""
-    count, length, edge = PIECES[min(k, len(PIECES) - 1)]
-    optimizer = torch.optim.Adam(stage.parameters(), lr, betas=(0.9, 0.98))
+    pieces = PIECES[min(k, len(PIECES) - 1)]
+    _, length, edge = pieces
+    drawn = np.random.default_rng((seed, k))
+    inner = slice(edge * lessons.rows[k + 1], (length - edge) * lessons.rows[k + 1])
+
+    def loss() -> Tensor:
+        heard, said = lessons.draw((k, k + 1), pieces, drawn)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = stage(heard)
+        return measure(found[..., inner].float(), said[..., inner])
+
+    learn(f"stage {k}", stage, loss, steps=steps, lr=lr)
+
+
+def listen(
+    teacher: Hifigan, pupil: Network, lessons: Lessons, *, steps: int, lr: float, seed: int
+) -> None:
+    """Let the whole pupil sound as the teacher does."""
+    ear = Ear(Distances(mel=1.0, spectral=1.0), teacher.shape.settings.recipe)
+    _, length, edge = WHOLE
+    drawn, last = np.random.default_rng((seed, len(lessons.said))), len(lessons.said) - 1
+    inner = slice(edge * lessons.rows[last], (length - edge) * lessons.rows[last])
+
+    def loss() -> Tensor:
+        mel, said = lessons.draw((0, last), WHOLE, drawn)
+        with torch.no_grad():
+            wanted = torch.tanh(_last(teacher, said))[:, 0]
+        with torch.autocast("cpu", torch.bfloat16):
+            made = pupil(mel)[:, 0]
+        return ear.compare(made[:, inner].float(), wanted[:, inner])[0]
+
+    learn("all stages", pupil, loss, steps=steps, lr=lr)
+
+
+def learn(
+    name: str, module: nn.Module, loss: Callable[[], Tensor], *, steps: int, lr: float
+) -> None:
+    """Minimise a loss, which is another one in each step."""
+    optimizer = torch.optim.Adam(module.parameters(), lr, betas=(0.9, 0.98))
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, lr, total_steps=steps, pct_start=min(WARM_UP / steps, 0.3), final_div_factor=4
     )
-    drawn, begun, past = np.random.default_rng((seed, k)), time.monotonic(), list[float]()
-    inner = slice(edge * lessons.rows[k + 1], (length - edge) * lessons.rows[k + 1])
+    begun, past = time.monotonic(), list[float]()
     for step in range(1, steps + 1):
-        heard, said = lessons.draw(k, count, length, drawn)
-        with torch.autocast("cpu", torch.bfloat16):
-            found = stage(heard)
-        loss = measure(found[..., inner].float(), said[..., inner])
+        value = loss()
         optimizer.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(stage.parameters(), 1.0)
+        value.backward()
+        nn.utils.clip_grad_norm_(module.parameters(), 1.0)
         optimizer.step()
         schedule.step()
-        past.append(float(loss.detach()))
+        past.append(float(value.detach()))
         if step % 100 == 0 or step == steps:
             left, took = np.mean(past[-100:]), (time.monotonic() - begun) / step
-            text = f"stage {k}: step {step} of {steps}, {left:.4f} left, {took:.2f} s a step"
+            text = f"{name}: step {step} of {steps}, {left:.4f} left, {took:.2f} s a step"
             print(text, file=sys.stderr, flush=True)
+
+
+def _last(network: Network, said: Tensor) -> Tensor:
+    """What the last layer makes of what the last stage said, before it is squashed."""
+    settings = network.shape.settings
+    leak = settings.leak if isinstance(settings, MelganSettings) else settings.last_leak
+    return network.conv_out(functional.leaky_relu(said, leak))
+
+
+def fit_last(teacher: Hifigan, pupil: Melgan, said: Tensor) -> None:
+    """The last layer of a pupil, in front of which there is another rectifier: by least squares."""
+    said = said[:, :LAST_ROWS].float()
+    with torch.no_grad():
+        wanted = _last(teacher, said[None])[0, 0].double()
+        leak, taps = pupil.shape.settings.leak, pupil.conv_out.weight.shape[2]
+        heard = functional.pad(functional.leaky_relu(said, leak), (taps // 2, taps // 2))
+        columns = heard.unfold(1, taps, 1).permute(1, 0, 2).flatten(1).double()
+        columns = torch.cat([columns, torch.ones(len(columns), 1)], 1)
+        squares = columns.T @ columns
+        squares += 1e-6 * squares.diagonal().mean() * torch.eye(len(squares))
+        found = torch.linalg.solve(squares, columns.T @ wanted)
+        pupil.conv_out.weight.copy_(found[:-1].reshape(pupil.conv_out.weight.shape))
+        pupil.conv_out.bias.copy_(found[-1:])
 
 
 def recordings(
@@ -247,6 +315,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--blocks", type=int, default=3, help="of a MelGAN's stages")
     parser.add_argument("--seconds", type=float, default=600, help="of speech (default: 600)")
     parser.add_argument("--steps", type=int, default=2000, help="of each stage (default: 2000)")
+    parser.add_argument("--listen", type=int, default=0, metavar="STEPS", help="of all stages then")
     parser.add_argument("--seed", type=int, default=0, help="of what is drawn (default: 0)")
     parser.add_argument("--from", dest="begun", metavar="GGUF", help="a pupil to go on with")
     parser.add_argument("--lr", type=float, default=1e-3)
@@ -255,8 +324,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in ("seconds", "steps", "blocks", "lr"):
         if not 0 < getattr(wanted, name) < math.inf:
             parser.error(f"--{name}: expected a number above 0")
-    if wanted.seed < 0:
-        parser.error("--seed: expected 0 or more")
+    for name in ("seed", "listen"):
+        if getattr(wanted, name) < 0:
+            parser.error(f"--{name}: expected 0 or more")
     try:
         run(parser, wanted)
     except pyvoc.Error as error:
@@ -301,7 +371,7 @@ def run(parser: argparse.ArgumentParser, wanted: argparse.Namespace) -> None:
     mels = recordings(wanted.recordings, teacher, wanted.seconds, np.random.default_rng(0))
     if not mels:
         parser.error(f"no wavs in {', '.join(map(str, wanted.recordings))}")
-    longest = max(length for _, length, _ in PIECES)
+    longest = max(length for _, length, _ in (*PIECES, WHOLE))
     if not any(mel.shape[1] > longest for mel in mels):
         parser.error(f"no recording is longer than {longest} frames")
     if wanted.begun is None:
@@ -314,11 +384,15 @@ def run(parser: argparse.ArgumentParser, wanted: argparse.Namespace) -> None:
                 parser.error(f"{wanted.begun}: {name} is not of the sizes that are asked for here")
         pupil.fill(begun)
     told = lessons(teacher, mels)
+    if isinstance(pupil, Melgan) and wanted.begun is None:
+        fit_last(teacher, pupil, told.said[-1])
     stages = [nn.Sequential(pupil.conv_in, pupil.stage[0]), *list(pupil.stage)[1:]]
     measures = yardsticks(teacher, told)
     for k, (stage, measure, width) in enumerate(zip(stages, measures, channels[1:], strict=True)):
         if not (wanted.hidden and k > 0 and wanted.hidden[k] == width):  # as the teacher's
             teach(stage, k, told, measure, steps=wanted.steps, lr=wanted.lr, seed=wanted.seed)
+    if wanted.listen:
+        listen(teacher, pupil, told, steps=wanted.listen, lr=wanted.lr / 3, seed=wanted.seed)
     metadata = {
         **pupil.shape.settings.metadata(),
         "general.name": f"{checkpoint.metadata['general.name']}, taught to a small one",

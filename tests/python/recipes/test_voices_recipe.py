@@ -14,6 +14,7 @@ from voices import make_features
 import pyvoc
 import pyvoc.files.audio
 from pyvoc.container import read_container, write_container
+from pyvoc.evaluate.spectra import log_spectral_distance
 from pyvoc.families.lpcnet.spec import LPCNET
 from pyvoc.families.wavernn.spec import WAVERNN
 from pyvoc.quant import carried, decode, encode
@@ -139,14 +140,21 @@ def test_teach(
     with pytest.raises(SystemExit):
         teach.main([*common, *small, "--first", "20", "--from", str(out)])
     assert "conv_in.weight is not of the sizes" in capfd.readouterr().err
-    lost("--family", "melgan", "--first", "16", "--steps", "40")
+    melgan = ["--family", "melgan", "--first", "16"]
+    lost(*melgan, "--steps", "40")
     assert pyvoc.load(out).info.architecture == "melgan"
+    before = log_spectral_distance(wanted, pyvoc.load(out).synthesize(mel), 22050)
+    lost(*melgan, "--from", str(out), *nothing[:2], "--lr", "0.003", "--listen", "30")
+    after = log_spectral_distance(wanted, pyvoc.load(out).synthesize(mel), 22050)
+    assert after < 0.9 * before
     for options in (["--hidden", "4"], ["--hidden", "13", "8", "5", "3"], ["--first", "25"]):
         with pytest.raises(SystemExit):
             teach.main([*common, *options])
     for name in ("--steps", "--lr", "--seconds", "--blocks"):
         with pytest.raises(SystemExit):
             teach.main([*common, *small, name, "0"])
+    with pytest.raises(SystemExit):
+        teach.main([*common, *small, "--listen", "-1"])
     capfd.readouterr()
     silent, short = tmp_path / "nothing", tmp_path / "short"
     silent.mkdir()
