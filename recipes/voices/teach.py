@@ -315,7 +315,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--blocks", type=int, default=3, help="of a MelGAN's stages")
     parser.add_argument("--seconds", type=float, default=600, help="of speech (default: 600)")
     parser.add_argument("--steps", type=int, default=2000, help="of each stage (default: 2000)")
-    parser.add_argument("--listen", type=int, default=0, metavar="STEPS", help="of all stages then")
+    parser.add_argument(
+        "--listen",
+        type=int,
+        default=0,
+        metavar="STEPS",
+        help="of all stages together then, at a third of --lr (default: none)",
+    )
     parser.add_argument("--seed", type=int, default=0, help="of what is drawn (default: 0)")
     parser.add_argument("--from", dest="begun", metavar="GGUF", help="a pupil to go on with")
     parser.add_argument("--lr", type=float, default=1e-3)

@@ -46,8 +46,7 @@ class Loader final : public LoaderOf<Config, Weights> {
     resnet_in_ = conv("resnet.in", d, c_.bands, c_.taps(), kFloats);
     for (int k = 0; k < c_.blocks; ++k) {
       const std::string name = "resnet." + std::to_string(k);
-      blocks_.push_back(
-          {conv(name + ".a", d, d, 1, kFloats), conv(name + ".b", d, d, 1, kFloats)});
+      blocks_.push_back({conv(name + ".a", d, d, 1, kFloats), conv(name + ".b", d, d, 1, kFloats)});
     }
     resnet_out_ = conv("resnet.out", 4 * a, d, 1, kFloats);
     for (std::size_t k = 0; k < c_.stretches.size(); ++k) {
