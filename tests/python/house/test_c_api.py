@@ -348,10 +348,12 @@ def test_folds_and_streams_as_in_python(programs: Programs, model: Path, tmp_pat
     assert out.read_bytes() == python(upstream_compat=True)
 
     out.unlink()
+    ragged = tmp_path / "ragged.f32"
+    ragged.write_bytes(features.read_bytes()[:-1])
     for wrong, said in (
         ([model, features, out, "9999999", "5"], b"longer than the utterance"),
         ([model, features, out, "5", "5"], b"must be less than the target"),
-        ([model, model, out, *sizes], b"cannot be read as frames"),
+        ([model, ragged, out, *sizes], b"cannot be read as frames"),
         ([features, features, out, *sizes], b"in.f32"),
         ([MODELS[0], features, out, *sizes], b""),
     ):
