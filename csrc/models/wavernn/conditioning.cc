@@ -14,7 +14,8 @@ Conditioning::Conditioning(const Config& config, const Weights& weights,
                            const kernels::KernelTable& kernels, Arena& arena)
     : config_(config), weights_(weights), kernels_(kernels) {
   const std::size_t taps = size(config.taps());
-  window_ = arena.allocate<float>(taps * size(config.bands));
+  // bf16 products read inputs in pairs: the last one's neighbour is padding, which stays 0.
+  window_ = arena.allocate<float>(size(nn::padded(config.taps() * config.bands)));
   products_ = arena.allocate<float>(taps * size(weights.inputs));
   stream_ = arena.allocate<float>(size(nn::padded(config.hidden)));
   inner_ = arena.allocate<float>(size(nn::padded(config.hidden)));
@@ -56,9 +57,10 @@ bool Conditioning::process(const float* frame) PYVOC_RT {
   float* product = products_ + size(newest_) * size(w.inputs);
   if (frame != nullptr) {
     std::memcpy(window_ + kept, frame, sizeof(float) * bands);
-    w.rnn1_mel.run(frame, nullptr, product);
-    w.rnn2_mel.run(frame, nullptr, product + w.rnn2_at);
-    w.fc1_mel.run(frame, nullptr, product + w.fc1_at);
+    const float* own = window_ + kept;
+    w.rnn1_mel.run(own, nullptr, product);
+    w.rnn2_mel.run(own, nullptr, product + w.rnn2_at);
+    w.fc1_mel.run(own, nullptr, product + w.fc1_at);
   } else {
     std::memset(window_ + kept, 0, sizeof(float) * bands);
     std::memset(product, 0, sizeof(float) * size(w.inputs));
