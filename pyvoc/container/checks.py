@@ -53,10 +53,7 @@ def precision_problems(container: Container, layout: Layout) -> list[str]:
             continue
         if tensor is not None and (
             (spec.int8.table and (expected, tensor.type) == (I16, I8))
-            or (
-                (expected, tensor.type) == (BF16, F32)
-                and (precision == "int8" or spec.type_for("int8") is BF16)
-            )
+            or ((expected, tensor.type) == (BF16, F32) and (precision == "int8" or spec.was_f32))
         ):
             continue
         if tensor is not None and tensor.type in spec.allowed and tensor.type is not expected:

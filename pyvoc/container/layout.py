@@ -106,6 +106,8 @@ class TensorSpec:
         Name of the tensor that holds the diagonals of the square parts when the matrix is sparse.
     int8
         What holds of it as I8.
+    was_f32
+        Older files have it as F32 at every precision.
     """
 
     name: str
@@ -115,6 +117,7 @@ class TensorSpec:
     f32_blocks: tuple[tuple[int, int], ...] = ()
     diagonal: str | None = None
     int8: Int8Rule = ROWS
+    was_f32: bool = False
 
     def type_for(self, precision: str) -> ElementType:
         """The element type that `precision` stores."""

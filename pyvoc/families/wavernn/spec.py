@@ -37,8 +37,6 @@ F32_BLOCKS = ((16, 1),)
 
 _LOOP = (F32, BF16, I8)
 _FEW = (F32, BF16, F32)
-_FRAME = (F32, BF16, BF16)
-"""What is multiplied once a frame, or a few times."""
 
 METADATA = (
     *MEL_METADATA,
@@ -80,32 +78,36 @@ def tensors(blocks: int, stretches: int, *, raw: bool) -> tuple[TensorSpec, ...]
     def loop(name: str, rows: str, inputs: str) -> TensorSpec:
         return TensorSpec(name, (rows, inputs), _LOOP, blocks=BLOCKS, f32_blocks=F32_BLOCKS)
 
+    def frame(name: str, shape: tuple[str | int, ...]) -> TensorSpec:
+        """What is multiplied once a frame, or a few times."""
+        return TensorSpec(name, shape, (F32, BF16, BF16), was_f32=True)
+
     last = ("fc3.weight", "outputs", "F")
     found = [
-        TensorSpec("resnet.in.weight", ("D", "mels", "taps"), _FRAME),
+        frame("resnet.in.weight", ("D", "mels", "taps")),
         TensorSpec("resnet.in.bias", ("D",)),
     ]
     for k in range(blocks):
         for half in ("a", "b"):
             found += [
-                TensorSpec(f"resnet.{k}.{half}.weight", ("D", "D", 1), _FRAME),
+                frame(f"resnet.{k}.{half}.weight", ("D", "D", 1)),
                 TensorSpec(f"resnet.{k}.{half}.bias", ("D",)),
             ]
     found += [
-        TensorSpec("resnet.out.weight", ("4A", "D", 1), _FRAME),
+        frame("resnet.out.weight", ("4A", "D", 1)),
         TensorSpec("resnet.out.bias", ("4A",)),
     ]
     found += [TensorSpec(f"upsample.{k}.weight", (f"2s{k}+1",)) for k in range(stretches)]
     for layer, rows, aux in (("rnn1", "3R", "A"), ("rnn2", "3R", "2A"), ("fc1", "F", "2A")):
         found += [
             TensorSpec(f"{layer}.input.sample", (rows,)),
-            TensorSpec(f"{layer}.input.mel", (rows, "mels"), _FRAME),
-            TensorSpec(f"{layer}.input.aux", (rows, aux), _FRAME),
+            frame(f"{layer}.input.mel", (rows, "mels")),
+            frame(f"{layer}.input.aux", (rows, aux)),
             TensorSpec(f"{layer}.input.bias", (rows,)),
         ]
     return (
         *found,
-        TensorSpec("fc2.input.aux", ("F", "A"), _FRAME),
+        frame("fc2.input.aux", ("F", "A")),
         TensorSpec("fc2.input.bias", ("F",)),
         loop("rnn1.hidden.weight", "3R", "R"),
         TensorSpec("rnn1.hidden.bias", ("3R",)),
