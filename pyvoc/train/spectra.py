@@ -89,9 +89,10 @@ class MelSpectrogram(nn.Module):
             power = bins.real.square() + bins.imag.square() + recipe.epsilon
             # The root's slope at zero is infinite, and times the floor's slope, zero, no number.
             spectrum = power if recipe.power == 2 else power.clamp(min=_LEAST_POWER).sqrt()
-            return self._logarithm(torch.matmul(self.filters, spectrum))
+            return self.logarithm(torch.matmul(self.filters, spectrum))
 
-    def _logarithm(self, mel: Tensor) -> Tensor:
+    def logarithm(self, mel: Tensor) -> Tensor:
+        """What the recipe makes of bands' amplitudes or powers."""
         recipe = self.recipe
         mel = mel.clamp(min=recipe.floor)
         if recipe.log == "ln":

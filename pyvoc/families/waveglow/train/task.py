@@ -16,6 +16,7 @@ from pyvoc.families.waveglow.spec import WAVEGLOW
 from pyvoc.families.waveglow.torch_model import Noise, Waveglow
 from pyvoc.families.waveglow.train.recipes import SEGMENT, whole_frames
 from pyvoc.families.waveglow.train.settings import WaveglowModel
+from pyvoc.families.waveglow.train.start import begin
 from pyvoc.families.waveglow.train.upstream import load_weights
 from pyvoc.train.config import TrainConfig
 from pyvoc.train.data.segments import MelDataConfig, open_mel_data
@@ -44,7 +45,9 @@ class WaveglowTask(MelTask):
 
     def __init__(self, config: WaveglowModel, *, precision: str = "f32") -> None:
         shape = config.shape()
-        network = Waveglow(shape, normed=True)
+        network = Waveglow(shape, normed=config.likelihood_weight > 0)  # as upstream's learns
+        if not config.likelihood_weight:
+            begin(network)
         super().__init__(WAVEGLOW, shape.settings, network, precision=precision)
         self.module = network
         self.config = config

@@ -25,10 +25,10 @@ def load_weights(network: Waveglow, path: str) -> tuple[str, ...]:
     Parameters
     ----------
     network
-        With weight norm.
+        With or without weight norm.
     path
-        A model file, or a checkpoint of NVIDIA's of either generation. Where its layers are
-        directions and magnitudes, those are taken as they are.
+        A model file, or a checkpoint of NVIDIA's of either generation. Where its layers and the
+        network's are directions and magnitudes, those are taken as they are.
 
     Returns
     -------
@@ -47,7 +47,8 @@ def load_weights(network: Waveglow, path: str) -> tuple[str, ...]:
     theirs[_SIGMA] = ours[_SIGMA]
     notes = compare_settings(ours, theirs, WAVEGLOW.prefix, path)
     network.go_on_from(checkpoint.arrays, path)
-    set_tensors(network, _normed(path, network.shape.layers), path)
+    if any(name.endswith(DIRECTION) for name in network.state_dict()):
+        set_tensors(network, _normed(path, network.shape.layers), path)
     return notes
 
 

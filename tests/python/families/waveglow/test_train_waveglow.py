@@ -29,6 +29,7 @@ from pyvoc.families.waveglow.train.task import WaveglowTask, nats
 from pyvoc.files.audio import write_wav
 from pyvoc.train import from_mapping
 from pyvoc.train.config import layered
+from pyvoc.train.spectra import MelSpectrogram
 from pyvoc.train.weights import DIRECTION
 
 TINY = """
@@ -287,10 +288,62 @@ def test_going_on_from_a_model_file(tmp_path: Path) -> None:
         WaveglowTask(tiny_model()).load_weights(str(path))
 
 
+SPEAKING = {"likelihood_weight": 0.0, "mel_weight": 1.0, "apart": True, "synthesis_sigma": 0.1}
+
+
+def test_one_that_learns_to_speak_begins_with_what_it_needs() -> None:
+    """A mel of mean 0, noise that is heard and not yet spoken over, cosines in the end."""
+    torch.manual_seed(6)
+    speech = torch.randn(1, 80, 40) * 2.0 - 5.0  # natural logarithms
+    for recipe in ("nvidia", "descript"):
+        network = WaveglowTask(tiny_model(**SPEAKING, mel={}, recipe=recipe)).network
+        mel = network.upsample(_as_recipe(speech, network.shape.settings.recipe))[:, :, 1024:]
+        assert abs(float(mel.detach().mean())) < 0.1
+        assert 0.8 < float(mel.detach().std()) < 1.3
+    network = WaveglowTask(tiny_model(**SPEAKING)).network
+    z = 0.1 * torch.randn(1, 8, 640)
+    falling = torch.arange(8.0)[None, :, None]  # low: the half that is read
+    with torch.no_grad():
+        heard = network.flow[0].start(z[:, :4])
+        said = network.infer(torch.randn(1, 8, 20), z)
+        bands = network.flow[0].mix(falling - falling.mean())[0, :, 0].abs()
+    assert 0.3 < float(heard.std()) < 0.5
+    assert float(said.std()) == pytest.approx(0.1, rel=0.2)
+    assert float(bands[:4].square().sum()) > 0.99 * float(bands.square().sum())
+
+
+def _as_recipe(natural: torch.Tensor, recipe: Any) -> torch.Tensor:
+    return MelSpectrogram(recipe).logarithm((natural * recipe.power).exp())
+
+
+def test_one_that_learns_to_speak_goes_on_from_directions_too(tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    task = WaveglowTask(tiny_model())
+    path = _save_as_upstream(task, tmp_path)
+    values = {**SPEAKING, "apart": False, "synthesis_sigma": 0.6}
+    other = WaveglowTask(tiny_model(**values))
+    other.load_weights(str(path))
+    # The same directions, three times as long, are the same weights.
+    for name, array in task.network.to_arrays().items():
+        np.testing.assert_allclose(other.network.to_arrays()[name], array, rtol=1e-5, atol=1e-6)
+
+
 def test_directions_and_magnitudes_are_taken_as_they_are(tmp_path: Path) -> None:
     """Of a state dict with weight norm; directions are no unit vectors there."""
     torch.manual_seed(3)
     task = WaveglowTask(tiny_model())
+    path = _save_as_upstream(task, tmp_path)
+    torch.manual_seed(4)
+    other = WaveglowTask(tiny_model())
+    other.load_weights(str(path))
+    own = task.network.state_dict()
+    for name, tensor in other.network.state_dict().items():
+        factor = 3.0 if name.endswith(DIRECTION) else 1.0
+        np.testing.assert_array_equal(tensor.numpy(), factor * own[name].numpy(), err_msg=name)
+
+
+def _save_as_upstream(task: WaveglowTask, folder: Path) -> Path:
+    """Its state dict, with weight norm; directions are three times as long."""
     own = task.network.state_dict()
     theirs = {name: own[name] for name in ("upsample.weight", "upsample.bias")}
     for k in range(4):
@@ -307,14 +360,9 @@ def test_directions_and_magnitudes_are_taken_as_they_are(tmp_path: Path) -> None
             _copy(own, ours, part, "x")
         for leaf in parts[0]:
             theirs[leaf.replace("x", f"{wn}.cond_layer", 1)] = torch.cat([p[leaf] for p in parts])
-    path = tmp_path / "waveglow.pt"
+    path = folder / "waveglow.pt"
     torch.save({"model": theirs, "iteration": 3}, path)
-    torch.manual_seed(4)
-    other = WaveglowTask(tiny_model())
-    other.load_weights(str(path))
-    for name, tensor in other.network.state_dict().items():
-        factor = 3.0 if name.endswith(DIRECTION) else 1.0
-        np.testing.assert_array_equal(tensor.numpy(), factor * own[name].numpy(), err_msg=name)
+    return path
 
 
 def _copy(own: dict[str, Any], ours: str, to: dict[str, Any], theirs: str) -> None:
