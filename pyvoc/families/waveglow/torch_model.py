@@ -204,9 +204,9 @@ class Flow(nn.Module):
         return self._whole(read, torch.exp(log_s) * changed + shift), log_s
 
     def undo(self, x: Tensor, condition: Tensor) -> Tensor:
-        """``[batch, channels, steps]`` towards audio."""
+        """``[batch, channels, steps]`` towards audio; of the precision of `x`, as `forward`."""
         read, changed = self._halves(x)
-        shift, log_s = self._couple(read, condition)
+        shift, log_s = (part.to(x.dtype) for part in self._couple(read, condition))
         return self.mix.undo(self._whole(read, (changed - shift) * torch.exp(-log_s)))
 
     def _halves(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -279,8 +279,9 @@ class Mix(nn.Module):
 
     def undo(self, x: Tensor) -> Tensor:
         """The inverse of `forward`; computed in double precision, as converters do."""
-        inverse = torch.linalg.inv(self.weight.double()).to(x.dtype)
-        return functional.conv1d(x, inverse.unsqueeze(2))
+        with torch.autocast(x.device.type, enabled=False):
+            inverse = torch.linalg.inv(self.weight.double()).to(x.dtype)
+            return functional.conv1d(x, inverse.unsqueeze(2))
 
     def log_det(self) -> Tensor:
         """Logarithm of the determinant's magnitude."""

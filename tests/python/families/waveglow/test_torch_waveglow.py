@@ -80,6 +80,20 @@ def test_the_directions_undo_each_other(path: Path) -> None:
     torch.testing.assert_close(again, audio, rtol=0, atol=1e-5)
 
 
+def test_what_is_said_in_mixed_precision_is_not_rounded() -> None:
+    """The layers have less precision, the signal has not: a new network's layers add nothing."""
+    torch.manual_seed(3)
+    shape = Waveglow.from_arrays(arrays("early.f32"), metadata("early.f32")).shape
+    model, mel = Waveglow(shape, normed=True), torch.randn(2, shape.bands, 5)
+    groups = shape.settings.groups
+    z = torch.randn(2, groups, 5 * shape.hop // groups)
+    with torch.inference_mode():
+        exact = model.infer(mel, z)
+        with torch.autocast("cpu", torch.bfloat16):
+            found = model.infer(mel, z)
+    torch.testing.assert_close(found, exact, rtol=0, atol=1e-6)
+
+
 @pytest.mark.parametrize("name", ["early.f32", "alternate.f32", "plain.f32", "apart.f32"])
 def test_what_goes_in_comes_out(name: str) -> None:
     given = arrays(name)
