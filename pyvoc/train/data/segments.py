@@ -21,7 +21,7 @@ from pyvoc.errors import Error
 from pyvoc.files.features import Extractor
 from pyvoc.train.data.corpus import Clip, Corpus, Holdout, Source, load_corpus
 from pyvoc.train.data.given import GivenMels
-from pyvoc.train.data.schedule import check_rows, generator
+from pyvoc.train.data.schedule import check_rows, generator, row_seeds
 
 __all__ = ["MelDataConfig", "MelSegments", "open_mel_data"]
 
@@ -247,6 +247,7 @@ class MelSegments:
                 mel[i], audio[i] = self._draw(which, step, row)
             out |= {f"{name}mel": mel, f"{name}audio": audio}
         out["step"] = np.full(len(rows), step, np.int64)
+        out["seed"] = row_seeds(self._seed, step, rows)
         return out
 
     def validation(self, rows: int) -> Iterator[Batch]:

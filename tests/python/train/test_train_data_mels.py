@@ -89,7 +89,7 @@ def test_a_hop_that_is_no_power_of_two(speech: Path) -> None:
 def test_batches_are_functions_of_seed_step_and_row(speech: Path) -> None:
     data = opened(speech, others=True, noise=2.0, gain=(0.5, 1.0), peak=0.9)
     whole = data.batch(7, range(4))
-    assert set(whole) == {"mel", "audio", "other_mel", "other_audio", "step"}
+    assert set(whole) == {"mel", "audio", "other_mel", "other_audio", "step", "seed"}
     assert set(whole["step"]) == {7}
     for rows in (range(2), range(2, 4), range(3, 4)):
         part = opened(speech, others=True, noise=2.0, gain=(0.5, 1.0), peak=0.9).batch(7, rows)

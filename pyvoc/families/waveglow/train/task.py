@@ -7,7 +7,7 @@ density.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -67,26 +67,27 @@ class WaveglowTask(MelTask):
             value = value + config.likelihood_weight * likelihood
             metrics["nats"] = likelihood.detach()
         if config.distances.any:
-            distance, parts = self._ear.compare(self._said(mel), audio)
+            distance, parts = self._ear.compare(self._said(mel, batch["seed"].tolist()), audio)
             value, metrics = value + distance, metrics | parts
         yield Loss(ONLY, value, metrics if config.distances.any else {})
 
     def measure(self, batch: Mapping[str, Tensor], state: Mapping[str, Tensor]) -> Measured:
         """The same of held-out speech: the ``loss`` of `pyvoc evaluate --nll`, at a sigma of 1.
 
-        Where the likelihood is not learnt, the distance of mels.
+        Where the likelihood is not learnt, the distance of mels, from the same noise each time.
         """
         audio, mel = batch["audio"], batch["mel"]
         if self.config.likelihood_weight:
             return nats(self.network(audio, mel), self.config.sigma), {}, {}
-        return self._ear.mel_distance(self._said(mel), audio), {}, {}
+        return self._ear.mel_distance(self._said(mel, range(len(mel))), audio), {}, {}
 
-    def _said(self, mel: Tensor) -> Tensor:
-        """What the network says, from noise; ``[batch, samples]``."""
+    def _said(self, mel: Tensor, seeds: Sequence[int]) -> Tensor:
+        """What the network says, from noise of a seed for each row; ``[batch, samples]``."""
         groups, frames = self.config.n_group, mel.shape[2]
         steps = frames * self.network.shape.hop // groups
-        noise = torch.randn(len(mel), groups, steps, device=mel.device)
-        made = self.network.infer(mel, self.config.synthesis_sigma * noise)
+        draws = (torch.Generator().manual_seed(seed) for seed in seeds)
+        noise = torch.stack([torch.randn(groups, steps, generator=draw) for draw in draws])
+        made = self.network.infer(mel, self.config.synthesis_sigma * noise.to(mel.device))
         return made.clamp(-LOUDEST, LOUDEST)
 
     def load_weights(self, path: str) -> tuple[str, ...]:

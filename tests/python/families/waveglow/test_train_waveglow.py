@@ -112,6 +112,27 @@ def test_it_learns_from_what_it_says(runs: Runs) -> None:
     assert pyvoc.load(run / "waveglow.gguf").info.architecture == "waveglow"
 
 
+def test_noise_is_a_rows_own() -> None:
+    """Several processes hear what one does; a validation does not depend on what was before it."""
+    torch.manual_seed(1)
+    values = {"likelihood_weight": 0.0, "mel_weight": 1.0, "spectral_weight": 1.0}
+    task = WaveglowTask(tiny_model(**values))
+    batch = {
+        "mel": torch.randn(4, 8, 8),
+        "audio": 0.1 * torch.randn(4, 2048),
+        "seed": torch.tensor([5, 2**62, 7, 8]),
+    }
+
+    def loss(rows: slice) -> float:
+        part = {name: tensor[rows] for name, tensor in batch.items()}
+        return float(next(task.losses(part, {})).value.detach())
+
+    halves = (loss(slice(2)) + loss(slice(2, 4))) / 2
+    assert loss(slice(4)) == pytest.approx(halves, rel=1e-5)
+    with torch.no_grad():
+        assert task.measure(batch, {})[0] == task.measure(batch, {})[0]
+
+
 def test_interrupted_and_resumed_equals_uninterrupted(runs: Runs) -> None:
     runs.check_resume()
 
