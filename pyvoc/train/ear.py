@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from pyvoc.container.mel import MelRecipe
+from pyvoc.errors import Error
 from pyvoc.train.resolutions import WINDOWS, Windows, signal_distance, spectral_distance
 from pyvoc.train.spectra import MelSpectrogram
 
@@ -50,6 +51,18 @@ class Ear:
         self._distances = distances
         self._mel = MelSpectrogram(recipe)
         self._windows = Windows(WINDOWS)
+
+    def check(self, segment: int) -> None:
+        """Refuse segments of so many samples that are too short to be compared.
+
+        Raises
+        ------
+        Error
+            The longest window does not fit.
+        """
+        least = max(WINDOWS) // 2
+        if self._distances.spectral and segment <= least:
+            raise Error(f"'segment' is {segment} samples; spectral_weight needs more than {least}")
 
     def compare(self, made: Tensor, audio: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted distances, and their parts."""

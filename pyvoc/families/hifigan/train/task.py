@@ -108,6 +108,7 @@ def build(config: TrainConfig) -> tuple[Task, Data]:
     usual = {"peak": 0.0 if config.data.get("mels") else 0.95}
     wanted = from_mapping(MelDataConfig, {**usual, **config.data}, "data")
     task = HifiganTask(model, precision=config.precision)
+    task.ear.check(wanted.segment)
     data = open_mel_data(wanted, model.mel_recipe(), rows=config.batch_size, seed=config.seed)
     if config.samples:
         task.choose_spoken(wanted, data)

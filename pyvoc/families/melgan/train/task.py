@@ -152,6 +152,7 @@ def build(config: TrainConfig) -> tuple[Task, Data]:
     usual["segment"] = max(1, round(usual["segment"] / hop)) * hop
     wanted = from_mapping(MelDataConfig, {**usual, **_found(config.data)}, "data")
     task = MelganTask(model, precision=config.precision)
+    task.ear.check(wanted.segment)
     data = open_mel_data(
         wanted, recipe, rows=config.batch_size, seed=config.seed, others=not model.usual.hinge
     )

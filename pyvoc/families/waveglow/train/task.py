@@ -51,7 +51,7 @@ class WaveglowTask(MelTask):
         super().__init__(WAVEGLOW, shape.settings, network, precision=precision)
         self.module = network
         self.config = config
-        self._ear = Ear(config.distances, shape.settings.recipe)
+        self.ear = Ear(config.distances, shape.settings.recipe)
 
     def optimizers(self, lr: float) -> Mapping[str, torch.optim.Optimizer]:
         """Adam."""
@@ -67,7 +67,7 @@ class WaveglowTask(MelTask):
             value = value + config.likelihood_weight * likelihood
             metrics["nats"] = likelihood.detach()
         if config.distances.any:
-            distance, parts = self._ear.compare(self._said(mel, batch["seed"].tolist()), audio)
+            distance, parts = self.ear.compare(self._said(mel, batch["seed"].tolist()), audio)
             value, metrics = value + distance, metrics | parts
         yield Loss(ONLY, value, metrics if config.distances.any else {})
 
@@ -79,7 +79,7 @@ class WaveglowTask(MelTask):
         audio, mel = batch["audio"], batch["mel"]
         if self.config.likelihood_weight:
             return nats(self.network(audio, mel), self.config.sigma), {}, {}
-        return self._ear.mel_distance(self._said(mel, range(len(mel))), audio), {}, {}
+        return self.ear.mel_distance(self._said(mel, range(len(mel))), audio), {}, {}
 
     def _said(self, mel: Tensor, seeds: Sequence[int]) -> Tensor:
         """What the network says, from noise of a seed for each row; ``[batch, samples]``."""
@@ -110,6 +110,7 @@ def build(config: TrainConfig) -> tuple[Task, Data]:
     usual = {"segment": whole_frames(SEGMENT, recipe.hop_length)}
     wanted = from_mapping(MelDataConfig, {**usual, **config.data}, "data")
     task = WaveglowTask(model, precision=config.precision)
+    task.ear.check(wanted.segment)
     data = open_mel_data(wanted, recipe, rows=config.batch_size, seed=config.seed)
     if config.samples:
         task.choose_spoken(wanted, data)

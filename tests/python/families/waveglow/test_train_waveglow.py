@@ -112,6 +112,18 @@ def test_it_learns_from_what_it_says(runs: Runs) -> None:
     assert pyvoc.load(run / "waveglow.gguf").info.architecture == "waveglow"
 
 
+@pytest.mark.parametrize("family", ["hifigan", "melgan", "waveglow"])
+def test_segments_too_short_for_the_spectra_are_refused(
+    family: str, speech: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = ["--data", str(speech), "--model-dir", str(tmp_path / "run"), "--device=cpu"]
+    assert (
+        main(["train", family, *where, "--set=data.segment=1280", "--set=model.spectral_weight=1"])
+        == 3
+    )
+    assert "spectral_weight needs more than 1280" in capsys.readouterr().err
+
+
 def test_noise_is_a_rows_own() -> None:
     """Several processes hear what one does; a validation does not depend on what was before it."""
     torch.manual_seed(1)
