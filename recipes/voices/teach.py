@@ -309,10 +309,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("teacher", help="a HiFi-GAN: a voice or a GGUF")
     parser.add_argument("recordings", nargs="+", type=Path, help="folders of wavs")
-    parser.add_argument("--family", choices=("hifigan", "melgan"), default="hifigan")
-    parser.add_argument("--first", type=int, default=96, help="channels before the first stage")
+    parser.add_argument(
+        "--family",
+        choices=("hifigan", "melgan"),
+        default="hifigan",
+        help="of the pupil (default: hifigan)",
+    )
+    parser.add_argument(
+        "--first", type=int, default=96, help="channels before the first stage (default: 96)"
+    )
     parser.add_argument("--hidden", nargs="+", type=int, default=[], help="of each stage's blocks")
-    parser.add_argument("--blocks", type=int, default=3, help="of a MelGAN's stages")
+    parser.add_argument("--blocks", type=int, default=3, help="of a MelGAN's stages (default: 3)")
     parser.add_argument("--seconds", type=float, default=600, help="of speech (default: 600)")
     parser.add_argument("--steps", type=int, default=2000, help="of each stage (default: 2000)")
     parser.add_argument(
@@ -324,7 +331,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--seed", type=int, default=0, help="of what is drawn (default: 0)")
     parser.add_argument("--from", dest="begun", metavar="GGUF", help="a pupil to go on with")
-    parser.add_argument("--lr", type=float, default=1e-3)
+    parser.add_argument("--lr", type=float, default=1e-3, help="learning rate (default: 0.001)")
     parser.add_argument("-o", "--output", type=Path, required=True)
     wanted = parser.parse_args(arguments)
     for name in ("seconds", "steps", "blocks", "lr"):
